@@ -1,0 +1,59 @@
+# Bellhop. `make help` says what there is.
+#
+#   BUILD   where everything is built; make check SAN=... uses a folder of its own below it
+#   SAN     sanitizers, for example SAN=address,undefined
+#   CC      gcc or clang
+
+SAN     ?=
+BUILD   ?= build$(if $(SAN),/san)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+V       ?= 0
+Q       := $(if $(filter 1,$(V)),,@)
+
+# Debian's own Python, whose pytest is the package python3-pytest.
+PYTHON  := /usr/bin/python3
+
+BUILD_PACKAGES := gcc libc6-dev pkg-config libevent-dev libidn2-dev libjansson-dev \
+	libmicrohttpd-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev libxxhash-dev \
+	uthash-dev
+RUN_PACKAGES   := python3 curl openssl
+CHECK_PACKAGES := libcmocka-dev python3-pytest fetchmail sqlite3 procps
+LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
+
+# --- how to compile ------------------------------------------------------------------------------
+
+# clang's warning for each of gcc's, and the other way round, so that both compilers are quiet.
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Werror
+HARDEN   := $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+CFLAGS   ?= -O2 -g
+override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-pointer \
+	$(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
+
+LIB_SOURCES := lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c lib/log.c \
+	lib/message.c lib/metrics.c lib/xalloc.c
+LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
+
+DB_SOURCES := 
+DB_LIBS    := sqlite3
+
+# One paragraph a program: its sources, the library folders it stands on, its packages.
+POP3D_SOURCES := 
+POP3D_LIBS    := libevent_openssl libssl libcrypto
+
+AUTHD_SOURCES := 
+AUTHD_LIBS    := -pthread
+
+STORED_SOURCES := 
+STORED_LIBS    := sqlite3 libxxhash -pthread
+
+LMTPD_SOURCES := 
+LMTPD_LIBS    :=
+
+ADMIN_SOURCES := 
+ADMIN_LIBS    := libmicrohttpd
+
+BELLHOP_SOURCES := 
+BELLHOP_LIBS    := jansson libcrypto

@@ -1,0 +1,28 @@
+#ifndef DB_LOGIN_H
+#define DB_LOGIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "lib/address.h"
+
+/* crypto_pwhash_STRBYTES of libsodium. */
+#define DB_HASH_SIZE 128
+
+/* What authd needs to check a password. The caller wipes it after use. */
+struct db_login {
+    uint64_t mailbox;
+    uint64_t customer;
+    bool suspended;          /* the customer or this mailbox */
+    char hash[DB_HASH_SIZE]; /* as of crypto_pwhash_str(); empty: no password has been set */
+};
+
+/*
+ * Finds the mailbox whose own address this is: DB_OK, DB_NONE (an alias too), DB_BUSY, DB_BROKEN.
+ * Reads the database anew at each call, so a change counts from the next login on.
+ */
+enum db_result db_login_find(struct db *db, const struct address *address,
+                             struct db_login *login_r);
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * Messages between programs; see channel.h. Nothing that comes in is trusted: the length is
+ * checked before anything is waited for, and each program checks each payload's exact size.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/channel.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+
+#define CHANNEL_VERSION 1
+
+/* Two of the largest messages: one being handled, one arriving. */
+#define INPUT_SIZE (2 * (CHANNEL_PAYLOAD_MAX + sizeof(struct frame_header)))
+
+struct frame_header {
+    uint32_t length; /* of the payload */
+    uint8_t version;
+    uint8_t type;
+    uint16_t zero;
+    uint32_t id;
+};
+
+struct channel {
+    int fd;
+    const struct channel_events *events;
+    void *context;
+    struct event *readable;
+    struct event *writable; /* pending only while the socket is full */
+    struct event *turn;     /* runs once at the end of this turn of the loop */
+    struct evbuffer *output;
+    struct evbuffer_iovec room; /* between channel_begin() and channel_end() */
+    size_t start;               /* of what is read and not handled, in input */
+    size_t end;
+    bool paused;
+    bool broken;
+    bool flush_wanted;
+    bool handling;
+    uint8_t *input;
+};
+
+static void schedule(struct channel *channel)
+{
+    event_active(channel->turn, EV_WRITE, 0);
+}
+
+static void break_off(struct channel *channel)
+{
+    if (channel->broken)
+        return;
+    channel->broken = true;
+    event_del(channel->readable);
+    event_del(channel->writable);
+    evbuffer_drain(channel->output, evbuffer_get_length(channel->output));
+    schedule(channel);
+}
+
+static void flush(struct channel *channel)
+{
+    while (evbuffer_get_length(channel->output) > 0) {
+        int written = evbuffer_write(channel->output, channel->fd);
+        if (written > 0 || (written < 0 && errno == EINTR))
+            continue;
+        if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            event_add(channel->writable, NULL);
+            return;
+        }
+        break_off(channel);
+        return;
+    }
+}
+
+/* Handles the messages that are in the input whole. */
+static void handle_input(struct channel *channel)
+{
+    struct frame_header header;
+
+    channel->handling = true;
+    while (!channel->paused && channel->end - channel->start >= sizeof(header)) {
+        memcpy(&header, channel->input + channel->start, sizeof(header));
+        if (header.version != CHANNEL_VERSION || header.zero != 0 ||
+            header.length > CHANNEL_PAYLOAD_MAX) {
+            log_error("a message of version %u with %u octets came over a channel; closing it",
+                      header.version, header.length);
+            break_off(channel);
+            break;
+        }
+        if (channel->end - channel->start < sizeof(header) + header.length)
+            break;
+        struct channel_message message = {
+            .type = header.type,
+            .id = header.id,
+            .payload = channel->input + channel->start + sizeof(header),
+            .length = header.length,
+        };
+        channel->start += sizeof(header) + header.length;
+        if (channel->events->message(channel->context, &message) < 0) {
+            log_error("a message of type %u with %u octets broke the rules of its channel; "
+                      "closing it",
+                      header.type, header.length);
+            break_off(channel);
+            break;
+        }
+    }
+    channel->handling = false;
+}
+
+/* Moves the unhandled rest to the front once the space behind it is too small for a message. */
+static void make_room(struct channel *channel)
+{
+    if (channel->start == channel->end) {
+        channel->start = channel->end = 0;
+    } else if (INPUT_SIZE - channel->end < INPUT_SIZE / 2) {
+        memmove(channel->input, channel->input + channel->start, channel->end - channel->start);
+        channel->end -= channel->start;
+        channel->start = 0;
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct channel *channel = context;
+    (void)what;
+
+    make_room(channel);
+    ssize_t got = read(fd, channel->input + channel->end, INPUT_SIZE - channel->end);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        break_off(channel);
+        return;
+    }
+    channel->end += (size_t)got;
+    handle_input(channel);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    flush(context);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *context)
+{
+    struct channel *channel = context;
+    (void)fd;
+    (void)what;
+
+    channel->flush_wanted = false;
+    if (channel->broken) {
+        channel->events->closed(channel->context);
+        return;
+    }
+    if (!channel->paused && channel->start < channel->end)
+        handle_input(channel);
+    if (!channel->broken && !event_pending(channel->writable, EV_WRITE, NULL))
+        flush(channel);
+}
+
+struct channel *channel_new(struct event_base *base, int fd, const struct channel_events *events,
+                            void *context)
+{
+    struct channel *channel = xcalloc(1, sizeof(*channel));
+
+    channel->fd = fd;
+    channel->events = events;
+    channel->context = context;
+    channel->input = xmalloc(INPUT_SIZE);
+    channel->output = evbuffer_new();
+    channel->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, channel);
+    channel->writable = event_new(base, fd, EV_WRITE, on_writable, channel);
+    channel->turn = event_new(base, -1, 0, on_turn, channel);
+    if (channel->output == NULL || channel->readable == NULL || channel->writable == NULL ||
+        channel->turn == NULL || event_add(channel->readable, NULL) < 0)
+        log_fatal("cannot watch a socket: out of memory or descriptors");
+    return channel;
+}
+
+struct channel *channel_connect(struct event_base *base, const char *path,
+                                const struct channel_events *events, void *context)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return NULL;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return NULL;
+    }
+    return channel_new(base, fd, events, context);
+}
+
+void channel_free(struct channel *channel)
+{
+    if (channel == NULL)
+        return;
+    event_free(channel->readable);
+    event_free(channel->writable);
+    event_free(channel->turn);
+    evbuffer_free(channel->output);
+    close(channel->fd);
+    free(channel->input);
+    free(channel);
+}
+
+void *channel_begin(struct channel *channel, size_t room)
+{
+    if (room > CHANNEL_PAYLOAD_MAX)
+        log_panic("a message of %zu octets is too long for a channel", room);
+    if (evbuffer_reserve_space(channel->output,
+                               (ev_ssize_t)(room + sizeof(struct frame_header)), &channel->room,
+                               1) != 1)
+        log_fatal("out of memory");
+    return (uint8_t *)channel->room.iov_base + sizeof(struct frame_header);
+}
+
+void channel_end(struct channel *channel, uint8_t type, uint32_t id, size_t length)
+{
+    struct frame_header header = {
+        .length = (uint32_t)length, .version = CHANNEL_VERSION, .type = type, .id = id};
+
+    if (channel->broken) {
+        channel_cancel(channel);
+        return;
+    }
+    memcpy(channel->room.iov_base, &header, sizeof(header));
+    channel->room.iov_len = sizeof(header) + length;
+    evbuffer_commit_space(channel->output, &channel->room, 1);
+    if (!channel->flush_wanted) {
+        channel->flush_wanted = true;
+        schedule(channel);
+    }
+}
+
+void channel_cancel(struct channel *channel)
+{
+    channel->room.iov_len = 0;
+    evbuffer_commit_space(channel->output, &channel->room, 1);
+}
+
+void channel_send(struct channel *channel, uint8_t type, uint32_t id, const void *fixed,
+                  size_t fixed_length, const void *rest, size_t rest_length)
+{
+    uint8_t *payload = channel_begin(channel, fixed_length + rest_length);
+
+    if (fixed_length > 0)
+        memcpy(payload, fixed, fixed_length);
+    if (rest_length > 0)
+        memcpy(payload + fixed_length, rest, rest_length);
+    channel_end(channel, type, id, fixed_length + rest_length);
+}
+
+size_t channel_pending(const struct channel *channel)
+{
+    return evbuffer_get_length(channel->output);
+}
+
+void channel_pause(struct channel *channel)
+{
+    channel->paused = true;
+    event_del(channel->readable);
+}
+
+void channel_resume(struct channel *channel)
+{
+    if (!channel->paused || channel->broken)
+        return;
+    channel->paused = false;
+    event_add(channel->readable, NULL);
+    /* From the loop, so that the caller is not entered again from within. */
+    if (!channel->handling)
+        schedule(channel);
+}

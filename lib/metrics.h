@@ -1,0 +1,93 @@
+#ifndef LIB_METRICS_H
+#define LIB_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Counters that all programs keep in one area of shared memory, made by the supervisor; admin
+ * shows them as Prometheus text. Each process has a slot of its own, so no two of them write to
+ * one cache line; a reader adds the slots up. A counter goes on counting when its process is
+ * started again in the same slot; a gauge begins at 0.
+ */
+
+#define METRICS_SLOTS 80
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+
+/* name, type, help. The names follow the conventions of Prometheus. */
+#define METRICS_TABLE(ROW)                                                                         \
+    ROW(POP3_CONNECTIONS, METRIC_COUNTER, "bellhop_pop3_connections_total",                        \
+        "POP3 connections accepted")                                                               \
+    ROW(POP3_SESSIONS, METRIC_GAUGE, "bellhop_pop3_sessions", "POP3 connections open now")         \
+    ROW(POP3_LOGINS, METRIC_COUNTER, "bellhop_pop3_logins_total", "POP3 logins that succeeded")    \
+    ROW(POP3_LOGIN_FAILURES, METRIC_COUNTER, "bellhop_pop3_login_failures_total",                  \
+        "POP3 logins that failed")                                                                 \
+    ROW(POP3_RETRIEVED, METRIC_COUNTER, "bellhop_pop3_retrieved_total", "messages sent by RETR")   \
+    ROW(POP3_RETRIEVED_OCTETS, METRIC_COUNTER, "bellhop_pop3_retrieved_octets_total",              \
+        "octets of messages sent by RETR and TOP")                                                 \
+    ROW(POP3_DELETED, METRIC_COUNTER, "bellhop_pop3_deleted_total", "messages deleted at QUIT")    \
+    ROW(POP3_TLS_FAILURES, METRIC_COUNTER, "bellhop_pop3_tls_failures_total",                      \
+        "TLS handshakes that failed")                                                              \
+    ROW(AUTH_CHECKS, METRIC_COUNTER, "bellhop_auth_checks_total", "credentials checked")           \
+    ROW(AUTH_REFUSED, METRIC_COUNTER, "bellhop_auth_refused_total", "credentials refused")         \
+    ROW(AUTH_CACHE_HITS, METRIC_COUNTER, "bellhop_auth_cache_hits_total",                          \
+        "credentials checked without a password hash")                                             \
+    ROW(AUTH_HASHES, METRIC_COUNTER, "bellhop_auth_hashes_total", "password hashes computed")      \
+    ROW(AUTH_QUEUE, METRIC_GAUGE, "bellhop_auth_queue", "credentials waiting for a hash thread")   \
+    ROW(AUTH_BUSY, METRIC_COUNTER, "bellhop_auth_busy_total",                                      \
+        "checks turned away because the queue was full")                                           \
+    ROW(LMTP_CONNECTIONS, METRIC_COUNTER, "bellhop_lmtp_connections_total",                        \
+        "LMTP connections accepted")                                                               \
+    ROW(LMTP_DELIVERED, METRIC_COUNTER, "bellhop_lmtp_delivered_total",                            \
+        "recipients answered with 250 after DATA")                                                 \
+    ROW(LMTP_REFUSED, METRIC_COUNTER, "bellhop_lmtp_refused_total",                                \
+        "recipients answered with 5xx, at RCPT or after DATA")                                     \
+    ROW(LMTP_DEFERRED, METRIC_COUNTER, "bellhop_lmtp_deferred_total",                              \
+        "recipients answered with 4xx, at RCPT or after DATA")                                     \
+    ROW(STORE_DELIVERIES, METRIC_COUNTER, "bellhop_store_deliveries_total",                        \
+        "messages made durable")                                                                   \
+    ROW(STORE_DELIVERED_OCTETS, METRIC_COUNTER, "bellhop_store_delivered_octets_total",            \
+        "octets of messages made durable")                                                         \
+    ROW(STORE_EXPUNGED, METRIC_COUNTER, "bellhop_store_expunged_total", "messages expunged")       \
+    ROW(STORE_COMMITS, METRIC_COUNTER, "bellhop_store_commits_total", "group commits")             \
+    ROW(STORE_SESSIONS, METRIC_GAUGE, "bellhop_store_sessions", "mailboxes open now")              \
+    ROW(STORE_READ_OCTETS, METRIC_COUNTER, "bellhop_store_read_octets_total",                      \
+        "octets of bodies read for fronts")                                                        \
+    ROW(STORE_DAMAGED, METRIC_COUNTER, "bellhop_store_damaged_total",                              \
+        "reads that found a damaged message")                                                      \
+    ROW(STORE_WRITE_FAILURES, METRIC_COUNTER, "bellhop_store_write_failures_total",                \
+        "writes or syncs of mail that failed")                                                     \
+    ROW(STORE_DISK_FULL, METRIC_COUNTER, "bellhop_store_disk_full_total",                          \
+        "deliveries turned away because the disk was full")                                        \
+    ROW(HTTP_REQUESTS, METRIC_COUNTER, "bellhop_http_requests_total", "HTTP requests answered")    \
+    ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total", "programs started again after a crash")
+
+#define METRIC_ENUM(id, type, name, help) METRIC_##id,
+enum metric { METRICS_TABLE(METRIC_ENUM) METRIC__MAX };
+#undef METRIC_ENUM
+
+struct metric_info {
+    const char *name;
+    const char *help;
+    enum metric_type type;
+};
+
+extern const struct metric_info metric_infos[METRIC__MAX];
+
+/* The size in octets of the shared area, for the supervisor's ftruncate(). */
+size_t metrics_size(void);
+
+/*
+ * Maps the shared area and writes to `slot` from now on; gauges of that slot become 0. Without
+ * this call, counts go to private memory and are not seen. Returns 0, or -1 (errno).
+ */
+int metrics_attach(int fd, unsigned slot);
+
+/* Adds to a metric of this process; `amount` may be negative for a gauge. From any thread. */
+void metric_add(enum metric metric, int64_t amount);
+
+/* The sum over all slots. */
+int64_t metric_sum(enum metric metric);
+
+#endif

@@ -1,0 +1,126 @@
+#ifndef LIB_STOREMSG_H
+#define LIB_STOREMSG_H
+
+#include <stdint.h>
+
+/*
+ * What stored's three sockets speak (over lib/channel.h). The listening socket that a connection
+ * came through decides which requests are allowed on it:
+ *
+ *   run/stored-deliver.sock  lmtpd   USAGE and DELIVER_*
+ *   run/stored-front.sock    pop3d   OPEN, READ, EXPUNGE, CLOSE
+ *   run/stored-control.sock  admin, bellhop   PING, USAGE, DROP
+ *
+ * Any other type, or a payload of another size than the one given here, closes the connection.
+ * Connections are shared: the message's id tells what a request is about, a delivery or a session
+ * (chosen by the requester, unique on the connection while in use). Structs have no holes.
+ */
+
+enum store_type {
+    /* deliver and control */
+    STORE_USAGE = 1,   /* struct store_mailbox_id   -> STORE_USAGE_IS */
+    STORE_USAGE_IS,    /* struct store_usage_is */
+
+    /* deliver; id names the delivery from DELIVER_BEGIN to DELIVERED */
+    STORE_DELIVER_BEGIN,  /* struct store_deliver_begin, then `count` struct store_recipient */
+    STORE_DELIVER_DATA,   /* octets of the body, in stored form (lib/message.h) */
+    STORE_DELIVER_COMMIT, /* struct store_deliver_commit -> STORE_DELIVERED */
+    STORE_DELIVER_ABORT,  /* empty; nothing is kept, no answer */
+    STORE_DELIVERED,      /* one uint8_t (enum store_result) for each recipient, in order */
+
+    /* front; id names the session */
+    STORE_OPEN,       /* struct capability           -> STORE_OPENED or STORE_FAILED */
+    STORE_OPENED,     /* struct store_opened, after the last STORE_ENTRIES */
+    STORE_ENTRIES,    /* 1 or more struct store_entry, in the order of the unique-ids */
+    STORE_READ,       /* struct store_read           -> STORE_DATA or STORE_FAILED */
+    STORE_DATA,       /* struct store_data, then octets of the body */
+    STORE_EXPUNGE,    /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
+    STORE_EXPUNGED,   /* empty: the deletions are durable */
+    STORE_CLOSE,      /* empty, no answer: releases the lock */
+    STORE_FAILED,     /* one uint8_t (enum store_result) */
+
+    /* control */
+    STORE_PING,       /* empty                       -> STORE_PONG */
+    STORE_PONG,       /* empty: the store can read and write */
+    STORE_DROP,       /* struct store_mailbox_id     -> STORE_DROPPED or STORE_FAILED */
+    STORE_DROPPED     /* empty: all mail of the mailbox is gone, durably */
+};
+
+/* The three failures (docs/DESIGN.md) with the details that a reply on the wire needs. */
+enum store_result {
+    STORE_OK = 0,
+    STORE_NO_CAPABILITY, /* no: forged or expired */
+    STORE_NO_MESSAGE,    /* no: not a message of this session */
+    STORE_OVER_QUOTA,    /* no: this mailbox is full */
+    STORE_NO_MAILBOX,    /* no: the mailbox has been dropped */
+    STORE_IN_USE,        /* not now: another session holds the mailbox */
+    STORE_BUSY,          /* not now: a limit of stored's own is reached */
+    STORE_FULL,          /* not now: the disk is full */
+    STORE_DAMAGED,       /* ours: the message on disk is damaged */
+    STORE_BROKEN         /* ours: the disk or the index fails */
+};
+
+struct store_mailbox_id {
+    uint64_t mailbox;
+};
+
+struct store_usage_is {
+    uint64_t octets;
+    uint64_t messages;
+};
+
+/* Most recipients of one delivery: RFC 5321 section 4.5.3.1.8 asks for at least 100. */
+#define STORE_RECIPIENTS_MAX 1000
+
+/* A mailbox that stands twice among the recipients gets the message once, and both get STORE_OK. */
+struct store_deliver_begin {
+    uint32_t count;
+    uint32_t zero;
+    uint64_t size; /* the octets that the sender announced (MAIL SIZE=), 0 if unknown */
+};
+
+struct store_recipient {
+    uint64_t mailbox;
+    uint64_t quota_octets; /* the plan's limits, as lmtpd has just read them */
+    uint64_t quota_messages;
+};
+
+struct store_deliver_commit {
+    uint64_t octets;    /* of the message as LIST says: CRLF lines, not dot-stuffed */
+    uint64_t top_length; /* of the header section with its blank line, in stored form */
+};
+
+/* The message with index i (from 0) is RFC 1939's message-number i + 1. */
+struct store_entry {
+    uint64_t uid;
+    uint64_t time; /* microseconds since 1970 */
+    uint64_t octets;
+};
+
+struct store_opened {
+    uint32_t messages;
+    uint32_t zero;
+    uint64_t octets;
+};
+
+/*
+ * Asks for up to `room` octets of the body from `offset` on. The first read of a message checks
+ * its checksum whole before anything is answered.
+ */
+struct store_read {
+    uint32_t message;
+    uint32_t room; /* at most STORE_READ_MAX */
+    uint64_t offset;
+};
+
+#define STORE_READ_MAX (128 * 1024)
+
+struct store_data {
+    uint64_t length;     /* of the whole body, in stored form */
+    uint64_t top_length; /* as in struct store_deliver_commit */
+};
+
+/* Most message indexes in one STORE_EXPUNGE; a session with more sends several. */
+#define STORE_EXPUNGE_MAX 16384
+
+#endif
