@@ -46,7 +46,9 @@ POP3D_LIBS    := libevent_openssl libssl libcrypto
 AUTHD_SOURCES := 
 AUTHD_LIBS    := -pthread
 
-STORED_SOURCES := 
+STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c stored/main.c \
+	stored/mailbox.c stored/reader.c stored/record.c stored/recovery.c stored/report.c \
+	stored/segment.c stored/server.c stored/session.c
 STORED_LIBS    := sqlite3 libxxhash -pthread
 
 LMTPD_SOURCES := 
@@ -57,3 +59,49 @@ ADMIN_LIBS    := libmicrohttpd
 
 BELLHOP_SOURCES := 
 BELLHOP_LIBS    := jansson libcrypto
+
+# --- what is built -------------------------------------------------------------------------------
+
+PROGRAMS := pop3d authd stored lmtpd admin bellhop
+BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
+
+.PHONY: all help deps lint-deps run check check-built unit system lint install clean
+.DELETE_ON_ERROR:
+
+all: $(BINARIES)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# The flags of packages, and what stands there as a flag already.
+link_flags = $(shell pkg-config --libs $(filter-out -%,$(1))) $(filter -%,$(1))
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $<")
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive
+$(BUILD)/lib/$(1).a: $(call objects,$(2))
+	@mkdir -p $$(@D)
+	$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
+endef
+
+# A program is its main.o and an archive of the rest, which its unit tests are linked with as well.
+# $(1) program, $(2) prefix of its variables, $(3) folder
+define program
+$(eval $(call archive,$(1),$(filter-out $(3)/main.c,$($(2)_SOURCES))))
+$(BUILD)/bin/$(1): $(BUILD)/obj/$(3)/main.o $(BUILD)/lib/$(1).a $(BUILD)/lib/db.a $(BUILD)/lib/lib.a
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LINK  $$@")
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call link_flags,$(LIB_LIBS) $(DB_LIBS) $($(2)_LIBS))
+endef
+
+$(eval $(call archive,lib,$(LIB_SOURCES)))
+$(eval $(call archive,db,$(DB_SOURCES)))
+$(eval $(call program,pop3d,POP3D,pop3d))
+$(eval $(call program,authd,AUTHD,authd))
+$(eval $(call program,stored,STORED,stored))
+$(eval $(call program,lmtpd,LMTPD,lmtpd))
+$(eval $(call program,admin,ADMIN,admin))
+$(eval $(call program,bellhop,BELLHOP,cli))
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
