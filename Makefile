@@ -57,7 +57,7 @@ LMTPD_LIBS    :=
 ADMIN_SOURCES := 
 ADMIN_LIBS    := libmicrohttpd
 
-BELLHOP_SOURCES := 
+BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/store.c
 BELLHOP_LIBS    := jansson libcrypto
 
 # --- what is built -------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <getopt.h>
+
+#include "cli/instance.h"
+
+/*
+ * A command of bellhop is one row of the table in main.c. Its handler gets the arguments with
+ * argv[0] being the last word of the command's name, as getopt_long() wants them, and returns the
+ * program's exit code.
+ */
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_REFUSED = 1, /* after one sentence on standard error, by refuse() */
+    EXIT_USAGE = 2    /* by wrong_usage() or command_option() */
+};
+
+struct command {
+    const char *words;                                 /* "plan list" */
+    const char *usage;                                 /* what follows the words */
+    const char *help;                                  /* one line */
+    enum { COMMAND_ANYWHERE, COMMAND_INSTANCE } place; /* INSTANCE: run inside of one */
+    int (*run)(struct instance *instance, int argc, char **argv);
+};
+
+/* Says "bellhop: SENTENCE" on standard error and returns EXIT_REFUSED. Never pass a secret. */
+int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same, with the usage line of the command that runs; returns EXIT_USAGE. */
+int wrong_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * The next option by getopt_long(), in the order in which they stand; -1 after the last one. For a
+ * wrong one it calls wrong_usage() and returns '?', and the handler returns EXIT_USAGE.
+ */
+int command_option(int argc, char **argv, const struct option *options);
+
+/*
+ * Checks that after the options there are from `least` to `most` arguments. Returns 0, or
+ * EXIT_USAGE after wrong_usage().
+ */
+int command_arguments(int argc, int least, int most);
+
+/* Handlers. `bellhop serve` is in cli/serve.c. */
+int init_main(struct instance *instance, int argc, char **argv);
+int serve_main(struct instance *instance, int argc, char **argv);
+int plan_list_main(struct instance *instance, int argc, char **argv);
+int plan_add_main(struct instance *instance, int argc, char **argv);
+int plan_set_main(struct instance *instance, int argc, char **argv);
+int customer_add_main(struct instance *instance, int argc, char **argv);
+int customer_list_main(struct instance *instance, int argc, char **argv);
+int customer_show_main(struct instance *instance, int argc, char **argv);
+int customer_set_main(struct instance *instance, int argc, char **argv);
+int customer_suspend_main(struct instance *instance, int argc, char **argv);
+int customer_resume_main(struct instance *instance, int argc, char **argv);
+int customer_remove_main(struct instance *instance, int argc, char **argv);
+int domain_add_main(struct instance *instance, int argc, char **argv);
+int domain_list_main(struct instance *instance, int argc, char **argv);
+int domain_remove_main(struct instance *instance, int argc, char **argv);
+int address_add_main(struct instance *instance, int argc, char **argv);
+int address_list_main(struct instance *instance, int argc, char **argv);
+int address_show_main(struct instance *instance, int argc, char **argv);
+int address_remove_main(struct instance *instance, int argc, char **argv);
+int address_passwd_main(struct instance *instance, int argc, char **argv);
+int address_import_main(struct instance *instance, int argc, char **argv);
+int store_main(struct instance *instance, int argc, char **argv);
+
+#endif

@@ -1,0 +1,60 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/instance.h"
+#include "db/db.h"
+
+int instance_enter(struct instance *instance, const char *directory)
+{
+    char error[512];
+
+    instance->directory = directory;
+    instance->caller = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (instance->caller < 0 || chdir(directory) < 0) {
+        refuse("cannot enter the instance %s: %s; \"bellhop init %s\" makes one", directory,
+               strerror(errno), directory);
+        return -1;
+    }
+    if (access(INSTANCE_CONF, F_OK) < 0 && errno == ENOENT) {
+        refuse("%s is no instance, for it has no " INSTANCE_CONF
+               "; make one with \"bellhop init DIR\" and name it with -C DIR",
+               directory);
+        return -1;
+    }
+    if (instance_read_conf(&instance->conf, error, sizeof(error)) < 0) {
+        refuse("%s/%s", directory, error);
+        return -1;
+    }
+    return 0;
+}
+
+int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)
+{
+    char reason[384];
+
+    int fd = open(INSTANCE_CONF, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        snprintf(error_r, error_size, INSTANCE_CONF ": cannot read it: %s", strerror(errno));
+        return -1;
+    }
+    int result = conf_read(conf_r, fd, reason, sizeof(reason));
+    if (result < 0)
+        snprintf(error_r, error_size, INSTANCE_CONF ": %s", reason);
+    close(fd);
+    return result;
+}
+
+struct db *instance_open_database(const struct instance *instance)
+{
+    char error[512];
+
+    (void)instance;
+    struct db *db = db_open(INSTANCE_DATABASE, DB_WRITE, error, sizeof(error));
+    if (db == NULL)
+        refuse("%s", error);
+    return db;
+}

@@ -1,0 +1,275 @@
+/*
+ * The program bellhop: one table of commands, one dispatcher. What a command does is in the file
+ * named after its first word.
+ */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "cli/command.h"
+#include "lib/log.h"
+
+#ifndef BELLHOP_VERSION
+#define BELLHOP_VERSION "0.1"
+#endif
+
+static int help_main(struct instance *instance, int argc, char **argv);
+
+#define PLAN_OPTIONS                                                                               \
+    "[--addresses N] [--domains N] [--quota-bytes SIZE] [--quota-messages N] "                     \
+    "[--message-bytes SIZE] [--retention-days N] [--poll-seconds N] [--protection WORD]"
+
+static const struct command commands[] = {
+    {"help",             "[COMMAND]",                             "show the commands, or how one is used",                    COMMAND_ANYWHERE, help_main           },
+    {"init",             "DIR [--port-base N]",                   "make an instance, or complete and update one",
+     COMMAND_ANYWHERE,                                                                                                                          init_main           },
+    {"serve",            "",                                      "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
+     serve_main                                                                                                                                                     },
+    {"plan list",        "[--json]",                              "show the plans",                                           COMMAND_INSTANCE, plan_list_main      },
+    {"plan add",         "NAME " PLAN_OPTIONS,                    "make a plan",                                              COMMAND_INSTANCE, plan_add_main       },
+    {"plan set",         "NAME " PLAN_OPTIONS,                    "change a plan",                                            COMMAND_INSTANCE, plan_set_main       },
+    {"customer add",     "NAME --plan PLAN",                      "make a customer",                                          COMMAND_INSTANCE, customer_add_main   },
+    {"customer list",    "[--json]",                              "show the customers",                                       COMMAND_INSTANCE, customer_list_main  },
+    {"customer show",    "NAME [--json]",                         "show one customer",                                        COMMAND_INSTANCE, customer_show_main  },
+    {"customer set",     "NAME [--plan PLAN] [--name NEW-NAME]",  "change a customer's plan or name",
+     COMMAND_INSTANCE,                                                                                                                          customer_set_main   },
+    {"customer suspend", "NAME",                                  "stop a customer's logins and mail",                        COMMAND_INSTANCE,
+     customer_suspend_main                                                                                                                                          },
+    {"customer resume",  "NAME",                                  "let a suspended customer go on",                           COMMAND_INSTANCE,
+     customer_resume_main                                                                                                                                           },
+    {"customer remove",  "NAME",                                  "remove a customer with all domains, addresses and mail",
+     COMMAND_INSTANCE,                                                                                                                          customer_remove_main},
+    {"domain add",       "DOMAIN --customer NAME",                "give a customer a domain",                                 COMMAND_INSTANCE,
+     domain_add_main                                                                                                                                                },
+    {"domain list",      "[--customer NAME] [--json]",            "show the domains",                                         COMMAND_INSTANCE,
+     domain_list_main                                                                                                                                               },
+    {"domain remove",    "DOMAIN",                                "remove a domain with its addresses and mail",              COMMAND_INSTANCE,
+     domain_remove_main                                                                                                                                             },
+    {"address add",      "ADDRESS [--password-stdin | --invite]", "make an address with a mailbox",
+     COMMAND_INSTANCE,                                                                                                                          address_add_main    },
+    {"address list",     "[--customer NAME] [--json]",            "show the addresses",                                       COMMAND_INSTANCE,
+     address_list_main                                                                                                                                              },
+    {"address show",     "ADDRESS [--json]",                      "show one address",                                         COMMAND_INSTANCE, address_show_main   },
+    {"address remove",   "ADDRESS",                               "remove an address with its mail",                          COMMAND_INSTANCE,
+     address_remove_main                                                                                                                                            },
+    {"address passwd",   "ADDRESS [--password-stdin]",            "set an address's password",                                COMMAND_INSTANCE,
+     address_passwd_main                                                                                                                                            },
+    {"address import",   "FILE.csv --customer NAME [--dry-run]",
+     "make the addresses in a table with the columns address,password,name",                                                  COMMAND_INSTANCE,
+     address_import_main                                                                                                                                            },
+    {"store verify",     "",                                      "check every message of the store",                         COMMAND_INSTANCE, store_main          },
+    {"store rebuild",    "",                                      "make the store's index anew from its log",                 COMMAND_INSTANCE, store_main          },
+    {"store stats",      "[--json]",                              "show what the store holds",                                COMMAND_INSTANCE, store_main          },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* The command that runs, for its usage line. */
+static const struct command *running;
+
+static void print_usage(FILE *file, const struct command *command)
+{
+    fprintf(file, "usage: bellhop %s%s%s%s\n", command->place == COMMAND_INSTANCE ? "-C DIR " : "",
+            command->words, command->usage[0] != '\0' ? " " : "", command->usage);
+}
+
+static void print_all(FILE *file)
+{
+    fputs("usage: bellhop [-C DIR] COMMAND ...\n\n", file);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(file, "  %-18s%s\n", commands[i].words, commands[i].help);
+    fputs("\nDIR is the instance's directory; without -C it is the current one. \"bellhop help "
+          "COMMAND\"\nshows how a command is used.\n",
+          file);
+}
+
+static void complain(const char *format, va_list arguments)
+{
+    fflush(stdout);
+    fputs("bellhop: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+int refuse(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+    return EXIT_REFUSED;
+}
+
+int wrong_usage(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+    if (running != NULL)
+        print_usage(stderr, running);
+    return EXIT_USAGE;
+}
+
+int command_option(int argc, char **argv, const struct option *options)
+{
+    /* The leading ':' keeps getopt_long() silent and tells a missing argument from a wrong name. */
+    int option = getopt_long(argc, argv, ":", options, NULL);
+
+    if (option == ':')
+        wrong_usage("%s needs a value", argv[optind - 1]);
+    else if (option == '?' && strncmp(argv[optind - 1], "--", 2) == 0)
+        wrong_usage("%s is not an option here", argv[optind - 1]);
+    else if (option == '?')
+        wrong_usage("-%c is not an option here", optopt);
+    return option == ':' ? '?' : option;
+}
+
+int command_arguments(int argc, int least, int most)
+{
+    int count = argc - optind;
+
+    if (count < least)
+        return wrong_usage("something is missing after \"%s\"", running->words);
+    if (count > most)
+        return wrong_usage("there is too much after \"%s\"", running->words);
+    return 0;
+}
+
+/* How many of the arguments are the words of this command's name; 0: it is another command. */
+static int match_words(const struct command *command, int argc, char **argv)
+{
+    const char *rest = command->words;
+
+    for (int count = 0; count < argc; count++) {
+        size_t length = strcspn(rest, " ");
+        if (strlen(argv[count]) != length || memcmp(argv[count], rest, length) != 0)
+            return 0;
+        if (rest[length] == '\0')
+            return count + 1;
+        rest += length + 1;
+    }
+    return 0;
+}
+
+static const struct command *command_find(int argc, char **argv, int *words_r)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        *words_r = match_words(&commands[i], argc, argv);
+        if (*words_r > 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+/* Shows the usage of every command whose first word this is; returns whether there is one. */
+static bool print_group(FILE *file, const char *word)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcspn(commands[i].words, " ") == strlen(word) &&
+            strncmp(commands[i].words, word, strlen(word)) == 0) {
+            print_usage(file, &commands[i]);
+            found = true;
+        }
+    return found;
+}
+
+static int unknown_command(int argc, char **argv)
+{
+    running = NULL;
+    if (argc > 1)
+        wrong_usage("\"%s %s\" is not a command; \"bellhop help\" shows them all", argv[0],
+                    argv[1]);
+    else
+        wrong_usage("\"%s\" is not a whole command; \"bellhop help\" shows them all", argv[0]);
+    print_group(stderr, argv[0]);
+    return EXIT_USAGE;
+}
+
+static int help_main(struct instance *instance, int argc, char **argv)
+{
+    int words;
+
+    (void)instance;
+    if (argc < 2) {
+        print_all(stdout);
+        return EXIT_DONE;
+    }
+    const struct command *command = command_find(argc - 1, argv + 1, &words);
+    if (command == NULL)
+        return argc == 2 && print_group(stdout, argv[1]) ? EXIT_DONE
+                                                         : unknown_command(argc - 1, argv + 1);
+    print_usage(stdout, command);
+    printf("  %s\n", command->help);
+    return EXIT_DONE;
+}
+
+/* -C, --help and --version, which stand before the command. Returns -1 to go on. */
+static int global_options(int argc, char **argv, const char **directory_r)
+{
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"version",  no_argument, NULL, 'v'},
+        {0     }
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+:C:h", options, NULL)) != -1)
+        switch (option) {
+        case 'C': *directory_r = optarg; break;
+        case 'h': print_all(stdout); return EXIT_DONE;
+        case 'v': puts("bellhop " BELLHOP_VERSION); return EXIT_DONE;
+        case ':': return wrong_usage("-C needs the directory of an instance");
+        default: return wrong_usage("%s is not an option; see \"bellhop help\"", argv[optind - 1]);
+        }
+    return -1;
+}
+
+static int dispatch(const char *directory, int argc, char **argv)
+{
+    struct instance instance = {.caller = -1};
+    int words;
+
+    running = command_find(argc, argv, &words);
+    if (running == NULL)
+        return unknown_command(argc, argv);
+    argc -= words - 1;
+    argv += words - 1;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0) {
+            print_usage(stdout, running);
+            printf("  %s\n", running->help);
+            return EXIT_DONE;
+        }
+    if (running->place == COMMAND_INSTANCE && instance_enter(&instance, directory) < 0)
+        return EXIT_REFUSED;
+    optind = 0;
+    return running->run(&instance, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    const char *directory = ".";
+
+    log_open("bellhop");
+    if (sodium_init() < 0)
+        return refuse("libsodium does not work on this machine");
+    int done = global_options(argc, argv, &directory);
+    if (done >= 0)
+        return done;
+    if (optind == argc) {
+        print_all(stderr);
+        return EXIT_USAGE;
+    }
+    int result = dispatch(directory, argc - optind, argv + optind);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return refuse("cannot write to standard output");
+    return result;
+}
