@@ -21,9 +21,8 @@ struct message_encoder {
     uint64_t length;     /* of the stored form made so far */
     uint64_t top_length; /* of the header section with its blank line, in stored form;
                             0 until the blank line has come */
-    bool line_start;     /* the next octet begins a line */
+    bool line_start;     /* nothing of the present line has come */
     bool carriage;       /* the last octet was CR, and is not written yet */
-    bool blank;          /* nothing but the line's beginning so far */
 };
 
 /* A piece grows to at most this many octets in stored form; see message_encode(). */
