@@ -1,0 +1,64 @@
+#ifndef DB_CUSTOMER_H
+#define DB_CUSTOMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "db/plan.h"
+
+/* The paying tenants. The id is what all functions about a tenant's things ask for. */
+
+#define DB_CUSTOMER_NAME_MAX 100 /* octets of UTF-8 */
+
+struct db_customer {
+    uint64_t id;
+    char name[DB_CUSTOMER_NAME_MAX + 1];
+    char plan[DB_PLAN_NAME_MAX + 1];
+    bool suspended;
+    uint64_t created;   /* seconds since 1970 */
+    unsigned domains;   /* how many there are now */
+    unsigned addresses; /* how many there are now, mailboxes and aliases */
+};
+
+/*
+ * A name is 1 to DB_CUSTOMER_NAME_MAX octets of UTF-8 without control characters and without white
+ * space at either end. Returns 0, or -1 with one sentence in *error_r (static text). A name that
+ * does not pass it is DB_BROKEN to the functions below.
+ */
+int db_customer_name_check(const char *name, const char **error_r);
+
+/* DB_OK, DB_TAKEN, or DB_NONE: there is no such plan. id_r may be NULL. */
+enum db_result db_customer_add(struct db *db, const char *name, const char *plan, uint64_t *id_r);
+
+/* By name; DB_OK or DB_NONE. */
+enum db_result db_customer_find(struct db *db, const char *name, struct db_customer *customer_r);
+
+/* By id; DB_OK or DB_NONE. */
+enum db_result db_customer_get(struct db *db, uint64_t customer, struct db_customer *customer_r);
+
+/*
+ * DB_OK, DB_NONE (no such customer or no such plan), or DB_LIMIT: it uses more than that plan
+ * allows (db/limit.h).
+ */
+enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char *plan);
+
+/* DB_OK, DB_NONE or DB_TAKEN. */
+enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char *name);
+
+/* Suspends, or resumes with false; DB_OK also when it is so already. DB_OK or DB_NONE. */
+enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended);
+
+/*
+ * Removes the customer with its domains, addresses and mailboxes, which go to the list of drops
+ * (db/drop.h). DB_OK or DB_NONE.
+ */
+enum db_result db_customer_remove(struct db *db, uint64_t customer);
+
+/*
+ * The next customer by name (in the order of its octets) after the one in *customer (begin with a
+ * zeroed struct), which it replaces; DB_NONE after the last.
+ */
+enum db_result db_customer_next(struct db *db, struct db_customer *customer);
+
+#endif

@@ -1,0 +1,23 @@
+#ifndef DB_LIMIT_H
+#define DB_LIMIT_H
+
+#include "db/customer.h"
+#include "db/db.h"
+#include "db/plan.h"
+
+/* What DB_LIMIT means in detail. */
+
+enum db_limit_kind { DB_LIMIT_ADDRESSES, DB_LIMIT_DOMAINS };
+
+struct db_limit {
+    enum db_limit_kind kind;
+    unsigned allowed;                /* by the plan that was in the way */
+    unsigned used;                   /* by the customer now */
+    char plan[DB_PLAN_NAME_MAX + 1]; /* for db_customer_set_plan(): the new plan */
+    char customer[DB_CUSTOMER_NAME_MAX + 1];
+};
+
+/* Describes the last call on this handle that returned DB_LIMIT. */
+void db_limit_get(const struct db *db, struct db_limit *limit_r);
+
+#endif

@@ -1,0 +1,24 @@
+#ifndef DB_TRANSACTION_H
+#define DB_TRANSACTION_H
+
+#include "db/db.h"
+
+/*
+ * Every function of this folder that changes something is one transaction of its own. Between
+ * begin and commit it becomes a part of the caller's: several changes then happen together or not
+ * at all. A change that is refused (NONE, TAKEN, LIMIT) leaves the transaction as it was, so the
+ * caller may note the reason and go on; after BUSY or BROKEN it can only be rolled back.
+ *
+ * begin takes the right to write, and everybody else's changes wait: compute password hashes first.
+ */
+
+/* DB_OK, DB_BUSY or DB_BROKEN. Transactions do not nest. */
+enum db_result db_transaction_begin(struct db *db);
+
+/* DB_OK: durable. Anything else: nothing of it happened, and the transaction is over. */
+enum db_result db_transaction_commit(struct db *db);
+
+/* Forgets all changes since begin. Does nothing without a transaction. */
+void db_transaction_rollback(struct db *db);
+
+#endif
