@@ -1,0 +1,75 @@
+"""Fixtures of the system tests: every test talks to a private instance on free ports."""
+
+import signal
+
+import pytest
+
+from bellhop import BIN, QUICK, Instance
+
+TEST_TIME = 150  # seconds; no test waits longer than this for anything
+
+HOTEL = ("Quayside Hotel", "house", "quayside.example", "frontdesk", "bookings", "invoices")
+GROUP = ("Lighthouse Hostels", "chain", "lighthouse.example", "frontdesk", "bookings", "night")
+
+
+def pytest_sessionstart(session):
+    if not (BIN / "bellhop").exists() and not session.config.option.collectonly:
+        pytest.exit(f"there is no {BIN / 'bellhop'}: run make first, or set BELLHOP_BIN", 2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Instance):
+                report.sections.append((f"log of {name}", value.log))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol():
+    def too_long(*_):
+        raise TimeoutError(f"this test takes longer than {TEST_TIME} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_TIME)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """A stopped instance with two customers; the other fixtures copy it."""
+    made = Instance(tmp_path_factory.mktemp("template") / "instance")
+    made.configure(**QUICK)
+    made.customer(*HOTEL)
+    made.customer(*GROUP)
+    return made
+
+
+@pytest.fixture
+def stopped(template, tmp_path):
+    """A fresh instance that the test starts itself."""
+    made = Instance(tmp_path / "instance", template)
+    yield made
+    made.finish()
+
+
+@pytest.fixture
+def instance(stopped):
+    """
+    A fresh running instance with two customers (instance.customers), each with a domain and three
+    addresses with passwords (customer.accounts).
+    """
+    return stopped.start()
+
+
+@pytest.fixture(scope="module")
+def shared(template, tmp_path_factory):
+    """As `instance`, but one for all tests of a file: for tests that leave no trace."""
+    made = Instance(tmp_path_factory.mktemp("shared") / "instance", template)
+    try:
+        yield made.start()
+    finally:
+        made.finish()
