@@ -299,14 +299,17 @@ class Instance:
             lmtp.ask("QUIT")
         return replies
 
+    def pop3_greeted(self, tls=False):
+        """A poplib connection before the log-in."""
+        if tls:
+            return poplib.POP3_SSL("127.0.0.1", self.ports.pop3s, timeout=30, context=self.tls)
+        return poplib.POP3("127.0.0.1", self.ports.pop3, timeout=30)
+
     def pop3(self, address, password=None, tls=False):
         """A logged-in poplib connection; the password of an account made here is known."""
         if isinstance(address, Account):
             address, password = address.address, address.password
-        if tls:
-            pop3 = poplib.POP3_SSL("127.0.0.1", self.ports.pop3s, timeout=30, context=self.tls)
-        else:
-            pop3 = poplib.POP3("127.0.0.1", self.ports.pop3, timeout=30)
+        pop3 = self.pop3_greeted(tls)
         try:
             pop3.user(address)
             pop3.pass_(password)

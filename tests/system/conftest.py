@@ -1,10 +1,11 @@
 """Fixtures of the system tests: every test talks to a private instance on free ports."""
 
 import signal
+import subprocess
 
 import pytest
 
-from bellhop import BIN, QUICK, Instance
+from bellhop import BIN, DATA, QUICK, Instance
 
 TEST_TIME = 150  # seconds; no test waits longer than this for anything
 
@@ -73,3 +74,12 @@ def shared(template, tmp_path_factory):
         yield made.start()
     finally:
         made.finish()
+
+
+@pytest.fixture(scope="session")
+def mail(tmp_path_factory) -> dict[str, bytes]:
+    """Every message of tests/data by name, the generated large ones too."""
+    large = tmp_path_factory.mktemp("large")
+    subprocess.run([DATA / "make-large", large], check=True, timeout=60)
+    files = sorted([*DATA.glob("*.eml"), *large.glob("*.eml")])
+    return {file.stem: file.read_bytes() for file in files}
