@@ -111,6 +111,10 @@ def test_curl_trusts_the_certificate(filled, customer, tmp_path):
     assert done.stdout.splitlines()[0].startswith("1 ")
 
 
+# fetchmail 6.4 itself breaks lines of more than 8 KiB, leaves the dots of header fields stuffed and
+# adds a blank line where there is none.
+UNFIT_FOR_FETCHMAIL = {"line-100000", "dot-header", "headers-only"}
+
 FETCHMAIL = {
     "plain": ("pop3", "sslproto ''"),
     "stls": ("pop3", "sslproto 'TLS1.2+' sslcertfile '{cert}'"),
@@ -135,9 +139,10 @@ def test_fetchmail(filled, customer, mail, tmp_path, how):
     control = tmp_path / "fetchmailrc"
     control.touch(0o600)
     control.write_text(
+        "set invisible\n"
         f"poll localhost protocol pop3 port {getattr(filled.ports, service)} auth password\n"
         f"  username '{account.address}' password '{account.password}'\n"
-        f"  fetchall no keep no rewrite pass8bits invisible mda '{mda}'\n"
+        f"  fetchall no keep no rewrite pass8bits mda '{mda}'\n"
         f"  {tls.format(cert=filled.dir / 'tls' / 'cert.pem')}\n")
     done = subprocess.run(["fetchmail", "--fetchmailrc", control, "--nosyslog", "--nodetach",
                            "--pidfile", tmp_path / "pid", "--idfile", tmp_path / "ids"],
