@@ -43,7 +43,8 @@ DB_LIBS    := sqlite3
 POP3D_SOURCES := 
 POP3D_LIBS    := libevent_openssl libssl libcrypto
 
-AUTHD_SOURCES := 
+AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd/hashpool.c \
+	authd/listener.c authd/main.c authd/mechanism.c authd/request.c
 AUTHD_LIBS    := -pthread
 
 STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c stored/main.c \
@@ -57,7 +58,7 @@ LMTPD_LIBS    :=
 ADMIN_SOURCES := 
 ADMIN_LIBS    := libmicrohttpd
 
-BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/store.c
+BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/store.c cli/inventory.c cli/launch.c cli/listen.c cli/lock.c cli/material.c cli/process.c cli/serve.c cli/share.c cli/supervisor.c cli/tlskey.c
 BELLHOP_LIBS    := jansson libcrypto
 
 # --- what is built -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ struct event_base;
  *
  *   conf                    the configuration's text
  *   metrics                 the shared counters (lib/metrics.h); BELLHOP_SLOT is its slot
+ *   lock                    the instance's lock, held through it for as long as any program runs
  *   key                     authd, stored: the capability key, CAPABILITY_KEY_SIZE octets
  *   tls                     pop3d: PEM certificate chain and private key
  *   pop3, pop3s             pop3d: listening TCP sockets

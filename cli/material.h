@@ -1,0 +1,27 @@
+#ifndef CLI_MATERIAL_H
+#define CLI_MATERIAL_H
+
+#include <stddef.h>
+
+#include "lib/conf.h"
+
+/*
+ * What programs are given to read: the configuration's text and the TLS key, each in memory that
+ * only the supervisor can write (cli/share.h).
+ */
+struct material {
+    struct conf conf;
+    int conf_text; /* descriptors; -1 before the first load */
+    int tls;
+};
+
+void material_init(struct material *material);
+
+/*
+ * Each reads its files from the instance (the working directory), checks them and replaces what the
+ * programs read. Returns 0, or -1 with one sentence in error_r; everything is then as before.
+ */
+int material_load_conf(struct material *material, char *error_r, size_t error_size);
+int material_load_tls(struct material *material, char *error_r, size_t error_size);
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * bellhop serve: checks that this instance can be served, opens everything that the programs need,
+ * and hands it to the supervisor. Each check that fails is one sentence and exit code 1.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/inventory.h"
+#include "cli/listen.h"
+#include "cli/lock.h"
+#include "cli/material.h"
+#include "cli/share.h"
+#include "cli/supervisor.h"
+#include "db/db.h"
+#include "lib/capability.h"
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+
+#define LOCK_PATH INSTANCE_RUN "/lock"
+
+struct tcp_service {
+    const char *name;
+    const char *setting;
+    size_t offset; /* in struct conf */
+};
+
+static const struct tcp_service tcp_services[] = {
+    {"pop3",  "pop3_listen",  offsetof(struct conf, pop3_listen) },
+    {"pop3s", "pop3s_listen", offsetof(struct conf, pop3s_listen)},
+    {"lmtp",  "lmtp_listen",  offsetof(struct conf, lmtp_listen) },
+    {"http",  "http_listen",  offsetof(struct conf, http_listen) },
+};
+
+struct unix_service {
+    const char *name;
+    const char *path;
+    mode_t mode;
+};
+
+/* A mail server of another user reaches the two that are meant for it through their group. */
+static const struct unix_service unix_services[] = {
+    {"auth",       INSTANCE_RUN "/auth.sock",           0660},
+    {"auth-front", INSTANCE_RUN "/auth-front.sock",     0600},
+    {"lmtp-unix",  INSTANCE_RUN "/lmtp.sock",           0660},
+    {"deliver",    INSTANCE_RUN "/stored-deliver.sock", 0600},
+    {"front",      INSTANCE_RUN "/stored-front.sock",   0600},
+    {"control",    INSTANCE_CONTROL,                    0600},
+};
+
+#define TCP_SERVICES  (sizeof(tcp_services) / sizeof(tcp_services[0]))
+#define UNIX_SERVICES (sizeof(unix_services) / sizeof(unix_services[0]))
+
+static const char *listen_text(const struct tcp_service *service, const struct conf *conf)
+{
+    return (const char *)conf + service->offset;
+}
+
+static const char *listen_advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "address already in use; stop the program that has it, or choose another port in "
+               "bellhop.conf";
+    case EACCES:
+        return "not permitted; ports below 1024 are root's, so start as root or choose another "
+               "port in bellhop.conf";
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+        return "this machine has no such address; write one that it has, or *, in bellhop.conf";
+    default: return strerror(error);
+    }
+}
+
+static int open_tcp(struct inventory *inventory, const struct conf *conf)
+{
+    for (size_t i = 0; i < TCP_SERVICES; i++) {
+        const struct tcp_service *service = &tcp_services[i];
+        const char *text = listen_text(service, conf);
+        struct listen_address address;
+        int fds[LISTEN_SOCKETS_MAX];
+        const char *error;
+
+        if (listen_parse(&address, text, &error) < 0) {
+            refuse(INSTANCE_CONF ": \"%s\" is no address for %s: %s", text, service->setting,
+                   error);
+            return -1;
+        }
+        int count = listen_tcp(&address, fds);
+        if (count < 0) {
+            refuse("cannot listen on %s (%s): %s", text, service->setting, listen_advice(errno));
+            return -1;
+        }
+        for (int j = 0; j < count; j++)
+            inventory_add(inventory, service->name, fds[j]);
+    }
+    return 0;
+}
+
+static int open_unix(struct inventory *inventory)
+{
+    for (size_t i = 0; i < UNIX_SERVICES; i++) {
+        int fd = listen_unix(unix_services[i].path, unix_services[i].mode);
+        if (fd < 0) {
+            refuse("cannot listen on %s: %s; %s", unix_services[i].path, strerror(errno),
+                   errno == EEXIST ? "take that file away"
+                                   : "the user of bellhop serve must be able to write there");
+            return -1;
+        }
+        inventory_add(inventory, unix_services[i].name, fd);
+    }
+    return 0;
+}
+
+/* Only authd and stored get this descriptor, and nobody can change what is in it. */
+static int share_key(void)
+{
+    uint8_t key[CAPABILITY_KEY_SIZE];
+
+    randombytes_buf(key, sizeof(key));
+    int fd = share_new("bellhop-key", key, sizeof(key));
+    sodium_memzero(key, sizeof(key));
+    return fd >= 0 && share_seal(fd) == 0 ? fd : -1;
+}
+
+static int add_shared(struct inventory *inventory, const char *name, int fd)
+{
+    if (fd < 0) {
+        refuse("cannot make the shared memory \"%s\": %s; is /proc mounted?", name,
+               strerror(errno));
+        return -1;
+    }
+    inventory_add(inventory, name, fd);
+    return 0;
+}
+
+static int open_shared(struct inventory *inventory, const struct material *material)
+{
+    int metrics = share_area("bellhop-metrics", metrics_size());
+
+    if (metrics >= 0 && metrics_attach(metrics, 0) < 0)
+        log_fatal("cannot map the shared counters: %s", strerror(errno));
+    if (add_shared(inventory, "metrics", metrics) < 0 ||
+        add_shared(inventory, "key", share_key()) < 0 ||
+        add_shared(inventory, "conf", share_reader(material->conf_text)) < 0 ||
+        add_shared(inventory, "tls", share_reader(material->tls)) < 0)
+        return -1;
+    return 0;
+}
+
+static int check_database(void)
+{
+    char error[512];
+    struct db *db = db_open(INSTANCE_DATABASE, DB_READ, error, sizeof(error));
+
+    if (db == NULL) {
+        refuse("%s", error);
+        return -1;
+    }
+    db_close(db);
+    return 0;
+}
+
+/* A session is a descriptor, and programs inherit the limit. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            log_warning("cannot raise the limit of open files: %s", strerror(errno));
+    }
+}
+
+static int prepare(struct inventory *inventory, struct material *material)
+{
+    char error[512];
+
+    if (material_load_conf(material, error, sizeof(error)) < 0) {
+        refuse("%s", error);
+        return -1;
+    }
+    int lock = lock_take(LOCK_PATH, error, sizeof(error));
+    if (lock < 0) {
+        refuse("%s", error);
+        return -1;
+    }
+    inventory_add(inventory, "lock", lock);
+    if (check_database() < 0)
+        return -1;
+    if (material_load_tls(material, error, sizeof(error)) < 0) {
+        refuse("%s", error);
+        return -1;
+    }
+    raise_descriptor_limit();
+    if (open_tcp(inventory, &material->conf) < 0 || open_unix(inventory) < 0)
+        return -1;
+    return open_shared(inventory, material);
+}
+
+static char *describe(const char *directory, const struct conf *conf)
+{
+    return xasprintf("%s: pop3 %s, pop3s %s, lmtp %s, http %s", directory, conf->pop3_listen,
+                     conf->pop3s_listen, conf->lmtp_listen, conf->http_listen);
+}
+
+int serve_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option no_options[] = {
+        {NULL, 0, NULL, 0}
+    };
+    struct inventory inventory = {0};
+    struct material material;
+
+    if (command_option(argc, argv, no_options) != -1 || command_arguments(argc, 0, 0) != 0)
+        return EXIT_USAGE;
+    material_init(&material);
+    if (prepare(&inventory, &material) < 0)
+        return EXIT_REFUSED;
+    char *serving = describe(instance->directory, &material.conf);
+    int result = supervisor_run(&inventory, &material, serving);
+    free(serving);
+    return result == 0 ? EXIT_DONE : EXIT_REFUSED;
+}
