@@ -58,7 +58,7 @@ LMTPD_LIBS    :=
 ADMIN_SOURCES := 
 ADMIN_LIBS    := libmicrohttpd
 
-BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/store.c cli/inventory.c cli/launch.c cli/listen.c cli/lock.c cli/material.c cli/process.c cli/serve.c cli/share.c cli/supervisor.c cli/tlskey.c
+BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/address_list.c cli/database.c cli/hash.c cli/invitation.c cli/number.c cli/terminal.c cli/text.c cli/usage.c cli/store.c cli/inventory.c cli/launch.c cli/listen.c cli/lock.c cli/material.c cli/process.c cli/serve.c cli/share.c cli/supervisor.c cli/tlskey.c
 BELLHOP_LIBS    := jansson libcrypto
 
 # --- what is built -------------------------------------------------------------------------------

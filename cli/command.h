@@ -2,6 +2,7 @@
 #define CLI_COMMAND_H
 
 #include <getopt.h>
+#include <stdbool.h>
 
 #include "cli/instance.h"
 
@@ -36,6 +37,9 @@ int wrong_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * wrong one it calls wrong_usage() and returns '?', and the handler returns EXIT_USAGE.
  */
 int command_option(int argc, char **argv, const struct option *options);
+
+/* For a command whose only option is --json. Returns 0, or EXIT_USAGE after wrong_usage(). */
+int command_json(int argc, char **argv, bool *json_r);
 
 /*
  * Checks that after the options there are from `least` to `most` arguments. Returns 0, or

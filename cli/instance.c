@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/instance.h"
+#include "db/audit.h"
 #include "db/db.h"
 
 int instance_enter(struct instance *instance, const char *directory)
@@ -51,10 +52,14 @@ int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)
 struct db *instance_open_database(const struct instance *instance)
 {
     char error[512];
+    char actor[64];
 
-    (void)instance;
     struct db *db = db_open(INSTANCE_DATABASE, DB_WRITE, error, sizeof(error));
-    if (db == NULL)
-        refuse("%s", error);
+    if (db == NULL) {
+        refuse("%s: %s", instance->directory, error);
+        return NULL;
+    }
+    snprintf(actor, sizeof(actor), "bellhop uid=%u", (unsigned)getuid());
+    db_audit_actor(db, actor);
     return db;
 }

@@ -23,46 +23,46 @@ static int help_main(struct instance *instance, int argc, char **argv);
     "[--message-bytes SIZE] [--retention-days N] [--poll-seconds N] [--protection WORD]"
 
 static const struct command commands[] = {
-    {"help",             "[COMMAND]",                             "show the commands, or how one is used",                    COMMAND_ANYWHERE, help_main           },
-    {"init",             "DIR [--port-base N]",                   "make an instance, or complete and update one",
-     COMMAND_ANYWHERE,                                                                                                                          init_main           },
-    {"serve",            "",                                      "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
-     serve_main                                                                                                                                                     },
-    {"plan list",        "[--json]",                              "show the plans",                                           COMMAND_INSTANCE, plan_list_main      },
-    {"plan add",         "NAME " PLAN_OPTIONS,                    "make a plan",                                              COMMAND_INSTANCE, plan_add_main       },
-    {"plan set",         "NAME " PLAN_OPTIONS,                    "change a plan",                                            COMMAND_INSTANCE, plan_set_main       },
-    {"customer add",     "NAME --plan PLAN",                      "make a customer",                                          COMMAND_INSTANCE, customer_add_main   },
-    {"customer list",    "[--json]",                              "show the customers",                                       COMMAND_INSTANCE, customer_list_main  },
-    {"customer show",    "NAME [--json]",                         "show one customer",                                        COMMAND_INSTANCE, customer_show_main  },
-    {"customer set",     "NAME [--plan PLAN] [--name NEW-NAME]",  "change a customer's plan or name",
-     COMMAND_INSTANCE,                                                                                                                          customer_set_main   },
-    {"customer suspend", "NAME",                                  "stop a customer's logins and mail",                        COMMAND_INSTANCE,
-     customer_suspend_main                                                                                                                                          },
-    {"customer resume",  "NAME",                                  "let a suspended customer go on",                           COMMAND_INSTANCE,
-     customer_resume_main                                                                                                                                           },
-    {"customer remove",  "NAME",                                  "remove a customer with all domains, addresses and mail",
-     COMMAND_INSTANCE,                                                                                                                          customer_remove_main},
-    {"domain add",       "DOMAIN --customer NAME",                "give a customer a domain",                                 COMMAND_INSTANCE,
-     domain_add_main                                                                                                                                                },
-    {"domain list",      "[--customer NAME] [--json]",            "show the domains",                                         COMMAND_INSTANCE,
-     domain_list_main                                                                                                                                               },
-    {"domain remove",    "DOMAIN",                                "remove a domain with its addresses and mail",              COMMAND_INSTANCE,
-     domain_remove_main                                                                                                                                             },
-    {"address add",      "ADDRESS [--password-stdin | --invite]", "make an address with a mailbox",
-     COMMAND_INSTANCE,                                                                                                                          address_add_main    },
-    {"address list",     "[--customer NAME] [--json]",            "show the addresses",                                       COMMAND_INSTANCE,
-     address_list_main                                                                                                                                              },
-    {"address show",     "ADDRESS [--json]",                      "show one address",                                         COMMAND_INSTANCE, address_show_main   },
-    {"address remove",   "ADDRESS",                               "remove an address with its mail",                          COMMAND_INSTANCE,
-     address_remove_main                                                                                                                                            },
-    {"address passwd",   "ADDRESS [--password-stdin]",            "set an address's password",                                COMMAND_INSTANCE,
-     address_passwd_main                                                                                                                                            },
+    {"help",             "[COMMAND]",                                           "show the commands, or how one is used",                    COMMAND_ANYWHERE, help_main           },
+    {"init",             "DIR [--port-base N]",                                 "make an instance, or complete and update one",
+     COMMAND_ANYWHERE,                                                                                                                                        init_main           },
+    {"serve",            "",                                                    "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
+     serve_main                                                                                                                                                                   },
+    {"plan list",        "[--json]",                                            "show the plans",                                           COMMAND_INSTANCE, plan_list_main      },
+    {"plan add",         "NAME " PLAN_OPTIONS,                                  "make a plan",                                              COMMAND_INSTANCE, plan_add_main       },
+    {"plan set",         "NAME " PLAN_OPTIONS,                                  "change a plan",                                            COMMAND_INSTANCE, plan_set_main       },
+    {"customer add",     "NAME --plan PLAN",                                    "make a customer",                                          COMMAND_INSTANCE, customer_add_main   },
+    {"customer list",    "[--json]",                                            "show the customers",                                       COMMAND_INSTANCE, customer_list_main  },
+    {"customer show",    "NAME [--json]",                                       "show one customer",                                        COMMAND_INSTANCE, customer_show_main  },
+    {"customer set",     "NAME [--plan PLAN] [--name NEW-NAME]",                "change a customer's plan or name",
+     COMMAND_INSTANCE,                                                                                                                                        customer_set_main   },
+    {"customer suspend", "NAME",                                                "stop a customer's logins and mail",                        COMMAND_INSTANCE,
+     customer_suspend_main                                                                                                                                                        },
+    {"customer resume",  "NAME",                                                "let a suspended customer go on",                           COMMAND_INSTANCE,
+     customer_resume_main                                                                                                                                                         },
+    {"customer remove",  "NAME",                                                "remove a customer with all domains, addresses and mail",
+     COMMAND_INSTANCE,                                                                                                                                        customer_remove_main},
+    {"domain add",       "DOMAIN --customer NAME",                              "give a customer a domain",                                 COMMAND_INSTANCE,
+     domain_add_main                                                                                                                                                              },
+    {"domain list",      "[--customer NAME] [--json]",                          "show the domains",                                         COMMAND_INSTANCE,
+     domain_list_main                                                                                                                                                             },
+    {"domain remove",    "DOMAIN",                                              "remove a domain with its addresses and mail",              COMMAND_INSTANCE,
+     domain_remove_main                                                                                                                                                           },
+    {"address add",      "ADDRESS [--name NAME] [--password-stdin | --invite]",
+     "make an address with a mailbox",                                                                                                      COMMAND_INSTANCE, address_add_main    },
+    {"address list",     "[--customer NAME] [--json]",                          "show the addresses",                                       COMMAND_INSTANCE,
+     address_list_main                                                                                                                                                            },
+    {"address show",     "ADDRESS [--json]",                                    "show one address",                                         COMMAND_INSTANCE, address_show_main   },
+    {"address remove",   "ADDRESS",                                             "remove an address with its mail",                          COMMAND_INSTANCE,
+     address_remove_main                                                                                                                                                          },
+    {"address passwd",   "ADDRESS [--password-stdin]",                          "set an address's password",                                COMMAND_INSTANCE,
+     address_passwd_main                                                                                                                                                          },
     {"address import",   "FILE.csv --customer NAME [--dry-run]",
-     "make the addresses in a table with the columns address,password,name",                                                  COMMAND_INSTANCE,
-     address_import_main                                                                                                                                            },
-    {"store verify",     "",                                      "check every message of the store",                         COMMAND_INSTANCE, store_main          },
-    {"store rebuild",    "",                                      "make the store's index anew from its log",                 COMMAND_INSTANCE, store_main          },
-    {"store stats",      "[--json]",                              "show what the store holds",                                COMMAND_INSTANCE, store_main          },
+     "make the addresses in a table with the columns address,password,name",                                                                COMMAND_INSTANCE,
+     address_import_main                                                                                                                                                          },
+    {"store verify",     "",                                                    "check every message of the store",                         COMMAND_INSTANCE, store_main          },
+    {"store rebuild",    "",                                                    "make the store's index anew from its log",                 COMMAND_INSTANCE, store_main          },
+    {"store stats",      "[--json]",                                            "show what the store holds",                                COMMAND_INSTANCE, store_main          },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -128,6 +128,23 @@ int command_option(int argc, char **argv, const struct option *options)
     else if (option == '?')
         wrong_usage("-%c is not an option here", optopt);
     return option == ':' ? '?' : option;
+}
+
+int command_json(int argc, char **argv, bool *json_r)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {0 }
+    };
+    int option;
+
+    *json_r = false;
+    while ((option = command_option(argc, argv, options)) != -1) {
+        if (option == '?')
+            return EXIT_USAGE;
+        *json_r = true;
+    }
+    return 0;
 }
 
 int command_arguments(int argc, int least, int most)

@@ -1,0 +1,277 @@
+/* The commands that make and change one address; address_list.c shows them. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "cli/address.h"
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/invitation.h"
+#include "cli/password.h"
+#include "db/domain.h"
+
+int address_argument(struct address *address_r, const char *text)
+{
+    const char *error;
+
+    if (address_parse(address_r, text, strlen(text), &error) == 0)
+        return EXIT_DONE;
+    return refuse("\"%s\" is no address: %s", text, error);
+}
+
+int address_lookup(struct db *db, const struct address *address, struct db_mailaddress *found_r)
+{
+    enum db_result result = database_result(db, db_mailaddress_find(db, address, found_r));
+
+    if (result == DB_NONE)
+        refuse("there is no address %s; \"bellhop address list\" shows them", address->text);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+/* By another program, after it was found here. */
+static int removed(const struct address *address)
+{
+    return refuse("the address %s was removed just now", address->text);
+}
+
+static int taken(const struct address *address)
+{
+    return refuse("the address %s is there already; \"bellhop address show\" shows it",
+                  address->text);
+}
+
+/* Finds the customer who may have the address, which nobody has yet. */
+static int find_place(struct db *db, const struct address *address, uint64_t *customer_r)
+{
+    struct db_mailaddress there;
+    struct db_domain domain;
+
+    enum db_result result = database_result(db, db_domain_find(db, address->domain, &domain));
+    if (result == DB_NONE)
+        return refuse("there is no domain %s; add it with \"bellhop domain add %s --customer "
+                      "NAME\"",
+                      address->domain, address->domain);
+    if (result != DB_OK)
+        return EXIT_REFUSED;
+    *customer_r = domain.customer;
+    result = database_result(db, db_mailaddress_find(db, address, &there));
+    if (result == DB_OK)
+        return taken(address);
+    return result == DB_NONE ? EXIT_DONE : EXIT_REFUSED;
+}
+
+enum password_source { SOURCE_DEFAULT, SOURCE_STDIN, SOURCE_INVITATION };
+
+/* By default a person at a terminal is asked; a script gets a password to pass on. */
+static int get_password(enum password_source source, struct password *password_r, bool *generated_r)
+{
+    *generated_r = false;
+    if (source == SOURCE_STDIN)
+        return password_read(password_r);
+    if (isatty(STDIN_FILENO))
+        return password_ask(password_r);
+    password_generate(password_r);
+    *generated_r = true;
+    return EXIT_DONE;
+}
+
+static int add_mailbox(struct db *db, uint64_t customer, const struct db_mailaddress_new *new)
+{
+    switch (database_result(db, db_mailaddress_add(db, customer, new, NULL))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN: return taken(&new->address);
+    case DB_NONE: return refuse("the domain %s was removed just now", new->address.domain);
+    default: return EXIT_REFUSED;
+    }
+}
+
+static int add_with_password(struct instance *instance, struct db *db, uint64_t customer,
+                             struct db_mailaddress_new *new, enum password_source source)
+{
+    struct password password;
+    char hash[DB_HASH_SIZE];
+    bool generated;
+
+    int done = get_password(source, &password, &generated);
+    if (done == EXIT_DONE)
+        done = password_hash(&instance->conf, &password, hash);
+    if (done == EXIT_DONE) {
+        new->hash = hash;
+        done = add_mailbox(db, customer, new);
+    }
+    if (done == EXIT_DONE && generated)
+        done = password_show("password", password.text);
+    password_wipe(&password);
+    sodium_memzero(hash, sizeof(hash));
+    return done;
+}
+
+static int add_with_invitation(struct db *db, uint64_t customer, struct db_mailaddress_new *new)
+{
+    struct invitation invitation;
+
+    invitation_draw(&invitation);
+    new->invitation = invitation.digest;
+    new->invited_until = invitation.until;
+    int done = add_mailbox(db, customer, new);
+    if (done == EXIT_DONE)
+        done = password_show("invitation", invitation.token);
+    if (done == EXIT_DONE) {
+        json_t *until = listing_time(invitation.until);
+        printf("valid until: %s\n", json_string_value(until));
+        json_decref(until);
+    }
+    sodium_memzero(&invitation, sizeof(invitation));
+    return done;
+}
+
+static int add_address(struct instance *instance, struct db *db, struct db_mailaddress_new *new,
+                       enum password_source source)
+{
+    uint64_t customer = 0;
+
+    if (find_place(db, &new->address, &customer) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if (source == SOURCE_INVITATION)
+        return add_with_invitation(db, customer, new);
+    return add_with_password(instance, db, customer, new, source);
+}
+
+static int parse_add(enum password_source *source_r, const char **name_r, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"password-stdin", no_argument, NULL, 's'},
+        {"invite",            no_argument, NULL, 'i'},
+        {"name",                required_argument, NULL, 'n'},
+        {0}
+    };
+    bool from_stdin = false;
+    bool invite = false;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 's': from_stdin = true; break;
+        case 'i': invite = true; break;
+        case 'n': *name_r = optarg; break;
+        default: return EXIT_USAGE;
+        }
+    if (from_stdin && invite)
+        return wrong_usage("an address gets a password or an invitation, not both");
+    *source_r = invite ? SOURCE_INVITATION : from_stdin ? SOURCE_STDIN : SOURCE_DEFAULT;
+    return command_arguments(argc, 1, 1);
+}
+
+int address_add_main(struct instance *instance, int argc, char **argv)
+{
+    struct db_mailaddress_new new = {.name = ""};
+    enum password_source source = SOURCE_DEFAULT;
+    const char *error;
+
+    if (parse_add(&source, &new.name, argc, argv) != 0)
+        return EXIT_USAGE;
+    if (address_argument(&new.address, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if (db_mailbox_name_check(new.name, &error) < 0)
+        return refuse("%s", error);
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = add_address(instance, db, &new, source);
+    db_close(db);
+    return done;
+}
+
+static int remove_address(struct db *db, const struct address *address)
+{
+    struct db_mailaddress found;
+
+    if (address_lookup(db, address, &found) != EXIT_DONE)
+        return EXIT_REFUSED;
+    switch (database_result(db, db_mailaddress_remove(db, found.customer, address))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_NONE: return removed(address);
+    default: return EXIT_REFUSED;
+    }
+}
+
+int address_remove_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+    struct address address;
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (address_argument(&address, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = remove_address(db, &address);
+    db_close(db);
+    return done;
+}
+
+static int set_hash(struct db *db, const struct db_mailaddress *found,
+                    const struct address *address, const char *hash)
+{
+    switch (database_result(db, db_mailaddress_set_hash(db, found->customer, address, hash))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_NONE: return removed(address);
+    default: return EXIT_REFUSED;
+    }
+}
+
+static int set_password(struct instance *instance, struct db *db, const struct address *address,
+                        enum password_source source)
+{
+    struct db_mailaddress found;
+    struct password password;
+    char hash[DB_HASH_SIZE];
+    bool generated;
+
+    if (address_lookup(db, address, &found) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if (found.mailbox == 0)
+        return refuse("%s is an alias, which has no password; set that of a mailbox it leads to",
+                      address->text);
+    int done = get_password(source, &password, &generated);
+    if (done == EXIT_DONE)
+        done = password_hash(&instance->conf, &password, hash);
+    if (done == EXIT_DONE)
+        done = set_hash(db, &found, address, hash);
+    if (done == EXIT_DONE && generated)
+        done = password_show("password", password.text);
+    password_wipe(&password);
+    sodium_memzero(hash, sizeof(hash));
+    return done;
+}
+
+int address_passwd_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"password-stdin", no_argument, NULL, 's'},
+        {0           }
+    };
+    enum password_source source = SOURCE_DEFAULT;
+    struct address address;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1) {
+        if (option == '?')
+            return EXIT_USAGE;
+        source = SOURCE_STDIN;
+    }
+    if (command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (address_argument(&address, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = set_password(instance, db, &address, source);
+    db_close(db);
+    return done;
+}

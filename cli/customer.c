@@ -1,0 +1,244 @@
+/* The commands about customers. */
+#include "db/customer.h"
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/listing.h"
+#include "db/transaction.h"
+
+static const struct listing_column columns[] = {
+    {"name",          "NAME", LISTING_TEXT},
+    {"plan",   "PLAN", LISTING_TEXT},
+    {"domains",          "DOMAINS", LISTING_NUMBER},
+    {"addresses",   "ADDRESSES", LISTING_NUMBER},
+    {"suspended",       "SUSPENDED", LISTING_TEXT},
+    {"created", "CREATED", LISTING_TIME},
+    {0    }
+};
+
+static json_t *customer_row(const struct db_customer *customer)
+{
+    return json_pack("{ss ss si si sb so}", "name", customer->name, "plan", customer->plan,
+                     "domains", (int)customer->domains, "addresses", (int)customer->addresses,
+                     "suspended", (int)customer->suspended, "created",
+                     listing_time(customer->created));
+}
+
+int customer_list_main(struct instance *instance, int argc, char **argv)
+{
+    struct db_customer customer = {0};
+    enum db_result result;
+    bool json;
+
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    json_t *rows = json_array();
+    while ((result = db_customer_next(db, &customer)) == DB_OK)
+        json_array_append_new(rows, customer_row(&customer));
+    int done = database_list_end(db, result, rows, columns, json);
+    db_close(db);
+    return done;
+}
+
+int customer_show_main(struct instance *instance, int argc, char **argv)
+{
+    struct db_customer customer;
+    bool json;
+
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = database_customer(db, argv[optind], &customer);
+    if (done == EXIT_DONE)
+        listing_print_one(customer_row(&customer), columns, json);
+    db_close(db);
+    return done;
+}
+
+static int name_taken(const char *name)
+{
+    return refuse("there is a customer \"%s\" already; take another name", name);
+}
+
+static int no_plan(const char *plan)
+{
+    return refuse("there is no plan \"%s\"; \"bellhop plan list\" shows them", plan);
+}
+
+static int add_customer(struct db *db, const char *name, const char *plan)
+{
+    switch (database_result(db, db_customer_add(db, name, plan, NULL))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN: return name_taken(name);
+    case DB_NONE: return no_plan(plan);
+    default: return EXIT_REFUSED;
+    }
+}
+
+struct customer_options {
+    const char *plan;
+    const char *name;
+};
+
+static int parse_options(struct customer_options *given_r, const struct option *options, int argc,
+                         char **argv)
+{
+    int option;
+
+    *given_r = (struct customer_options){0};
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'p': given_r->plan = optarg; break;
+        case 'n': given_r->name = optarg; break;
+        default: return EXIT_USAGE;
+        }
+    return command_arguments(argc, 1, 1);
+}
+
+int customer_add_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"plan", required_argument, NULL, 'p'},
+        {0 }
+    };
+    struct customer_options given;
+    const char *error;
+
+    if (parse_options(&given, options, argc, argv) != 0)
+        return EXIT_USAGE;
+    if (given.plan == NULL)
+        return wrong_usage("say which plan the customer is on with --plan");
+    if (db_customer_name_check(argv[optind], &error) < 0)
+        return refuse("%s", error);
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = add_customer(db, argv[optind], given.plan);
+    db_close(db);
+    return done;
+}
+
+/* By another program, after it was found here. */
+static int removed(void)
+{
+    return refuse("the customer was removed just now");
+}
+
+static int set_plan(struct db *db, const struct db_customer *customer, const char *plan)
+{
+    switch (database_result(db, db_customer_set_plan(db, customer->id, plan))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_NONE: return no_plan(plan);
+    default: return EXIT_REFUSED;
+    }
+}
+
+static int set_name(struct db *db, const struct db_customer *customer, const char *name)
+{
+    switch (database_result(db, db_customer_set_name(db, customer->id, name))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN: return name_taken(name);
+    case DB_NONE: return removed();
+    default: return EXIT_REFUSED;
+    }
+}
+
+/* Plan and name change together or not at all. */
+static int set_customer(struct db *db, const char *name, const struct customer_options *given)
+{
+    struct db_customer customer;
+    int done;
+
+    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+        return EXIT_REFUSED;
+    done = database_customer(db, name, &customer);
+    if (done == EXIT_DONE && given->plan != NULL)
+        done = set_plan(db, &customer, given->plan);
+    if (done == EXIT_DONE && given->name != NULL)
+        done = set_name(db, &customer, given->name);
+    if (done == EXIT_DONE)
+        return database_result(db, db_transaction_commit(db)) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+    db_transaction_rollback(db);
+    return done;
+}
+
+int customer_set_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"plan", required_argument, NULL, 'p'},
+        {"name",  required_argument, NULL, 'n'},
+        {0     }
+    };
+    struct customer_options given;
+    const char *error;
+
+    if (parse_options(&given, options, argc, argv) != 0)
+        return EXIT_USAGE;
+    if (given.plan == NULL && given.name == NULL)
+        return wrong_usage("say what to change in the customer");
+    if (given.name != NULL && db_customer_name_check(given.name, &error) < 0)
+        return refuse("%s", error);
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = set_customer(db, argv[optind], &given);
+    db_close(db);
+    return done;
+}
+
+static enum db_result suspend(struct db *db, uint64_t customer)
+{
+    return db_customer_set_suspended(db, customer, true);
+}
+
+static enum db_result resume(struct db *db, uint64_t customer)
+{
+    return db_customer_set_suspended(db, customer, false);
+}
+
+static int change_result(const struct db *db, enum db_result result)
+{
+    switch (database_result(db, result)) {
+    case DB_OK: return EXIT_DONE;
+    case DB_NONE: return removed();
+    default: return EXIT_REFUSED;
+    }
+}
+
+/* For the commands that name a customer and nothing else. */
+static int change(struct instance *instance, int argc, char **argv,
+                  enum db_result (*function)(struct db *db, uint64_t customer))
+{
+    static const struct option none[] = {{0}};
+    struct db_customer customer;
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = database_customer(db, argv[optind], &customer);
+    if (done == EXIT_DONE)
+        done = change_result(db, function(db, customer.id));
+    db_close(db);
+    return done;
+}
+
+int customer_suspend_main(struct instance *instance, int argc, char **argv)
+{
+    return change(instance, argc, argv, suspend);
+}
+
+int customer_resume_main(struct instance *instance, int argc, char **argv)
+{
+    return change(instance, argc, argv, resume);
+}
+
+int customer_remove_main(struct instance *instance, int argc, char **argv)
+{
+    return change(instance, argc, argv, db_customer_remove);
+}

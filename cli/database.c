@@ -1,0 +1,47 @@
+#include "cli/database.h"
+#include "cli/command.h"
+#include "db/limit.h"
+
+static void refuse_limit(const struct db *db)
+{
+    struct db_limit limit;
+
+    db_limit_get(db, &limit);
+    const char *things = limit.kind == DB_LIMIT_ADDRESSES ? "addresses" : "domains";
+    refuse("the plan \"%s\" allows %u %s, and \"%s\" has %u; remove some, or give it a larger plan "
+           "with \"bellhop customer set\"",
+           limit.plan, limit.allowed, things, limit.customer, limit.used);
+}
+
+enum db_result database_result(const struct db *db, enum db_result result)
+{
+    switch (result) {
+    case DB_LIMIT: refuse_limit(db); break;
+    case DB_BUSY: refuse("another program is changing the account database; try again"); break;
+    case DB_BROKEN: refuse("the account database failed, as the line above says"); break;
+    case DB_OK:
+    case DB_NONE:
+    case DB_TAKEN: break;
+    }
+    return result;
+}
+
+int database_customer(struct db *db, const char *name, struct db_customer *customer_r)
+{
+    enum db_result result = database_result(db, db_customer_find(db, name, customer_r));
+
+    if (result == DB_NONE)
+        refuse("there is no customer \"%s\"; \"bellhop customer list\" shows them", name);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int database_list_end(const struct db *db, enum db_result last, json_t *rows,
+                      const struct listing_column *columns, bool json)
+{
+    if (database_result(db, last) != DB_NONE) {
+        json_decref(rows);
+        return EXIT_REFUSED;
+    }
+    listing_print(rows, columns, json);
+    return EXIT_DONE;
+}

@@ -1,0 +1,30 @@
+#ifndef CLI_DATABASE_H
+#define CLI_DATABASE_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "cli/listing.h"
+#include "db/customer.h"
+#include "db/db.h"
+
+/* What the commands say about answers of the account database. */
+
+/*
+ * Passes a result on. For a limit, a busy and a broken database it first says so by refuse(); the
+ * caller deals with DB_NONE and DB_TAKEN.
+ */
+enum db_result database_result(const struct db *db, enum db_result result);
+
+/* Finds a customer. Returns EXIT_DONE, or EXIT_REFUSED after refuse(). */
+int database_customer(struct db *db, const char *name, struct db_customer *customer_r);
+
+/*
+ * Ends a listing: `last` is the result that ended the iteration. Prints and frees `rows`, or only
+ * frees them. Returns EXIT_DONE, or EXIT_REFUSED after refuse().
+ */
+int database_list_end(const struct db *db, enum db_result last, json_t *rows,
+                      const struct listing_column *columns, bool json);
+
+#endif

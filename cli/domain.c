@@ -1,0 +1,155 @@
+/* The commands about domains. */
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/listing.h"
+#include "db/domain.h"
+#include "lib/address.h"
+
+static const struct listing_column columns[] = {
+    {"domain",      "DOMAIN", LISTING_TEXT},
+    {"customer", "CUSTOMER", LISTING_TEXT},
+    {"addresses",    "ADDRESSES", LISTING_NUMBER},
+    {"created", "CREATED", LISTING_TIME},
+    {0  }
+};
+
+static json_t *domain_row(const struct db_domain *domain)
+{
+    return json_pack("{ss ss si so}", "domain", domain->name, "customer", domain->customer_name,
+                     "addresses", (int)domain->addresses, "created", listing_time(domain->created));
+}
+
+static int parse_domain(char domain_r[ADDRESS_DOMAIN_MAX + 1], const char *text)
+{
+    const char *error;
+
+    if (address_parse_domain(domain_r, text, strlen(text), &error) == 0)
+        return EXIT_DONE;
+    return refuse("\"%s\" is no domain: %s", text, error);
+}
+
+/* Every command here may name a customer. */
+static int parse_options(const char **customer_r, bool *json_r, const struct option *options,
+                         int argc, char **argv)
+{
+    int option;
+
+    *customer_r = NULL;
+    *json_r = false;
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'c': *customer_r = optarg; break;
+        case 'j': *json_r = true; break;
+        default: return EXIT_USAGE;
+        }
+    return 0;
+}
+
+static int add_domain(struct db *db, const char *domain, const char *name)
+{
+    struct db_customer customer;
+
+    if (database_customer(db, name, &customer) != EXIT_DONE)
+        return EXIT_REFUSED;
+    switch (database_result(db, db_domain_add(db, customer.id, domain))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN:
+        return refuse("the domain %s is there already; \"bellhop domain list\" shows "
+                      "whose it is",
+                      domain);
+    case DB_NONE: return refuse("the customer \"%s\" was removed just now", name);
+    default: return EXIT_REFUSED;
+    }
+}
+
+int domain_add_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"customer", required_argument, NULL, 'c'},
+        {0     }
+    };
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+    const char *customer;
+    bool json;
+
+    if (parse_options(&customer, &json, options, argc, argv) != 0 ||
+        command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (customer == NULL)
+        return wrong_usage("say whose domain it is with --customer");
+    if (parse_domain(domain, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = add_domain(db, domain, customer);
+    db_close(db);
+    return done;
+}
+
+static int list_domains(struct db *db, const char *name, bool json)
+{
+    struct db_customer customer;
+    struct db_domain domain = {0};
+    enum db_result result;
+
+    if (name != NULL && database_customer(db, name, &customer) != EXIT_DONE)
+        return EXIT_REFUSED;
+    json_t *rows = json_array();
+    while ((result = name != NULL ? db_domain_next(db, customer.id, &domain)
+                                  : db_operator_domain_next(db, &domain)) == DB_OK)
+        json_array_append_new(rows, domain_row(&domain));
+    return database_list_end(db, result, rows, columns, json);
+}
+
+int domain_list_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"customer", required_argument, NULL, 'c'},
+        {"json",      no_argument, NULL, 'j'},
+        {0         }
+    };
+    const char *customer;
+    bool json;
+
+    if (parse_options(&customer, &json, options, argc, argv) != 0 ||
+        command_arguments(argc, 0, 0) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = list_domains(db, customer, json);
+    db_close(db);
+    return done;
+}
+
+static int remove_domain(struct db *db, const char *name)
+{
+    struct db_domain domain;
+
+    enum db_result result = database_result(db, db_domain_find(db, name, &domain));
+    if (result == DB_OK)
+        result = database_result(db, db_domain_remove(db, domain.customer, name));
+    if (result == DB_NONE)
+        refuse("there is no domain %s; \"bellhop domain list\" shows them", name);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int domain_remove_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (parse_domain(domain, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = remove_domain(db, domain);
+    db_close(db);
+    return done;
+}

@@ -1,0 +1,370 @@
+/*
+ * bellhop address import: a table of addresses, all or nothing. Every row is tried first, in a
+ * transaction that is rolled back; then the passwords are hashed, while nobody has to wait; then
+ * the rows are added in one transaction.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "cli/command.h"
+#include "cli/csv.h"
+#include "cli/database.h"
+#include "cli/file.h"
+#include "cli/password.h"
+#include "db/limit.h"
+#include "db/mailaddress.h"
+#include "db/transaction.h"
+#include "lib/xalloc.h"
+
+/* Room for as many rows as a plan can have addresses, each with the longest fields there are. */
+#define FILE_MAX (1024 * 1024)
+
+/* More rows than the largest plan allows are refused before anything else. */
+#define ROWS_MAX DB_PLAN_ADDRESSES_MAX
+
+enum column { COLUMN_ADDRESS, COLUMN_PASSWORD, COLUMN_NAME, COLUMNS };
+
+static const char *const column_names[COLUMNS] = {"address", "password", "name"};
+
+struct import_row {
+    unsigned line;
+    struct address address;
+    char name[DB_MAILBOX_NAME_MAX + 1];
+    bool generated;
+    struct password password;
+    char hash[DB_HASH_SIZE];
+};
+
+struct import {
+    const char *file;
+    char *text;
+    size_t length;
+    struct csv csv;
+    size_t fields;                  /* in each row */
+    size_t columns[CSV_FIELDS_MAX]; /* enum column of each field */
+    struct db_customer customer;
+    struct import_row *rows;
+    size_t count;
+    unsigned errors;
+};
+
+static void row_error(struct import *import, unsigned line, const char *sentence)
+{
+    refuse("%s line %u: %s", import->file, line, sentence);
+    import->errors++;
+}
+
+static int open_table(struct import *import, int caller)
+{
+    int fd = openat(caller, import->file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return refuse("cannot open %s: %s", import->file, strerror(errno));
+    ssize_t length = file_read(fd, FILE_MAX, &import->text);
+    int reason = errno;
+    close(fd);
+    if (length < 0 && reason == EFBIG)
+        return refuse("%s is larger than a table of %d addresses can be", import->file, ROWS_MAX);
+    if (length < 0)
+        return refuse("cannot read %s: %s", import->file, strerror(reason));
+    import->length = (size_t)length;
+    csv_init(&import->csv, import->text, import->length);
+    return EXIT_DONE;
+}
+
+static void table_free(struct import *import)
+{
+    if (import->text != NULL)
+        sodium_memzero(import->text, import->length);
+    if (import->rows != NULL)
+        sodium_memzero(import->rows, ROWS_MAX * sizeof(*import->rows));
+    free(import->text);
+    free(import->rows);
+}
+
+static int find_column(const char *name)
+{
+    for (int i = 0; i < COLUMNS; i++)
+        if (strcasecmp(column_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+/* The columns may stand in any order; only the address must be there. */
+static int read_header(struct import *import)
+{
+    struct csv_row row;
+    const char *error = "the table is empty";
+    bool seen[COLUMNS] = {false};
+
+    if (csv_next(&import->csv, &row, &error) <= 0)
+        return refuse("%s line %u: %s; it begins with the line address,password,name", import->file,
+                      row.line, error);
+    for (size_t i = 0; i < row.count; i++) {
+        int column = find_column(row.fields[i].text);
+        if (column < 0 || seen[column])
+            return refuse("%s line %u: it names the columns, which are address,password,name, "
+                          "each once",
+                          import->file, row.line);
+        seen[column] = true;
+        import->columns[i] = (size_t)column;
+    }
+    if (!seen[COLUMN_ADDRESS])
+        return refuse("%s line %u: the column address is missing", import->file, row.line);
+    import->fields = row.count;
+    return EXIT_DONE;
+}
+
+static void take_address(struct import *import, struct import_row *row,
+                         const struct csv_field *field)
+{
+    const char *error;
+
+    if (address_parse(&row->address, field->text, field->length, &error) == 0) {
+        for (size_t i = 0; i < import->count; i++)
+            if (strcmp(import->rows[i].address.text, row->address.text) == 0) {
+                char *sentence = xasprintf("%s stands in line %u already", row->address.text,
+                                           import->rows[i].line);
+                row_error(import, row->line, sentence);
+                free(sentence);
+                return;
+            }
+        return;
+    }
+    char *sentence = xasprintf("\"%.320s\" is no address: %s", field->text, error);
+    row_error(import, row->line, sentence);
+    free(sentence);
+}
+
+static void take_password(struct import *import, struct import_row *row,
+                          const struct csv_field *field)
+{
+    if (field->length == 0)
+        return;
+    const char *error = password_check(field->text, field->length);
+    if (error != NULL) {
+        row_error(import, row->line, error);
+        return;
+    }
+    memcpy(row->password.text, field->text, field->length + 1);
+    row->password.length = field->length;
+}
+
+static void take_name(struct import *import, struct import_row *row, const struct csv_field *field)
+{
+    const char *error;
+
+    if (db_mailbox_name_check(field->text, &error) < 0)
+        row_error(import, row->line, error);
+    else
+        strcpy(row->name, field->text);
+}
+
+/* Adds the row to import->rows, complaining about what is wrong in each of its fields. */
+static void take_row(struct import *import, const struct csv_row *csv)
+{
+    static void (*const take[COLUMNS])(struct import *, struct import_row *,
+                                       const struct csv_field *) = {take_address, take_password,
+                                                                    take_name};
+
+    if (csv->count != import->fields) {
+        row_error(import, csv->line, "it has another number of fields than the first line");
+        return;
+    }
+    struct import_row *row = &import->rows[import->count];
+    row->line = csv->line;
+    for (size_t i = 0; i < csv->count; i++)
+        take[import->columns[i]](import, row, &csv->fields[i]);
+    import->count++;
+}
+
+static int read_rows(struct import *import)
+{
+    struct csv_row row;
+    const char *error;
+    int got;
+
+    import->rows = xcalloc(ROWS_MAX, sizeof(*import->rows));
+    while ((got = csv_next(&import->csv, &row, &error)) != 0) {
+        if (got < 0)
+            row_error(import, row.line, error);
+        else if (import->count == ROWS_MAX)
+            return refuse("%s has more than %d rows, and no plan allows so many addresses",
+                          import->file, ROWS_MAX);
+        else
+            take_row(import, &row);
+    }
+    return EXIT_DONE;
+}
+
+static enum db_result add_row(struct db *db, const struct import *import,
+                              const struct import_row *row)
+{
+    const struct db_mailaddress_new new = {.address = row->address,
+                                           .name = row->name,
+                                           .hash = row->hash[0] != '\0' ? row->hash : NULL};
+
+    return db_mailaddress_add(db, import->customer.id, &new, NULL);
+}
+
+static void add_error(struct import *import, const struct db *db, const struct import_row *row,
+                      enum db_result result)
+{
+    struct db_limit limit;
+    char *sentence;
+
+    if (result == DB_LIMIT) {
+        db_limit_get(db, &limit);
+        sentence = xasprintf("the plan \"%s\" allows %u addresses and \"%s\" has %u; there is no "
+                             "room for this row and what follows",
+                             limit.plan, limit.allowed, limit.customer, import->customer.addresses);
+    } else if (result == DB_TAKEN) {
+        sentence = xasprintf("the address %s is there already", row->address.text);
+    } else {
+        sentence = xasprintf("\"%s\" has no domain %s", import->customer.name, row->address.domain);
+    }
+    row_error(import, row->line, sentence);
+    free(sentence);
+}
+
+/*
+ * Adds all rows within a transaction that has begun, noting what is refused. Returns EXIT_DONE, or
+ * EXIT_REFUSED when the database does not work.
+ */
+static int add_rows(struct import *import, struct db *db)
+{
+    bool full = false;
+
+    for (size_t i = 0; i < import->count; i++) {
+        const struct import_row *row = &import->rows[i];
+        if (row->address.text[0] == '\0')
+            continue; /* told already */
+        enum db_result result = add_row(db, import, row);
+        if (result == DB_BUSY || result == DB_BROKEN) {
+            database_result(db, result);
+            return EXIT_REFUSED;
+        }
+        if (result != DB_OK && !(result == DB_LIMIT && full))
+            add_error(import, db, row, result);
+        full = full || result == DB_LIMIT;
+    }
+    return EXIT_DONE;
+}
+
+/* Adds all rows for good, or none of them. */
+static int add_all(struct import *import, struct db *db, bool for_good)
+{
+    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+        return EXIT_REFUSED;
+    int done = add_rows(import, db);
+    if (done == EXIT_DONE && import->errors == 0 && for_good)
+        return database_result(db, db_transaction_commit(db)) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+    db_transaction_rollback(db);
+    return done;
+}
+
+static int hash_rows(struct import *import, const struct conf *conf)
+{
+    const struct password **passwords = xcalloc(import->count, sizeof(struct password *));
+    char(*hashes)[DB_HASH_SIZE] = xcalloc(import->count, DB_HASH_SIZE);
+
+    for (size_t i = 0; i < import->count; i++) {
+        struct import_row *row = &import->rows[i];
+        row->generated = row->password.length == 0;
+        if (row->generated)
+            password_generate(&row->password);
+        passwords[i] = &row->password;
+    }
+    int done = password_hash_all(conf, passwords, import->count, hashes);
+    for (size_t i = 0; i < import->count; i++)
+        memcpy(import->rows[i].hash, hashes[i], DB_HASH_SIZE);
+    sodium_memzero(hashes, import->count * DB_HASH_SIZE);
+    free(hashes);
+    free(passwords);
+    return done;
+}
+
+static int refuse_all(const struct import *import)
+{
+    return refuse("%s has %u mistake%s; nothing was added", import->file, import->errors,
+                  import->errors == 1 ? "" : "s");
+}
+
+static int show_generated(const struct import *import)
+{
+    for (size_t i = 0; i < import->count; i++)
+        if (import->rows[i].generated &&
+            password_show(import->rows[i].address.text, import->rows[i].password.text) != EXIT_DONE)
+            return EXIT_REFUSED;
+    return EXIT_DONE;
+}
+
+static int import_rows(struct import *import, struct db *db, const struct conf *conf, bool dry_run)
+{
+    if (add_all(import, db, false) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if (import->errors > 0)
+        return refuse_all(import);
+    if (dry_run) {
+        printf("%zu addresses can be added to \"%s\"; nothing was changed\n", import->count,
+               import->customer.name);
+        return EXIT_DONE;
+    }
+    if (hash_rows(import, conf) != EXIT_DONE || add_all(import, db, true) != EXIT_DONE)
+        return EXIT_REFUSED;
+    /* Somebody else was quicker. */
+    if (import->errors > 0)
+        return refuse_all(import);
+    printf("%zu addresses were added to \"%s\"\n", import->count, import->customer.name);
+    return show_generated(import);
+}
+
+static int import_table(struct import *import, struct instance *instance, const char *customer,
+                        bool dry_run)
+{
+    if (open_table(import, instance->caller) != EXIT_DONE || read_header(import) != EXIT_DONE ||
+        read_rows(import) != EXIT_DONE)
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = database_customer(db, customer, &import->customer);
+    if (done == EXIT_DONE)
+        done = import_rows(import, db, &instance->conf, dry_run);
+    db_close(db);
+    return done;
+}
+
+int address_import_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"customer", required_argument, NULL, 'c'},
+        {"dry-run",      no_argument, NULL, 'd'},
+        {0         }
+    };
+    struct import import = {0};
+    const char *customer = NULL;
+    bool dry_run = false;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'c': customer = optarg; break;
+        case 'd': dry_run = true; break;
+        default: return EXIT_USAGE;
+        }
+    if (command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (customer == NULL)
+        return wrong_usage("say whose addresses they are with --customer");
+    import.file = argv[optind];
+    int done = import_table(&import, instance, customer, dry_run);
+    table_free(&import);
+    return done;
+}

@@ -1,0 +1,26 @@
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "cli/invitation.h"
+
+#define TOKEN_OCTETS 16
+
+_Static_assert(sodium_base64_ENCODED_LEN(TOKEN_OCTETS, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+                   INVITATION_TOKEN_SIZE,
+               "a token fits");
+
+void invitation_draw(struct invitation *invitation_r)
+{
+    unsigned char octets[TOKEN_OCTETS];
+
+    randombytes_buf(octets, sizeof(octets));
+    sodium_bin2base64(invitation_r->token, INVITATION_TOKEN_SIZE, octets, sizeof(octets),
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(octets, sizeof(octets));
+    crypto_generichash(invitation_r->digest, DB_DIGEST_SIZE,
+                       (const unsigned char *)invitation_r->token, strlen(invitation_r->token),
+                       NULL, 0);
+    invitation_r->until = (uint64_t)time(NULL) + INVITATION_LIFETIME;
+}

@@ -1,0 +1,118 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "cli/command.h"
+#include "cli/file.h"
+#include "cli/password.h"
+#include "cli/terminal.h"
+#include "cli/text.h"
+
+_Static_assert(DB_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
+
+void password_wipe(struct password *password)
+{
+    sodium_memzero(password, sizeof(*password));
+}
+
+const char *password_check(const char *text, size_t length)
+{
+    if (length < PASSWORD_LEAST)
+        return "the password is too short; take at least 8 characters";
+    if (length > PASSWORD_MOST)
+        return "the password is too long; take at most 512 octets";
+    switch (text_check(text, length)) {
+    case TEXT_GOOD: return NULL;
+    case TEXT_CONTROL:
+        return "the password holds a control character (a tab or a newline, for example); take "
+               "one without";
+    case TEXT_NOT_UTF8: break;
+    }
+    return "the password is not valid UTF-8; type it on a terminal set to UTF-8";
+}
+
+/* Cuts off the newline and keeps the rest as a password. */
+static int take(struct password *password_r, const char *text, size_t length)
+{
+    if (length > 0 && text[length - 1] == '\n') {
+        length--;
+        if (length > 0 && text[length - 1] == '\r')
+            length--;
+    }
+    const char *error = password_check(text, length);
+    if (error != NULL)
+        return refuse("%s", error);
+    memcpy(password_r->text, text, length);
+    password_r->text[length] = '\0';
+    password_r->length = length;
+    return EXIT_DONE;
+}
+
+int password_read(struct password *password_r)
+{
+    char *text;
+
+    /* Enough for the longest password with its newline, and to see that one is longer. */
+    ssize_t length = file_read(STDIN_FILENO, PASSWORD_MOST + 3, &text);
+    if (length < 0 && errno == EFBIG)
+        return refuse("%s", password_check("", PASSWORD_MOST + 1));
+    if (length < 0)
+        return refuse("cannot read the password from standard input: %s", strerror(errno));
+    int result = take(password_r, text, (size_t)length);
+    sodium_memzero(text, (size_t)length);
+    free(text);
+    return result;
+}
+
+int password_ask(struct password *password_r)
+{
+    char first[PASSWORD_MOST + 3];
+    char second[sizeof(first)];
+    int result = EXIT_REFUSED;
+
+    ssize_t length = terminal_ask("Password: ", first, sizeof(first));
+    ssize_t again = length < 0 ? -1 : terminal_ask("The same again: ", second, sizeof(second));
+    if (again < 0)
+        refuse("no password was typed; nothing was changed");
+    else if (length != again || memcmp(first, second, (size_t)length) != 0)
+        refuse("the two passwords differ; nothing was changed");
+    else
+        result = take(password_r, first, (size_t)length);
+    sodium_memzero(first, sizeof(first));
+    sodium_memzero(second, sizeof(second));
+    return result;
+}
+
+void password_generate(struct password *password_r)
+{
+    /* 32 characters, 5 bits each, none that looks like another one. */
+    static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    char *at = password_r->text;
+
+    for (int i = 0; i < 16; i++) {
+        if (i > 0 && i % 4 == 0)
+            *at++ = '-';
+        *at++ = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
+    }
+    *at = '\0';
+    password_r->length = (size_t)(at - password_r->text);
+}
+
+int password_show(const char *label, const char *secret)
+{
+    const struct iovec parts[] = {
+        {(void *)label,  strlen(label) },
+        {(void *)": ",   2             },
+        {(void *)secret, strlen(secret)},
+        {(void *)"\n",   1             }
+    };
+
+    if (fflush(stdout) != 0 || writev(STDOUT_FILENO, parts, 4) < 0)
+        return refuse("cannot write the secret to standard output; set another one");
+    return EXIT_DONE;
+}

@@ -1,0 +1,229 @@
+/* The commands about plans. Values that make no plan are refused by db_plan_check(). */
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/listing.h"
+#include "cli/number.h"
+#include "db/plan.h"
+
+static const struct listing_column columns[] = {
+    {"name",           "NAME", LISTING_TEXT},
+    {"addresses",    "ADDRESSES", LISTING_NUMBER},
+    {"domains",      "DOMAINS", LISTING_NUMBER},
+    {"quota_bytes",  "QUOTA", LISTING_SIZE},
+    {"quota_messages",        "MESSAGES", LISTING_NUMBER},
+    {"message_bytes",  "LARGEST", LISTING_SIZE},
+    {"retention_days",    "DAYS", LISTING_NUMBER},
+    {"poll_seconds",    "POLL", LISTING_NUMBER},
+    {"protection", "PROTECTION", LISTING_TEXT},
+    {0 }
+};
+
+static json_t *plan_row(const struct db_plan *plan)
+{
+    return json_pack("{ss si si sI sI sI si si ss}", "name", plan->name, "addresses",
+                     (int)plan->addresses, "domains", (int)plan->domains, "quota_bytes",
+                     (json_int_t)plan->mailbox_octets, "quota_messages",
+                     (json_int_t)plan->mailbox_messages, "message_bytes",
+                     (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
+                     "poll_seconds", (int)plan->poll_seconds, "protection",
+                     db_protection_name(plan->protection));
+}
+
+int plan_list_main(struct instance *instance, int argc, char **argv)
+{
+    struct db_plan plan = {0};
+    enum db_result result;
+    bool json = false;
+
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    json_t *rows = json_array();
+    while ((result = db_plan_next(db, &plan)) == DB_OK)
+        json_array_append_new(rows, plan_row(&plan));
+    int done = database_list_end(db, result, rows, columns, json);
+    db_close(db);
+    return done;
+}
+
+/* What `plan add` takes for options that are not given. */
+static const struct db_plan defaults = {
+    .addresses = 1,
+    .domains = 1,
+    .mailbox_octets = UINT64_C(1) << 30,
+    .mailbox_messages = 10000,
+    .message_octets = UINT64_C(50) << 20,
+    .retention_days = 0,
+    .poll_seconds = 0,
+    .protection = DB_PROTECTION_NONE,
+};
+
+enum plan_option {
+    ADDRESSES = 1,
+    DOMAINS,
+    QUOTA_BYTES,
+    QUOTA_MESSAGES,
+    MESSAGE_BYTES,
+    RETENTION_DAYS,
+    POLL_SECONDS,
+    PROTECTION
+};
+
+static const struct option plan_options[] = {
+    {"addresses",        required_argument, NULL, ADDRESSES},
+    {"domains",              required_argument, NULL, DOMAINS},
+    {"quota-bytes",                  required_argument, NULL, QUOTA_BYTES},
+    {"quota-messages",required_argument, NULL, QUOTA_MESSAGES},
+    {"message-bytes",           required_argument, NULL, MESSAGE_BYTES},
+    {"retention-days",      required_argument, NULL, RETENTION_DAYS},
+    {"poll-seconds",              required_argument, NULL, POLL_SECONDS},
+    {"protection",                  required_argument, NULL, PROTECTION},
+    {0             }
+};
+
+static int set_count(unsigned *count_r, const char *text)
+{
+    uint64_t number;
+
+    if (number_parse(text, 0, UINT32_MAX, &number) < 0)
+        return -1;
+    *count_r = (unsigned)number;
+    return 0;
+}
+
+/* SQLite's and JSON's numbers have a sign. */
+static int set_size(uint64_t *size_r, const char *text)
+{
+    return number_parse_size(text, 0, INT64_MAX, size_r);
+}
+
+static int set_value(struct db_plan *plan, int option, const char *text)
+{
+    switch (option) {
+    case ADDRESSES: return set_count(&plan->addresses, text);
+    case DOMAINS: return set_count(&plan->domains, text);
+    case QUOTA_BYTES: return set_size(&plan->mailbox_octets, text);
+    case QUOTA_MESSAGES: return number_parse(text, 0, INT64_MAX, &plan->mailbox_messages);
+    case MESSAGE_BYTES: return set_size(&plan->message_octets, text);
+    case RETENTION_DAYS: return set_count(&plan->retention_days, text);
+    case POLL_SECONDS: return set_count(&plan->poll_seconds, text);
+    case PROTECTION: return db_protection_parse(text, &plan->protection);
+    default: return -1;
+    }
+}
+
+/* Sets in *plan what the options say. Returns which were given as a set of bits, or -1. */
+static int parse_options(struct db_plan *plan, int argc, char **argv)
+{
+    int given = 0;
+    int option;
+    int at;
+
+    while ((option = command_option(argc, argv, plan_options)) != -1) {
+        if (option == '?')
+            return -1;
+        if (set_value(plan, option, optarg) == 0) {
+            given |= 1 << option;
+            continue;
+        }
+        for (at = 0; plan_options[at].val != option;)
+            at++;
+        wrong_usage("--%s takes %s, not \"%s\"", plan_options[at].name,
+                    option == PROTECTION                               ? "none, mark or refuse"
+                    : option == QUOTA_BYTES || option == MESSAGE_BYTES ? "a size like 500M"
+                                                                       : "a number",
+                    optarg);
+        return -1;
+    }
+    return command_arguments(argc, 1, 1) == 0 ? given : -1;
+}
+
+static int set_name(struct db_plan *plan, const char *name)
+{
+    if (strlen(name) > DB_PLAN_NAME_MAX)
+        return refuse("a plan's name has at most %d characters", DB_PLAN_NAME_MAX);
+    strcpy(plan->name, name);
+    return EXIT_DONE;
+}
+
+static int add_plan(struct db *db, const struct db_plan *plan)
+{
+    switch (database_result(db, db_plan_add(db, plan))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN:
+        return refuse("there is a plan \"%s\" already; \"bellhop plan set\" changes it",
+                      plan->name);
+    default: return EXIT_REFUSED;
+    }
+}
+
+int plan_add_main(struct instance *instance, int argc, char **argv)
+{
+    struct db_plan plan = defaults;
+    const char *error;
+
+    int given = parse_options(&plan, argc, argv);
+    if (given < 0)
+        return EXIT_USAGE;
+    if (set_name(&plan, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if ((given & 1 << MESSAGE_BYTES) == 0 && plan.message_octets > plan.mailbox_octets)
+        plan.message_octets = plan.mailbox_octets;
+    if (db_plan_check(&plan, &error) < 0)
+        return refuse("%s", error);
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = add_plan(db, &plan);
+    db_close(db);
+    return done;
+}
+
+static int no_plan(const char *name)
+{
+    return refuse("there is no plan \"%s\"; \"bellhop plan list\" shows them", name);
+}
+
+static int set_plan(struct db *db, const struct db_plan *plan)
+{
+    const char *error;
+
+    if (db_plan_check(plan, &error) < 0)
+        return refuse("%s", error);
+    switch (database_result(db, db_plan_set(db, plan))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_NONE: return no_plan(plan->name);
+    default: return EXIT_REFUSED;
+    }
+}
+
+int plan_set_main(struct instance *instance, int argc, char **argv)
+{
+    struct db_plan plan = defaults;
+    int done = EXIT_REFUSED;
+
+    int given = parse_options(&plan, argc, argv);
+    if (given < 0)
+        return EXIT_USAGE;
+    if (given == 0)
+        return wrong_usage("say what to change in the plan");
+    const char *name = argv[optind];
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    enum db_result result = database_result(db, db_plan_find(db, name, &plan));
+    if (result == DB_NONE)
+        no_plan(name);
+    if (result == DB_OK) {
+        /* The options once more, over what the plan is now. */
+        optind = 0;
+        (void)parse_options(&plan, argc, argv);
+        done = set_plan(db, &plan);
+    }
+    db_close(db);
+    return done;
+}

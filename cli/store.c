@@ -1,0 +1,29 @@
+/* The commands about the store are stored's own, run once on the instance's directory. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/sibling.h"
+
+int store_main(struct instance *instance, int argc, char **argv)
+{
+    char path[PATH_MAX];
+    char *arguments[] = {"stored", argv[0], NULL, NULL};
+    bool json;
+
+    (void)instance;
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
+        return EXIT_USAGE;
+    if (json && strcmp(argv[0], "stats") != 0)
+        return wrong_usage("--json is not an option here");
+    if (json)
+        arguments[2] = "--json";
+    if (sibling_path("stored", path) < 0)
+        return refuse("cannot find the program stored (%s); install Bellhop whole",
+                      strerror(errno));
+    fflush(stdout);
+    execv(path, arguments);
+    return refuse("cannot run %s: %s", path, strerror(errno));
+}
