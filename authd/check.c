@@ -1,0 +1,360 @@
+#include <event2/event.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "authd/cache.h"
+#include "authd/check.h"
+#include "authd/hashpool.h"
+#include "db/login.h"
+#include "lib/address.h"
+#include "lib/child.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+
+#define ACCOUNTS_PATH "accounts.db"
+
+/*
+ * Only as many passwords wait as can be hashed within this many seconds: Postfix gives up after 10,
+ * and an answer that nobody waits for has cost somebody else's.
+ */
+#define QUEUE_SECONDS 8
+#define QUEUE_LEAST   16
+#define QUEUE_MOST    4096
+
+/* Seconds between two attempts to open a database that could not be opened. */
+#define REOPEN_SECONDS 1
+
+/* A digest whose hash is being computed, and the checks that wait for it. */
+struct pending {
+    struct hash_job job; /* first, so that the job's address is this one's */
+    uint8_t digest[CACHE_DIGEST_SIZE];
+    struct checker *checker;
+    struct check *checks;
+    UT_hash_handle hh;
+};
+
+struct checker {
+    struct db *db; /* NULL: broken, opened again at the next check after `reopen` */
+    uint32_t reopen;
+    struct cache *cache;
+    struct hashpool *pool;
+    struct pending *pendings; /* by digest */
+    unsigned threads;
+    uint64_t nobody_operations; /* the cost of nobody_hash */
+    uint64_t nobody_memory;
+    char nobody_hash[DB_HASH_SIZE];
+    uint8_t key[crypto_generichash_KEYBYTES];
+};
+
+/* Seconds, never 0 and never set back. */
+static uint32_t seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)now.tv_sec + 1;
+}
+
+static double precise_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Makes the hash for nobody at the configured cost; returns the seconds that it took, or -1. */
+static double make_nobody_hash(struct checker *checker, const struct conf *conf)
+{
+    char hash[crypto_pwhash_STRBYTES];
+    char password[32];
+    double begin = precise_now();
+
+    _Static_assert(sizeof(hash) == DB_HASH_SIZE, "a stored hash is one of libsodium's");
+    randombytes_buf(password, sizeof(password));
+    int result = crypto_pwhash_str(hash, password, sizeof(password), conf->hash_operations,
+                                   (size_t)conf->hash_memory);
+    sodium_memzero(password, sizeof(password));
+    if (result != 0)
+        return -1;
+    memcpy(checker->nobody_hash, hash, sizeof(hash));
+    checker->nobody_operations = conf->hash_operations;
+    checker->nobody_memory = conf->hash_memory;
+    return precise_now() - begin;
+}
+
+static unsigned queue_limit(unsigned threads, double seconds)
+{
+    double limit = QUEUE_SECONDS * (double)threads / (seconds > 1e-6 ? seconds : 1e-6);
+
+    return limit < QUEUE_LEAST ? QUEUE_LEAST : limit > QUEUE_MOST ? QUEUE_MOST : (unsigned)limit;
+}
+
+struct checker *checker_new(struct event_base *base, const struct conf *conf)
+{
+    struct checker *checker = xcalloc(1, sizeof(*checker));
+    char error[256];
+
+    checker->db = db_open(ACCOUNTS_PATH, DB_READ, error, sizeof(error));
+    if (checker->db == NULL)
+        log_fatal("%s", error);
+    crypto_generichash_keygen(checker->key);
+    checker->threads = child_per_core(conf->hash_threads);
+    checker->cache = cache_new(conf->auth_cache_entries, (uint32_t)conf->auth_cache_time);
+    double seconds = make_nobody_hash(checker, conf);
+    if (seconds < 0)
+        log_fatal("there is not enough memory for one password hash; lower hash_memory");
+    checker->pool = hashpool_new(base, checker->threads, queue_limit(checker->threads, seconds));
+    return checker;
+}
+
+static void pending_free(struct pending *pending)
+{
+    HASH_DEL(pending->checker->pendings, pending);
+    sodium_memzero(pending, sizeof(*pending));
+    free(pending);
+}
+
+void checker_free(struct checker *checker)
+{
+    struct pending *pending;
+    struct pending *next;
+
+    hashpool_free(checker->pool);
+    HASH_ITER (hh, checker->pendings, pending, next)
+        pending_free(pending);
+    cache_free(checker->cache);
+    db_close(checker->db);
+    sodium_memzero(checker, sizeof(*checker));
+    free(checker);
+}
+
+void checker_configure(struct checker *checker, const struct conf *conf)
+{
+    cache_set_time(checker->cache, (uint32_t)conf->auth_cache_time);
+    if (conf->hash_operations == checker->nobody_operations &&
+        conf->hash_memory == checker->nobody_memory)
+        return;
+    double seconds = make_nobody_hash(checker, conf);
+    if (seconds < 0)
+        log_error("there is not enough memory for one password hash; lower hash_memory");
+    else
+        hashpool_set_limit(checker->pool, queue_limit(checker->threads, seconds));
+}
+
+unsigned checker_pending(const struct checker *checker)
+{
+    return HASH_COUNT(checker->pendings);
+}
+
+/* Opens the database where it is not open. Returns 0, or -1 (logged, or too soon to try again). */
+static int reopen(struct checker *checker)
+{
+    char error[256];
+
+    if (checker->db != NULL)
+        return 0;
+    if (seconds_now() < checker->reopen)
+        return -1;
+    checker->db = db_open(ACCOUNTS_PATH, DB_READ, error, sizeof(error));
+    if (checker->db != NULL)
+        return 0;
+    log_error("%s", error);
+    checker->reopen = seconds_now() + REOPEN_SECONDS;
+    return -1;
+}
+
+/*
+ * Asks the database about a name; login_r is all zero where nothing was found. DB_OK or DB_NONE,
+ * the latter for what is no address too; anything else is a failure.
+ */
+static enum db_result find_login(struct checker *checker, struct check *check,
+                                 struct db_login *login_r)
+{
+    struct address address;
+    const char *error;
+
+    memset(login_r, 0, sizeof(*login_r));
+    check->is_address =
+        address_parse(&address, check->address, strlen(check->address), &error) == 0;
+    if (!check->is_address)
+        return DB_NONE;
+    strcpy(check->address, address.text);
+    if (reopen(checker) < 0)
+        return DB_BROKEN;
+    enum db_result result = db_login_find(checker->db, &address, login_r);
+    if (result == DB_BROKEN) {
+        db_close(checker->db);
+        checker->db = NULL;
+    }
+    check->mailbox = login_r->mailbox;
+    check->suspended = login_r->suspended;
+    check->has_password = login_r->hash[0] != '\0';
+    return result;
+}
+
+static void add_part(crypto_generichash_state *state, const char *part, size_t length)
+{
+    uint32_t prefix = (uint32_t)length;
+
+    crypto_generichash_update(state, (const uint8_t *)&prefix, sizeof(prefix));
+    crypto_generichash_update(state, (const uint8_t *)part, length);
+}
+
+static void make_digest(const struct checker *checker, const struct check *check, const char *hash,
+                        const char *password, size_t password_length,
+                        uint8_t digest_r[CACHE_DIGEST_SIZE])
+{
+    crypto_generichash_state state;
+
+    crypto_generichash_init(&state, checker->key, sizeof(checker->key), CACHE_DIGEST_SIZE);
+    add_part(&state, check->address, strlen(check->address));
+    add_part(&state, hash, strlen(hash));
+    add_part(&state, password, password_length);
+    crypto_generichash_final(&state, digest_r, CACHE_DIGEST_SIZE);
+    sodium_memzero(&state, sizeof(state));
+}
+
+static void finish(struct check *check, enum check_result result, const char *reason)
+{
+    if (result == CHECK_WRONG || result == CHECK_DISABLED)
+        metric_add(METRIC_AUTH_REFUSED, 1);
+    if (result == CHECK_BUSY)
+        metric_add(METRIC_AUTH_BUSY, 1);
+    check->reason = reason;
+    check->done(check, result);
+}
+
+static void finish_verified(struct check *check, bool fits)
+{
+    if (!check->is_address)
+        finish(check, CHECK_WRONG, "the name is not an address");
+    else if (check->mailbox == 0)
+        finish(check, CHECK_WRONG, "there is no such mailbox");
+    else if (!check->has_password)
+        finish(check, CHECK_WRONG, "no password has been set");
+    else if (!fits)
+        finish(check, CHECK_WRONG, "wrong password");
+    else if (check->suspended)
+        finish(check, CHECK_DISABLED, "suspended");
+    else
+        finish(check, CHECK_GOOD, "");
+}
+
+/*
+ * A check may have waited for seconds, so what was read before may be out of date. Reads it again:
+ * nobody is let in with what was changed meanwhile.
+ */
+static void finish_late(struct checker *checker, struct check *check, const char *hash, bool fits)
+{
+    struct db_login login;
+
+    enum db_result found = find_login(checker, check, &login);
+    if (found == DB_OK || found == DB_NONE)
+        finish_verified(check, fits && strcmp(login.hash, hash) == 0);
+    else
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+    sodium_memzero(&login, sizeof(login));
+}
+
+static void on_hashed(struct hash_job *job)
+{
+    struct pending *pending = (struct pending *)job;
+    struct checker *checker = pending->checker;
+    bool fits = job->result == HASH_FITS;
+
+    if (job->result != HASH_BROKEN)
+        cache_add(checker->cache, pending->digest, fits ? CACHE_GOOD : CACHE_WRONG, seconds_now());
+    while (pending->checks != NULL) {
+        struct check *check = pending->checks;
+        DL_DELETE(pending->checks, check);
+        check->pending = NULL;
+        if (job->result == HASH_BROKEN)
+            finish(check, CHECK_BROKEN, "the password cannot be checked");
+        else
+            finish_late(checker, check, job->hash, fits);
+    }
+    pending_free(pending);
+}
+
+/*
+ * Has the password hashed; checks of the same credentials (a client that opens several connections
+ * at once) share one hash. Returns 0, or -1 when the queue is full.
+ */
+static int submit(struct checker *checker, struct check *check, const char *hash,
+                  const uint8_t digest[CACHE_DIGEST_SIZE], const char *password, size_t length)
+{
+    struct pending *pending;
+
+    HASH_FIND(hh, checker->pendings, digest, CACHE_DIGEST_SIZE, pending);
+    if (pending == NULL) {
+        pending = xcalloc(1, sizeof(*pending));
+        pending->checker = checker;
+        memcpy(pending->digest, digest, CACHE_DIGEST_SIZE);
+        strcpy(pending->job.hash, hash);
+        memcpy(pending->job.password, password, length);
+        pending->job.password_length = length;
+        pending->job.done = on_hashed;
+        HASH_ADD(hh, checker->pendings, digest, CACHE_DIGEST_SIZE, pending);
+        if (hashpool_submit(checker->pool, &pending->job) < 0) {
+            pending_free(pending);
+            return -1;
+        }
+    }
+    check->pending = pending;
+    DL_APPEND(pending->checks, check);
+    return 0;
+}
+
+/* Has the password compared with a hash: from memory, or by a hash thread. */
+static void verify(struct checker *checker, struct check *check, const char *hash,
+                   const char *password, size_t password_length)
+{
+    uint8_t digest[CACHE_DIGEST_SIZE];
+
+    make_digest(checker, check, hash, password, password_length, digest);
+    enum cache_verdict verdict = cache_find(checker->cache, digest, seconds_now());
+    if (verdict != CACHE_NONE) {
+        metric_add(METRIC_AUTH_CACHE_HITS, 1);
+        finish_verified(check, verdict == CACHE_GOOD);
+    } else if (submit(checker, check, hash, digest, password, password_length) < 0) {
+        finish(check, CHECK_BUSY, "too many passwords wait to be checked");
+    }
+    sodium_memzero(digest, sizeof(digest));
+}
+
+void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
+                 const char *password, size_t password_length)
+{
+    struct db_login login;
+
+    metric_add(METRIC_AUTH_CHECKS, 1);
+    memcpy(check->address, name, name_length);
+    check->address[name_length] = '\0';
+    enum db_result found = find_login(checker, check, &login);
+    if (found == DB_OK || found == DB_NONE)
+        verify(checker, check, check->has_password ? login.hash : checker->nobody_hash, password,
+               password_length);
+    else
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+    sodium_memzero(&login, sizeof(login));
+}
+
+void check_cancel(struct checker *checker, struct check *check)
+{
+    struct pending *pending = check->pending;
+
+    if (pending == NULL)
+        return;
+    check->pending = NULL;
+    DL_DELETE(pending->checks, check);
+    /* Nobody waits for it: it need not be hashed, unless a thread is at it already. */
+    if (pending->checks == NULL && hashpool_withdraw(checker->pool, &pending->job) == 0)
+        pending_free(pending);
+}

@@ -1,0 +1,67 @@
+#ifndef AUTHD_CHECK_H
+#define AUTHD_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "authd/mechanism.h"
+
+struct conf;
+struct event_base;
+
+/*
+ * Whether a name and a password are those of a mailbox. The account database is asked anew for each
+ * check, so a changed password, a suspended customer or a removed address counts at once. A name
+ * that is unknown or has no password goes the same way as a wrong password, with a hash that
+ * nothing fits, and takes the same time.
+ */
+
+enum check_result {
+    CHECK_GOOD,
+    CHECK_WRONG,    /* no: which of the reasons is for the log alone */
+    CHECK_DISABLED, /* no: the password is right, but the mailbox is suspended */
+    CHECK_BUSY,     /* not now: too many passwords wait to be hashed */
+    CHECK_BROKEN    /* ours: the account database or the hash failed; logged */
+};
+
+struct pending;
+
+/* One check. The caller fills in `done` and keeps it until done() or check_cancel(). */
+struct check {
+    void (*done)(struct check *check, enum check_result result); /* may free the check */
+    char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
+    uint64_t mailbox;                     /* 0: unknown */
+    const char *reason;                   /* for the log, where the result is not CHECK_GOOD */
+    bool has_password;                    /* this and what follows are the checker's */
+    bool suspended;
+    struct pending *pending;
+    struct check *prev;
+    struct check *next;
+};
+
+struct checker;
+
+/* Opens accounts.db and starts the hash threads. Exits with a sentence where that fails. */
+struct checker *checker_new(struct event_base *base, const struct conf *conf);
+
+/* Waits for the hashes being computed. Checks that wait are dropped without done(). */
+void checker_free(struct checker *checker);
+
+/* Takes over what may change at run time: cache time and the cost of the hash for nobody. */
+void checker_configure(struct checker *checker, const struct conf *conf);
+
+/* How many password hashes are awaited. */
+unsigned checker_pending(const struct checker *checker);
+
+/*
+ * Begins a check; copies what it needs. At most MECHANISM_NAME_MAX and MECHANISM_PASSWORD_MAX
+ * octets, no NUL in the name. done() is called before this returns, or later from the event loop.
+ */
+void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
+                 const char *password, size_t password_length);
+
+/* Forgets a check whose done() has not been called. */
+void check_cancel(struct checker *checker, struct check *check);
+
+#endif

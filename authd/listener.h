@@ -1,0 +1,23 @@
+#ifndef AUTHD_LISTENER_H
+#define AUTHD_LISTENER_H
+
+#include <stdbool.h>
+
+struct listener;
+struct service;
+
+/* One listening socket and its connections. */
+
+/* Begins to accept. `service` stays the caller's and outlives the listener; so does `fd`. */
+struct listener *listener_new(const struct service *service, int fd);
+
+/* Closes the connections. NULL is allowed. */
+void listener_free(struct listener *listener);
+
+/* Accepts and reads nothing more; what is asked already will be answered. */
+void listener_drain(struct listener *listener);
+
+/* Whether answers wait to be written. */
+bool listener_has_output(const struct listener *listener);
+
+#endif

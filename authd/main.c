@@ -1,0 +1,138 @@
+/*
+ * authd: checks every credential. It opens accounts.db to read, and holds the key that seals
+ * capabilities; it trusts nothing that comes over its sockets but the login data of fronts about
+ * their own clients (address, service), which only appear in the log.
+ */
+#include <event2/event.h>
+#include <sodium.h>
+#include <sys/resource.h>
+
+#include "authd/check.h"
+#include "authd/listener.h"
+#include "authd/service.h"
+#include "lib/capability.h"
+#include "lib/child.h"
+#include "lib/log.h"
+
+/* The supervisor gives authd 3 seconds; a hash that runs at the end of these 2 is waited for. */
+#define DRAIN_TICKS 100
+static const struct timeval drain_tick = {.tv_usec = 20 * 1000};
+
+/*
+ * Postfix's smtpd and Exim hold one connection a process, with one exchange at a time; a few more
+ * are theirs to ask for.
+ */
+#define MTA_CONNECTIONS_MAX 1000
+#define MTA_REQUESTS_MAX    100
+
+/* A pop3d has one connection, with up to an exchange for each session. */
+#define FRONT_CONNECTIONS_MAX 256
+#define FRONT_REQUESTS_MAX    32768
+
+/* Both, and the rest: database, sockets, pipes. */
+#define DESCRIPTORS (MTA_CONNECTIONS_MAX + FRONT_CONNECTIONS_MAX + 64)
+
+struct authd {
+    struct child child;
+    struct checker *checker;
+    struct service mta;
+    struct service front;
+    struct listener *mta_listener;
+    struct listener *front_listener;
+    struct event *tick;
+    unsigned ticks;
+    uint8_t key[CAPABILITY_KEY_SIZE];
+};
+
+static void on_reload(void *context)
+{
+    struct authd *authd = context;
+
+    checker_configure(authd->checker, &authd->child.conf);
+    log_info("the configuration has been read anew");
+}
+
+/* Here rather than behind child_run(), which frees the loop that all this hangs on. */
+static void stop(struct authd *authd)
+{
+    listener_free(authd->mta_listener);
+    listener_free(authd->front_listener);
+    checker_free(authd->checker);
+    event_free(authd->tick);
+    sodium_memzero(authd->key, sizeof(authd->key));
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct authd *authd = context;
+    (void)fd;
+    (void)what;
+
+    bool busy = checker_pending(authd->checker) > 0 || listener_has_output(authd->mta_listener) ||
+                listener_has_output(authd->front_listener);
+    if (busy && ++authd->ticks < DRAIN_TICKS)
+        return;
+    stop(authd);
+    event_base_loopbreak(authd->child.base);
+}
+
+static void on_drain(void *context)
+{
+    struct authd *authd = context;
+
+    listener_drain(authd->mta_listener);
+    listener_drain(authd->front_listener);
+    event_add(authd->tick, &drain_tick);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static struct listener *listen_on(const struct service *service)
+{
+    int fd = child_descriptor(service->name, 0);
+
+    if (fd < 0)
+        log_fatal("the supervisor has not passed the socket %s", service->name);
+    return listener_new(service, fd);
+}
+
+static void start(struct authd *authd)
+{
+    struct event_base *base = authd->child.base;
+
+    if (child_read(child_descriptor("key", 0), authd->key, sizeof(authd->key)) !=
+        sizeof(authd->key))
+        log_fatal("the supervisor has not passed the key");
+    authd->checker = checker_new(base, &authd->child.conf);
+    authd->mta =
+        (struct service){"auth", base, authd->checker, NULL, MTA_CONNECTIONS_MAX, MTA_REQUESTS_MAX};
+    authd->front = (struct service){
+        "auth-front", base, authd->checker, authd->key, FRONT_CONNECTIONS_MAX, FRONT_REQUESTS_MAX};
+    authd->mta_listener = listen_on(&authd->mta);
+    authd->front_listener = listen_on(&authd->front);
+    authd->tick = event_new(base, -1, EV_PERSIST, on_tick, authd);
+    if (authd->tick == NULL)
+        log_fatal("out of memory");
+}
+
+int main(void)
+{
+    static struct authd authd;
+
+    child_init(&authd.child, "authd");
+    raise_descriptor_limit();
+    start(&authd);
+    authd.child.reload = on_reload;
+    authd.child.drain = on_drain;
+    authd.child.context = &authd;
+    child_run(&authd.child);
+    return 0;
+}

@@ -1,0 +1,89 @@
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "authd/mechanism.h"
+
+static bool is_name(const char *name, size_t length)
+{
+    return length > 0 && length <= MECHANISM_NAME_MAX && memchr(name, '\0', length) == NULL;
+}
+
+static bool is_password(const char *password, size_t length)
+{
+    return length > 0 && length <= MECHANISM_PASSWORD_MAX && memchr(password, '\0', length) == NULL;
+}
+
+/* RFC 4616 section 2: [authzid] NUL authcid NUL passwd */
+static enum mechanism_result step_plain(struct exchange *exchange, const char *response,
+                                        size_t length, struct mechanism_outcome *outcome_r)
+{
+    (void)exchange;
+    if (response == NULL) {
+        outcome_r->challenge = "";
+        return MECHANISM_CHALLENGE;
+    }
+    const char *end = response + length;
+    const char *name = memchr(response, '\0', length);
+    if (name == NULL)
+        return MECHANISM_MALFORMED;
+    size_t authzid = (size_t)(name - response);
+    name++;
+    const char *password = memchr(name, '\0', (size_t)(end - name));
+    if (password == NULL)
+        return MECHANISM_MALFORMED;
+    outcome_r->name = name;
+    outcome_r->name_length = (size_t)(password - name);
+    outcome_r->password = ++password;
+    outcome_r->password_length = (size_t)(end - password);
+    if (!is_name(name, outcome_r->name_length) ||
+        !is_password(password, outcome_r->password_length))
+        return MECHANISM_MALFORMED;
+    if (authzid > 0 && (authzid != outcome_r->name_length || memcmp(response, name, authzid) != 0))
+        return MECHANISM_AUTHZ;
+    return MECHANISM_CREDENTIALS;
+}
+
+enum { LOGIN_BEGIN, LOGIN_NAME, LOGIN_PASSWORD };
+
+/*
+ * LOGIN is older than the RFCs and has none. Its clients compare these two challenges literally.
+ * Some send the name as an initial response; an empty one is as good as none.
+ */
+static enum mechanism_result step_login(struct exchange *exchange, const char *response,
+                                        size_t length, struct mechanism_outcome *outcome_r)
+{
+    if (exchange->step == LOGIN_BEGIN && length == 0) {
+        exchange->step = LOGIN_NAME;
+        outcome_r->challenge = "Username:";
+        return MECHANISM_CHALLENGE;
+    }
+    if (exchange->step != LOGIN_PASSWORD) {
+        if (!is_name(response, length))
+            return MECHANISM_MALFORMED;
+        memcpy(exchange->name, response, length);
+        exchange->name_length = length;
+        exchange->step = LOGIN_PASSWORD;
+        outcome_r->challenge = "Password:";
+        return MECHANISM_CHALLENGE;
+    }
+    outcome_r->name = exchange->name;
+    outcome_r->name_length = exchange->name_length;
+    outcome_r->password = response;
+    outcome_r->password_length = length;
+    return is_password(response, length) ? MECHANISM_CREDENTIALS : MECHANISM_MALFORMED;
+}
+
+const struct mechanism mechanisms[] = {
+    {"PLAIN", "plaintext", step_plain},
+    {"LOGIN", "plaintext", step_login},
+    {NULL,    NULL,        NULL      },
+};
+
+const struct mechanism *mechanism_find(const char *name)
+{
+    for (const struct mechanism *mechanism = mechanisms; mechanism->name != NULL; mechanism++)
+        if (strcasecmp(mechanism->name, name) == 0)
+            return mechanism;
+    return NULL;
+}

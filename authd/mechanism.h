@@ -1,0 +1,54 @@
+#ifndef AUTHD_MECHANISM_H
+#define AUTHD_MECHANISM_H
+
+#include <stddef.h>
+
+/*
+ * SASL mechanisms (RFC 4422) as pure steps: octets in, the next challenge or complete credentials
+ * out. A new mechanism is a row in the table in mechanism.c.
+ */
+
+/* Longer than any address in whatever form it is typed, ADDRESS_MAX. */
+#define MECHANISM_NAME_MAX 512
+
+/* Octets of a password. Passphrases are far shorter; it is what a check costs in memory. */
+#define MECHANISM_PASSWORD_MAX 512
+
+enum mechanism_result {
+    MECHANISM_CHALLENGE,   /* send `challenge` and come back with the client's response */
+    MECHANISM_CREDENTIALS, /* name and password are complete */
+    MECHANISM_AUTHZ,       /* no: asks to act for somebody else; the name is set */
+    MECHANISM_MALFORMED    /* no: not what this mechanism sends */
+};
+
+/* What a mechanism keeps between two steps. Zeroed before the first. */
+struct exchange {
+    unsigned step;
+    size_t name_length;
+    char name[MECHANISM_NAME_MAX];
+};
+
+/* Points into the exchange or into the response, and is valid as long as both are. */
+struct mechanism_outcome {
+    const char *challenge; /* a C string */
+    const char *name;
+    size_t name_length;
+    const char *password;
+    size_t password_length;
+};
+
+struct mechanism {
+    const char *name;
+    const char *flags; /* as in the handshake's MECH line, tabs between them */
+    /* One step. `response` is NULL where the client sent no initial response. */
+    enum mechanism_result (*step)(struct exchange *exchange, const char *response, size_t length,
+                                  struct mechanism_outcome *outcome_r);
+};
+
+/* Ends with a row whose name is NULL. */
+extern const struct mechanism mechanisms[];
+
+/* Finds by name in any case, or returns NULL. */
+const struct mechanism *mechanism_find(const char *name);
+
+#endif

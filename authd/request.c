@@ -1,0 +1,281 @@
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+
+#include "authd/check.h"
+#include "authd/client.h"
+#include "authd/fields.h"
+#include "authd/mechanism.h"
+#include "authd/request.h"
+#include "authd/service.h"
+#include "lib/capability.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+
+/* What is shown of a name in the log. */
+#define LOG_NAME_MAX 320
+
+struct request {
+    unsigned id;
+    UT_hash_handle hh;
+    struct request_table *table;
+    const struct mechanism *mechanism;
+    struct exchange exchange;
+    struct check check;
+    char service[32]; /* as the client calls itself: for the log */
+    char rip[64];
+};
+
+/* How a refusal is told; docs/DESIGN.md's three failures on this protocol. */
+static const struct {
+    const char *parameters;
+    const char *reason; /* NULL: the client learns no more than that it failed */
+} refusals[] = {
+    [CHECK_WRONG] = {"",                       NULL                                            },
+    [CHECK_DISABLED] = {"\tcode=user_disabled",   "This account is suspended."                    },
+    [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later."     },
+    [CHECK_BROKEN] = {"\ttemp\tcode=temp_fail", "Logins cannot be checked now, try again later."},
+};
+
+/*
+ * Copies what came from outside for a log line of key=value pairs: cut to size, without white
+ * space, so that nobody can add a pair of his own.
+ */
+static void copy_word(char *word_r, size_t size, const char *text)
+{
+    size_t i = 0;
+
+    for (; text[i] != '\0' && i < size - 1; i++)
+        word_r[i] = (unsigned char)text[i] > ' ' && text[i] != 0x7f ? text[i] : '?';
+    word_r[i] = '\0';
+}
+
+static void request_free(struct request *request)
+{
+    HASH_DEL(request->table->requests, request);
+    sodium_memzero(&request->exchange, sizeof(request->exchange));
+    free(request);
+}
+
+static void send_failure(const struct request *request, const char *user, const char *parameters,
+                         const char *reason)
+{
+    char escaped[FIELDS_ESCAPED_SIZE(MECHANISM_NAME_MAX)];
+
+    fields_escape(escaped, user, strlen(user));
+    client_answer(request->table->client, "FAIL\t%u%s%s%s%s%s\n", request->id,
+                  escaped[0] != '\0' ? "\tuser=" : "", escaped, parameters,
+                  reason != NULL ? "\treason=" : "", reason != NULL ? reason : "");
+}
+
+/* A response that is none: the client program's fault, so nobody's name is worth a line. */
+static void refuse_response(struct request *request, const char *parameters, const char *reason)
+{
+    log_info("refused mechanism=%s rip=%s service=%s reason=%s", request->mechanism->name,
+             request->rip, request->service, reason);
+    send_failure(request, "", parameters, reason);
+    request_free(request);
+}
+
+static void send_success(const struct request *request)
+{
+    const struct check *check = &request->check;
+    const uint8_t *key = request->table->service->key;
+    struct capability capability = {.mailbox = check->mailbox};
+    char text[CAPABILITY_TEXT_SIZE];
+    char name[LOG_NAME_MAX];
+
+    copy_word(name, sizeof(name), check->address);
+    if (key == NULL) {
+        log_info("login address=%s mailbox=%" PRIu64 " rip=%s service=%s", name, check->mailbox,
+                 request->rip, request->service);
+        client_answer(request->table->client, "OK\t%u\tuser=%s\n", request->id, check->address);
+        return;
+    }
+    randombytes_buf(&capability.session, sizeof(capability.session));
+    capability.expires = (uint64_t)time(NULL) + CAPABILITY_LIFETIME;
+    capability_seal(&capability, key);
+    capability_format(&capability, text);
+    log_info("login address=%s mailbox=%" PRIu64 " session=%016" PRIx64 " rip=%s service=%s", name,
+             check->mailbox, capability.session, request->rip, request->service);
+    client_answer(request->table->client, "OK\t%u\tuser=%s\tcap=%s\n", request->id, check->address,
+                  text);
+    sodium_memzero(text, sizeof(text));
+    sodium_memzero(&capability, sizeof(capability));
+}
+
+static void on_checked(struct check *check, enum check_result result)
+{
+    struct request *request =
+        (struct request *)(void *)((char *)check - offsetof(struct request, check));
+    char name[LOG_NAME_MAX];
+
+    if (result == CHECK_GOOD) {
+        send_success(request);
+    } else {
+        /* What is not an address may be a password, typed into the wrong field. */
+        copy_word(name, sizeof(name), check->is_address ? check->address : "-");
+        log_info("refused address=%s mailbox=%" PRIu64 " rip=%s service=%s reason=%s", name,
+                 check->mailbox, request->rip, request->service, check->reason);
+        send_failure(request, check->address, refusals[result].parameters, refusals[result].reason);
+    }
+    request_free(request);
+}
+
+static void refuse_authzid(struct request *request, const struct mechanism_outcome *outcome)
+{
+    char user[MECHANISM_NAME_MAX + 1];
+
+    memcpy(user, outcome->name, outcome->name_length);
+    user[outcome->name_length] = '\0';
+    log_info("refused mechanism=%s rip=%s service=%s reason=asks to act for somebody else",
+             request->mechanism->name, request->rip, request->service);
+    send_failure(request, user, "\tcode=authz_fail", "Nobody can log in for somebody else here.");
+    request_free(request);
+}
+
+static void send_challenge(const struct request *request, const char *challenge)
+{
+    char text[sodium_base64_ENCODED_LEN(64, sodium_base64_VARIANT_ORIGINAL)];
+
+    sodium_bin2base64(text, sizeof(text), (const uint8_t *)challenge, strlen(challenge),
+                      sodium_base64_VARIANT_ORIGINAL);
+    client_answer(request->table->client, "CONT\t%u\t%s\n", request->id, text);
+}
+
+/* Makes one step. `response` is NULL where there is none. May free the request. */
+static void step(struct request *request, const char *response, size_t length)
+{
+    struct mechanism_outcome outcome = {0};
+
+    switch (request->mechanism->step(&request->exchange, response, length, &outcome)) {
+    case MECHANISM_CHALLENGE: send_challenge(request, outcome.challenge); break;
+    case MECHANISM_CREDENTIALS:
+        request->check.done = on_checked;
+        check_start(request->table->service->checker, &request->check, outcome.name,
+                    outcome.name_length, outcome.password, outcome.password_length);
+        break;
+    case MECHANISM_AUTHZ: refuse_authzid(request, &outcome); break;
+    case MECHANISM_MALFORMED:
+        refuse_response(request, "", "The login data is not what this mechanism sends.");
+        break;
+    }
+}
+
+/* Decodes a response and makes a step with it. May free the request. */
+static void respond(struct request *request, const char *base64)
+{
+    char response[CLIENT_LINE_MAX];
+    size_t length;
+
+    if (sodium_base642bin((uint8_t *)response, sizeof(response), base64, strlen(base64), NULL,
+                          &length, NULL, sodium_base64_VARIANT_ORIGINAL) == 0) {
+        step(request, response, length);
+        sodium_memzero(response, length);
+    } else {
+        sodium_memzero(response, sizeof(response));
+        refuse_response(request, "\tcode=invalid_base64", "The login data is not base64.");
+    }
+}
+
+static struct request *request_find(const struct request_table *table, const char *text)
+{
+    struct request *request = NULL;
+    unsigned id;
+
+    if (fields_number(text, &id) == 0)
+        HASH_FIND(hh, table->requests, &id, sizeof(id), request);
+    return request;
+}
+
+static struct request *request_new(struct request_table *table, unsigned id, char *fields[],
+                                   int count)
+{
+    struct request *request = xcalloc(1, sizeof(*request));
+    const char *service = fields_find(fields, count, 3, "service");
+    const char *rip = fields_find(fields, count, 3, "rip");
+
+    request->id = id;
+    request->table = table;
+    copy_word(request->service, sizeof(request->service), service != NULL ? service : "-");
+    copy_word(request->rip, sizeof(request->rip), rip != NULL ? rip : "-");
+    HASH_ADD(hh, table->requests, id, sizeof(request->id), request);
+    return request;
+}
+
+int request_auth(struct request_table *table, char *fields[], int count, const char **error_r)
+{
+    unsigned id;
+
+    *error_r = "AUTH without an id and a mechanism";
+    if (count < 3 || fields_number(fields[1], &id) < 0)
+        return -1;
+    *error_r = "AUTH with the id of another request";
+    if (request_find(table, fields[1]) != NULL)
+        return -1;
+    if (HASH_COUNT(table->requests) >= table->service->requests_max) {
+        log_warning("a client of %s has %u requests open", table->service->name,
+                    table->service->requests_max);
+        client_answer(table->client, "FAIL\t%u%s\treason=%s\n", id, refusals[CHECK_BUSY].parameters,
+                      refusals[CHECK_BUSY].reason);
+        return 0;
+    }
+    const struct mechanism *mechanism = mechanism_find(fields[2]);
+    if (mechanism == NULL) {
+        log_info("refused service=%s reason=there is no such mechanism", table->service->name);
+        client_answer(table->client, "FAIL\t%u\treason=There is no such mechanism here.\n", id);
+        return 0;
+    }
+    struct request *request = request_new(table, id, fields, count);
+    request->mechanism = mechanism;
+    const char *response = fields_find(fields, count, 3, "resp");
+    if (response != NULL)
+        respond(request, response);
+    else
+        step(request, NULL, 0);
+    return 0;
+}
+
+int request_continue(struct request_table *table, char *fields[], int count, const char **error_r)
+{
+    *error_r = "CONT without an id and a response";
+    if (count != 3)
+        return -1;
+    struct request *request = request_find(table, fields[1]);
+    *error_r = "CONT for a request that expects none";
+    if (request == NULL || request->check.pending != NULL)
+        return -1;
+    respond(request, fields[2]);
+    return 0;
+}
+
+int request_cancel(struct request_table *table, char *fields[], int count, const char **error_r)
+{
+    unsigned id;
+
+    *error_r = "CANCEL without an id";
+    if (count != 2 || fields_number(fields[1], &id) < 0)
+        return -1;
+    /* It may have been answered while the line was on its way. */
+    struct request *request = request_find(table, fields[1]);
+    if (request == NULL)
+        return 0;
+    check_cancel(table->service->checker, &request->check);
+    request_free(request);
+    return 0;
+}
+
+void request_cancel_all(struct request_table *table)
+{
+    struct request *request;
+    struct request *next;
+
+    HASH_ITER (hh, table->requests, request, next) {
+        check_cancel(table->service->checker, &request->check);
+        request_free(request);
+    }
+}

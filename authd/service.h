@@ -1,0 +1,19 @@
+#ifndef AUTHD_SERVICE_H
+#define AUTHD_SERVICE_H
+
+#include <stdint.h>
+
+struct checker;
+struct event_base;
+
+/* What one listening socket offers; the same for all its connections and their requests. */
+struct service {
+    const char *name; /* of the socket (lib/child.h) */
+    struct event_base *base;
+    struct checker *checker;
+    const uint8_t *key;       /* seals a capability into each OK; NULL: answers carry none */
+    unsigned connections_max; /* further clients wait to be accepted */
+    unsigned requests_max;    /* begun and not answered, for each connection */
+};
+
+#endif
