@@ -36,7 +36,9 @@ LIB_SOURCES := lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf
 	lib/message.c lib/metrics.c lib/xalloc.c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
-DB_SOURCES := 
+DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/limit.c db/login.c \
+	db/mailaddress.c db/migrations.c db/name.c db/plan.c db/route.c db/schema.c db/statement.c \
+	db/transaction.c
 DB_LIBS    := sqlite3
 
 # One paragraph a program: its sources, the library folders it stands on, its packages.

@@ -11,7 +11,10 @@
  * then takes the entry away, so a crash in between only repeats a drop.
  */
 
-/* The mailbox that waits longest, or DB_NONE. `after` is 0, or the one returned before. */
+/*
+ * The next mailbox by id after `after` (0, or the one returned before): DB_OK, or DB_NONE after the
+ * last.
+ */
 enum db_result db_drop_next(struct db *db, uint64_t after, uint64_t *mailbox_r);
 
 enum db_result db_drop_done(struct db *db, uint64_t mailbox);

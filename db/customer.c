@@ -1,0 +1,158 @@
+#include "db/customer.h"
+
+#include <sqlite3.h>
+
+#include "db/handle.h"
+#include "lib/log.h"
+
+int db_customer_name_check(const char *name, const char **error_r)
+{
+    if (name_is_clean(name, 1, DB_CUSTOMER_NAME_MAX)) {
+        return 0;
+    }
+    *error_r =
+        "a customer's name is 1 to 100 octets of UTF-8 in one line, without spaces around it";
+    return -1;
+}
+
+static bool is_sound(const char *name)
+{
+    const char *error;
+    if (db_customer_name_check(name, &error) == 0) {
+        return true;
+    }
+    log_error("accounts: name not checked by the caller: %s", error);
+    return false;
+}
+
+enum db_result db_customer_add(struct db *db, const char *name, const char *plan, uint64_t *id_r)
+{
+    if (!is_sound(name)) {
+        return DB_BROKEN;
+    }
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *add = statement_get(db, STATEMENT_CUSTOMER_ADD);
+    statement_bind_text(add, 1, name);
+    statement_bind_text(add, 2, plan);
+    result = statement_change(db, add);
+    uint64_t id = (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
+    if (id_r != NULL) {
+        *id_r = id;
+    }
+    return change_end(db, result, "customer.add", id, name);
+}
+
+static enum db_result read_customer(struct db *db, struct sqlite3_stmt *row,
+                                    struct db_customer *customer_r)
+{
+    enum db_result result = statement_row(db, row);
+    if (result != DB_OK) {
+        return result;
+    }
+    customer_r->id = statement_number(row, 0);
+    statement_text(row, 1, customer_r->name, sizeof(customer_r->name));
+    statement_text(row, 2, customer_r->plan, sizeof(customer_r->plan));
+    customer_r->suspended = statement_bool(row, 3);
+    customer_r->created = statement_number(row, 4);
+    customer_r->domains = statement_count(row, 5);
+    customer_r->addresses = statement_count(row, 6);
+    statement_reset(row);
+    return DB_OK;
+}
+
+enum db_result db_customer_find(struct db *db, const char *name, struct db_customer *customer_r)
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_CUSTOMER_FIND);
+    statement_bind_text(find, 1, name);
+    return read_customer(db, find, customer_r);
+}
+
+enum db_result db_customer_get(struct db *db, uint64_t customer, struct db_customer *customer_r)
+{
+    struct sqlite3_stmt *get = statement_get(db, STATEMENT_CUSTOMER_GET);
+    statement_bind_number(get, 1, customer);
+    return read_customer(db, get, customer_r);
+}
+
+enum db_result db_customer_next(struct db *db, struct db_customer *customer)
+{
+    struct sqlite3_stmt *next = statement_get(db, STATEMENT_CUSTOMER_NEXT);
+    statement_bind_text(next, 1, customer->name);
+    return read_customer(db, next, customer);
+}
+
+/* The name as it is now, for the audit. */
+static enum db_result begin_with_name(struct db *db, uint64_t customer, struct db_customer *now_r)
+{
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    result = db_customer_get(db, customer, now_r);
+    return result == DB_OK ? DB_OK : change_end(db, result, "", 0, "");
+}
+
+enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char *plan)
+{
+    struct db_customer now;
+    enum db_result result = begin_with_name(db, customer, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_PLAN);
+    statement_bind_number(set, 1, customer);
+    statement_bind_text(set, 2, plan);
+    result = statement_change(db, set);
+    if (result == DB_LIMIT) {
+        result = limit_note(db, customer, plan);
+    }
+    return change_end(db, result, "customer.plan", customer, now.name);
+}
+
+enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char *name)
+{
+    struct db_customer now;
+    if (!is_sound(name)) {
+        return DB_BROKEN;
+    }
+    enum db_result result = begin_with_name(db, customer, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_NAME);
+    statement_bind_number(set, 1, customer);
+    statement_bind_text(set, 2, name);
+    result = statement_change(db, set);
+    return change_end(db, result, "customer.name", customer, now.name);
+}
+
+enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended)
+{
+    struct db_customer now;
+    enum db_result result = begin_with_name(db, customer, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_SUSPENDED);
+    statement_bind_number(set, 1, customer);
+    statement_bind_number(set, 2, suspended);
+    result = statement_change(db, set);
+    return change_end(db, result, suspended ? "customer.suspend" : "customer.resume", customer,
+                      now.name);
+}
+
+enum db_result db_customer_remove(struct db *db, uint64_t customer)
+{
+    struct db_customer now;
+    enum db_result result = begin_with_name(db, customer, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *remove = statement_get(db, STATEMENT_CUSTOMER_REMOVE);
+    statement_bind_number(remove, 1, customer);
+    result = statement_change(db, remove);
+    return change_end(db, result, "customer.remove", customer, now.name);
+}

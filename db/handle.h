@@ -1,0 +1,88 @@
+#ifndef DB_HANDLE_H
+#define DB_HANDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/audit.h"
+#include "db/db.h"
+#include "db/limit.h"
+#include "db/statement.h"
+
+/* The inside of a handle, for the files of this folder. */
+
+struct sqlite3;
+
+/* "Bell" in the header of the file, so that no other program's database is taken for ours. */
+#define DB_APPLICATION_ID 0x42656c6c
+
+/* How long a change waits for another writer before it is DB_BUSY. */
+#define DB_BUSY_MS 5000
+
+struct db {
+    struct sqlite3 *sqlite;
+    struct sqlite3_stmt *prepared[STATEMENT__MAX];
+    enum db_result unprepared; /* why the last statement_get() returned NULL */
+    bool transaction;          /* the caller's own */
+    bool spoiled;              /* ... which can only be rolled back */
+    struct db_limit limit;
+    char actor[DB_AUDIT_ACTOR_MAX + 1];
+};
+
+/* Whose a file is, read through an open connection. */
+struct identity {
+    bool ours;
+    bool empty; /* it holds nothing at all: a file just made */
+    unsigned version;
+};
+
+/*
+ * Returns 0, or -1 with one sentence in error_r. A file that is no SQLite database is neither ours
+ * nor empty.
+ */
+int identity_read(struct sqlite3 *sqlite, const char *path, struct identity *identity_r,
+                  char *error_r, size_t error_size);
+
+/* Says in error_r that the file is not ours, or newer than the version `known`. Returns 0 or -1. */
+int identity_check(const struct identity *identity, unsigned known, const char *path, char *error_r,
+                   size_t error_size);
+
+/*
+ * Every change stands between these two. It is a transaction, or a savepoint within the caller's.
+ * change_end() writes the audit row and commits after DB_OK, and undoes all after anything else;
+ * it returns `result`, or why it could not be made to stay. The customer is 0 for none.
+ */
+enum db_result change_begin(struct db *db);
+enum db_result change_end(struct db *db, enum db_result result, const char *action,
+                          uint64_t customer, const char *object);
+
+/* For change_end(). */
+enum db_result audit_add(struct db *db, const char *action, uint64_t customer, const char *object);
+
+/*
+ * Called within the refused change: notes what db_limit_get() tells. The limit is that of the
+ * customer's own plan, or of the named one where `plan` is not NULL. Returns DB_LIMIT, or why it
+ * could not be read.
+ */
+enum db_result limit_note(struct db *db, uint64_t customer, const char *plan);
+
+/*
+ * Called before a removal: writes audit rows for the aliases that will be gone because they lead
+ * only to the mailbox of local@domain, or, where `local` is NULL, to mailboxes of the domain.
+ */
+enum db_result alias_audit(struct db *db, uint64_t customer, const char *domain, const char *local);
+
+/* The id of a mailbox by its own address: DB_OK, DB_NONE (an alias too). */
+enum db_result mailbox_find(struct db *db, uint64_t customer, const struct address *address,
+                            uint64_t *mailbox_r);
+
+/* Adds an address, an alias where `mailbox` is 0. As db_mailaddress_add(). */
+enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
+                           uint64_t mailbox);
+
+/*
+ * UTF-8 without control characters and without white space at either end, `min` to `max` octets.
+ */
+bool name_is_clean(const char *name, size_t min, size_t max);
+
+#endif

@@ -1,0 +1,20 @@
+#include "db/login.h"
+
+#include "db/handle.h"
+
+enum db_result db_login_find(struct db *db, const struct address *address, struct db_login *login_r)
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_LOGIN_FIND);
+    statement_bind_text(find, 1, address->domain);
+    statement_bind_text(find, 2, address->local);
+    enum db_result result = statement_row(db, find);
+    if (result != DB_OK) {
+        return result;
+    }
+    login_r->mailbox = statement_number(find, 0);
+    login_r->customer = statement_number(find, 1);
+    login_r->suspended = statement_bool(find, 2);
+    statement_text(find, 3, login_r->hash, sizeof(login_r->hash));
+    statement_reset(find);
+    return DB_OK;
+}

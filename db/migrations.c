@@ -1,0 +1,21 @@
+#include "db/migrations.h"
+
+/*
+ * The assembler takes the files in as they are, so a program needs no folder of them at run time.
+ * Their paths are relative to the top of the tree, where make runs.
+ */
+
+#define MIGRATION(symbol, file)                                                                    \
+    __asm__(".pushsection .rodata\n"                                                               \
+            ".globl " #symbol "\n"                                                                 \
+            ".hidden " #symbol "\n" #symbol ":\n"                                                  \
+            ".incbin \"migrations/" file "\"\n"                                                    \
+            ".byte 0\n"                                                                            \
+            ".popsection\n");                                                                      \
+    extern const char symbol[] __attribute__((visibility("hidden")))
+
+MIGRATION(migration_0001, "0001-accounts.sql");
+
+const char *const migrations[] = {migration_0001};
+
+const unsigned migrations_count = sizeof(migrations) / sizeof(migrations[0]);

@@ -1,0 +1,347 @@
+#include "db/statement.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+#include "db/handle.h"
+#include "lib/log.h"
+
+/*
+ * All SQL, and the one place that turns SQLite's answers into ours. No statement is put together at
+ * run time; the macros below are columns that several statements share, in the order in which one
+ * function reads them.
+ */
+
+#define PLAN_COLUMNS                                                                               \
+    "plan.name, plan.addresses, plan.domains, plan.mailbox_octets, plan.mailbox_messages,"         \
+    " plan.message_octets, plan.retention_days, plan.poll_seconds, plan.protection"
+
+#define CUSTOMER_COLUMNS                                                                           \
+    "customer.id, customer.name, plan.name, customer.suspended, customer.created,"                 \
+    " (SELECT count(*) FROM domain WHERE domain.customer = customer.id),"                          \
+    " (SELECT count(*) FROM address WHERE address.customer = customer.id)"                         \
+    " FROM customer JOIN plan ON plan.id = customer.plan"
+
+#define DOMAIN_COLUMNS                                                                             \
+    "domain.customer, customer.name, domain.name, domain.created,"                                 \
+    " (SELECT count(*) FROM address WHERE address.domain = domain.id)"                             \
+    " FROM domain JOIN customer ON customer.id = domain.customer"
+
+#define MAILADDRESS_COLUMNS                                                                        \
+    "address.customer, customer.name, address.local || '@' || domain.name, address.mailbox,"       \
+    " mailbox.name, mailbox.suspended, credential.mailbox IS NOT NULL,"                            \
+    " CASE WHEN invitation.expires > unixepoch() THEN invitation.expires END,"                     \
+    " (SELECT count(*) FROM address_target WHERE address_target.address = address.id),"            \
+    " address.created"                                                                             \
+    " FROM domain JOIN address ON address.domain = domain.id"                                      \
+    " JOIN customer ON customer.id = address.customer"                                             \
+    " LEFT JOIN mailbox ON mailbox.id = address.mailbox"                                           \
+    " LEFT JOIN credential ON credential.mailbox = address.mailbox"                                \
+    " LEFT JOIN invitation ON invitation.mailbox = address.mailbox"
+
+#define AUDIT_COLUMNS                                                                              \
+    "audit.id, audit.time, audit.customer, audit.actor, audit.action, audit.object FROM audit"
+
+/* clang-format off */
+const struct statement statements[STATEMENT__MAX] = {
+    [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
+    [STATEMENT_COMMIT] = {"commit", STATEMENT_CONTROL, "COMMIT"},
+    [STATEMENT_ROLLBACK] = {"rollback", STATEMENT_CONTROL, "ROLLBACK"},
+    [STATEMENT_SAVEPOINT] = {"savepoint", STATEMENT_CONTROL, "SAVEPOINT change"},
+    [STATEMENT_RELEASE] = {"release", STATEMENT_CONTROL, "RELEASE change"},
+    [STATEMENT_UNDO] = {"undo", STATEMENT_CONTROL, "ROLLBACK TO change"},
+
+    [STATEMENT_PLAN_ADD] = {"plan_add", STATEMENT_OPERATOR,
+        "INSERT INTO plan (name, addresses, domains, mailbox_octets, mailbox_messages,"
+        "                  message_octets, retention_days, poll_seconds, protection)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+    [STATEMENT_PLAN_FIND] = {"plan_find", STATEMENT_OPERATOR,
+        "SELECT " PLAN_COLUMNS " FROM plan WHERE plan.name = ?1"},
+    [STATEMENT_PLAN_SET] = {"plan_set", STATEMENT_OPERATOR,
+        "UPDATE plan SET addresses = ?2, domains = ?3, mailbox_octets = ?4, mailbox_messages = ?5,"
+        "                message_octets = ?6, retention_days = ?7, poll_seconds = ?8,"
+        "                protection = ?9"
+        " WHERE name = ?1"},
+    [STATEMENT_PLAN_NEXT] = {"plan_next", STATEMENT_OPERATOR,
+        "SELECT " PLAN_COLUMNS " FROM plan WHERE plan.name > ?1 ORDER BY plan.name LIMIT 1"},
+    /* A customer that uses more than ?2 addresses or ?3 domains on the plan ?1. */
+    [STATEMENT_PLAN_EXCEEDED] = {"plan_exceeded", STATEMENT_OPERATOR,
+        "SELECT customer.name,"
+        "       (SELECT count(*) FROM address WHERE address.customer = customer.id) AS addresses,"
+        "       (SELECT count(*) FROM domain WHERE domain.customer = customer.id) AS domains"
+        " FROM plan JOIN customer ON customer.plan = plan.id"
+        " WHERE plan.name = ?1 AND (addresses > ?2 OR domains > ?3) LIMIT 1"},
+    [STATEMENT_CUSTOMER_ADD] = {"customer_add", STATEMENT_OPERATOR,
+        "INSERT INTO customer (name, plan, created)"
+        " SELECT ?1, plan.id, unixepoch() FROM plan WHERE plan.name = ?2"},
+    [STATEMENT_CUSTOMER_NEXT] = {"customer_next", STATEMENT_OPERATOR,
+        "SELECT " CUSTOMER_COLUMNS
+        " WHERE customer.name > ?1 ORDER BY customer.name LIMIT 1"},
+    [STATEMENT_OPERATOR_DOMAIN_NEXT] = {"operator_domain_next", STATEMENT_OPERATOR,
+        "SELECT " DOMAIN_COLUMNS " WHERE domain.name > ?1 ORDER BY domain.name LIMIT 1"},
+    [STATEMENT_OPERATOR_MAILADDRESS_NEXT] = {"operator_mailaddress_next", STATEMENT_OPERATOR,
+        "SELECT " MAILADDRESS_COLUMNS
+        " WHERE domain.name >= ?1 AND (domain.name > ?1 OR address.local > ?2)"
+        " ORDER BY domain.name, address.local LIMIT 1"},
+    [STATEMENT_OPERATOR_AUDIT_NEXT] = {"operator_audit_next", STATEMENT_OPERATOR,
+        "SELECT " AUDIT_COLUMNS " WHERE audit.id < ?1 ORDER BY audit.id DESC LIMIT 1"},
+    [STATEMENT_DROP_NEXT] = {"drop_next", STATEMENT_OPERATOR,
+        "SELECT mailbox FROM mailbox_drop WHERE mailbox > ?1 ORDER BY mailbox LIMIT 1"},
+    [STATEMENT_DROP_DONE] = {"drop_done", STATEMENT_OPERATOR,
+        "DELETE FROM mailbox_drop WHERE mailbox = ?1"},
+
+    [STATEMENT_CUSTOMER_FIND] = {"customer_find", STATEMENT_FINDS,
+        "SELECT " CUSTOMER_COLUMNS " WHERE customer.name = ?1"},
+    [STATEMENT_DOMAIN_FIND] = {"domain_find", STATEMENT_FINDS,
+        "SELECT " DOMAIN_COLUMNS " WHERE domain.name = ?1"},
+    [STATEMENT_MAILADDRESS_FIND] = {"mailaddress_find", STATEMENT_FINDS,
+        "SELECT " MAILADDRESS_COLUMNS " WHERE domain.name = ?1 AND address.local = ?2"},
+    [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
+        "SELECT mailbox.id, mailbox.customer, mailbox.suspended OR customer.suspended,"
+        "       credential.hash"
+        " FROM domain JOIN address ON address.domain = domain.id"
+        " JOIN mailbox ON mailbox.id = address.mailbox"
+        " JOIN customer ON customer.id = mailbox.customer"
+        " LEFT JOIN credential ON credential.mailbox = mailbox.id"
+        " WHERE domain.name = ?1 AND address.local = ?2"},
+    /* An address has a mailbox or targets, never both: the limit is DB_ROUTE_MAX. */
+    [STATEMENT_ROUTE_FIND] = {"route_find", STATEMENT_FINDS,
+        "SELECT mailbox.id, plan.mailbox_octets, plan.mailbox_messages, plan.message_octets,"
+        "       mailbox.suspended OR customer.suspended"
+        " FROM domain JOIN address ON address.domain = domain.id"
+        " LEFT JOIN address_target ON address_target.address = address.id"
+        " JOIN mailbox ON mailbox.id = coalesce(address.mailbox, address_target.mailbox)"
+        " JOIN customer ON customer.id = mailbox.customer"
+        " JOIN plan ON plan.id = customer.plan"
+        " WHERE domain.name = ?1 AND address.local = ?2 LIMIT 100"},
+
+    [STATEMENT_CUSTOMER_GET] = {"customer_get", STATEMENT_TENANT,
+        "SELECT " CUSTOMER_COLUMNS " WHERE customer.id = ?1"},
+    [STATEMENT_CUSTOMER_SET_PLAN] = {"customer_set_plan", STATEMENT_TENANT,
+        "UPDATE customer SET plan = (SELECT id FROM plan WHERE name = ?2)"
+        " WHERE id = ?1 AND EXISTS (SELECT 1 FROM plan WHERE name = ?2)"},
+    [STATEMENT_CUSTOMER_SET_NAME] = {"customer_set_name", STATEMENT_TENANT,
+        "UPDATE customer SET name = ?2 WHERE id = ?1"},
+    [STATEMENT_CUSTOMER_SET_SUSPENDED] = {"customer_set_suspended", STATEMENT_TENANT,
+        "UPDATE customer SET suspended = ?2 WHERE id = ?1"},
+    [STATEMENT_CUSTOMER_REMOVE] = {"customer_remove", STATEMENT_TENANT,
+        "DELETE FROM customer WHERE id = ?1"},
+    /* What the customer uses, beside the limits of its own plan or of the plan named ?2. */
+    [STATEMENT_CUSTOMER_USE] = {"customer_use", STATEMENT_TENANT,
+        "SELECT customer.name, plan.name, plan.addresses, plan.domains,"
+        "       (SELECT count(*) FROM address WHERE address.customer = customer.id),"
+        "       (SELECT count(*) FROM domain WHERE domain.customer = customer.id)"
+        " FROM customer JOIN plan ON plan.id = coalesce("
+        "     (SELECT wanted.id FROM plan AS wanted WHERE wanted.name = ?2), customer.plan)"
+        " WHERE customer.id = ?1"},
+    [STATEMENT_DOMAIN_ADD] = {"domain_add", STATEMENT_NOTES,
+        "INSERT INTO domain (customer, name, created)"
+        " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
+    [STATEMENT_DOMAIN_REMOVE] = {"domain_remove", STATEMENT_TENANT,
+        "DELETE FROM domain WHERE customer = ?1 AND name = ?2"},
+    [STATEMENT_DOMAIN_NEXT] = {"domain_next", STATEMENT_TENANT,
+        "SELECT " DOMAIN_COLUMNS
+        " WHERE domain.customer = ?1 AND domain.name > ?2 ORDER BY domain.name LIMIT 1"},
+    [STATEMENT_MAILBOX_ADD] = {"mailbox_add", STATEMENT_NOTES,
+        "INSERT INTO mailbox (customer, name, created)"
+        " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
+    [STATEMENT_MAILBOX_FIND] = {"mailbox_find", STATEMENT_TENANT,
+        "SELECT address.mailbox FROM domain JOIN address ON address.domain = domain.id"
+        " WHERE domain.name = ?2 AND address.local = ?3 AND address.customer = ?1"
+        "   AND address.mailbox IS NOT NULL"},
+    [STATEMENT_MAILBOX_SET_NAME] = {"mailbox_set_name", STATEMENT_TENANT,
+        "UPDATE mailbox SET name = ?3 WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_MAILBOX_SET_SUSPENDED] = {"mailbox_set_suspended", STATEMENT_TENANT,
+        "UPDATE mailbox SET suspended = ?3 WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_CREDENTIAL_SET] = {"credential_set", STATEMENT_TENANT,
+        "INSERT INTO credential (mailbox, customer, hash, changed)"
+        " SELECT id, customer, ?3, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
+        " ON CONFLICT (mailbox) DO UPDATE SET hash = excluded.hash, changed = excluded.changed"},
+    [STATEMENT_CREDENTIAL_REMOVE] = {"credential_remove", STATEMENT_TENANT,
+        "DELETE FROM credential WHERE customer = ?1 AND mailbox = ?2"},
+    [STATEMENT_INVITATION_SET] = {"invitation_set", STATEMENT_TENANT,
+        "INSERT INTO invitation (mailbox, customer, digest, expires, created)"
+        " SELECT id, customer, ?3, ?4, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
+        " ON CONFLICT (mailbox) DO UPDATE SET digest = excluded.digest,"
+        "     expires = excluded.expires, created = excluded.created"},
+    [STATEMENT_INVITATION_REMOVE] = {"invitation_remove", STATEMENT_TENANT,
+        "DELETE FROM invitation WHERE customer = ?1 AND mailbox = ?2"},
+    [STATEMENT_ADDRESS_ADD] = {"address_add", STATEMENT_TENANT,
+        "INSERT INTO address (customer, domain, local, mailbox, created)"
+        " SELECT customer, id, ?3, ?4, unixepoch() FROM domain WHERE customer = ?1 AND name = ?2"},
+    [STATEMENT_ADDRESS_REMOVE] = {"address_remove", STATEMENT_TENANT,
+        "DELETE FROM address WHERE customer = ?1 AND local = ?3"
+        " AND domain = (SELECT id FROM domain WHERE name = ?2)"},
+    [STATEMENT_MAILADDRESS_NEXT] = {"mailaddress_next", STATEMENT_TENANT,
+        "SELECT " MAILADDRESS_COLUMNS
+        " WHERE domain.customer = ?1 AND domain.name >= ?2"
+        "   AND (domain.name > ?2 OR address.local > ?3)"
+        " ORDER BY domain.name, address.local LIMIT 1"},
+    [STATEMENT_ALIAS_FIND] = {"alias_find", STATEMENT_TENANT,
+        "SELECT address.id FROM domain JOIN address ON address.domain = domain.id"
+        " WHERE domain.name = ?2 AND address.local = ?3 AND address.customer = ?1"
+        "   AND address.mailbox IS NULL"},
+    /*
+     * For each alias that will be removed because the mailbox of ?3@?2, or all mailboxes of the
+     * domain ?2 where ?3 is NULL, will be: see address_target in migrations/0001-accounts.sql.
+     */
+    [STATEMENT_ALIAS_AUDIT] = {"alias_audit", STATEMENT_TENANT,
+        "INSERT INTO audit (time, customer, actor, action, object)"
+        " SELECT unixepoch(), alias.customer, ?4, 'address.remove',"
+        "        alias.local || '@' || domain.name"
+        " FROM address AS alias JOIN domain ON domain.id = alias.domain"
+        " WHERE alias.customer = ?1 AND alias.mailbox IS NULL AND NOT EXISTS ("
+        "     SELECT 1 FROM address_target"
+        "     JOIN address AS own ON own.mailbox = address_target.mailbox"
+        "     JOIN domain AS at ON at.id = own.domain"
+        "     WHERE address_target.address = alias.id"
+        "       AND NOT (at.name = ?2 AND own.local = coalesce(?3, own.local)))"},
+    [STATEMENT_TARGET_ADD] = {"target_add", STATEMENT_TENANT,
+        "INSERT INTO address_target (address, mailbox, customer)"
+        " SELECT address.id, mailbox.id, mailbox.customer FROM address, mailbox"
+        " WHERE address.customer = ?1 AND address.id = ?2"
+        "   AND mailbox.customer = ?1 AND mailbox.id = ?3"
+        " ON CONFLICT (address, mailbox) DO UPDATE SET customer = excluded.customer"},
+    [STATEMENT_TARGET_REMOVE] = {"target_remove", STATEMENT_TENANT,
+        "DELETE FROM address_target WHERE customer = ?1 AND address = ?2 AND mailbox = ?3"},
+    [STATEMENT_TARGET_NEXT] = {"target_next", STATEMENT_TENANT,
+        "SELECT own.mailbox, own.local, domain.name FROM address_target"
+        " JOIN address AS own ON own.mailbox = address_target.mailbox"
+        " JOIN domain ON domain.id = own.domain"
+        " WHERE address_target.customer = ?1 AND address_target.address = ?2"
+        "   AND (domain.name > ?3 OR (domain.name = ?3 AND own.local > ?4))"
+        " ORDER BY domain.name, own.local LIMIT 1"},
+    [STATEMENT_AUDIT_ADD] = {"audit_add", STATEMENT_NOTES,
+        "INSERT INTO audit (time, customer, actor, action, object)"
+        " VALUES (unixepoch(), nullif(?1, 0), ?2, ?3, ?4)"},
+    [STATEMENT_AUDIT_NEXT] = {"audit_next", STATEMENT_TENANT,
+        "SELECT " AUDIT_COLUMNS
+        " WHERE audit.customer = ?1 AND audit.id < ?2 ORDER BY audit.id DESC LIMIT 1"},
+};
+/* clang-format on */
+
+/* The texts that the triggers of migrations/0001-accounts.sql raise. */
+static const struct {
+    const char *message;
+    enum db_limit_kind kind;
+} limits[] = {
+    {"limit: addresses", DB_LIMIT_ADDRESSES},
+    {"limit: domains",   DB_LIMIT_DOMAINS  },
+};
+
+static enum db_result report(const struct db *db, const char *what)
+{
+    log_error("accounts: %s: %s (%d)", what, sqlite3_errmsg(db->sqlite),
+              sqlite3_extended_errcode(db->sqlite));
+    return DB_BROKEN;
+}
+
+static enum db_result raised(struct db *db, const char *what)
+{
+    const char *message = sqlite3_errmsg(db->sqlite);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (strcmp(message, limits[i].message) == 0) {
+            db->limit.kind = limits[i].kind;
+            return DB_LIMIT;
+        }
+    }
+    return report(db, what);
+}
+
+/* What a failure of SQLite means to a caller. */
+static enum db_result failure(struct db *db, const char *what)
+{
+    int code = sqlite3_extended_errcode(db->sqlite);
+    if ((code & 0xff) == SQLITE_BUSY) {
+        return DB_BUSY;
+    }
+    switch (code) {
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID: return DB_TAKEN;
+    case SQLITE_CONSTRAINT_TRIGGER: return raised(db, what);
+    default: return report(db, what);
+    }
+}
+
+struct sqlite3_stmt *statement_get(struct db *db, enum statement_id id)
+{
+    if (db->prepared[id] == NULL &&
+        sqlite3_prepare_v3(db->sqlite, statements[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                           &db->prepared[id], NULL) != SQLITE_OK) {
+        db->unprepared = failure(db, statements[id].name);
+    }
+    return db->prepared[id];
+}
+
+void statement_bind_number(struct sqlite3_stmt *statement, int index, uint64_t value)
+{
+    sqlite3_bind_int64(statement, index, (sqlite3_int64)value);
+}
+
+void statement_bind_text(struct sqlite3_stmt *statement, int index, const char *text)
+{
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+void statement_bind_blob(struct sqlite3_stmt *statement, int index, const void *data, size_t size)
+{
+    sqlite3_bind_blob64(statement, index, data, size, SQLITE_STATIC);
+}
+
+void statement_reset(struct sqlite3_stmt *statement)
+{
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+}
+
+enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement)
+{
+    if (statement == NULL) {
+        return db->unprepared;
+    }
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        return DB_OK;
+    }
+    enum db_result result = code == SQLITE_DONE ? DB_NONE : failure(db, sqlite3_sql(statement));
+    statement_reset(statement);
+    return result;
+}
+
+enum db_result statement_change(struct db *db, struct sqlite3_stmt *statement)
+{
+    enum db_result result = statement_row(db, statement);
+    if (result != DB_NONE) {
+        return result;
+    }
+    return sqlite3_changes(db->sqlite) > 0 ? DB_OK : DB_NONE;
+}
+
+uint64_t statement_number(struct sqlite3_stmt *statement, int column)
+{
+    return (uint64_t)sqlite3_column_int64(statement, column);
+}
+
+unsigned statement_count(struct sqlite3_stmt *statement, int column)
+{
+    return (unsigned)sqlite3_column_int64(statement, column);
+}
+
+bool statement_bool(struct sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_int64(statement, column) != 0;
+}
+
+void statement_text(struct sqlite3_stmt *statement, int column, char *text_r, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    size_t length = text == NULL ? 0 : (size_t)sqlite3_column_bytes(statement, column);
+    if (length >= size) {
+        length = size - 1;
+    }
+    if (length > 0) {
+        memcpy(text_r, text, length);
+    }
+    text_r[length] = '\0';
+}

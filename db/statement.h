@@ -1,0 +1,119 @@
+#ifndef DB_STATEMENT_H
+#define DB_STATEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/db.h"
+
+struct sqlite3_stmt;
+
+/*
+ * Every SQL statement that runs after a database is open, each named here and written down once in
+ * statement.c. Only the files of this folder use this header, and its tests.
+ *
+ * Parameters are numbered. In a tenant's statement ?1 is the customer, and without the right one it
+ * finds nothing and changes nothing.
+ */
+
+enum statement_scope {
+    STATEMENT_CONTROL,  /* transactions */
+    STATEMENT_OPERATOR, /* over all customers: plans, listings of the operator, drops */
+    STATEMENT_FINDS,    /* finds the tenant, from a name or an address */
+    STATEMENT_TENANT,   /* on one customer's things: ?1 is the customer */
+    STATEMENT_NOTES     /* makes a row that belongs to ?1 and touches nothing that exists */
+};
+
+enum statement_id {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
+    STATEMENT_ROLLBACK,
+    STATEMENT_SAVEPOINT,
+    STATEMENT_RELEASE,
+    STATEMENT_UNDO,
+
+    STATEMENT_PLAN_ADD,
+    STATEMENT_PLAN_FIND,
+    STATEMENT_PLAN_SET,
+    STATEMENT_PLAN_NEXT,
+    STATEMENT_PLAN_EXCEEDED,
+    STATEMENT_CUSTOMER_ADD,
+    STATEMENT_CUSTOMER_NEXT,
+    STATEMENT_OPERATOR_DOMAIN_NEXT,
+    STATEMENT_OPERATOR_MAILADDRESS_NEXT,
+    STATEMENT_OPERATOR_AUDIT_NEXT,
+    STATEMENT_DROP_NEXT,
+    STATEMENT_DROP_DONE,
+
+    STATEMENT_CUSTOMER_FIND,
+    STATEMENT_DOMAIN_FIND,
+    STATEMENT_MAILADDRESS_FIND,
+    STATEMENT_LOGIN_FIND,
+    STATEMENT_ROUTE_FIND,
+
+    STATEMENT_CUSTOMER_GET,
+    STATEMENT_CUSTOMER_SET_PLAN,
+    STATEMENT_CUSTOMER_SET_NAME,
+    STATEMENT_CUSTOMER_SET_SUSPENDED,
+    STATEMENT_CUSTOMER_REMOVE,
+    STATEMENT_CUSTOMER_USE,
+    STATEMENT_DOMAIN_ADD,
+    STATEMENT_DOMAIN_REMOVE,
+    STATEMENT_DOMAIN_NEXT,
+    STATEMENT_MAILBOX_ADD,
+    STATEMENT_MAILBOX_FIND,
+    STATEMENT_MAILBOX_SET_NAME,
+    STATEMENT_MAILBOX_SET_SUSPENDED,
+    STATEMENT_CREDENTIAL_SET,
+    STATEMENT_CREDENTIAL_REMOVE,
+    STATEMENT_INVITATION_SET,
+    STATEMENT_INVITATION_REMOVE,
+    STATEMENT_ADDRESS_ADD,
+    STATEMENT_ADDRESS_REMOVE,
+    STATEMENT_MAILADDRESS_NEXT,
+    STATEMENT_ALIAS_FIND,
+    STATEMENT_ALIAS_AUDIT,
+    STATEMENT_TARGET_ADD,
+    STATEMENT_TARGET_REMOVE,
+    STATEMENT_TARGET_NEXT,
+    STATEMENT_AUDIT_ADD,
+    STATEMENT_AUDIT_NEXT,
+
+    STATEMENT__MAX
+};
+
+struct statement {
+    const char *name; /* for the log */
+    enum statement_scope scope;
+    const char *sql;
+};
+
+extern const struct statement statements[STATEMENT__MAX];
+
+/*
+ * The statement, prepared at its first use on this handle, with nothing bound. NULL: it could not
+ * be prepared; the functions below then do nothing, and running it tells why.
+ */
+struct sqlite3_stmt *statement_get(struct db *db, enum statement_id id);
+
+/* The values must stay until the statement has been reset. NULL is SQL's NULL. */
+void statement_bind_number(struct sqlite3_stmt *statement, int index, uint64_t value);
+void statement_bind_text(struct sqlite3_stmt *statement, int index, const char *text);
+void statement_bind_blob(struct sqlite3_stmt *statement, int index, const void *data, size_t size);
+
+/* DB_OK: there is a row to read, and statement_reset() is due. Anything else: it is reset. */
+enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement);
+
+void statement_reset(struct sqlite3_stmt *statement);
+
+/* Runs a change and resets it. DB_NONE: it changed no row. */
+enum db_result statement_change(struct db *db, struct sqlite3_stmt *statement);
+
+/* Columns of the row, from 0. NULL reads as 0 and as empty text; text is cut where it must be. */
+uint64_t statement_number(struct sqlite3_stmt *statement, int column);
+unsigned statement_count(struct sqlite3_stmt *statement, int column);
+bool statement_bool(struct sqlite3_stmt *statement, int column);
+void statement_text(struct sqlite3_stmt *statement, int column, char *text_r, size_t size);
+
+#endif

@@ -1,0 +1,104 @@
+#include "db/transaction.h"
+
+#include <sqlite3.h>
+
+#include "db/handle.h"
+
+/* Runs a statement that has no parameters and no rows. */
+static enum db_result control(struct db *db, enum statement_id id)
+{
+    enum db_result result = statement_row(db, statement_get(db, id));
+    return result == DB_NONE ? DB_OK : result;
+}
+
+/* SQLite itself may have rolled back already, after a full disk for example. */
+static void rollback(struct db *db)
+{
+    if (!sqlite3_get_autocommit(db->sqlite)) {
+        control(db, STATEMENT_ROLLBACK);
+    }
+}
+
+static enum db_result commit(struct db *db)
+{
+    enum db_result result = control(db, STATEMENT_COMMIT);
+    if (result != DB_OK) {
+        rollback(db);
+    }
+    return result;
+}
+
+enum db_result db_transaction_begin(struct db *db)
+{
+    if (db->transaction) {
+        return DB_BROKEN;
+    }
+    enum db_result result = control(db, STATEMENT_BEGIN);
+    db->transaction = result == DB_OK;
+    db->spoiled = false;
+    return result;
+}
+
+enum db_result db_transaction_commit(struct db *db)
+{
+    if (!db->transaction) {
+        return DB_BROKEN;
+    }
+    if (db->spoiled) {
+        db_transaction_rollback(db);
+        return DB_BROKEN;
+    }
+    db->transaction = false;
+    return commit(db);
+}
+
+void db_transaction_rollback(struct db *db)
+{
+    if (db->transaction) {
+        db->transaction = false;
+        db->spoiled = false;
+        rollback(db);
+    }
+}
+
+enum db_result change_begin(struct db *db)
+{
+    if (db->spoiled) {
+        return DB_BROKEN;
+    }
+    return control(db, db->transaction ? STATEMENT_SAVEPOINT : STATEMENT_BEGIN);
+}
+
+/* The end of a change within the caller's transaction. */
+static enum db_result savepoint_end(struct db *db, enum db_result result)
+{
+    if (result == DB_BUSY || result == DB_BROKEN) {
+        db->spoiled = true;
+        return result;
+    }
+    if (result != DB_OK && control(db, STATEMENT_UNDO) != DB_OK) {
+        db->spoiled = true;
+        return DB_BROKEN;
+    }
+    if (control(db, STATEMENT_RELEASE) != DB_OK) {
+        db->spoiled = true;
+        return DB_BROKEN;
+    }
+    return result;
+}
+
+enum db_result change_end(struct db *db, enum db_result result, const char *action,
+                          uint64_t customer, const char *object)
+{
+    if (result == DB_OK) {
+        result = audit_add(db, action, customer, object);
+    }
+    if (db->transaction) {
+        return savepoint_end(db, result);
+    }
+    if (result == DB_OK) {
+        return commit(db);
+    }
+    rollback(db);
+    return result;
+}
