@@ -1,0 +1,181 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "tests/bench/connection.h"
+
+#define INPUT_SIZE (512 * 1024)
+
+struct loop {
+    int epoll;
+    struct connection_events events;
+    char *input; /* shared by all connections: only the rest of a read is kept by each */
+};
+
+struct loop *loop_new(const struct connection_events *events)
+{
+    struct loop *loop = xmalloc(sizeof(*loop));
+
+    loop->events = *events;
+    loop->input = xmalloc(INPUT_SIZE);
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll < 0)
+        log_fatal("epoll: %s", strerror(errno));
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    close(loop->epoll);
+    free(loop->input);
+    free(loop);
+}
+
+static void watch(struct connection *connection, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+
+    if (operation == EPOLL_CTL_MOD && connection->watched == events)
+        return;
+    if (epoll_ctl(connection->loop->epoll, operation, connection->fd, &event) < 0)
+        log_fatal("epoll: %s", strerror(errno));
+    connection->watched = events;
+}
+
+void connection_open(struct connection *connection, struct loop *loop,
+                     const struct sockaddr *server, socklen_t length, void *context)
+{
+    int on = 1;
+
+    *connection = (struct connection){.loop = loop, .context = context};
+    connection->fd = socket(server->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connection->fd < 0)
+        log_fatal("cannot make a socket: %s (see ulimit -n)", strerror(errno));
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(connection->fd, server, length) < 0 && errno != EINPROGRESS)
+        log_fatal("cannot connect: %s", strerror(errno));
+    watch(connection, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection->fd < 0)
+        return;
+    close(connection->fd);
+    free(connection->rest);
+    free(connection->unsent);
+    connection->fd = -1;
+    connection->rest = connection->unsent = NULL;
+    connection->rest_length = connection->unsent_length = 0;
+}
+
+static void broken(struct connection *connection)
+{
+    connection_close(connection);
+    connection->loop->events.closed(connection->context);
+}
+
+/* Returns how many octets the socket took; 0 also where it broke, which reading will show. */
+static size_t send_some(struct connection *connection, const char *data, size_t length)
+{
+    size_t sent = 0;
+
+    while (sent < length) {
+        ssize_t part = send(connection->fd, data + sent, length - sent, MSG_NOSIGNAL);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part < 0)
+            break;
+        sent += (size_t)part;
+    }
+    return sent;
+}
+
+void connection_send(struct connection *connection, const void *data, size_t length)
+{
+    size_t sent = 0;
+
+    if (connection->unsent_length == 0)
+        sent = send_some(connection, data, length);
+    if (sent == length)
+        return;
+    size_t left = length - sent;
+    connection->unsent = xrealloc(connection->unsent, connection->unsent_length + left);
+    memcpy(connection->unsent + connection->unsent_length, (const char *)data + sent, left);
+    connection->unsent_length += left;
+    watch(connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+}
+
+static void flush(struct connection *connection)
+{
+    size_t sent = send_some(connection, connection->unsent, connection->unsent_length);
+
+    connection->unsent_length -= sent;
+    memmove(connection->unsent, connection->unsent + sent, connection->unsent_length);
+    if (connection->unsent_length > 0)
+        return;
+    free(connection->unsent);
+    connection->unsent = NULL;
+    watch(connection, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+/* Hands on the input and keeps what was not consumed. */
+static void consume(struct connection *connection, const char *data, size_t length)
+{
+    size_t used = 0;
+
+    while (used < length && connection->fd >= 0) {
+        size_t now =
+            connection->loop->events.input(connection->context, data + used, length - used);
+        if (now == 0)
+            break;
+        used += now;
+    }
+    if (connection->fd < 0)
+        return;
+    free(connection->rest);
+    connection->rest = NULL;
+    connection->rest_length = length - used;
+    if (connection->rest_length == 0)
+        return;
+    connection->rest = xmalloc(connection->rest_length);
+    memcpy(connection->rest, data + used, connection->rest_length);
+}
+
+static void receive(struct connection *connection)
+{
+    char *input = connection->loop->input;
+    size_t kept = connection->rest_length;
+
+    if (kept >= INPUT_SIZE)
+        log_fatal("the server sends a reply line without an end");
+    if (kept > 0)
+        memcpy(input, connection->rest, kept);
+    ssize_t got = recv(connection->fd, input + kept, INPUT_SIZE - kept, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0)
+        broken(connection);
+    else
+        consume(connection, input, kept + (size_t)got);
+}
+
+void loop_turn(struct loop *loop, int milliseconds)
+{
+    struct epoll_event events[256];
+
+    int count = epoll_wait(loop->epoll, events, 256, milliseconds);
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = events[i].data.ptr;
+        if (connection->fd >= 0 && (events[i].events & EPOLLOUT) != 0)
+            flush(connection);
+        if (connection->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+            receive(connection);
+    }
+}

@@ -1,0 +1,52 @@
+#ifndef BENCH_CONNECTION_H
+#define BENCH_CONNECTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/*
+ * Thousands of non-blocking connections on one epoll. Memory is taken only for what waits: a part
+ * of a reply that is not complete, or output that the socket does not take.
+ */
+
+struct loop;
+
+struct connection {
+    struct loop *loop;
+    int fd; /* -1: not open */
+    void *context;
+    char *rest; /* input that was not consumed yet */
+    size_t rest_length;
+    char *unsent;
+    size_t unsent_length;
+    uint32_t watched;
+};
+
+struct connection_events {
+    /*
+     * Input: returns how many octets were consumed; what is left comes again, in front of the next
+     * input. May close the connection.
+     */
+    size_t (*input)(void *context, const char *data, size_t length);
+    /* The server has closed, or the connection broke; it has been closed here, too. */
+    void (*closed)(void *context);
+};
+
+struct loop *loop_new(const struct connection_events *events);
+void loop_free(struct loop *loop);
+
+/* Handles what comes in up to `milliseconds`. */
+void loop_turn(struct loop *loop, int milliseconds);
+
+/* Begins to connect; exits with a clear line where that fails at once. */
+void connection_open(struct connection *connection, struct loop *loop,
+                     const struct sockaddr *server, socklen_t length, void *context);
+
+/* Sends now what the socket takes and the rest from the loop. */
+void connection_send(struct connection *connection, const void *data, size_t length);
+
+/* Does not call `closed`. Closing twice is allowed. */
+void connection_close(struct connection *connection);
+
+#endif

@@ -1,0 +1,37 @@
+#ifndef BENCH_MODE_H
+#define BENCH_MODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tests/bench/run.h"
+
+/* A kind of load. A new one is a file with a struct mode, and a row in the table in load.c. */
+struct mode {
+    const char *name;
+    const char *help;
+    bool own_mailboxes; /* each connection needs a mailbox that no other one uses */
+    unsigned opening;   /* how many connections may be on their way to ready; 0: all */
+    size_t client_size; /* of the mode's struct, whose first member is a struct client */
+
+    /* The connection has been opened (again). NULL: nothing to do. */
+    void (*opened)(struct client *client);
+    /* As in struct connection_events. */
+    size_t (*input)(struct client *client, const char *data, size_t length);
+    /* The server has closed. NULL: it must not. */
+    void (*closed)(struct client *client);
+    /* After each turn of the loop. NULL: nothing to do. */
+    void (*turn)(struct run *run);
+    /* Frees what the client holds. NULL: nothing. */
+    void (*end)(struct client *client);
+};
+
+/* NULL ends it. */
+extern const struct mode *const modes[];
+
+extern const struct mode mode_idle;
+extern const struct mode mode_lmtp;
+extern const struct mode mode_retr;
+extern const struct mode mode_session;
+
+#endif

@@ -1,0 +1,26 @@
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* What the command line of the load generator says. */
+struct options {
+    const char *mode;
+    struct sockaddr_storage server; /* always a loopback address */
+    socklen_t server_length;
+    unsigned connections;
+    uint64_t count;    /* operations in all */
+    unsigned seconds;  /* the run ends after so many, whatever has been done */
+    unsigned size;     /* octets of a message (lmtp) */
+    bool pipeline;     /* session: all commands after the login in one write */
+    const char *users; /* file with a line "address<TAB>password" for each mailbox */
+    pid_t serve;       /* the supervisor whose processes' CPU time is counted; 0: none */
+};
+
+/* Parses argv; exits with status 2 and the usage for a wrong one, 0 after --help. */
+void options_parse(struct options *options_r, int argc, char **argv);
+
+#endif
