@@ -76,6 +76,8 @@ static void flush(struct channel *channel)
         break_off(channel);
         return;
     }
+    if (channel->events->drained != NULL)
+        channel->events->drained(channel->context);
 }
 
 /* Handles the messages that are in the input whole. */
@@ -224,9 +226,8 @@ void *channel_begin(struct channel *channel, size_t room)
 {
     if (room > CHANNEL_PAYLOAD_MAX)
         log_panic("a message of %zu octets is too long for a channel", room);
-    if (evbuffer_reserve_space(channel->output,
-                               (ev_ssize_t)(room + sizeof(struct frame_header)), &channel->room,
-                               1) != 1)
+    if (evbuffer_reserve_space(channel->output, (ev_ssize_t)(room + sizeof(struct frame_header)),
+                               &channel->room, 1) != 1)
         log_fatal("out of memory");
     return (uint8_t *)channel->room.iov_base + sizeof(struct frame_header);
 }

@@ -36,6 +36,11 @@ struct channel_events {
     int (*message)(void *context, const struct channel_message *message);
     /* The peer is gone or broke the rules. The owner frees the channel, now or later. */
     void (*closed)(void *context);
+    /*
+     * All that waited has been written; for a sender that held back. May send; may not free the
+     * channel. NULL: nobody wants to know.
+     */
+    void (*drained)(void *context);
 };
 
 /*

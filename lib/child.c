@@ -100,8 +100,8 @@ void child_init(struct child *child, const char *name)
     log_open(name);
     take_descriptors(name);
     const char *slot = getenv("BELLHOP_SLOT");
-    if (slot == NULL || metrics_attach(child_descriptor("metrics", 0),
-                                       (unsigned)strtoul(slot, NULL, 10)) < 0)
+    if (slot == NULL ||
+        metrics_attach(child_descriptor("metrics", 0), (unsigned)strtoul(slot, NULL, 10)) < 0)
         log_fatal("cannot map the shared counters: %s", strerror(errno));
     if (read_conf(child) < 0)
         exit(1);
@@ -121,6 +121,10 @@ void child_init(struct child *child, const char *name)
 void child_run(struct child *child)
 {
     event_base_dispatch(child->base);
+}
+
+void child_fini(struct child *child)
+{
     event_free(child->hangup);
     event_free(child->terminate);
     event_free(child->interrupt);

@@ -46,8 +46,11 @@ struct child {
  */
 void child_init(struct child *child, const char *name);
 
-/* Runs the event loop until event_base_loopexit() or event_base_loopbreak(), then frees it. */
+/* Runs the event loop until event_base_loopexit() or event_base_loopbreak(). */
 void child_run(struct child *child);
+
+/* Frees the event base; everything that was on it must be gone. */
+void child_fini(struct child *child);
 
 /*
  * The number-th (from 0) descriptor with this name, non-blocking and close-on-exec, or -1. It

@@ -53,7 +53,8 @@ int conf_parse(struct conf *conf, const char *text, size_t length, char *error_r
 /* Reads an open file whole and parses it; as conf_parse(). Does not move the file's offset. */
 int conf_read(struct conf *conf, int fd, char *error_r, size_t error_size);
 
-/* Writes a file with every setting, its meaning and the value in `conf`. Returns 0 or -1 (errno). */
+/* Writes a file with every setting, its meaning and the value in `conf`. Returns 0 or -1 (errno).
+ */
 int conf_write(const struct conf *conf, FILE *file);
 
 #endif

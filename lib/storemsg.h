@@ -18,8 +18,8 @@
 
 enum store_type {
     /* deliver and control */
-    STORE_USAGE = 1,   /* struct store_mailbox_id   -> STORE_USAGE_IS */
-    STORE_USAGE_IS,    /* struct store_usage_is */
+    STORE_USAGE = 1, /* struct store_mailbox_id   -> STORE_USAGE_IS */
+    STORE_USAGE_IS,  /* struct store_usage_is */
 
     /* deliver; id names the delivery from DELIVER_BEGIN to DELIVERED */
     STORE_DELIVER_BEGIN,  /* struct store_deliver_begin, then `count` struct store_recipient */
@@ -29,21 +29,21 @@ enum store_type {
     STORE_DELIVERED,      /* one uint8_t (enum store_result) for each recipient, in order */
 
     /* front; id names the session */
-    STORE_OPEN,       /* struct capability           -> STORE_OPENED or STORE_FAILED */
-    STORE_OPENED,     /* struct store_opened, after the last STORE_ENTRIES */
-    STORE_ENTRIES,    /* 1 or more struct store_entry, in the order of the unique-ids */
-    STORE_READ,       /* struct store_read           -> STORE_DATA or STORE_FAILED */
-    STORE_DATA,       /* struct store_data, then octets of the body */
-    STORE_EXPUNGE,    /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
-    STORE_EXPUNGED,   /* empty: the deletions are durable */
-    STORE_CLOSE,      /* empty, no answer: releases the lock */
-    STORE_FAILED,     /* one uint8_t (enum store_result) */
+    STORE_OPEN,     /* struct capability           -> STORE_OPENED or STORE_FAILED */
+    STORE_OPENED,   /* struct store_opened, after the last STORE_ENTRIES */
+    STORE_ENTRIES,  /* 1 or more struct store_entry, in the order of the unique-ids */
+    STORE_READ,     /* struct store_read           -> STORE_DATA or STORE_FAILED */
+    STORE_DATA,     /* struct store_data, then octets of the body */
+    STORE_EXPUNGE,  /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
+    STORE_EXPUNGED, /* empty: the deletions are durable */
+    STORE_CLOSE,    /* empty, no answer: releases the lock */
+    STORE_FAILED,   /* one uint8_t (enum store_result) */
 
     /* control */
-    STORE_PING,       /* empty                       -> STORE_PONG */
-    STORE_PONG,       /* empty: the store can read and write */
-    STORE_DROP,       /* struct store_mailbox_id     -> STORE_DROPPED or STORE_FAILED */
-    STORE_DROPPED     /* empty: all mail of the mailbox is gone, durably */
+    STORE_PING,   /* empty                       -> STORE_PONG */
+    STORE_PONG,   /* empty: the store can read and write */
+    STORE_DROP,   /* struct store_mailbox_id     -> STORE_DROPPED or STORE_FAILED */
+    STORE_DROPPED /* empty: all mail of the mailbox is gone, durably */
 };
 
 /* The three failures (docs/DESIGN.md) with the details that a reply on the wire needs. */
@@ -86,7 +86,7 @@ struct store_recipient {
 };
 
 struct store_deliver_commit {
-    uint64_t octets;    /* of the message as LIST says: CRLF lines, not dot-stuffed */
+    uint64_t octets;     /* of the message as LIST says: CRLF lines, not dot-stuffed */
     uint64_t top_length; /* of the header section with its blank line, in stored form */
 };
 

@@ -1,0 +1,472 @@
+/*
+ * Group commit; see commit.h. The thread touches only the group that is handed to it: the segment
+ * to write, the records, and where the result goes. Everything else belongs to the event loop.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/index.h"
+#include "stored/segment.h"
+#include "stored/store.h"
+
+/* The end of a segment that only records which free space may use. */
+#define SEGMENT_RESERVE (512 * 1024)
+
+/* A group is bounded so that the first in it does not wait for a long write. */
+#define GROUP_OCTETS_MAX  (8 * 1024 * 1024)
+#define GROUP_RECORDS_MAX 4096
+
+/* After a full disk, how long to refuse deliveries before trying again. */
+#define FULL_SECONDS 1
+
+struct group {
+    struct commit *first, **last;
+    unsigned count;
+    uint64_t octets;
+    bool roll;              /* begin a new segment first */
+    struct segment segment; /* the one to write to */
+    uint64_t start, end;    /* where in it */
+    uint64_t sealed_end;    /* with `roll`: what the segment before has to be trimmed to */
+    struct segment sealed;
+    int error; /* errno of the shared part: 0, ENOSPC, or the disk is broken */
+};
+
+struct commits {
+    struct store *store;
+    struct commit *first, **last; /* waiting for a group */
+    uint64_t waiting;             /* octets, the running group's included */
+    struct group groups[2];       /* one runs while the other is entered into the index */
+    unsigned current;
+    bool running;
+    struct segment active; /* fd -1: none */
+    uint64_t active_end;
+    uint64_t number; /* of the last group */
+    time_t full_until;
+    bool healthy;
+    void (*drained)(void *context);
+    void *drained_context;
+
+    struct event *start;    /* at the end of this turn of the loop */
+    struct event *finished; /* the thread wrote to `wakeup` */
+    int wakeup;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t ready;
+    struct group *job; /* the mutex's; NULL: none */
+    bool stop;         /* the mutex's */
+};
+
+/* --- the thread ----------------------------------------------------------------------------- */
+
+/* One write for the whole group: header, body and padding of each record in turn. */
+static int write_shared(const struct group *group)
+{
+    static const uint8_t zeros[RECORD_ALIGN];
+    struct iovec *pieces = xcalloc(3 * (size_t)group->count, sizeof(*pieces));
+    int count = 0;
+
+    for (struct commit *commit = group->first; commit != NULL; commit = commit->next) {
+        const struct record_header *header = commit->header;
+        if (commit->own != NULL)
+            continue;
+        uint64_t length = header->length + header->body_length;
+        pieces[count++] = (struct iovec){commit->header, header->length};
+        pieces[count++] = (struct iovec){(void *)(uintptr_t)commit->body, header->body_length};
+        pieces[count++] = (struct iovec){(void *)(uintptr_t)zeros, record_span(header) - length};
+    }
+    int error = segment_write(&group->segment, pieces, count, group->start);
+    free(pieces);
+    return error;
+}
+
+static int write_group(struct group *group)
+{
+    int error = 0;
+
+    if (group->roll) {
+        error = segment_create(&group->segment);
+        /* Not before the new one exists: its rest is what goes on when the disk is full. */
+        if (error == 0 && group->sealed.fd >= 0)
+            (void)segment_trim(&group->sealed, group->sealed_end);
+    }
+    if (error == 0)
+        error = write_shared(group);
+    if (error == 0)
+        error = segment_sync(&group->segment);
+    return error;
+}
+
+/* A body with a segment of its own is complete when its header is there. */
+static int write_own(struct commit *commit)
+{
+    struct iovec piece = {commit->header, commit->header->length};
+    uint64_t offset = commit->header->offset;
+    int error = segment_write(commit->own, &piece, 1, offset);
+
+    if (error == 0)
+        error = segment_trim(commit->own, offset + record_span(commit->header));
+    return error == 0 ? segment_sync(commit->own) : error;
+}
+
+static void run_group(struct group *group)
+{
+    if (group->end > group->start)
+        group->error = write_group(group);
+    for (struct commit *commit = group->first; commit != NULL; commit = commit->next)
+        commit->error = commit->own != NULL ? write_own(commit) : group->error;
+}
+
+static void *commit_thread(void *context)
+{
+    struct commits *commits = context;
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&commits->mutex);
+    for (;;) {
+        while (commits->job == NULL && !commits->stop)
+            pthread_cond_wait(&commits->ready, &commits->mutex);
+        if (commits->job == NULL)
+            break;
+        struct group *group = commits->job;
+        commits->job = NULL;
+        pthread_mutex_unlock(&commits->mutex);
+        run_group(group);
+        if (write(commits->wakeup, &one, sizeof(one)) != sizeof(one))
+            log_panic("the event loop cannot be woken: %s", strerror(errno));
+        pthread_mutex_lock(&commits->mutex);
+    }
+    pthread_mutex_unlock(&commits->mutex);
+    return NULL;
+}
+
+/* --- making a group ------------------------------------------------------------------------- */
+
+static time_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec;
+}
+
+static struct commit *take_first(struct commits *commits)
+{
+    struct commit *commit = commits->first;
+
+    commits->first = commit->next;
+    if (commits->first == NULL)
+        commits->last = &commits->first;
+    commit->next = NULL;
+    return commit;
+}
+
+static void append(struct group *group, struct commit *commit)
+{
+    *group->last = commit;
+    group->last = &commit->next;
+    group->count++;
+    group->octets += record_span(commit->header);
+}
+
+static bool fits_active(const struct commits *commits, const struct commit *commit)
+{
+    uint64_t reserve = commit->frees_space ? 0 : SEGMENT_RESERVE;
+
+    return commits->active.fd >= 0 &&
+           commits->active_end + record_span(commit->header) + reserve <= commits->active.size;
+}
+
+/*
+ * The group begins a new segment. Its record is the group's first, so the segment before holds
+ * nothing of this group; it is kept until the new one exists (finish_group()).
+ */
+static void roll(struct commits *commits, struct group *group, const struct commit *commit)
+{
+    uint64_t least = SEGMENT_START + record_span(commit->header) + SEGMENT_RESERVE;
+    struct store *store = commits->store;
+
+    group->roll = true;
+    group->sealed = commits->active;
+    group->sealed_end = commits->active_end;
+    commits->active.id = store->next_segment++;
+    commits->active.seed = store->seed;
+    commits->active.size = store->segment_size > least ? store->segment_size : least;
+    commits->active_end = SEGMENT_START;
+}
+
+static void place(struct commits *commits, struct commit *commit)
+{
+    struct record_header *header = commit->header;
+
+    header->commit = commits->number;
+    if (commit->own != NULL) {
+        record_seal(header, commit->own->id, SEGMENT_START, commit->own->seed);
+        return;
+    }
+    header->body_sum = record_sum(commits->store->seed, commit->body, header->body_length);
+    record_seal(header, commits->active.id, commits->active_end, commits->store->seed);
+    commits->active_end += record_span(header);
+}
+
+/* Moves waiting records into the group, in order, as far as one write can take them. */
+static void fill_group(struct commits *commits, struct group *group)
+{
+    bool shared = false;
+
+    while (commits->first != NULL && group->count < GROUP_RECORDS_MAX &&
+           group->octets < GROUP_OCTETS_MAX) {
+        struct commit *commit = commits->first;
+        if (commit->own == NULL) {
+            if (!fits_active(commits, commit)) {
+                if (shared)
+                    break;
+                roll(commits, group, commit);
+            }
+            if (!shared)
+                group->start = commits->active_end;
+            shared = true;
+        }
+        place(commits, take_first(commits));
+        append(group, commit);
+    }
+    group->end = shared ? commits->active_end : group->start;
+    group->segment = commits->active;
+}
+
+/* On a disk that was full a moment ago, deliveries that need a new segment fail at once. */
+static void refuse_while_full(struct commits *commits)
+{
+    while (commits->first != NULL && commits->full_until > now() && commits->first->own == NULL &&
+           !fits_active(commits, commits->first)) {
+        struct commit *commit = take_first(commits);
+        commits->waiting -= record_span(commit->header);
+        commit->done(commit, STORE_FULL);
+    }
+}
+
+static void start_group(struct commits *commits)
+{
+    struct group *group = &commits->groups[commits->current];
+
+    refuse_while_full(commits);
+    if (commits->running || commits->first == NULL)
+        return;
+    memset(group, 0, sizeof(*group));
+    group->last = &group->first;
+    group->sealed.fd = -1;
+    commits->number++;
+    fill_group(commits, group);
+    commits->running = true;
+    pthread_mutex_lock(&commits->mutex);
+    commits->job = group;
+    pthread_cond_signal(&commits->ready);
+    pthread_mutex_unlock(&commits->mutex);
+}
+
+/* --- after a group -------------------------------------------------------------------------- */
+
+/*
+ * A segment whose write or sync failed is never written again: after a failed fdatasync the kernel
+ * may have dropped the pages and would call the next one a success. What the group left in it was
+ * not acknowledged, so it is cut off as far as the disk allows.
+ */
+static void abandon_segment(struct commits *commits, struct group *group)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name(group->segment.id, name);
+    metric_add(METRIC_STORE_WRITE_FAILURES, 1);
+    commits->healthy = false;
+    errno = group->error;
+    log_error("%s takes no more mail, %u records were refused: %m", name, group->count);
+    (void)segment_trim(&group->segment, group->start);
+    segment_close(&group->segment);
+    commits->active.fd = -1;
+}
+
+/* There was no room for a new segment: the one before goes on for what frees space. */
+static void return_to_sealed(struct commits *commits, struct group *group)
+{
+    commits->active = group->sealed;
+    commits->active_end = group->sealed_end;
+    commits->full_until = now() + FULL_SECONDS;
+    metric_add(METRIC_STORE_DISK_FULL, group->count);
+    log_error("the disk is full: mail is deferred until there is room");
+}
+
+static void settle_segment(struct commits *commits, struct group *group)
+{
+    if (group->end == group->start)
+        return;
+    if (group->roll && group->error == 0)
+        segment_close(&group->sealed);
+    if (group->error == 0) {
+        commits->active.fd = group->segment.fd;
+        commits->healthy = true;
+    } else if (group->roll && group->error == ENOSPC) {
+        return_to_sealed(commits, group);
+    } else {
+        segment_close(&group->sealed);
+        abandon_segment(commits, group);
+    }
+}
+
+static enum store_result result_of(const struct commit *commit)
+{
+    switch (commit->error) {
+    case 0: return STORE_OK;
+    case ENOSPC: return STORE_FULL;
+    default: return STORE_BROKEN;
+    }
+}
+
+static void enter_into_index(struct commits *commits, const struct group *group)
+{
+    struct index *index = commits->store->index;
+
+    index_begin(index);
+    for (struct commit *commit = group->first; commit != NULL; commit = commit->next) {
+        const struct record_header *header = commit->header;
+        if (commit->error != 0)
+            continue;
+        index_apply(index, header);
+        if (commit->own != NULL)
+            index_set_applied(index, header->segment, header->offset + record_span(header));
+    }
+    if (group->end > group->start && group->error == 0)
+        index_set_applied(index, group->segment.id, group->end);
+    index_commit(index);
+    metric_add(METRIC_STORE_COMMITS, 1);
+}
+
+/* What frees space tries once more, in the rest of the segment before. */
+static bool try_again(struct commits *commits, struct group *group, struct commit *commit)
+{
+    if (!group->roll || group->error != ENOSPC || !commit->frees_space ||
+        !fits_active(commits, commit))
+        return false;
+    commit->next = commits->first;
+    if (commits->first == NULL)
+        commits->last = &commit->next;
+    commits->first = commit;
+    return true;
+}
+
+static void on_finished(evutil_socket_t fd, short what, void *context)
+{
+    struct commits *commits = context;
+    struct group *group = &commits->groups[commits->current];
+    uint64_t count;
+    (void)what;
+
+    if (read(fd, &count, sizeof(count)) != sizeof(count))
+        return;
+    commits->running = false;
+    settle_segment(commits, group);
+    /* The disk works on the next group while this one goes into the index. */
+    commits->current ^= 1;
+    if (group->error == 0)
+        start_group(commits);
+    enter_into_index(commits, group);
+    for (struct commit *commit = group->first, *next; commit != NULL; commit = next) {
+        next = commit->next;
+        if (try_again(commits, group, commit))
+            continue;
+        commits->waiting -= record_span(commit->header);
+        commit->done(commit, result_of(commit));
+    }
+    /* What could not run while the group before it had failed. */
+    start_group(commits);
+    if (commits->store->committed != NULL)
+        commits->store->committed(commits->store->committed_context);
+    if (commits->drained != NULL && !commits->running)
+        commits->drained(commits->drained_context);
+}
+
+static void on_start(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    start_group(context);
+}
+
+/* --- the interface -------------------------------------------------------------------------- */
+
+struct commits *commits_new(struct store *store)
+{
+    struct commits *commits = xcalloc(1, sizeof(*commits));
+
+    commits->store = store;
+    commits->last = &commits->first;
+    commits->number = store->last_commit;
+    commits->active.fd = -1;
+    commits->healthy = true;
+    commits->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    commits->start = event_new(store->base, -1, 0, on_start, commits);
+    commits->finished =
+        event_new(store->base, commits->wakeup, EV_READ | EV_PERSIST, on_finished, commits);
+    pthread_mutex_init(&commits->mutex, NULL);
+    pthread_cond_init(&commits->ready, NULL);
+    if (commits->wakeup < 0 || commits->start == NULL || commits->finished == NULL ||
+        event_add(commits->finished, NULL) < 0 ||
+        pthread_create(&commits->thread, NULL, commit_thread, commits) != 0)
+        log_fatal("cannot start the thread that writes mail");
+    return commits;
+}
+
+void commits_free(struct commits *commits)
+{
+    if (commits == NULL)
+        return;
+    pthread_mutex_lock(&commits->mutex);
+    commits->stop = true;
+    pthread_cond_signal(&commits->ready);
+    pthread_mutex_unlock(&commits->mutex);
+    pthread_join(commits->thread, NULL);
+    pthread_cond_destroy(&commits->ready);
+    pthread_mutex_destroy(&commits->mutex);
+    event_free(commits->start);
+    event_free(commits->finished);
+    close(commits->wakeup);
+    if (commits->active.fd >= 0)
+        (void)segment_trim(&commits->active, commits->active_end);
+    segment_close(&commits->active);
+    free(commits);
+}
+
+void commit_add(struct commits *commits, struct commit *commit)
+{
+    commit->next = NULL;
+    *commits->last = commit;
+    commits->last = &commit->next;
+    commits->waiting += record_span(commit->header);
+    event_active(commits->start, EV_TIMEOUT, 0);
+}
+
+uint64_t commits_waiting(const struct commits *commits)
+{
+    return commits->waiting;
+}
+
+bool commits_healthy(const struct commits *commits)
+{
+    return commits->healthy;
+}
+
+void commits_drain(struct commits *commits, void (*drained)(void *context), void *context)
+{
+    commits->drained = drained;
+    commits->drained_context = context;
+    if (!commits->running && commits->first == NULL)
+        drained(context);
+}

@@ -1,0 +1,50 @@
+#ifndef STORED_COMMIT_H
+#define STORED_COMMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/storemsg.h"
+#include "stored/record.h"
+
+struct segment;
+struct store;
+
+/*
+ * Group commit. Whatever records wait are written to the active segment with one write and made
+ * durable with one fdatasync, by a thread of its own; meanwhile the event loop gathers the next
+ * group. Then the group enters the index in one transaction, and each record's `done` is called,
+ * from the event loop: only then may anything be acknowledged.
+ */
+
+struct commit {
+    /* Set by the caller, who keeps all of it until `done`. */
+    struct record_header *header; /* place and checksums of the header are filled in here */
+    const void *body;             /* header->body_length octets, or NULL with `own` */
+    struct segment *own;          /* the body is in this segment already, which is its alone */
+    bool frees_space;             /* an expunge or a drop: goes through on a full disk as well */
+    void (*done)(struct commit *commit, enum store_result result);
+
+    struct commit *next; /* commit.c's from here */
+    int error;           /* errno of the write */
+};
+
+/* Starts the thread. */
+struct commits *commits_new(struct store *store);
+
+/* Ends the thread; nothing may be waiting. NULL is allowed. */
+void commits_free(struct commits *commits);
+
+/* Queues a record. `done` gets STORE_OK, or STORE_FULL or STORE_BROKEN when it is not durable. */
+void commit_add(struct commits *commits, struct commit *commit);
+
+/* Octets that wait: the measure for holding back senders. */
+uint64_t commits_waiting(const struct commits *commits);
+
+/* Whether the last group became durable. */
+bool commits_healthy(const struct commits *commits);
+
+/* `drained` is called once, from the event loop, when nothing waits any more. */
+void commits_drain(struct commits *commits, void (*drained)(void *context), void *context);
+
+#endif

@@ -1,0 +1,126 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "lib/log.h"
+#include "lib/storemsg.h"
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/control.h"
+#include "stored/mailbox.h"
+#include "stored/server.h"
+#include "stored/store.h"
+
+/* A mailbox's drop on its way into the log. */
+struct drop {
+    struct commit commit;
+    struct connection *connection; /* NULL: gone */
+    uint32_t id;
+    struct store *store;
+    struct mailbox *mailbox;
+    struct drop *prev, *next;
+};
+
+static struct drop *drops; /* all that run: a handful, after a customer was removed */
+
+static void answer(struct connection *connection, uint32_t id, enum store_result result)
+{
+    uint8_t code = (uint8_t)result;
+
+    channel_send(connection->channel, STORE_FAILED, id, &code, sizeof(code), NULL, 0);
+}
+
+static uint64_t mailbox_id(const struct channel_message *message)
+{
+    struct store_mailbox_id id;
+
+    memcpy(&id, message->payload, sizeof(id));
+    return id.mailbox;
+}
+
+int control_ping(struct connection *connection, const struct channel_message *message)
+{
+    if (commits_healthy(connection->store->commits))
+        channel_send(connection->channel, STORE_PONG, message->id, NULL, 0, NULL, 0);
+    else
+        answer(connection, message->id, STORE_BROKEN);
+    return 0;
+}
+
+int control_usage(struct connection *connection, const struct channel_message *message)
+{
+    struct mailboxes *mailboxes = connection->store->mailboxes;
+    struct mailbox *mailbox = mailbox_get(mailboxes, mailbox_id(message));
+
+    if (mailbox == NULL) {
+        answer(connection, message->id, STORE_BROKEN);
+        return 0;
+    }
+    struct store_usage_is usage = {
+        .octets = mailbox->octets + mailbox->waiting_octets,
+        .messages = mailbox->messages + mailbox->waiting_messages,
+    };
+    mailbox_put(mailboxes, mailbox);
+    channel_send(connection->channel, STORE_USAGE_IS, message->id, &usage, sizeof(usage), NULL, 0);
+    return 0;
+}
+
+static void on_dropped(struct commit *commit, enum store_result result)
+{
+    struct drop *drop = (struct drop *)(void *)((uint8_t *)commit - offsetof(struct drop, commit));
+
+    if (result == STORE_OK) {
+        log_info("dropped mailbox=%" PRIu64, drop->mailbox->id);
+        mailbox_reload(drop->store->mailboxes, drop->mailbox);
+    } else {
+        drop->mailbox->dropped = false;
+    }
+    mailbox_put(drop->store->mailboxes, drop->mailbox);
+    if (drop->connection != NULL && result == STORE_OK)
+        channel_send(drop->connection->channel, STORE_DROPPED, drop->id, NULL, 0, NULL, 0);
+    else if (drop->connection != NULL)
+        answer(drop->connection, drop->id, result);
+    DL_DELETE(drops, drop);
+    free(commit->header);
+    free(drop);
+}
+
+int control_drop(struct connection *connection, const struct channel_message *message)
+{
+    struct store *store = connection->store;
+    uint64_t id = mailbox_id(message);
+    struct mailbox *mailbox = id > 0 ? mailbox_get(store->mailboxes, id) : NULL;
+
+    if (mailbox == NULL || mailbox->holder != NULL) {
+        answer(connection, message->id, mailbox == NULL ? STORE_BROKEN : STORE_IN_USE);
+        if (mailbox != NULL)
+            mailbox_put(store->mailboxes, mailbox);
+        return 0;
+    }
+    struct drop *drop = xcalloc(1, sizeof(*drop));
+    drop->connection = connection;
+    drop->id = message->id;
+    drop->store = store;
+    drop->mailbox = mailbox;
+    /* From now on nothing is delivered to it and nobody opens it. */
+    mailbox->dropped = true;
+    drop->commit.header = record_new(RECORD_DROP, 1);
+    drop->commit.header->time = (uint64_t)time(NULL) * 1000000;
+    record_refs(drop->commit.header)[0].mailbox = id;
+    drop->commit.frees_space = true;
+    drop->commit.done = on_dropped;
+    DL_APPEND(drops, drop);
+    commit_add(store->commits, &drop->commit);
+    return 0;
+}
+
+void control_end_all(struct connection *connection)
+{
+    struct drop *drop;
+
+    DL_FOREACH (drops, drop)
+        if (drop->connection == connection)
+            drop->connection = NULL;
+}

@@ -1,0 +1,360 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+#include <xxhash.h>
+
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/storemsg.h"
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/delivery.h"
+#include "stored/mailbox.h"
+#include "stored/segment.h"
+#include "stored/server.h"
+#include "stored/store.h"
+
+/* A larger body gets a segment of its own. */
+#define BODY_MEMORY_MAX (1024 * 1024)
+
+/* All bodies that are being gathered together; above it each further one gets a segment. */
+#define BODIES_MEMORY_MAX (64 * 1024 * 1024)
+
+/* A segment of its own grows in steps of this size where the sender did not say how much comes. */
+#define OWN_STEP (8 * 1024 * 1024)
+
+struct delivery {
+    uint32_t id;
+    struct connection *connection; /* NULL: gone, nobody waits for the answer */
+    struct store *store;
+    uint32_t count;
+    struct store_recipient *recipients;
+    struct mailbox **mailboxes; /* reserved ones while the commit runs, else NULL */
+    uint8_t *results;
+    uint64_t declared;
+    uint64_t length; /* of the body so far */
+    uint64_t octets;
+    uint8_t *body; /* gathered in memory; room octets */
+    size_t room;
+    bool large;
+    struct segment own;
+    XXH3_state_t *sum;
+    enum store_result failed; /* the large body could not be written */
+    struct commit commit;
+    UT_hash_handle hh;
+};
+
+static uint64_t gathered; /* octets of room in all deliveries */
+
+static void give_up_own(struct delivery *delivery)
+{
+    if (!delivery->large || delivery->own.fd < 0)
+        return;
+    segment_close(&delivery->own);
+    if (segment_remove(delivery->own.id) != 0)
+        log_warning("segment %llu of a refused message stays until the next start",
+                    (unsigned long long)delivery->own.id);
+}
+
+static void delivery_free(struct delivery *delivery)
+{
+    gathered -= delivery->room;
+    free(delivery->body);
+    XXH3_freeState(delivery->sum);
+    free(delivery->commit.header);
+    free(delivery->recipients);
+    free(delivery->mailboxes);
+    free(delivery->results);
+    free(delivery);
+}
+
+static void forget(struct delivery *delivery)
+{
+    if (delivery->connection != NULL)
+        HASH_DEL(delivery->connection->deliveries, delivery);
+    delivery_free(delivery);
+}
+
+static struct delivery *find(struct connection *connection, uint32_t id)
+{
+    struct delivery *delivery;
+
+    HASH_FIND(hh, connection->deliveries, &id, sizeof(id), delivery);
+    /* One that is being committed takes no more messages. */
+    return delivery != NULL && delivery->mailboxes == NULL ? delivery : NULL;
+}
+
+int delivery_begin(struct connection *connection, const struct channel_message *message)
+{
+    struct store_deliver_begin begin;
+    struct delivery *delivery;
+
+    memcpy(&begin, message->payload, sizeof(begin));
+    if (begin.count == 0 || begin.count > STORE_RECIPIENTS_MAX ||
+        message->length != sizeof(begin) + begin.count * sizeof(struct store_recipient))
+        return -1;
+    HASH_FIND(hh, connection->deliveries, &message->id, sizeof(message->id), delivery);
+    if (delivery != NULL)
+        return -1;
+    delivery = xcalloc(1, sizeof(*delivery));
+    delivery->id = message->id;
+    delivery->connection = connection;
+    delivery->store = connection->store;
+    delivery->count = begin.count;
+    delivery->declared = begin.size;
+    delivery->own.fd = -1;
+    delivery->recipients = xmalloc(begin.count * sizeof(*delivery->recipients));
+    memcpy(delivery->recipients, (const uint8_t *)message->payload + sizeof(begin),
+           begin.count * sizeof(*delivery->recipients));
+    HASH_ADD(hh, connection->deliveries, id, sizeof(delivery->id), delivery);
+    return 0;
+}
+
+/* --- a large body ----------------------------------------------------------------------------- */
+
+static void fail(struct delivery *delivery, int error)
+{
+    delivery->failed = error == ENOSPC ? STORE_FULL : STORE_BROKEN;
+    metric_add(error == ENOSPC ? METRIC_STORE_DISK_FULL : METRIC_STORE_WRITE_FAILURES, 1);
+    errno = error;
+    log_error("a large message was not written: %m");
+    give_up_own(delivery);
+}
+
+/* The body stands behind a header with room for every recipient. */
+static uint64_t own_offset(const struct delivery *delivery)
+{
+    return SEGMENT_START + delivery->commit.header->length;
+}
+
+static void write_own(struct delivery *delivery, const void *data, size_t length)
+{
+    struct iovec piece = {(void *)(uintptr_t)data, length};
+    uint64_t offset = own_offset(delivery) + delivery->length;
+    int error = 0;
+
+    /* RECORD_ALIGN: the next record's place, were there one, is inside the file. */
+    if (offset + length + RECORD_ALIGN > delivery->own.size)
+        error = segment_grow(&delivery->own, offset + length + OWN_STEP);
+    if (error == 0)
+        error = segment_write(&delivery->own, &piece, 1, offset);
+    if (error != 0) {
+        fail(delivery, error);
+        return;
+    }
+    XXH3_64bits_update(delivery->sum, data, length);
+    delivery->length += length;
+}
+
+/* Begins the segment and moves what is in memory there. */
+static void go_large(struct delivery *delivery)
+{
+    struct store *store = delivery->store;
+    size_t length = (size_t)delivery->length;
+
+    delivery->large = true;
+    delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count);
+    delivery->own.id = store->next_segment++;
+    delivery->own.seed = store->seed;
+    delivery->own.size = own_offset(delivery) +
+                         (delivery->declared > 0 ? delivery->declared : OWN_STEP) + RECORD_ALIGN;
+    int error = segment_create(&delivery->own);
+    if (error != 0) {
+        fail(delivery, error);
+        return;
+    }
+    delivery->sum = XXH3_createState();
+    if (delivery->sum == NULL)
+        log_fatal("out of memory");
+    XXH3_64bits_reset_withSeed(delivery->sum, store->seed);
+    delivery->length = 0;
+    if (length > 0)
+        write_own(delivery, delivery->body, length);
+    gathered -= delivery->room;
+    free(delivery->body);
+    delivery->body = NULL;
+    delivery->room = 0;
+}
+
+static void gather(struct delivery *delivery, const void *data, size_t length)
+{
+    size_t wanted = (size_t)delivery->length + length;
+
+    if (wanted > delivery->room) {
+        size_t room = wanted > delivery->declared ? 2 * wanted : (size_t)delivery->declared + 4096;
+        room = room > BODY_MEMORY_MAX && wanted <= BODY_MEMORY_MAX ? BODY_MEMORY_MAX : room;
+        gathered += room - delivery->room;
+        delivery->body = xrealloc(delivery->body, room);
+        delivery->room = room;
+    }
+    memcpy(delivery->body + delivery->length, data, length);
+    delivery->length += length;
+}
+
+int delivery_data(struct connection *connection, const struct channel_message *message)
+{
+    struct delivery *delivery = find(connection, message->id);
+
+    if (delivery == NULL || message->length == 0)
+        return -1;
+    if (!delivery->large && (delivery->length + message->length > BODY_MEMORY_MAX ||
+                             gathered + message->length > BODIES_MEMORY_MAX))
+        go_large(delivery);
+    if (delivery->failed != STORE_OK)
+        return 0;
+    if (delivery->large)
+        write_own(delivery, message->payload, message->length);
+    else
+        gather(delivery, message->payload, message->length);
+    return 0;
+}
+
+int delivery_abort(struct connection *connection, const struct channel_message *message)
+{
+    struct delivery *delivery = find(connection, message->id);
+
+    if (delivery == NULL)
+        return -1;
+    give_up_own(delivery);
+    forget(delivery);
+    return 0;
+}
+
+/* --- the end of a delivery -------------------------------------------------------------------- */
+
+static void answer(struct delivery *delivery)
+{
+    if (delivery->connection != NULL)
+        channel_send(delivery->connection->channel, STORE_DELIVERED, delivery->id,
+                     delivery->results, delivery->count, NULL, 0);
+    forget(delivery);
+}
+
+static void on_committed(struct commit *commit, enum store_result result)
+{
+    struct delivery *delivery =
+        (struct delivery *)(void *)((uint8_t *)commit - offsetof(struct delivery, commit));
+    struct mailboxes *mailboxes = delivery->store->mailboxes;
+
+    for (uint32_t i = 0; i < delivery->count; i++) {
+        if (delivery->mailboxes[i] != NULL) {
+            mailbox_settle(delivery->mailboxes[i], delivery->octets, result == STORE_OK);
+            mailbox_put(mailboxes, delivery->mailboxes[i]);
+        }
+        if (delivery->results[i] == STORE_OK)
+            delivery->results[i] = (uint8_t)result;
+    }
+    if (result == STORE_OK) {
+        segment_close(&delivery->own);
+        metric_add(METRIC_STORE_DELIVERIES, 1);
+        metric_add(METRIC_STORE_DELIVERED_OCTETS, (int64_t)delivery->octets);
+    } else {
+        give_up_own(delivery);
+    }
+    answer(delivery);
+}
+
+/* A mailbox that stands before i among the recipients has the message already. */
+static bool is_repeated(const struct delivery *delivery, uint32_t i, uint32_t *first_r)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (delivery->recipients[k].mailbox == delivery->recipients[i].mailbox) {
+            *first_r = k;
+            return true;
+        }
+    return false;
+}
+
+/* Takes room in every mailbox that has it; refs_r gets one reference each. Returns how many. */
+static uint32_t reserve_all(struct delivery *delivery, struct record_ref *refs_r)
+{
+    uint32_t accepted = 0, first;
+
+    for (uint32_t i = 0; i < delivery->count; i++) {
+        const struct store_recipient *recipient = &delivery->recipients[i];
+        if (is_repeated(delivery, i, &first)) {
+            delivery->results[i] = delivery->results[first];
+            continue;
+        }
+        struct mailbox *mailbox = mailbox_get(delivery->store->mailboxes, recipient->mailbox);
+        enum store_result result = STORE_BROKEN;
+        if (mailbox != NULL)
+            result = mailbox_reserve(mailbox, recipient, delivery->octets, &refs_r[accepted].uid);
+        if (result == STORE_OK) {
+            refs_r[accepted++].mailbox = recipient->mailbox;
+            delivery->mailboxes[i] = mailbox;
+        } else if (mailbox != NULL) {
+            mailbox_put(delivery->store->mailboxes, mailbox);
+        }
+        delivery->results[i] = (uint8_t)result;
+    }
+    return accepted;
+}
+
+static uint64_t microseconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static void start_commit(struct delivery *delivery, const struct store_deliver_commit *end)
+{
+    struct record_header *header = delivery->commit.header;
+
+    header->body_length = delivery->length;
+    header->octets = end->octets;
+    header->top_length = end->top_length;
+    header->time = microseconds();
+    if (delivery->large) {
+        header->body_sum = XXH3_64bits_digest(delivery->sum);
+        delivery->commit.own = &delivery->own;
+    }
+    delivery->commit.body = delivery->body;
+    delivery->commit.done = on_committed;
+    commit_add(delivery->store->commits, &delivery->commit);
+}
+
+int delivery_commit(struct connection *connection, const struct channel_message *message)
+{
+    struct delivery *delivery = find(connection, message->id);
+    struct store_deliver_commit end;
+
+    memcpy(&end, message->payload, sizeof(end));
+    if (delivery == NULL || end.top_length > delivery->length)
+        return -1;
+    delivery->octets = end.octets;
+    delivery->results = xcalloc(delivery->count, 1);
+    delivery->mailboxes = xcalloc(delivery->count, sizeof(struct mailbox *));
+    if (delivery->failed != STORE_OK) {
+        memset(delivery->results, delivery->failed, delivery->count);
+        answer(delivery);
+        return 0;
+    }
+    if (delivery->commit.header == NULL)
+        delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count);
+    if (reserve_all(delivery, record_refs(delivery->commit.header)) > 0) {
+        start_commit(delivery, &end);
+        return 0;
+    }
+    give_up_own(delivery);
+    answer(delivery);
+    return 0;
+}
+
+void delivery_end_all(struct connection *connection)
+{
+    struct delivery *delivery, *next;
+
+    HASH_ITER (hh, connection->deliveries, delivery, next) {
+        HASH_DEL(connection->deliveries, delivery);
+        delivery->connection = NULL;
+        if (delivery->mailboxes != NULL)
+            continue;
+        give_up_own(delivery);
+        delivery_free(delivery);
+    }
+}

@@ -1,0 +1,471 @@
+/*
+ * The index on SQLite. All SQL of the store is in the two tables below. WAL with synchronous
+ * NORMAL: a commit costs no fsync, and what a power loss takes away is a whole number of the last
+ * transactions, which recovery applies again.
+ */
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "stored/index.h"
+
+#define INDEX_VERSION 1
+
+enum statement {
+    S_BEGIN,
+    S_BEGIN_READ,
+    S_COMMIT,
+    S_INSERT_MESSAGE,
+    S_DELETE_MESSAGE,
+    S_DELETE_MAILBOX,
+    S_ADD_USAGE,
+    S_TAKE_USAGE,
+    S_DROP_USAGE,
+    S_GET_MAILBOX,
+    S_ADD_LIVE,
+    S_SET_APPLIED,
+    S_GET_SEGMENT,
+    S_FORGET_SEGMENT,
+    S_EACH_MESSAGE,
+    S_EACH_ON_DISK,
+    S_EACH_SEGMENT,
+    S_TOTALS,
+    S_WRONG_USAGE,
+    S_GET_SEED,
+    S_SET_SEED,
+    S__MAX
+};
+
+static const char schema[] =
+    /* One row a message in a mailbox. Its place on disk is segment and offset; `share` is its part
+     * of the record's octets when several mailboxes share the record: a record is dead when all
+     * parts are taken off its segment's live octets. */
+    "CREATE TABLE message ("
+    " mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " octets INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL,"
+    " header_length INTEGER NOT NULL, body_length INTEGER NOT NULL, share INTEGER NOT NULL,"
+    " PRIMARY KEY (mailbox, uid)) STRICT, WITHOUT ROWID;"
+    /* One row a mailbox that ever had a message: usage, and what a uid must be above. */
+    "CREATE TABLE mailbox ("
+    " mailbox INTEGER PRIMARY KEY, messages INTEGER NOT NULL, octets INTEGER NOT NULL,"
+    " uid_next INTEGER NOT NULL, dropped INTEGER NOT NULL) STRICT;"
+    /* One row a segment: how far its records are in this index, and how much of it is live. */
+    "CREATE TABLE segment ("
+    " segment INTEGER PRIMARY KEY, applied INTEGER NOT NULL, live INTEGER NOT NULL) STRICT;"
+    /* One row in all: the seed of the store's checksums. */
+    "CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), seed INTEGER NOT NULL) STRICT;";
+
+static const char *const statements[S__MAX] = {
+    [S_BEGIN] = "BEGIN IMMEDIATE",
+    [S_BEGIN_READ] = "BEGIN",
+    [S_COMMIT] = "COMMIT",
+    [S_INSERT_MESSAGE] = "INSERT INTO message (mailbox, uid, time, octets, segment, offset,"
+                         " header_length, body_length, share) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                         " ?8, ?9 WHERE NOT EXISTS"
+                         " (SELECT 1 FROM mailbox WHERE mailbox = ?1 AND dropped)"
+                         " ON CONFLICT (mailbox, uid) DO NOTHING",
+    [S_DELETE_MESSAGE] = "DELETE FROM message WHERE mailbox = ?1 AND uid = ?2"
+                         " RETURNING octets, segment, share",
+    [S_DELETE_MAILBOX] = "DELETE FROM message WHERE mailbox = ?1 RETURNING octets, segment, share",
+    [S_ADD_USAGE] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
+                    " VALUES (?1, 1, ?2, ?3 + 1, 0) ON CONFLICT (mailbox) DO UPDATE SET"
+                    " messages = messages + 1, octets = octets + ?2,"
+                    " uid_next = max(uid_next, ?3 + 1)",
+    [S_TAKE_USAGE] = "UPDATE mailbox SET messages = messages - 1, octets = octets - ?2"
+                     " WHERE mailbox = ?1",
+    [S_DROP_USAGE] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
+                     " VALUES (?1, 0, 0, 1, 1) ON CONFLICT (mailbox) DO UPDATE SET"
+                     " messages = 0, octets = 0, dropped = 1",
+    [S_GET_MAILBOX] = "SELECT messages, octets, uid_next, dropped FROM mailbox WHERE mailbox = ?1",
+    [S_ADD_LIVE] = "INSERT INTO segment (segment, applied, live) VALUES (?1, 0, ?2)"
+                   " ON CONFLICT (segment) DO UPDATE SET live = live + ?2",
+    [S_SET_APPLIED] = "INSERT INTO segment (segment, applied, live) VALUES (?1, ?2, 0)"
+                      " ON CONFLICT (segment) DO UPDATE SET applied = ?2",
+    [S_GET_SEGMENT] = "SELECT segment, applied, live FROM segment WHERE segment = ?1",
+    [S_FORGET_SEGMENT] = "DELETE FROM segment WHERE segment = ?1",
+    [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
+                       " header_length FROM message WHERE mailbox = ?1 ORDER BY uid",
+    [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
+                       " header_length FROM message ORDER BY segment, offset, mailbox",
+    [S_EACH_SEGMENT] = "SELECT segment, applied, live FROM segment ORDER BY segment",
+    [S_TOTALS] = "SELECT count(*), ifnull(sum(messages), 0), ifnull(sum(octets), 0) FROM mailbox"
+                 " WHERE messages > 0",
+    [S_WRONG_USAGE] = "SELECT count(*) FROM (SELECT m.mailbox FROM mailbox AS m LEFT JOIN message"
+                      " AS s ON s.mailbox = m.mailbox GROUP BY m.mailbox HAVING"
+                      " count(s.uid) <> m.messages OR ifnull(sum(s.octets), 0) <> m.octets"
+                      " OR ifnull(max(s.uid), 0) >= m.uid_next)",
+    [S_GET_SEED] = "SELECT seed FROM store WHERE id = 1",
+    [S_SET_SEED] = "INSERT OR REPLACE INTO store (id, seed) VALUES (1, ?1)",
+};
+
+struct index {
+    sqlite3 *db;
+    sqlite3_stmt *prepared[S__MAX];
+};
+
+static void broken(struct index *index, const char *what)
+{
+    log_fatal("the index store/index.db failed while %s: %s; if it does not pass by itself, stop "
+              "the service and run \"bellhop -C DIR store rebuild\"",
+              what, sqlite3_errmsg(index->db));
+}
+
+/* Binds `count` numbers; all values of the index are 64-bit integers. */
+static sqlite3_stmt *bind(struct index *index, enum statement number, int count,
+                          const uint64_t *values)
+{
+    sqlite3_stmt *statement = index->prepared[number];
+
+    if (statement == NULL) {
+        if (sqlite3_prepare_v3(index->db, statements[number], -1, SQLITE_PREPARE_PERSISTENT,
+                               &statement, NULL) != SQLITE_OK)
+            broken(index, "a statement was prepared");
+        index->prepared[number] = statement;
+    }
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_int64(statement, i + 1, (sqlite3_int64)values[i]);
+    return statement;
+}
+
+#define BIND(index, number, ...)                                                                   \
+    bind(index, number, (int)(sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t)),               \
+         (uint64_t[]){__VA_ARGS__})
+
+static uint64_t column(sqlite3_stmt *statement, int number)
+{
+    return (uint64_t)sqlite3_column_int64(statement, number);
+}
+
+/* Runs a statement that changes something and returns nothing. */
+static void run(struct index *index, sqlite3_stmt *statement)
+{
+    int status = sqlite3_step(statement);
+
+    sqlite3_reset(statement);
+    if (status != SQLITE_DONE)
+        broken(index, "a change was written");
+}
+
+/* After a loop of sqlite3_step(): 0 at its natural end, -1 for a failure. */
+static int end_of_rows(struct index *index, sqlite3_stmt *statement, int status)
+{
+    sqlite3_reset(statement);
+    if (status == SQLITE_DONE || status == SQLITE_ROW)
+        return 0;
+    log_error("the index store/index.db cannot be read: %s", sqlite3_errmsg(index->db));
+    return -1;
+}
+
+static int execute(struct index *index, const char *sql)
+{
+    if (sqlite3_exec(index->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    log_error("store/index.db: %s", sqlite3_errmsg(index->db));
+    return -1;
+}
+
+static int64_t user_version(struct index *index)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t version = -1;
+
+    if (sqlite3_prepare_v2(index->db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return version;
+}
+
+static int create_schema(struct index *index)
+{
+    return execute(index, "BEGIN IMMEDIATE") == 0 && execute(index, schema) == 0 &&
+                   execute(index, "PRAGMA user_version = 1") == 0 && execute(index, "COMMIT") == 0
+               ? 0
+               : -1;
+}
+
+static int set_up(struct index *index, enum index_mode mode)
+{
+    if (execute(index, "PRAGMA busy_timeout = 5000") < 0)
+        return -1;
+    if (mode == INDEX_WRITE && (execute(index, "PRAGMA journal_mode = WAL") < 0 ||
+                                execute(index, "PRAGMA synchronous = NORMAL") < 0 ||
+                                execute(index, "PRAGMA wal_autocheckpoint = 4000") < 0 ||
+                                execute(index, "PRAGMA cache_size = -32768") < 0))
+        return -1;
+    int64_t version = user_version(index);
+    if (version == 0 && mode == INDEX_WRITE)
+        return create_schema(index);
+    if (version == INDEX_VERSION)
+        return 0;
+    log_error("store/index.db has version %" PRId64 ", this program knows %d", version,
+              INDEX_VERSION);
+    return -1;
+}
+
+struct index *index_open(const char *path, enum index_mode mode)
+{
+    struct index *index = xcalloc(1, sizeof(*index));
+    int flags =
+        mode == INDEX_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+
+    if (sqlite3_open_v2(path, &index->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        log_error("cannot open %s: %s", path, sqlite3_errmsg(index->db));
+        index_close(index);
+        return NULL;
+    }
+    if (set_up(index, mode) < 0) {
+        index_close(index);
+        return NULL;
+    }
+    return index;
+}
+
+void index_close(struct index *index)
+{
+    if (index == NULL)
+        return;
+    for (int i = 0; i < S__MAX; i++)
+        sqlite3_finalize(index->prepared[i]);
+    /* The last connection of a WAL database checkpoints when it closes. */
+    sqlite3_close(index->db);
+    free(index);
+}
+
+void index_begin(struct index *index)
+{
+    run(index, bind(index, S_BEGIN, 0, NULL));
+}
+
+void index_begin_read(struct index *index)
+{
+    run(index, bind(index, S_BEGIN_READ, 0, NULL));
+}
+
+void index_commit(struct index *index)
+{
+    run(index, bind(index, S_COMMIT, 0, NULL));
+}
+
+/* The i-th mailbox's part of a record's octets; all parts together are the whole. */
+static uint64_t share(const struct record_header *header, uint32_t refs, uint32_t i)
+{
+    uint64_t span = record_span(header);
+
+    return span / refs + (i == 0 ? span % refs : 0);
+}
+
+static void add_live(struct index *index, uint64_t segment, int64_t octets)
+{
+    run(index, BIND(index, S_ADD_LIVE, segment, (uint64_t)octets));
+}
+
+static void apply_message(struct index *index, const struct record_header *header)
+{
+    const struct record_ref *refs = record_refs(header);
+    uint32_t count = 0;
+    int64_t live = 0;
+
+    for (uint32_t i = 0; i < header->ref_count; i++)
+        count += refs[i].mailbox != 0;
+    for (uint32_t i = 0, number = 0; i < header->ref_count; i++) {
+        if (refs[i].mailbox == 0)
+            continue;
+        uint64_t part = share(header, count, number++);
+        run(index, BIND(index, S_INSERT_MESSAGE, refs[i].mailbox, refs[i].uid, header->time,
+                        header->octets, header->segment, header->offset, header->length,
+                        header->body_length, part));
+        if (sqlite3_changes(index->db) == 0)
+            continue;
+        live += (int64_t)part;
+        run(index, BIND(index, S_ADD_USAGE, refs[i].mailbox, header->octets, refs[i].uid));
+    }
+    if (live > 0)
+        add_live(index, header->segment, live);
+}
+
+static void apply_expunge(struct index *index, const struct record_header *header)
+{
+    const struct record_ref *refs = record_refs(header);
+
+    for (uint32_t i = 0; i < header->ref_count; i++) {
+        sqlite3_stmt *statement = BIND(index, S_DELETE_MESSAGE, refs[i].mailbox, refs[i].uid);
+        if (sqlite3_step(statement) != SQLITE_ROW) {
+            if (end_of_rows(index, statement, SQLITE_DONE) < 0)
+                broken(index, "a message was expunged");
+            continue;
+        }
+        uint64_t octets = column(statement, 0), segment = column(statement, 1);
+        int64_t part = sqlite3_column_int64(statement, 2);
+        run(index, statement);
+        run(index, BIND(index, S_TAKE_USAGE, refs[i].mailbox, octets));
+        add_live(index, segment, -part);
+    }
+}
+
+/* RETURNING gives its rows after the whole deletion, so other statements may run in between. */
+static void apply_drop(struct index *index, const struct record_header *header)
+{
+    const struct record_ref *refs = record_refs(header);
+
+    for (uint32_t i = 0; i < header->ref_count; i++) {
+        sqlite3_stmt *statement = BIND(index, S_DELETE_MAILBOX, refs[i].mailbox);
+        int status;
+        while ((status = sqlite3_step(statement)) == SQLITE_ROW)
+            add_live(index, column(statement, 1), -sqlite3_column_int64(statement, 2));
+        if (end_of_rows(index, statement, status) < 0)
+            broken(index, "a mailbox was dropped");
+        run(index, BIND(index, S_DROP_USAGE, refs[i].mailbox));
+    }
+}
+
+void index_apply(struct index *index, const struct record_header *header)
+{
+    switch (header->type) {
+    case RECORD_MESSAGE: apply_message(index, header); break;
+    case RECORD_EXPUNGE: apply_expunge(index, header); break;
+    case RECORD_DROP: apply_drop(index, header); break;
+    default: log_panic("a record of type %u reached the index", header->type);
+    }
+}
+
+void index_set_applied(struct index *index, uint64_t segment, uint64_t offset)
+{
+    run(index, BIND(index, S_SET_APPLIED, segment, offset));
+}
+
+static void read_segment(sqlite3_stmt *statement, struct index_segment *segment_r)
+{
+    segment_r->segment = column(statement, 0);
+    segment_r->applied = column(statement, 1);
+    segment_r->live = column(statement, 2);
+}
+
+int index_get_segment(struct index *index, uint64_t segment, struct index_segment *segment_r)
+{
+    sqlite3_stmt *statement = BIND(index, S_GET_SEGMENT, segment);
+
+    memset(segment_r, 0, sizeof(*segment_r));
+    segment_r->segment = segment;
+    int status = sqlite3_step(statement);
+    if (status == SQLITE_ROW)
+        read_segment(statement, segment_r);
+    return end_of_rows(index, statement, status);
+}
+
+void index_forget_segment(struct index *index, uint64_t segment)
+{
+    run(index, BIND(index, S_FORGET_SEGMENT, segment));
+}
+
+int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbox *mailbox_r)
+{
+    sqlite3_stmt *statement = BIND(index, S_GET_MAILBOX, mailbox);
+
+    memset(mailbox_r, 0, sizeof(*mailbox_r));
+    mailbox_r->uid_next = 1;
+    int status = sqlite3_step(statement);
+    if (status == SQLITE_ROW) {
+        mailbox_r->messages = column(statement, 0);
+        mailbox_r->octets = column(statement, 1);
+        mailbox_r->uid_next = column(statement, 2);
+        mailbox_r->dropped = column(statement, 3) != 0;
+    }
+    return end_of_rows(index, statement, status);
+}
+
+static int each_message(struct index *index, sqlite3_stmt *statement,
+                        int (*each)(void *context, const struct index_message *message),
+                        void *context)
+{
+    int status, result = 0;
+
+    while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct index_message message = {
+            .mailbox = column(statement, 0),
+            .uid = column(statement, 1),
+            .time = column(statement, 2),
+            .octets = column(statement, 3),
+            .segment = column(statement, 4),
+            .offset = column(statement, 5),
+            .body_length = column(statement, 6),
+            .header_length = (uint32_t)column(statement, 7),
+        };
+        result = each(context, &message);
+    }
+    if (result != 0) {
+        sqlite3_reset(statement);
+        return result;
+    }
+    return end_of_rows(index, statement, status);
+}
+
+int index_each_message(struct index *index, uint64_t mailbox,
+                       int (*each)(void *context, const struct index_message *message),
+                       void *context)
+{
+    return each_message(index, BIND(index, S_EACH_MESSAGE, mailbox), each, context);
+}
+
+int index_each_on_disk(struct index *index,
+                       int (*each)(void *context, const struct index_message *message),
+                       void *context)
+{
+    return each_message(index, bind(index, S_EACH_ON_DISK, 0, NULL), each, context);
+}
+
+int index_each_segment(struct index *index,
+                       int (*each)(void *context, const struct index_segment *segment),
+                       void *context)
+{
+    sqlite3_stmt *statement = bind(index, S_EACH_SEGMENT, 0, NULL);
+    int status, result = 0;
+
+    while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct index_segment segment;
+        read_segment(statement, &segment);
+        result = each(context, &segment);
+    }
+    if (result != 0) {
+        sqlite3_reset(statement);
+        return result;
+    }
+    return end_of_rows(index, statement, status);
+}
+
+int index_get_totals(struct index *index, bool check, struct index_totals *totals_r)
+{
+    sqlite3_stmt *statement = bind(index, S_TOTALS, 0, NULL);
+
+    memset(totals_r, 0, sizeof(*totals_r));
+    int status = sqlite3_step(statement);
+    if (status == SQLITE_ROW) {
+        totals_r->mailboxes = column(statement, 0);
+        totals_r->messages = column(statement, 1);
+        totals_r->octets = column(statement, 2);
+    }
+    if (end_of_rows(index, statement, status) < 0 || !check)
+        return status == SQLITE_ROW ? 0 : -1;
+    statement = bind(index, S_WRONG_USAGE, 0, NULL);
+    status = sqlite3_step(statement);
+    if (status == SQLITE_ROW)
+        totals_r->wrong_usage = column(statement, 0);
+    return end_of_rows(index, statement, status);
+}
+
+int index_get_seed(struct index *index, uint64_t *seed_r)
+{
+    sqlite3_stmt *statement = bind(index, S_GET_SEED, 0, NULL);
+    int status = sqlite3_step(statement);
+
+    *seed_r = status == SQLITE_ROW ? column(statement, 0) : 0;
+    return end_of_rows(index, statement, status);
+}
+
+void index_set_seed(struct index *index, uint64_t seed)
+{
+    run(index, BIND(index, S_SET_SEED, seed));
+}

@@ -1,0 +1,113 @@
+#ifndef STORED_INDEX_H
+#define STORED_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stored/record.h"
+
+/*
+ * The index: where each message of each mailbox is, what each mailbox uses, and how far each
+ * segment has been applied. A cache of the log, kept in SQLite (store/index.db): after a crash it
+ * may be behind, never ahead, and stored brings it up to date before it serves (recovery.h).
+ *
+ * Applying a record twice, or in another order than it was written (all messages before all
+ * expunges and drops), gives the same index.
+ *
+ * An index that fails cannot be served from, so failures of writing end the process (log_fatal):
+ * the log holds everything, the supervisor starts stored again, and recovery repeats the work.
+ * Functions that only read return 0 or -1 (logged).
+ */
+
+struct index;
+
+enum index_mode { INDEX_READ, INDEX_WRITE };
+
+/*
+ * Opens the file at `path`, made new in INDEX_WRITE if it is missing. NULL: damaged, or of another
+ * version, or not there; logged. Then it can be rebuilt (recovery.h).
+ */
+struct index *index_open(const char *path, enum index_mode mode);
+
+/* Also writes everything into the main file, so that the next start is quick. NULL is allowed. */
+void index_close(struct index *index);
+
+/* Everything between these is applied at once or not at all. Not synced: the log is. */
+void index_begin(struct index *index);
+void index_commit(struct index *index);
+
+/* Reads from now on see the index as it is at this moment, until it is closed. */
+void index_begin_read(struct index *index);
+
+/* Applies one record, within index_begin() and index_commit(). */
+void index_apply(struct index *index, const struct record_header *header);
+
+/* The records of `segment` before `offset` have been applied. */
+void index_set_applied(struct index *index, uint64_t segment, uint64_t offset);
+
+struct index_segment {
+    uint64_t segment;
+    uint64_t applied; /* 0: nothing yet */
+    uint64_t live;    /* octets of records whose messages are still in some mailbox */
+};
+
+/* Fills in *segment_r for one segment; zeros for an unknown one. */
+int index_get_segment(struct index *index, uint64_t segment, struct index_segment *segment_r);
+
+/* Forgets a segment whose file is gone. */
+void index_forget_segment(struct index *index, uint64_t segment);
+
+struct index_mailbox {
+    uint64_t messages;
+    uint64_t octets;
+    uint64_t uid_next; /* above every uid that was ever given in it; at least 1 */
+    bool dropped;
+};
+
+/* A mailbox that was never delivered to is empty. */
+int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbox *mailbox_r);
+
+struct index_message {
+    uint64_t mailbox;
+    uint64_t uid;
+    uint64_t time;
+    uint64_t octets;
+    uint64_t segment;
+    uint64_t offset;
+    uint64_t body_length;
+    uint32_t header_length;
+};
+
+/*
+ * Calls `each` for a mailbox's messages in the order of their uids, until it returns other than 0.
+ * Returns that, or 0, or -1.
+ */
+int index_each_message(struct index *index, uint64_t mailbox,
+                       int (*each)(void *context, const struct index_message *message),
+                       void *context);
+
+/* The same for all messages of the store, in the order in which they stand on disk. */
+int index_each_on_disk(struct index *index,
+                       int (*each)(void *context, const struct index_message *message),
+                       void *context);
+
+/* Calls `each` for every segment in ascending order, as above. */
+int index_each_segment(struct index *index,
+                       int (*each)(void *context, const struct index_segment *segment),
+                       void *context);
+
+struct index_totals {
+    uint64_t mailboxes; /* with at least one message */
+    uint64_t messages;
+    uint64_t octets;
+    uint64_t wrong_usage; /* mailboxes whose usage is not the sum of their messages; see below */
+};
+
+/* `check` compares every mailbox's usage with its messages, which takes time. */
+int index_get_totals(struct index *index, bool check, struct index_totals *totals_r);
+
+/* The seed of the store's checksums (record.h); 0: not set yet. */
+int index_get_seed(struct index *index, uint64_t *seed_r);
+void index_set_seed(struct index *index, uint64_t seed);
+
+#endif

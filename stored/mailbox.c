@@ -1,0 +1,122 @@
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "stored/index.h"
+#include "stored/mailbox.h"
+
+/* Mailboxes kept in memory after their last use: 150 octets each, and it spares an index query. */
+#define MAILBOXES_IDLE_MAX 20000
+
+struct mailboxes {
+    struct index *index;
+    struct mailbox *all;
+    struct mailbox *idle;
+    unsigned idle_count;
+};
+
+struct mailboxes *mailboxes_new(struct index *index)
+{
+    struct mailboxes *mailboxes = xcalloc(1, sizeof(*mailboxes));
+
+    mailboxes->index = index;
+    return mailboxes;
+}
+
+static void forget(struct mailboxes *mailboxes, struct mailbox *mailbox)
+{
+    HASH_DEL(mailboxes->all, mailbox);
+    free(mailbox);
+}
+
+void mailboxes_free(struct mailboxes *mailboxes)
+{
+    struct mailbox *mailbox, *next;
+
+    if (mailboxes == NULL)
+        return;
+    HASH_ITER (hh, mailboxes->all, mailbox, next)
+        forget(mailboxes, mailbox);
+    free(mailboxes);
+}
+
+static int load(struct mailboxes *mailboxes, struct mailbox *mailbox)
+{
+    struct index_mailbox row;
+
+    if (index_get_mailbox(mailboxes->index, mailbox->id, &row) < 0)
+        return -1;
+    mailbox->messages = row.messages;
+    mailbox->octets = row.octets;
+    mailbox->dropped = mailbox->dropped || row.dropped;
+    if (mailbox->uid_next < row.uid_next)
+        mailbox->uid_next = row.uid_next;
+    return 0;
+}
+
+struct mailbox *mailbox_get(struct mailboxes *mailboxes, uint64_t id)
+{
+    struct mailbox *mailbox;
+
+    HASH_FIND(hh, mailboxes->all, &id, sizeof(id), mailbox);
+    if (mailbox == NULL) {
+        mailbox = xcalloc(1, sizeof(*mailbox));
+        mailbox->id = id;
+        if (load(mailboxes, mailbox) < 0) {
+            free(mailbox);
+            return NULL;
+        }
+        HASH_ADD(hh, mailboxes->all, id, sizeof(mailbox->id), mailbox);
+    } else if (mailbox->users == 0) {
+        DL_DELETE(mailboxes->idle, mailbox);
+        mailboxes->idle_count--;
+    }
+    mailbox->users++;
+    return mailbox;
+}
+
+void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox)
+{
+    if (--mailbox->users > 0)
+        return;
+    DL_APPEND(mailboxes->idle, mailbox);
+    if (++mailboxes->idle_count <= MAILBOXES_IDLE_MAX)
+        return;
+    struct mailbox *oldest = mailboxes->idle;
+    DL_DELETE(mailboxes->idle, oldest);
+    mailboxes->idle_count--;
+    forget(mailboxes, oldest);
+}
+
+void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox)
+{
+    if (load(mailboxes, mailbox) < 0)
+        log_fatal("usage cannot be read from the index");
+}
+
+enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_recipient *limits,
+                                  uint64_t octets, uint64_t *uid_r)
+{
+    uint64_t used = mailbox->octets + mailbox->waiting_octets;
+
+    if (mailbox->dropped)
+        return STORE_NO_MAILBOX;
+    if (mailbox->messages + mailbox->waiting_messages >= limits->quota_messages ||
+        used > limits->quota_octets || octets > limits->quota_octets - used)
+        return STORE_OVER_QUOTA;
+    mailbox->waiting_messages++;
+    mailbox->waiting_octets += octets;
+    *uid_r = mailbox->uid_next++;
+    return STORE_OK;
+}
+
+void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool durable)
+{
+    mailbox->waiting_messages--;
+    mailbox->waiting_octets -= octets;
+    if (durable) {
+        mailbox->messages++;
+        mailbox->octets += octets;
+    }
+}

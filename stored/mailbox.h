@@ -1,0 +1,52 @@
+#ifndef STORED_MAILBOX_H
+#define STORED_MAILBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "lib/storemsg.h"
+
+struct index;
+struct session;
+
+/*
+ * What stored knows of a mailbox beside its messages: usage, the next uid, and who holds its lock.
+ * Usage is exact: what waits for its group commit is counted before it is durable, so parallel
+ * deliveries cannot pass a quota together.
+ */
+struct mailbox {
+    uint64_t id;
+    uint64_t messages; /* durable, as in the index */
+    uint64_t octets;
+    uint64_t waiting_messages; /* accepted, not durable yet */
+    uint64_t waiting_octets;
+    uint64_t uid_next;
+    bool dropped;
+    struct session *holder; /* the session with the exclusive lock (RFC 1939 section 4), or NULL */
+    unsigned users;
+    struct mailbox *prev, *next; /* among those without users, in order of last use */
+    UT_hash_handle hh;
+};
+
+struct mailboxes;
+
+struct mailboxes *mailboxes_new(struct index *index);
+void mailboxes_free(struct mailboxes *mailboxes);
+
+/* The mailbox, loaded from the index if need be; mailbox_put() when done. NULL: the index fails. */
+struct mailbox *mailbox_get(struct mailboxes *mailboxes, uint64_t id);
+void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox);
+
+/* Reads the durable usage again, after an expunge or a drop has been applied. */
+void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox);
+
+/*
+ * Takes room for one more message and draws its uid. STORE_OK, or why not: STORE_NO_MAILBOX,
+ * STORE_OVER_QUOTA. After STORE_OK, mailbox_settle() says what became of it.
+ */
+enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_recipient *limits,
+                                  uint64_t octets, uint64_t *uid_r);
+void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool durable);
+
+#endif

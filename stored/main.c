@@ -1,0 +1,131 @@
+/*
+ * stored: the mail store, sole owner of the mail files and their index. Started by the supervisor
+ * it serves its three sockets; by hand, or by `bellhop store`, it does one thing and ends:
+ *
+ *   stored verify | rebuild | stats [--json]     in the instance's directory
+ */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/child.h"
+#include "lib/log.h"
+#include "stored/commit.h"
+#include "stored/index.h"
+#include "stored/mailbox.h"
+#include "stored/recovery.h"
+#include "stored/report.h"
+#include "stored/segments.h"
+#include "stored/server.h"
+#include "stored/store.h"
+
+struct stored {
+    struct child child;
+    struct store store;
+    struct server *server;
+};
+
+static void on_drained(void *context)
+{
+    struct stored *stored = context;
+
+    event_base_loopbreak(stored->child.base);
+}
+
+/* The fronts are gone or going: what they handed over becomes durable, then all ends. */
+static void drain(void *context)
+{
+    struct stored *stored = context;
+
+    server_stop(stored->server);
+    commits_drain(stored->store.commits, on_drained, stored);
+}
+
+static void committed(void *context)
+{
+    struct stored *stored = context;
+
+    server_commits_done(stored->server);
+}
+
+static void start(struct stored *stored)
+{
+    struct store *store = &stored->store;
+
+    if (child_read(child_descriptor("key", 0), store->key, sizeof(store->key)) !=
+        sizeof(store->key))
+        log_fatal("the capability key was not passed on");
+    store->base = stored->child.base;
+    store->segment_size = stored->child.conf.segment_size;
+    recovery_lock();
+    recovery_run(store);
+    store->mailboxes = mailboxes_new(store->index);
+    store->segments = segments_new(store->seed);
+    store->commits = commits_new(store);
+    stored->server = server_new(store);
+    store->committed = committed;
+    store->committed_context = stored;
+}
+
+static void stop(struct stored *stored)
+{
+    struct store *store = &stored->store;
+
+    server_free(stored->server);
+    commits_free(store->commits);
+    segments_free(store->segments);
+    mailboxes_free(store->mailboxes);
+    index_close(store->index);
+    sodium_memzero(store->key, sizeof(store->key));
+}
+
+static int serve(void)
+{
+    static struct stored stored;
+
+    child_init(&stored.child, "stored");
+    stored.child.drain = drain;
+    stored.child.context = &stored;
+    start(&stored);
+    log_info("the store is ready: %" PRIu64 " is the next segment", stored.store.next_segment);
+    child_run(&stored.child);
+    stop(&stored);
+    child_fini(&stored.child);
+    return 0;
+}
+
+static int rebuild(bool json)
+{
+    struct store store = {0};
+
+    if (sodium_init() < 0)
+        log_fatal("libsodium does not start");
+    recovery_lock();
+    recovery_rebuild(&store);
+    return report_stats(json);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(bool json);
+} modes[] = {
+    {"verify",  report_verify},
+    {"rebuild", rebuild      },
+    {"stats",   report_stats },
+};
+
+int main(int argc, char **argv)
+{
+    bool json = argc == 3 && strcmp(argv[2], "--json") == 0;
+
+    if (argc == 1)
+        return serve();
+    log_open("stored");
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+        if (strcmp(argv[1], modes[i].name) == 0 && (argc == 2 || json))
+            return modes[i].run(json);
+    fprintf(stderr, "usage: stored [verify | rebuild | stats [--json]]\n");
+    return 2;
+}

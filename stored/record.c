@@ -1,0 +1,82 @@
+#include <string.h>
+#include <xxhash.h>
+
+#include "lib/xalloc.h"
+#include "stored/record.h"
+
+_Static_assert(sizeof(struct record_header) == 88, "the header has no holes");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are little-endian on disk");
+
+struct record_header *record_new(enum record_type type, uint32_t count)
+{
+    size_t length = sizeof(struct record_header) + count * sizeof(struct record_ref);
+    struct record_header *header = xcalloc(1, length);
+
+    header->magic = RECORD_MAGIC;
+    header->version = RECORD_VERSION;
+    header->type = (uint8_t)type;
+    header->length = (uint32_t)length;
+    header->ref_count = count;
+    return header;
+}
+
+struct record_ref *record_refs(const struct record_header *header)
+{
+    return (struct record_ref *)(uintptr_t)(header + 1);
+}
+
+uint64_t record_sum(uint64_t seed, const void *data, size_t length)
+{
+    return XXH3_64bits_withSeed(data, length, seed);
+}
+
+/* The header is summed up with its own checksum as 0, without a copy of all the references. */
+static uint64_t header_sum(const struct record_header *header, uint64_t seed)
+{
+    struct record_header copy = *header;
+
+    copy.header_sum = 0;
+    uint64_t sum = record_sum(seed, &copy, sizeof(copy));
+    return record_sum(sum, record_refs(header), header->ref_count * sizeof(struct record_ref));
+}
+
+void record_seal(struct record_header *header, uint64_t segment, uint64_t offset, uint64_t seed)
+{
+    header->segment = segment;
+    header->offset = offset;
+    header->header_sum = header_sum(header, seed);
+}
+
+static int type_is_known(const struct record_header *header)
+{
+    switch (header->type) {
+    case RECORD_MESSAGE: return 1;
+    case RECORD_EXPUNGE:
+    case RECORD_DROP: return header->body_length == 0;
+    default: return 0;
+    }
+}
+
+int record_check(const void *data, size_t available, uint64_t segment, uint64_t offset,
+                 uint64_t seed)
+{
+    const struct record_header *header = data;
+
+    if (available < sizeof(*header))
+        return 1;
+    if (header->magic != RECORD_MAGIC || header->version != RECORD_VERSION ||
+        header->ref_count > RECORD_REFS_MAX ||
+        header->length != sizeof(*header) + header->ref_count * sizeof(struct record_ref) ||
+        header->segment != segment || header->offset != offset || !type_is_known(header))
+        return -1;
+    if (available < header->length)
+        return 1;
+    return header->header_sum == header_sum(header, seed) ? 0 : -1;
+}
+
+uint64_t record_span(const struct record_header *header)
+{
+    uint64_t length = header->length + header->body_length;
+
+    return (length + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
+}

@@ -1,0 +1,77 @@
+#ifndef STORED_RECORD_H
+#define STORED_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The records of the mail log, as they stand in a segment file (docs/DESIGN.md has the format).
+ * Pure: no files here. Numbers are little-endian. A record is its header, its references, its
+ * body, and zeros up to a multiple of 8 octets.
+ */
+
+#define RECORD_MAGIC   UINT32_C(0x31724842) /* "BHr1" */
+#define RECORD_VERSION 1
+#define RECORD_ALIGN   8
+
+/* More references than one delivery or one STORE_EXPUNGE has. */
+#define RECORD_REFS_MAX 16384
+
+enum record_type {
+    RECORD_MESSAGE = 1, /* a body, and the mailboxes that it is in, each with its uid there */
+    RECORD_EXPUNGE,     /* the references are gone; no body */
+    RECORD_DROP         /* each reference's mailbox is gone with all its mail; uid is 0; no body */
+};
+
+struct record_header {
+    uint32_t magic;
+    uint8_t version;
+    uint8_t type; /* enum record_type */
+    uint16_t zero;
+    uint32_t length; /* of this header with its references: where the body begins */
+    uint32_t ref_count;
+    uint64_t body_length; /* octets, in stored form (lib/message.h) */
+    uint64_t octets;      /* what LIST says */
+    uint64_t top_length;  /* of the header section with its blank line, in stored form */
+    uint64_t time;        /* microseconds since 1970 */
+    uint64_t commit;      /* the number of the group commit that wrote it; it only grows */
+    uint64_t segment;     /* where the record stands: a copy of it elsewhere is no record */
+    uint64_t offset;
+    uint64_t body_sum;
+    uint64_t header_sum; /* over header and references, with this member 0 */
+};
+
+struct record_ref {
+    uint64_t mailbox; /* 0: no reference any more (refused after the header's size was fixed) */
+    uint64_t uid;
+};
+
+#define RECORD_HEADER_MAX                                                                          \
+    (sizeof(struct record_header) + RECORD_REFS_MAX * sizeof(struct record_ref))
+
+/* A header with room for `count` references (zeroed), magic, version, type and lengths set. */
+struct record_header *record_new(enum record_type type, uint32_t count);
+
+/* The references that follow the header in the same memory. */
+struct record_ref *record_refs(const struct record_header *header);
+
+/*
+ * Checksums are XXH3 with 64 bits, seeded with the segment's own random number, so that nobody can
+ * put a valid record into a message's text. They notice damage; they are not signatures.
+ */
+uint64_t record_sum(uint64_t seed, const void *data, size_t length);
+
+/* Sets the place and the header's checksum; everything else must be set. */
+void record_seal(struct record_header *header, uint64_t segment, uint64_t offset, uint64_t seed);
+
+/*
+ * Tells whether `available` octets at a segment's `offset` begin with a whole valid header and its
+ * references. 0: valid. -1: not a record. 1: more octets are needed; header->length says how many.
+ */
+int record_check(const void *data, size_t available, uint64_t segment, uint64_t offset,
+                 uint64_t seed);
+
+/* The octets from this record to the next. */
+uint64_t record_span(const struct record_header *header);
+
+#endif

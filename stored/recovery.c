@@ -1,0 +1,295 @@
+/*
+ * Recovery; see recovery.h and the state table in docs/DESIGN.md. What it trusts: a record whose
+ * checksums fit was written by stored. What it does not: that the last group is whole. A record
+ * with a good header and a bad body is damage if a later group exists (groups are written one after
+ * another, so it had been durable); otherwise it is torn, was never acknowledged, and is left out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "stored/index.h"
+#include "stored/recovery.h"
+#include "stored/scan.h"
+#include "stored/segment.h"
+
+#define INDEX_NEW_PATH INDEX_PATH ".new"
+
+/* Records in one transaction of the index. */
+#define APPLY_AT_ONCE 10000
+
+struct suspect {
+    struct record_header *header; /* a copy */
+    struct suspect *next;
+};
+
+struct recovery {
+    struct store *store;
+    bool messages; /* the pass: messages, or what takes them away */
+    struct segment segment;
+    struct suspect *suspects;
+    uint64_t records; /* valid ones in this segment */
+    uint64_t applied; /* in this pass */
+    unsigned in_transaction;
+    time_t told;
+    size_t number, count; /* of the segment among all */
+};
+
+static void tell_progress(struct recovery *recovery)
+{
+    time_t now = time(NULL);
+
+    if (now == recovery->told)
+        return;
+    if (recovery->told != 0)
+        log_info("recovery: segment %zu of %zu, %" PRIu64 " records applied", recovery->number + 1,
+                 recovery->count, recovery->applied);
+    recovery->told = now;
+}
+
+static void apply(struct recovery *recovery, const struct record_header *header)
+{
+    if ((header->type == RECORD_MESSAGE) != recovery->messages)
+        return;
+    index_apply(recovery->store->index, header);
+    recovery->applied++;
+    if (++recovery->in_transaction < APPLY_AT_ONCE)
+        return;
+    index_commit(recovery->store->index);
+    index_begin(recovery->store->index);
+    recovery->in_transaction = 0;
+    tell_progress(recovery);
+}
+
+static void suspect(struct recovery *recovery, const struct record_header *header)
+{
+    struct suspect *suspect = xmalloc(sizeof(*suspect));
+
+    suspect->header = xmalloc(header->length);
+    memcpy(suspect->header, header, header->length);
+    suspect->next = recovery->suspects;
+    recovery->suspects = suspect;
+}
+
+/* After a pass over all segments, when the number of the last group is known. */
+static void judge_suspects(struct recovery *recovery)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    while (recovery->suspects != NULL) {
+        struct suspect *one = recovery->suspects;
+        segment_name(one->header->segment, name);
+        if (one->header->commit < recovery->store->last_commit) {
+            log_error("damaged: file=%s offset=%" PRIu64 ": the body's checksum does not fit; the "
+                      "message stays listed, and reading it is an error",
+                      name, one->header->offset);
+            apply(recovery, one->header);
+        } else {
+            log_info("file=%s offset=%" PRIu64 ": an unfinished message was not acknowledged and "
+                     "is left out",
+                     name, one->header->offset);
+        }
+        recovery->suspects = one->next;
+        free(one->header);
+        free(one);
+    }
+}
+
+static void on_record(void *context, const struct record_header *header, bool good)
+{
+    struct recovery *recovery = context;
+
+    recovery->records++;
+    if (header->commit > recovery->store->last_commit)
+        recovery->store->last_commit = header->commit;
+    if (good)
+        apply(recovery, header);
+    else if (recovery->messages)
+        suspect(recovery, header);
+}
+
+static void on_gap(void *context, uint64_t from, uint64_t to)
+{
+    struct recovery *recovery = context;
+    char name[SEGMENT_NAME_SIZE];
+
+    if (!recovery->messages)
+        return;
+    segment_name(recovery->segment.id, name);
+    log_error("damaged: file=%s: octets %" PRIu64 " to %" PRIu64 " are no record, valid ones "
+              "follow; run \"bellhop -C DIR store verify\"",
+              name, from, to);
+}
+
+static const struct scan_events events = {on_record, on_gap};
+
+/*
+ * Whether nothing acknowledged can be in the segment: no record, and where the first header would
+ * be, nothing was ever written. That is what a crash leaves of a large message on its way in.
+ */
+static bool is_unused(const struct recovery *recovery, uint64_t applied)
+{
+    struct record_header header;
+    struct iovec piece = {&header, sizeof(header)};
+    static const struct record_header nothing;
+
+    if (applied > SEGMENT_START || recovery->records > 0)
+        return false;
+    int error = segment_read(&recovery->segment, &piece, 1, SEGMENT_START);
+    return error == ENODATA || (error == 0 && memcmp(&header, &nothing, sizeof(header)) == 0);
+}
+
+static void remove_unused(struct recovery *recovery)
+{
+    int error = segment_remove(recovery->segment.id);
+
+    if (error != 0)
+        log_warning("segment %" PRIu64 " is empty and cannot be removed: %s", recovery->segment.id,
+                    strerror(error));
+    index_forget_segment(recovery->store->index, recovery->segment.id);
+}
+
+static void recover_segment(struct recovery *recovery, uint64_t id)
+{
+    struct store *store = recovery->store;
+    struct index_segment row;
+    uint64_t end, dirt;
+
+    recovery->segment.id = id;
+    recovery->segment.seed = store->seed;
+    recovery->records = 0;
+    int error = segment_open(&recovery->segment);
+    if (error == 0 && index_get_segment(store->index, id, &row) < 0)
+        log_fatal("the index cannot be read");
+    uint64_t applied = error == 0 && row.applied > 0 ? row.applied : SEGMENT_START;
+    if (error == 0)
+        error = scan_segment(&recovery->segment, applied, true, &events, recovery, &end, &dirt);
+    if (error != 0)
+        log_fatal("segment %" PRIu64 " of the store cannot be read: %s", id, strerror(error));
+    if (!recovery->messages) {
+        if (is_unused(recovery, applied)) {
+            remove_unused(recovery);
+        } else {
+            /* Nothing is appended to it any more; what is no record is kept for whoever looks. */
+            index_set_applied(store->index, id, end);
+            (void)segment_trim(&recovery->segment, dirt > end ? dirt : end);
+        }
+    }
+    segment_close(&recovery->segment);
+}
+
+static void pass(struct store *store, bool messages, const uint64_t *ids, size_t count)
+{
+    struct recovery recovery = {.store = store, .messages = messages, .count = count};
+
+    index_begin(store->index);
+    for (recovery.number = 0; recovery.number < count; recovery.number++) {
+        recover_segment(&recovery, ids[recovery.number]);
+        tell_progress(&recovery);
+    }
+    judge_suspects(&recovery);
+    index_commit(store->index);
+    if (recovery.applied > 0)
+        log_info("recovery: applied %" PRIu64 " %s from the log", recovery.applied,
+                 messages ? "messages" : "expunges and drops");
+}
+
+/* The store's seed is in the index and in every segment's header. */
+static void find_seed(struct store *store, const uint64_t *ids, size_t count)
+{
+    if (index_get_seed(store->index, &store->seed) < 0)
+        log_fatal("the index cannot be read");
+    for (size_t i = 0; i < count && store->seed == 0; i++) {
+        struct segment segment = {.id = ids[i]};
+        if (segment_open(&segment) == 0) {
+            store->seed = segment.seed;
+            segment_close(&segment);
+        }
+    }
+    if (store->seed == 0 && count > 0)
+        log_fatal("no segment in store/ has a readable header and the index is gone: put index.db "
+                  "or the segments back from a backup");
+    while (store->seed == 0)
+        randombytes_buf(&store->seed, sizeof(store->seed));
+    index_begin(store->index);
+    index_set_seed(store->index, store->seed);
+    index_commit(store->index);
+}
+
+static int note_segment(void *context, const struct index_segment *segment)
+{
+    struct store *store = context;
+
+    if (segment->segment >= store->next_segment)
+        store->next_segment = segment->segment + 1;
+    return 0;
+}
+
+static void apply_log(struct store *store)
+{
+    uint64_t *ids;
+    size_t count;
+
+    int error = segment_list(&ids, &count);
+    if (error != 0)
+        log_fatal("the folder store/ cannot be read: %s", strerror(error));
+    store->next_segment = count > 0 ? ids[count - 1] + 1 : 1;
+    if (index_each_segment(store->index, note_segment, store) < 0)
+        log_fatal("the index cannot be read");
+    find_seed(store, ids, count);
+    pass(store, true, ids, count);
+    pass(store, false, ids, count);
+    free(ids);
+}
+
+void recovery_rebuild(struct store *store)
+{
+    if (unlink(INDEX_NEW_PATH) < 0 && errno != ENOENT)
+        log_fatal("%s cannot be removed: %s", INDEX_NEW_PATH, strerror(errno));
+    (void)unlink(INDEX_NEW_PATH "-wal");
+    (void)unlink(INDEX_NEW_PATH "-shm");
+    store->index = index_open(INDEX_NEW_PATH, INDEX_WRITE);
+    if (store->index == NULL)
+        log_fatal("a new index cannot be made");
+    apply_log(store);
+    index_close(store->index);
+    store->index = NULL;
+    /* First the old one: a crash from here on leaves no index, and that is rebuilt. */
+    (void)unlink(INDEX_PATH);
+    (void)unlink(INDEX_PATH "-wal");
+    (void)unlink(INDEX_PATH "-shm");
+    if (rename(INDEX_NEW_PATH, INDEX_PATH) < 0)
+        log_fatal("%s cannot be put in place: %s", INDEX_PATH, strerror(errno));
+}
+
+void recovery_run(struct store *store)
+{
+    store->index = index_open(INDEX_PATH, INDEX_WRITE);
+    if (store->index == NULL) {
+        log_error("the index is not usable; building it anew from the log");
+        recovery_rebuild(store);
+        store->index = index_open(INDEX_PATH, INDEX_WRITE);
+        if (store->index == NULL)
+            log_fatal("the new index cannot be opened");
+    }
+    apply_log(store);
+}
+
+void recovery_lock(void)
+{
+    int fd = open("store/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        log_fatal("store/lock cannot be opened: %s", strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        log_fatal("the store is in use by a running service: stop it first");
+}

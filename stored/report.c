@@ -1,0 +1,263 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "stored/index.h"
+#include "stored/recovery.h"
+#include "stored/report.h"
+#include "stored/scan.h"
+#include "stored/segment.h"
+#include "stored/segments.h"
+
+static struct index *open_index(uint64_t *seed_r)
+{
+    struct index *index = index_open(INDEX_PATH, INDEX_READ);
+
+    if (index == NULL || index_get_seed(index, seed_r) < 0)
+        log_fatal("the index %s cannot be read; start the service once, or run \"bellhop -C DIR "
+                  "store rebuild\"",
+                  INDEX_PATH);
+    return index;
+}
+
+static void print_json(json_t *object)
+{
+    if (json_dumpf(object, stdout, JSON_INDENT(2)) == 0)
+        putchar('\n');
+    json_decref(object);
+}
+
+/* --- verify --------------------------------------------------------------------------------- */
+
+struct verify {
+    struct index *index;
+    bool json;
+    json_t *damages;
+    uint64_t damage_count;
+    uint64_t segment_count;
+    /* The records of the segment in hand, in the order of their offsets. */
+    struct seen {
+        uint64_t offset;
+        bool good;
+        struct record_header *header;
+    } * seen;
+    size_t seen_count, seen_room;
+    struct segment segment;
+    uint64_t applied;
+};
+
+static void damage(struct verify *verify, const struct index_message *message, uint64_t offset,
+                   const char *what)
+{
+    char name[SEGMENT_NAME_SIZE], id[64] = "";
+
+    verify->damage_count++;
+    segment_name(verify->segment.id, name);
+    if (message != NULL)
+        snprintf(id, sizeof(id), "%" PRIx64 ".%" PRIx64, message->uid, message->time);
+    if (verify->json) {
+        json_t *row = json_pack("{s:s, s:I, s:s}", "file", name, "offset", (json_int_t)offset,
+                                "problem", what);
+        if (message != NULL) {
+            json_object_set_new(row, "mailbox", json_integer((json_int_t)message->mailbox));
+            json_object_set_new(row, "unique_id", json_string(id));
+        }
+        json_array_append_new(verify->damages, row);
+    } else if (message != NULL) {
+        printf("mailbox %" PRIu64 " unique-id %s in %s at offset %" PRIu64 ": %s\n",
+               message->mailbox, id, name, offset, what);
+    } else {
+        printf("%s at offset %" PRIu64 ": %s\n", name, offset, what);
+    }
+}
+
+static void on_record(void *context, const struct record_header *header, bool good)
+{
+    struct verify *verify = context;
+
+    /* What a serving process is writing just now is not in this index yet. */
+    if (header->offset >= verify->applied || header->type != RECORD_MESSAGE)
+        return;
+    if (verify->seen_count == verify->seen_room) {
+        verify->seen_room = verify->seen_room > 0 ? 2 * verify->seen_room : 1024;
+        verify->seen = xrealloc(verify->seen, verify->seen_room * sizeof(*verify->seen));
+    }
+    struct seen *seen = &verify->seen[verify->seen_count++];
+    seen->offset = header->offset;
+    seen->good = good;
+    seen->header = xmalloc(header->length);
+    memcpy(seen->header, header, header->length);
+}
+
+static void on_gap(void *context, uint64_t from, uint64_t to)
+{
+    (void)to;
+    damage(context, NULL, from, "octets that are no record, before a valid one");
+}
+
+static const struct scan_events events = {on_record, on_gap};
+
+static int compare(const void *key, const void *element)
+{
+    const uint64_t *offset = key;
+    const struct seen *seen = element;
+
+    return (*offset > seen->offset) - (*offset < seen->offset);
+}
+
+static bool lists(const struct record_header *header, const struct index_message *message)
+{
+    const struct record_ref *refs = record_refs(header);
+
+    for (uint32_t i = 0; i < header->ref_count; i++)
+        if (refs[i].mailbox == message->mailbox && refs[i].uid == message->uid)
+            return true;
+    return false;
+}
+
+static void forget_segment(struct verify *verify)
+{
+    for (size_t i = 0; i < verify->seen_count; i++)
+        free(verify->seen[i].header);
+    verify->seen_count = 0;
+}
+
+/* Reads a whole segment; messages of one that cannot be read are found missing one by one. */
+static void take_segment(struct verify *verify, uint64_t id, uint64_t applied)
+{
+    uint64_t end, dirt, seed = verify->segment.seed;
+
+    forget_segment(verify);
+    verify->segment = (struct segment){.id = id, .seed = seed, .fd = -1};
+    verify->applied = applied;
+    verify->segment_count++;
+    int error = segment_open(&verify->segment);
+    if (error == 0)
+        error = scan_segment(&verify->segment, SEGMENT_START, true, &events, verify, &end, &dirt);
+    verify->segment.seed = seed;
+    if (error != 0)
+        damage(verify, NULL, 0, strerror(error));
+    segment_close(&verify->segment);
+}
+
+static int verify_message(void *context, const struct index_message *message)
+{
+    struct verify *verify = context;
+    struct index_segment row;
+
+    if (message->segment != verify->segment.id) {
+        if (index_get_segment(verify->index, message->segment, &row) < 0)
+            return -1;
+        take_segment(verify, message->segment, row.applied);
+    }
+    const struct seen *seen = NULL;
+    if (verify->seen_count > 0)
+        seen = bsearch(&message->offset, verify->seen, verify->seen_count, sizeof(*verify->seen),
+                       compare);
+    if (seen == NULL)
+        damage(verify, message, message->offset, "its record is missing or its header is damaged");
+    else if (!lists(seen->header, message))
+        damage(verify, message, message->offset, "its record does not name the mailbox");
+    else if (!seen->good)
+        damage(verify, message, message->offset, "its body is damaged");
+    return 0;
+}
+
+int report_verify(bool json)
+{
+    struct verify verify = {.json = json, .damages = json_array(), .segment = {.fd = -1}};
+    struct index_totals totals;
+
+    verify.index = open_index(&verify.segment.seed);
+    /* One transaction: what is checked is the state of one moment. */
+    index_begin_read(verify.index);
+    if (index_each_on_disk(verify.index, verify_message, &verify) < 0 ||
+        index_get_totals(verify.index, true, &totals) < 0)
+        log_fatal("the index cannot be read");
+    forget_segment(&verify);
+    free(verify.seen);
+    index_close(verify.index);
+    bool good = verify.damage_count == 0 && totals.wrong_usage == 0;
+    if (json) {
+        print_json(json_pack("{s:b, s:I, s:I, s:I, s:o}", "good", good, "messages",
+                             (json_int_t)totals.messages, "segments",
+                             (json_int_t)verify.segment_count, "wrong_usage",
+                             (json_int_t)totals.wrong_usage, "damages", verify.damages));
+        return good ? 0 : 1;
+    }
+    json_decref(verify.damages);
+    if (totals.wrong_usage > 0)
+        printf("%" PRIu64 " mailboxes have a usage that is not the sum of their messages; run "
+               "\"bellhop -C DIR store rebuild\" with the service stopped\n",
+               totals.wrong_usage);
+    printf("%s: %" PRIu64 " messages in %" PRIu64 " mailboxes, %" PRIu64 " segments, %" PRIu64
+           " damaged\n",
+           good ? "good" : "NOT GOOD", totals.messages, totals.mailboxes, verify.segment_count,
+           verify.damage_count);
+    return good ? 0 : 1;
+}
+
+/* --- stats ---------------------------------------------------------------------------------- */
+
+struct stats {
+    bool json;
+    json_t *segments;
+    uint64_t seed, count, size, live;
+};
+
+static int stats_segment(void *context, const struct index_segment *row)
+{
+    struct stats *stats = context;
+    struct segment segment = {.id = row->segment, .seed = stats->seed};
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name(row->segment, name);
+    if (segment_open(&segment) != 0)
+        return 0;
+    segment_close(&segment);
+    stats->count++;
+    stats->size += segment.size;
+    stats->live += row->live;
+    uint64_t used = row->applied > SEGMENT_START ? row->applied - SEGMENT_START : 0;
+    uint64_t dead = used > row->live ? used - row->live : 0;
+    if (stats->json)
+        json_array_append_new(stats->segments,
+                              json_pack("{s:s, s:I, s:I, s:I, s:I}", "file", name, "size",
+                                        (json_int_t)segment.size, "used", (json_int_t)used, "live",
+                                        (json_int_t)row->live, "dead", (json_int_t)dead));
+    else
+        printf("%-20s %14" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 "\n", name,
+               segment.size, used, row->live, dead);
+    return 0;
+}
+
+int report_stats(bool json)
+{
+    struct stats stats = {.json = json, .segments = json_array()};
+    struct index *index = open_index(&stats.seed);
+    struct index_totals totals;
+
+    if (!json)
+        printf("%-20s %14s %14s %14s %14s\n", "SEGMENT", "SIZE", "USED", "LIVE", "DEAD");
+    if (index_each_segment(index, stats_segment, &stats) < 0 ||
+        index_get_totals(index, false, &totals) < 0)
+        log_fatal("the index cannot be read");
+    index_close(index);
+    if (json) {
+        print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "mailboxes",
+                             (json_int_t)totals.mailboxes, "messages", (json_int_t)totals.messages,
+                             "octets", (json_int_t)totals.octets, "size", (json_int_t)stats.size,
+                             "live", (json_int_t)stats.live, "segments", stats.segments));
+        return 0;
+    }
+    json_decref(stats.segments);
+    printf("\n%" PRIu64 " messages of %" PRIu64 " octets in %" PRIu64 " mailboxes; %" PRIu64
+           " segments of %" PRIu64 " octets on disk, %" PRIu64 " of them live\n",
+           totals.messages, totals.octets, totals.mailboxes, stats.count, stats.size, stats.live);
+    return 0;
+}

@@ -1,0 +1,157 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "stored/scan.h"
+
+/* Read at once while looking for a record or summing a body. */
+#define WINDOW (256 * 1024)
+
+struct scan {
+    const struct segment *segment;
+    const struct scan_events *events;
+    void *context;
+    bool bodies;
+    uint8_t *window;              /* WINDOW octets */
+    struct record_header *header; /* RECORD_HEADER_MAX octets */
+};
+
+static int read_at(const struct scan *scan, void *data_r, size_t length, uint64_t offset)
+{
+    struct iovec piece = {data_r, length};
+
+    return segment_read(scan->segment, &piece, 1, offset);
+}
+
+/* Reads and checks a header at `offset`. 0: valid; ENOMSG: none there; else errno. */
+static int read_header(struct scan *scan, uint64_t offset)
+{
+    const struct segment *segment = scan->segment;
+    size_t length = sizeof(struct record_header);
+
+    if (offset + length > segment->size)
+        return ENOMSG;
+    int error = read_at(scan, scan->header, length, offset);
+    int found =
+        error == 0 ? record_check(scan->header, length, segment->id, offset, segment->seed) : -1;
+    if (found == 1 && offset + scan->header->length <= segment->size) {
+        length = scan->header->length;
+        error = read_at(scan, scan->header, length, offset);
+        found = error == 0 ? record_check(scan->header, length, segment->id, offset, segment->seed)
+                           : -1;
+    }
+    if (error != 0)
+        return error;
+    if (found != 0 || offset + scan->header->length + scan->header->body_length > segment->size)
+        return ENOMSG;
+    return 0;
+}
+
+static int body_is_good(struct scan *scan, bool *good_r)
+{
+    const struct record_header *header = scan->header;
+    XXH3_state_t *state = XXH3_createState();
+    uint64_t done = 0;
+    int error = 0;
+
+    if (state == NULL)
+        log_fatal("out of memory");
+    XXH3_64bits_reset_withSeed(state, scan->segment->seed);
+    while (error == 0 && done < header->body_length) {
+        uint64_t left = header->body_length - done;
+        size_t length = left < WINDOW ? (size_t)left : WINDOW;
+        error = read_at(scan, scan->window, length, header->offset + header->length + done);
+        if (error == 0)
+            XXH3_64bits_update(state, scan->window, length);
+        done += length;
+    }
+    *good_r = error == 0 && XXH3_64bits_digest(state) == header->body_sum;
+    XXH3_freeState(state);
+    /* A body that the disk does not give back is a damaged body. */
+    return error == EIO || error == ENODATA ? 0 : error;
+}
+
+static size_t last_octet(const uint8_t *octets, size_t length)
+{
+    while (length > 0 && octets[length - 1] == 0)
+        length--;
+    return length;
+}
+
+/*
+ * Looks for the next valid header from `offset` on. 0: *found_r; ENOMSG: none up to the end of
+ * the file; *dirt_r then stands behind the last octet that is not 0.
+ */
+static int find_record(struct scan *scan, uint64_t offset, uint64_t *found_r, uint64_t *dirt_r)
+{
+    const uint32_t magic = RECORD_MAGIC;
+
+    while (offset < scan->segment->size) {
+        uint64_t left = scan->segment->size - offset;
+        size_t length = left < WINDOW ? (size_t)left : WINDOW;
+        int error = read_at(scan, scan->window, length, offset);
+        if (error != 0)
+            return error;
+        size_t used = last_octet(scan->window, length);
+        for (size_t i = 0; i + sizeof(magic) <= length && i < used; i += RECORD_ALIGN) {
+            if (memcmp(scan->window + i, &magic, sizeof(magic)) != 0)
+                continue;
+            error = read_header(scan, offset + i);
+            if (error == 0)
+                *found_r = offset + i;
+            if (error != ENOMSG)
+                return error;
+        }
+        if (used > 0)
+            *dirt_r = offset + used;
+        offset += length;
+    }
+    return ENOMSG;
+}
+
+static int scan_records(struct scan *scan, uint64_t offset, uint64_t *end_r, uint64_t *dirt_r)
+{
+    bool good = true;
+
+    *end_r = offset;
+    *dirt_r = offset;
+    for (;;) {
+        int error = read_header(scan, *end_r);
+        if (error == ENOMSG) {
+            uint64_t found;
+            error = find_record(scan, *end_r, &found, dirt_r);
+            if (error != 0)
+                return error == ENOMSG ? 0 : error;
+            scan->events->gap(scan->context, *end_r, found);
+            *end_r = found;
+        }
+        if (error == 0 && scan->bodies)
+            error = body_is_good(scan, &good);
+        if (error != 0)
+            return error;
+        *end_r += record_span(scan->header);
+        *dirt_r = *end_r;
+        scan->events->record(scan->context, scan->header, good);
+    }
+}
+
+int scan_segment(const struct segment *segment, uint64_t offset, bool bodies,
+                 const struct scan_events *events, void *context, uint64_t *end_r, uint64_t *dirt_r)
+{
+    struct scan scan = {
+        .segment = segment,
+        .events = events,
+        .context = context,
+        .bodies = bodies,
+        .window = xmalloc(WINDOW),
+        .header = xmalloc(RECORD_HEADER_MAX),
+    };
+
+    int error = scan_records(&scan, offset, end_r, dirt_r);
+    free(scan.window);
+    free(scan.header);
+    return error;
+}

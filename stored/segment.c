@@ -1,0 +1,256 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "stored/segment.h"
+
+#define SEGMENT_MAGIC   UINT64_C(0x31677365736c6842) /* "Bhlsesg1" */
+#define SEGMENT_VERSION 1
+
+struct segment_header {
+    uint64_t magic;
+    uint64_t version;
+    uint64_t id;
+    uint64_t seed;
+    uint64_t zero[3];
+    uint64_t sum; /* over the rest */
+};
+
+_Static_assert(sizeof(struct segment_header) == SEGMENT_START, "records begin behind the header");
+
+void segment_name(uint64_t id, char name_r[SEGMENT_NAME_SIZE])
+{
+    snprintf(name_r, SEGMENT_NAME_SIZE, "store/%08" PRIx64 ".seg", id);
+}
+
+static uint64_t header_sum(const struct segment_header *header)
+{
+    return XXH3_64bits(header, offsetof(struct segment_header, sum));
+}
+
+static int header_is_valid(const struct segment_header *header, uint64_t id)
+{
+    return header->magic == SEGMENT_MAGIC && header->version == SEGMENT_VERSION &&
+           header->id == id && header->sum == header_sum(header);
+}
+
+static int write_header(const struct segment *segment)
+{
+    struct segment_header header = {.magic = SEGMENT_MAGIC,
+                                    .version = SEGMENT_VERSION,
+                                    .id = segment->id,
+                                    .seed = segment->seed};
+    struct iovec piece = {&header, sizeof(header)};
+
+    header.sum = header_sum(&header);
+    return segment_write(segment, &piece, 1, 0);
+}
+
+/* A new file's name is durable only when its folder is synced. */
+static int sync_folder(void)
+{
+    int fd = open("store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno;
+    int error = fsync(fd) < 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
+int segment_create(struct segment *segment)
+{
+    char name[SEGMENT_NAME_SIZE];
+    int error;
+
+    segment_name(segment->id, name);
+    segment->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (segment->fd < 0)
+        return errno;
+    error = posix_fallocate(segment->fd, 0, (off_t)segment->size);
+    if (error == 0)
+        error = write_header(segment);
+    if (error == 0 && fsync(segment->fd) < 0)
+        error = errno;
+    if (error == 0)
+        error = sync_folder();
+    if (error != 0) {
+        segment_close(segment);
+        unlink(name);
+    }
+    return error;
+}
+
+int segment_open(struct segment *segment)
+{
+    struct segment_header header;
+    struct iovec piece = {&header, sizeof(header)};
+    char name[SEGMENT_NAME_SIZE];
+    struct stat status;
+
+    segment_name(segment->id, name);
+    segment->fd = open(name, O_RDWR | O_CLOEXEC);
+    if (segment->fd < 0)
+        return errno;
+    int error = segment_read(segment, &piece, 1, 0);
+    if (error == 0 && header_is_valid(&header, segment->id)) {
+        segment->seed = header.seed;
+    } else if (error == 0 || error == ENODATA) {
+        error = segment->seed != 0 ? 0 : EBADMSG;
+        log_error("the header of %s is damaged; its records are judged one by one", name);
+    }
+    if (error == 0 && fstat(segment->fd, &status) < 0)
+        error = errno;
+    if (error != 0)
+        segment_close(segment);
+    else
+        segment->size = (uint64_t)status.st_size;
+    return error;
+}
+
+void segment_close(struct segment *segment)
+{
+    if (segment->fd >= 0)
+        close(segment->fd);
+    segment->fd = -1;
+}
+
+int segment_grow(struct segment *segment, uint64_t size)
+{
+    if (size <= segment->size)
+        return 0;
+    int error = posix_fallocate(segment->fd, (off_t)segment->size, (off_t)(size - segment->size));
+    if (error == 0)
+        segment->size = size;
+    return error;
+}
+
+/* Moves the array's beginning past `done` octets. */
+static void skip(struct iovec **pieces, int *count, size_t done)
+{
+    while (*count > 0 && done >= (*pieces)->iov_len) {
+        done -= (*pieces)->iov_len;
+        (*pieces)++;
+        (*count)--;
+    }
+    if (*count > 0) {
+        (*pieces)->iov_base = (uint8_t *)(*pieces)->iov_base + done;
+        (*pieces)->iov_len -= done;
+    }
+}
+
+/* What one call may take: the kernel's IOV_MAX. */
+static int at_once(int count)
+{
+    return count > 1024 ? 1024 : count;
+}
+
+int segment_write(const struct segment *segment, struct iovec *pieces, int count, uint64_t offset)
+{
+    skip(&pieces, &count, 0);
+    while (count > 0) {
+        ssize_t done = pwritev(segment->fd, pieces, at_once(count), (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? errno : EIO;
+        offset += (uint64_t)done;
+        skip(&pieces, &count, (size_t)done);
+    }
+    return 0;
+}
+
+int segment_sync(const struct segment *segment)
+{
+    return fdatasync(segment->fd) < 0 ? errno : 0;
+}
+
+int segment_read(const struct segment *segment, struct iovec *pieces, int count, uint64_t offset)
+{
+    skip(&pieces, &count, 0);
+    while (count > 0) {
+        ssize_t done = preadv(segment->fd, pieces, at_once(count), (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? errno : ENODATA;
+        offset += (uint64_t)done;
+        skip(&pieces, &count, (size_t)done);
+    }
+    return 0;
+}
+
+int segment_trim(struct segment *segment, uint64_t end)
+{
+    if (end >= segment->size)
+        return 0;
+    if (ftruncate(segment->fd, (off_t)end) < 0)
+        return errno;
+    segment->size = end;
+    return 0;
+}
+
+int segment_remove(uint64_t id)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name(id, name);
+    if (unlink(name) < 0)
+        return errno == ENOENT ? 0 : errno;
+    return sync_folder();
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* The id in "00000001.seg", or 0. */
+static uint64_t name_id(const char *name)
+{
+    char *end;
+    uint64_t id = strtoull(name, &end, 16);
+    char expected[SEGMENT_NAME_SIZE];
+
+    if (strcmp(end, ".seg") != 0)
+        return 0;
+    segment_name(id, expected);
+    return strcmp(expected + strlen("store/"), name) == 0 ? id : 0;
+}
+
+int segment_list(uint64_t **ids_r, size_t *count_r)
+{
+    struct dirent *entry;
+    size_t room = 0;
+
+    *ids_r = NULL;
+    *count_r = 0;
+    DIR *folder = opendir("store");
+    if (folder == NULL)
+        return errno;
+    while ((entry = readdir(folder)) != NULL) {
+        uint64_t id = name_id(entry->d_name);
+        if (id == 0)
+            continue;
+        if (*count_r == room) {
+            room = room > 0 ? 2 * room : 64;
+            *ids_r = xrealloc(*ids_r, room * sizeof(**ids_r));
+        }
+        (*ids_r)[(*count_r)++] = id;
+    }
+    closedir(folder);
+    if (*count_r > 0)
+        qsort(*ids_r, *count_r, sizeof(**ids_r), compare);
+    return 0;
+}

@@ -1,0 +1,70 @@
+#ifndef STORED_SEGMENT_H
+#define STORED_SEGMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/*
+ * Segment files: the narrow interface between the store and where it keeps mail (create, write,
+ * sync, read, trim, remove, list). This implementation is files in the folder store/; no caller
+ * learns a file's name but for messages to the operator.
+ *
+ * A segment begins with a header of SEGMENT_START octets and goes on with records. Functions
+ * return 0 or an errno value, so that a caller can tell a full disk from a broken one. Safe from
+ * several threads on different segments, and for reads beside one writer.
+ */
+
+#define SEGMENT_START 64
+
+/* The name of a segment for messages to people: "store/00000001.seg". */
+#define SEGMENT_NAME_SIZE 32
+void segment_name(uint64_t id, char name_r[SEGMENT_NAME_SIZE]);
+
+struct segment {
+    uint64_t id;   /* from 1; never used twice */
+    uint64_t seed; /* of the checksums in it; the same random number in all segments of a store */
+    uint64_t size; /* preallocated octets */
+    int fd;
+};
+
+/*
+ * Makes a new file with `size` octets preallocated, its header written and the folder synced: what
+ * is written and synced into it afterwards survives a power loss. segment->id, seed and size are
+ * set by the caller. On failure nothing is left. ENOSPC: the disk is full.
+ */
+int segment_create(struct segment *segment);
+
+/*
+ * Opens segment->id for reading and writing and fills in the rest. A damaged header is EBADMSG,
+ * but only an error in the log where the caller has set segment->seed (otherwise 0).
+ */
+int segment_open(struct segment *segment);
+
+void segment_close(struct segment *segment);
+
+/* Preallocates up to `size` octets, for a body whose length was not known. */
+int segment_grow(struct segment *segment, uint64_t size);
+
+/* Writes all of the pieces at `offset`; changes the array. */
+int segment_write(const struct segment *segment, struct iovec *pieces, int count, uint64_t offset);
+
+/* Makes all that was written durable. After a failure the segment must not be written any more. */
+int segment_sync(const struct segment *segment);
+
+/* Reads all `length` octets; ENODATA: the file ends before. */
+int segment_read(const struct segment *segment, struct iovec *pieces, int count, uint64_t offset);
+
+/* Gives back the unused space behind `end`. */
+int segment_trim(struct segment *segment, uint64_t end);
+
+/* Removes the file. ENOENT is success. */
+int segment_remove(uint64_t id);
+
+/*
+ * The ids of all segments in ascending order; the caller frees ids_r. Files that are no segments
+ * are left alone.
+ */
+int segment_list(uint64_t **ids_r, size_t *count_r);
+
+#endif

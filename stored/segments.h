@@ -1,0 +1,18 @@
+#ifndef STORED_SEGMENTS_H
+#define STORED_SEGMENTS_H
+
+#include <stdint.h>
+
+#include "stored/segment.h"
+
+/* Segments held open for reading, a bounded number of them. */
+
+struct segments;
+
+struct segments *segments_new(uint64_t seed);
+void segments_free(struct segments *segments);
+
+/* The segment, opened if need be; valid until the next call. NULL: it cannot be opened (errno). */
+const struct segment *segments_get(struct segments *segments, uint64_t id);
+
+#endif

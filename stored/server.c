@@ -1,0 +1,167 @@
+#include <errno.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "lib/capability.h"
+#include "lib/child.h"
+#include "lib/log.h"
+#include "lib/storemsg.h"
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/control.h"
+#include "stored/delivery.h"
+#include "stored/server.h"
+#include "stored/session.h"
+#include "stored/store.h"
+
+/* Bodies waiting for their commit above which no more deliveries are read: twice a group. */
+#define WAITING_MAX (16 * 1024 * 1024)
+
+struct request {
+    enum store_type type;
+    unsigned kinds; /* of connections that may send it */
+    size_t least;   /* octets of payload */
+    size_t most;
+    int (*handle)(struct connection *connection, const struct channel_message *message);
+};
+
+#define EXACTLY(type) sizeof(type), sizeof(type)
+
+static const struct request requests[] = {
+    {STORE_DELIVER_BEGIN,         CONNECTION_DELIVER,         sizeof(struct store_deliver_begin),
+     CHANNEL_PAYLOAD_MAX,                                                                                                                delivery_begin},
+    {STORE_DELIVER_DATA,                           CONNECTION_DELIVER,                                    1,                              CHANNEL_PAYLOAD_MAX,                           delivery_data},
+    {STORE_DELIVER_COMMIT,              CONNECTION_DELIVER,                                        EXACTLY(struct store_deliver_commit),
+     delivery_commit                                  },
+    {STORE_DELIVER_ABORT,             CONNECTION_DELIVER,                                       0,                                                           0,                            delivery_abort},
+    {STORE_OPEN,                          CONNECTION_FRONT,                                      EXACTLY(struct capability),                  session_open              },
+    {STORE_READ, CONNECTION_FRONT,EXACTLY(struct store_read),session_read        },
+    {STORE_EXPUNGE, CONNECTION_FRONT,                                      sizeof(uint32_t),                                                                              STORE_EXPUNGE_MAX * sizeof(uint32_t),
+     session_expunge},
+    {STORE_CLOSE,           CONNECTION_FRONT,0,                                                                                 0,                                                                                                                  session_close},
+    {STORE_PING, CONNECTION_CONTROL,                                                               0,                    0,control_ping},
+    {STORE_USAGE,                  CONNECTION_CONTROL | CONNECTION_DELIVER,                          EXACTLY(struct store_mailbox_id),
+     control_usage             },
+    {STORE_DROP,                           CONNECTION_CONTROL,                                           EXACTLY(struct store_mailbox_id),                         control_drop},
+};
+
+/* The descriptors by which the supervisor passes the listening sockets. */
+static const struct {
+    const char *name;
+    enum connection_kind kind;
+} sockets[] = {
+    {"deliver", CONNECTION_DELIVER},
+    {"front",   CONNECTION_FRONT  },
+    {"control", CONNECTION_CONTROL},
+};
+
+#define SOCKETS (sizeof(sockets) / sizeof(sockets[0]))
+
+struct server {
+    struct store *store;
+    struct evconnlistener *listeners[SOCKETS];
+    struct connection *connections;
+};
+
+static int on_message(void *context, const struct channel_message *message)
+{
+    struct connection *connection = context;
+
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        const struct request *request = &requests[i];
+        if (request->type != message->type)
+            continue;
+        if ((request->kinds & connection->kind) == 0 || message->length < request->least ||
+            message->length > request->most)
+            return -1;
+        int result = request->handle(connection, message);
+        if (connection->kind == CONNECTION_DELIVER && !connection->paused &&
+            commits_waiting(connection->store->commits) > WAITING_MAX) {
+            connection->paused = true;
+            channel_pause(connection->channel);
+        }
+        return result;
+    }
+    return -1;
+}
+
+static void connection_free(struct connection *connection)
+{
+    delivery_end_all(connection);
+    session_end_all(connection);
+    control_end_all(connection);
+    channel_free(connection->channel);
+    DL_DELETE(connection->server->connections, connection);
+    free(connection);
+}
+
+static void on_closed(void *context)
+{
+    connection_free(context);
+}
+
+static const struct channel_events events = {.message = on_message, .closed = on_closed};
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int length, void *context)
+{
+    struct server *server = context;
+    struct connection *connection = xcalloc(1, sizeof(*connection));
+    (void)address;
+    (void)length;
+
+    connection->server = server;
+    connection->store = server->store;
+    for (size_t i = 0; i < SOCKETS; i++)
+        if (server->listeners[i] == listener)
+            connection->kind = sockets[i].kind;
+    connection->channel = channel_new(server->store->base, fd, &events, connection);
+    DL_APPEND(server->connections, connection);
+}
+
+struct server *server_new(struct store *store)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+
+    server->store = store;
+    for (size_t i = 0; i < SOCKETS; i++) {
+        int fd = child_descriptor(sockets[i].name, 0);
+        server->listeners[i] =
+            evconnlistener_new(store->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+        if (fd < 0 || server->listeners[i] == NULL)
+            log_fatal("the socket \"%s\" was not passed on", sockets[i].name);
+    }
+    return server;
+}
+
+void server_stop(struct server *server)
+{
+    for (size_t i = 0; i < SOCKETS; i++)
+        evconnlistener_disable(server->listeners[i]);
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    while (server->connections != NULL)
+        connection_free(server->connections);
+    for (size_t i = 0; i < SOCKETS; i++)
+        evconnlistener_free(server->listeners[i]);
+    free(server);
+}
+
+void server_commits_done(struct server *server)
+{
+    struct connection *connection;
+
+    if (commits_waiting(server->store->commits) > WAITING_MAX / 2)
+        return;
+    DL_FOREACH (server->connections, connection)
+        if (connection->paused) {
+            connection->paused = false;
+            channel_resume(connection->channel);
+        }
+}

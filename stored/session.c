@@ -1,0 +1,272 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/capability.h"
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/index.h"
+#include "stored/mailbox.h"
+#include "stored/reader.h"
+#include "stored/server.h"
+#include "stored/session.h"
+#include "stored/store.h"
+
+/* Entries in one STORE_ENTRIES: 96 KiB. */
+#define ENTRIES_AT_ONCE 4096
+
+struct expunge {
+    struct commit commit;
+    struct session *session;
+};
+
+static struct session *find(struct connection *connection, uint32_t id)
+{
+    struct session *session;
+
+    HASH_FIND(hh, connection->sessions, &id, sizeof(id), session);
+    return session;
+}
+
+void session_refuse(struct session *session, enum store_result result)
+{
+    uint8_t code = (uint8_t)result;
+
+    if (session->connection != NULL)
+        channel_send(session->connection->channel, STORE_FAILED, session->id, &code, sizeof(code),
+                     NULL, 0);
+}
+
+static void session_free(struct session *session)
+{
+    session->mailbox->holder = NULL;
+    mailbox_put(session->store->mailboxes, session->mailbox);
+    metric_add(METRIC_STORE_SESSIONS, -1);
+    free(session->messages);
+    free(session);
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+struct opening {
+    struct session *session;
+    struct store_entry entries[ENTRIES_AT_ONCE];
+    unsigned count;
+    uint64_t octets;
+};
+
+static void send_entries(struct opening *opening)
+{
+    struct session *session = opening->session;
+
+    if (opening->count > 0)
+        channel_send(session->connection->channel, STORE_ENTRIES, session->id, opening->entries,
+                     opening->count * sizeof(opening->entries[0]), NULL, 0);
+    opening->count = 0;
+}
+
+static int add_message(void *context, const struct index_message *message)
+{
+    struct opening *opening = context;
+    struct session *session = opening->session;
+
+    if (session->count == session->room) {
+        session->room = session->room > 0 ? session->room + session->room / 2 : 32;
+        session->messages = xrealloc(session->messages, session->room * sizeof(*session->messages));
+    }
+    session->messages[session->count++] = (struct session_message){
+        .uid = message->uid,
+        .offset = message->offset,
+        .body_length = message->body_length,
+        .segment = (uint32_t)message->segment,
+        .header_length = message->header_length & INT32_MAX,
+    };
+    opening->entries[opening->count++] =
+        (struct store_entry){message->uid, message->time, message->octets};
+    opening->octets += message->octets;
+    if (opening->count == ENTRIES_AT_ONCE)
+        send_entries(opening);
+    return 0;
+}
+
+static enum store_result list_messages(struct session *session)
+{
+    static struct opening opening; /* too large for the stack; one opening at a time */
+    struct store_opened opened = {0};
+
+    opening.session = session;
+    opening.count = 0;
+    opening.octets = 0;
+    if (index_each_message(session->store->index, session->mailbox->id, add_message, &opening) < 0)
+        return STORE_BROKEN;
+    send_entries(&opening);
+    opened.messages = session->count;
+    opened.octets = opening.octets;
+    channel_send(session->connection->channel, STORE_OPENED, session->id, &opened, sizeof(opened),
+                 NULL, 0);
+    return STORE_OK;
+}
+
+/* The mailbox that the capability is for, if it may be opened now. */
+static enum store_result admit(struct store *store, const struct capability *capability,
+                               struct mailbox **mailbox_r)
+{
+    if (capability_check(capability, store->key, (uint64_t)time(NULL)) < 0)
+        return STORE_NO_CAPABILITY;
+    struct mailbox *mailbox = mailbox_get(store->mailboxes, capability->mailbox);
+    if (mailbox == NULL)
+        return STORE_BROKEN;
+    if (!mailbox->dropped && mailbox->holder == NULL) {
+        *mailbox_r = mailbox;
+        return STORE_OK;
+    }
+    enum store_result result = mailbox->dropped ? STORE_NO_MAILBOX : STORE_IN_USE;
+    mailbox_put(store->mailboxes, mailbox);
+    return result;
+}
+
+int session_open(struct connection *connection, const struct channel_message *message)
+{
+    struct store *store = connection->store;
+    struct capability capability;
+    struct mailbox *mailbox = NULL;
+
+    if (find(connection, message->id) != NULL)
+        return -1;
+    memcpy(&capability, message->payload, sizeof(capability));
+    enum store_result result = admit(store, &capability, &mailbox);
+    if (result != STORE_OK) {
+        uint8_t code = (uint8_t)result;
+        if (result == STORE_NO_CAPABILITY)
+            log_error("a front showed a capability that is forged or expired");
+        channel_send(connection->channel, STORE_FAILED, message->id, &code, sizeof(code), NULL, 0);
+        return 0;
+    }
+    struct session *session = xcalloc(1, sizeof(*session));
+    session->id = message->id;
+    session->connection = connection;
+    session->store = store;
+    session->mailbox = mailbox;
+    mailbox->holder = session;
+    HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
+    metric_add(METRIC_STORE_SESSIONS, 1);
+    result = list_messages(session);
+    if (result != STORE_OK) {
+        session_refuse(session, result);
+        HASH_DEL(connection->sessions, session);
+        session_free(session);
+    }
+    return 0;
+}
+
+/* --- reading, expunging, closing -------------------------------------------------------------- */
+
+int session_read(struct connection *connection, const struct channel_message *message)
+{
+    struct session *session = find(connection, message->id);
+    struct store_read request;
+
+    memcpy(&request, message->payload, sizeof(request));
+    if (session == NULL || request.room == 0 || request.room > STORE_READ_MAX)
+        return -1;
+    if (session->reading == NULL)
+        session->reading = reading_new(session);
+    return reading_add(session->reading, &request);
+}
+
+static void on_expunged(struct commit *commit, enum store_result result)
+{
+    struct expunge *expunge =
+        (struct expunge *)(void *)((uint8_t *)commit - offsetof(struct expunge, commit));
+    struct session *session = expunge->session;
+
+    if (result == STORE_OK) {
+        mailbox_reload(session->store->mailboxes, session->mailbox);
+        metric_add(METRIC_STORE_EXPUNGED, (int64_t)commit->header->ref_count);
+    }
+    session->expunging--;
+    if (session->connection == NULL) {
+        if (session->expunging == 0)
+            session_free(session);
+    } else if (result == STORE_OK) {
+        channel_send(session->connection->channel, STORE_EXPUNGED, session->id, NULL, 0, NULL, 0);
+    } else {
+        session_refuse(session, result);
+    }
+    free(commit->header);
+    free(expunge);
+}
+
+/* Fills in the references; -1 for an index that is not in the session or came before. */
+static int mark_expunged(struct session *session, const uint8_t *indexes,
+                         struct record_header *header)
+{
+    struct record_ref *refs = record_refs(header);
+    uint32_t index;
+
+    for (uint32_t i = 0; i < header->ref_count; i++) {
+        memcpy(&index, indexes + i * sizeof(index), sizeof(index));
+        if (index >= session->count || session->messages[index].expunged)
+            return -1;
+        session->messages[index].expunged = 1;
+        refs[i].mailbox = session->mailbox->id;
+        refs[i].uid = session->messages[index].uid;
+    }
+    return 0;
+}
+
+int session_expunge(struct connection *connection, const struct channel_message *message)
+{
+    struct session *session = find(connection, message->id);
+    size_t count = message->length / sizeof(uint32_t);
+
+    if (session == NULL || count == 0 || count > STORE_EXPUNGE_MAX ||
+        message->length % sizeof(uint32_t) != 0)
+        return -1;
+    struct expunge *expunge = xcalloc(1, sizeof(*expunge));
+    expunge->session = session;
+    expunge->commit.header = record_new(RECORD_EXPUNGE, (uint32_t)count);
+    if (mark_expunged(session, message->payload, expunge->commit.header) < 0) {
+        free(expunge->commit.header);
+        free(expunge);
+        return -1;
+    }
+    expunge->commit.header->time = (uint64_t)time(NULL) * 1000000;
+    expunge->commit.frees_space = true;
+    expunge->commit.done = on_expunged;
+    session->expunging++;
+    commit_add(session->store->commits, &expunge->commit);
+    return 0;
+}
+
+/* The lock stays until running expunges are durable, so that the next session does not see them. */
+static void end(struct connection *connection, struct session *session)
+{
+    HASH_DEL(connection->sessions, session);
+    session->connection = NULL;
+    reading_free(session->reading);
+    session->reading = NULL;
+    if (session->expunging == 0)
+        session_free(session);
+}
+
+int session_close(struct connection *connection, const struct channel_message *message)
+{
+    struct session *session = find(connection, message->id);
+
+    if (session == NULL)
+        return -1;
+    end(connection, session);
+    return 0;
+}
+
+void session_end_all(struct connection *connection)
+{
+    struct session *session, *next;
+
+    HASH_ITER (hh, connection->sessions, session, next)
+        end(connection, session);
+}

@@ -1,0 +1,30 @@
+#ifndef STORED_STORE_H
+#define STORED_STORE_H
+
+#include <stdint.h>
+
+#include "lib/capability.h"
+
+struct commits;
+struct event_base;
+struct index;
+struct mailboxes;
+struct segments;
+
+/* What the parts of a running store share. One thread, but for what commit.h says. */
+struct store {
+    struct event_base *base;
+    struct index *index;
+    struct mailboxes *mailboxes;
+    struct segments *segments; /* open for reading */
+    struct commits *commits;
+    uint64_t seed;
+    uint64_t next_segment;            /* above every id that was ever used */
+    uint64_t last_commit;             /* the number of the newest group commit in the log */
+    uint64_t segment_size;            /* octets */
+    void (*committed)(void *context); /* called after each group commit */
+    void *committed_context;
+    uint8_t key[CAPABILITY_KEY_SIZE];
+};
+
+#endif
