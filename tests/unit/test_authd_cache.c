@@ -1,0 +1,173 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "authd/cache.h"
+
+#define NOW  1000U
+#define TIME 3600U
+
+struct digest {
+    uint8_t octets[CACHE_DIGEST_SIZE];
+};
+
+/* The number-th of a uniformly distributed row. */
+static struct digest digest_of(uint32_t number)
+{
+    struct digest digest;
+
+    crypto_generichash(digest.octets, sizeof(digest.octets), (const uint8_t *)&number,
+                       sizeof(number), NULL, 0);
+    return digest;
+}
+
+static void test_remembers(void **state)
+{
+    struct cache *cache = cache_new(100, TIME);
+    struct digest good = digest_of(1);
+    struct digest wrong = digest_of(2);
+    struct digest other = digest_of(3);
+
+    (void)state;
+    assert_int_equal(cache_find(cache, good.octets, NOW), CACHE_NONE);
+    cache_add(cache, good.octets, CACHE_GOOD, NOW);
+    cache_add(cache, wrong.octets, CACHE_WRONG, NOW);
+    assert_int_equal(cache_find(cache, good.octets, NOW), CACHE_GOOD);
+    assert_int_equal(cache_find(cache, wrong.octets, NOW), CACHE_WRONG);
+    assert_int_equal(cache_find(cache, other.octets, NOW), CACHE_NONE);
+    cache_free(cache);
+}
+
+static void test_every_octet_counts(void **state)
+{
+    struct cache *cache = cache_new(8, TIME); /* one bucket */
+    struct digest digest = digest_of(1);
+
+    (void)state;
+    cache_add(cache, digest.octets, CACHE_GOOD, NOW);
+    for (size_t i = 0; i < sizeof(digest.octets); i++) {
+        digest.octets[i] ^= 1;
+        assert_int_equal(cache_find(cache, digest.octets, NOW), CACHE_NONE);
+        digest.octets[i] ^= 1;
+    }
+    cache_free(cache);
+}
+
+static void test_expires(void **state)
+{
+    struct cache *cache = cache_new(100, TIME);
+    struct digest good = digest_of(1);
+    struct digest wrong = digest_of(2);
+
+    (void)state;
+    cache_add(cache, good.octets, CACHE_GOOD, NOW);
+    cache_add(cache, wrong.octets, CACHE_WRONG, NOW);
+    assert_int_equal(cache_find(cache, wrong.octets, NOW + CACHE_WRONG_TIME - 1), CACHE_WRONG);
+    assert_int_equal(cache_find(cache, wrong.octets, NOW + CACHE_WRONG_TIME), CACHE_NONE);
+    assert_int_equal(cache_find(cache, good.octets, NOW + TIME - 1), CACHE_GOOD);
+    assert_int_equal(cache_find(cache, good.octets, NOW + TIME), CACHE_NONE);
+    cache_add(cache, good.octets, CACHE_WRONG, NOW + TIME);
+    assert_int_equal(cache_find(cache, good.octets, NOW + TIME), CACHE_WRONG);
+    cache_free(cache);
+}
+
+static void test_shorter_time(void **state)
+{
+    struct cache *cache = cache_new(100, TIME);
+    struct digest old = digest_of(1);
+    struct digest wrong = digest_of(2);
+
+    (void)state;
+    cache_add(cache, old.octets, CACHE_GOOD, NOW);
+    cache_set_time(cache, 10);
+    assert_int_equal(cache_find(cache, old.octets, NOW), CACHE_NONE);
+    cache_add(cache, wrong.octets, CACHE_WRONG, NOW);
+    assert_int_equal(cache_find(cache, wrong.octets, NOW + 9), CACHE_WRONG);
+    assert_int_equal(cache_find(cache, wrong.octets, NOW + 10), CACHE_NONE);
+    cache_free(cache);
+}
+
+static unsigned count_found(const struct cache *cache, uint32_t from, uint32_t to, uint32_t now)
+{
+    unsigned found = 0;
+
+    for (uint32_t i = from; i < to; i++)
+        found += cache_find(cache, digest_of(i).octets, now) != CACHE_NONE;
+    return found;
+}
+
+/* The promise of cache_new(), and that ten times as many do not fit. */
+static void test_capacity(void **state)
+{
+    struct cache *cache = cache_new(10000, TIME);
+
+    (void)state;
+    for (uint32_t i = 0; i < 10000; i++)
+        cache_add(cache, digest_of(i).octets, CACHE_GOOD, NOW);
+    assert_true(count_found(cache, 0, 10000, NOW) >= 9990);
+    for (uint32_t i = 10000; i < 100000; i++)
+        cache_add(cache, digest_of(i).octets, CACHE_GOOD, NOW + 1);
+    assert_true(count_found(cache, 0, 100000, NOW + 1) <= 20000);
+    cache_free(cache);
+}
+
+static void test_displaces_the_oldest(void **state)
+{
+    struct cache *cache = cache_new(8, TIME); /* one bucket of 16 */
+
+    (void)state;
+    for (uint32_t i = 0; i < 16; i++)
+        cache_add(cache, digest_of(i).octets, CACHE_GOOD, NOW + i);
+    assert_int_equal(count_found(cache, 0, 16, NOW + 16), 16);
+    cache_add(cache, digest_of(16).octets, CACHE_GOOD, NOW + 16);
+    assert_int_equal(cache_find(cache, digest_of(0).octets, NOW + 16), CACHE_NONE);
+    assert_int_equal(count_found(cache, 1, 17, NOW + 16), 16);
+    cache_free(cache);
+}
+
+/* A guesser displaces one good entry at most from each bucket. */
+static void test_guesses_displace_guesses(void **state)
+{
+    struct cache *cache = cache_new(8, TIME);
+
+    (void)state;
+    for (uint32_t i = 0; i < 16; i++)
+        cache_add(cache, digest_of(i).octets, CACHE_GOOD, NOW);
+    for (uint32_t i = 100; i < 1000; i++)
+        cache_add(cache, digest_of(i).octets, CACHE_WRONG, NOW + 1);
+    assert_int_equal(count_found(cache, 0, 16, NOW + 1), 15);
+    cache_free(cache);
+}
+
+static void test_none(void **state)
+{
+    struct cache *cache = cache_new(0, TIME);
+    struct digest digest = digest_of(1);
+
+    (void)state;
+    cache_add(cache, digest.octets, CACHE_GOOD, NOW);
+    assert_int_equal(cache_find(cache, digest.octets, NOW), CACHE_NONE);
+    cache_free(cache);
+    cache_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_every_octet_counts),
+        cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_shorter_time),
+        cmocka_unit_test(test_capacity),
+        cmocka_unit_test(test_displaces_the_oldest),
+        cmocka_unit_test(test_guesses_displace_guesses),
+        cmocka_unit_test(test_none),
+    };
+
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
