@@ -51,8 +51,8 @@ AUTHD_LIBS    := -pthread
 
 STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c stored/main.c \
 	stored/mailbox.c stored/reader.c stored/record.c stored/recovery.c stored/report.c \
-	stored/segment.c stored/server.c stored/session.c
-STORED_LIBS    := sqlite3 libxxhash -pthread
+	stored/scan.c stored/segment.c stored/segments.c stored/server.c stored/session.c
+STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
 LMTPD_SOURCES := 
 LMTPD_LIBS    :=
@@ -106,5 +106,8 @@ $(eval $(call program,stored,STORED,stored))
 $(eval $(call program,lmtpd,LMTPD,lmtpd))
 $(eval $(call program,admin,ADMIN,admin))
 $(eval $(call program,bellhop,BELLHOP,cli))
+
+# The migrations are taken in by the assembler, which tells no dependencies.
+$(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
