@@ -33,6 +33,7 @@ struct check {
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
     uint64_t mailbox;                     /* 0: unknown */
     const char *reason;                   /* for the log, where the result is not CHECK_GOOD */
+    bool is_address;                      /* what was sent is one */
     bool has_password;                    /* this and what follows are the checker's */
     bool suspended;
     struct pending *pending;
