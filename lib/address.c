@@ -147,7 +147,7 @@ static int parse_local(char local_r[ADDRESS_LOCAL_MAX + 1], const char *text, si
                        const char **error_r)
 {
     static const char too_long[] = "the part before @ is longer than 64 octets";
-    char value[2 * ADDRESS_LOCAL_MAX];
+    char value[2 * ADDRESS_LOCAL_MAX] = "";
 
     if (length > 0 && text[0] == '"') {
         long unquoted = length <= sizeof(value) ? unquote(value, text, length) : -1;
