@@ -44,6 +44,7 @@ def template(tmp_path_factory):
     """A stopped instance with two customers; the other fixtures copy it."""
     made = Instance(tmp_path_factory.mktemp("template") / "instance")
     made.configure(**QUICK)
+    made.cli("plan", "set", "house", "--poll-seconds", "0")  # tests log in again at once
     made.customer(*HOTEL)
     made.customer(*GROUP)
     return made
