@@ -10,34 +10,31 @@
 #include "db/plan.h"
 #include "lib/xalloc.h"
 
-static const struct listing_column list_columns[] = {
-    {"address",     "ADDRESS", LISTING_TEXT},
-    {"customer", "CUSTOMER", LISTING_TEXT},
-    {"kind",    "KIND", LISTING_TEXT},
-    {"state", "STATE", LISTING_TEXT},
-    {"used_messages",        "MESSAGES", LISTING_NUMBER},
-    {"used_bytes", "USED", LISTING_SIZE},
-    {"quota_bytes",       "QUOTA", LISTING_SIZE},
-    {0}
-};
+static const struct listing_column list_columns[] = {{"address", "ADDRESS", LISTING_TEXT},
+                                                     {"customer", "CUSTOMER", LISTING_TEXT},
+                                                     {"kind", "KIND", LISTING_TEXT},
+                                                     {"state", "STATE", LISTING_TEXT},
+                                                     {"used_messages", "MESSAGES", LISTING_NUMBER},
+                                                     {"used_bytes", "USED", LISTING_SIZE},
+                                                     {"quota_bytes", "QUOTA", LISTING_SIZE},
+                                                     {0}};
 
 static const struct listing_column show_columns[] = {
-    {"address",       "address", LISTING_TEXT},
-    {"customer",   "customer", LISTING_TEXT},
-    {"plan",      "plan", LISTING_TEXT},
-    {"kind",   "kind", LISTING_TEXT},
-    {"name",          "name", LISTING_TEXT},
-    {"state",   "state", LISTING_TEXT},
-    {"password",          "password set", LISTING_TEXT},
-    {"invited_until",   "invited until", LISTING_TIME},
-    {"targets",          "leads to mailboxes", LISTING_NUMBER},
-    {"used_messages",   "messages", LISTING_NUMBER},
-    {"quota_messages",         "messages at most", LISTING_NUMBER},
-    {"used_bytes",   "used", LISTING_SIZE},
-    {"quota_bytes",      "used at most", LISTING_SIZE},
-    {"created",   "created", LISTING_TIME},
-    {0}
-};
+    {"address", "address", LISTING_TEXT},
+    {"customer", "customer", LISTING_TEXT},
+    {"plan", "plan", LISTING_TEXT},
+    {"kind", "kind", LISTING_TEXT},
+    {"name", "name", LISTING_TEXT},
+    {"state", "state", LISTING_TEXT},
+    {"password", "password set", LISTING_TEXT},
+    {"invited_until", "invited until", LISTING_TIME},
+    {"targets", "leads to mailboxes", LISTING_NUMBER},
+    {"used_messages", "messages", LISTING_NUMBER},
+    {"quota_messages", "messages at most", LISTING_NUMBER},
+    {"used_bytes", "used", LISTING_SIZE},
+    {"quota_bytes", "used at most", LISTING_SIZE},
+    {"created", "created", LISTING_TIME},
+    {0}};
 
 /* The customer of the address before, for a list is mostly many addresses of one. */
 struct owner {
@@ -72,13 +69,14 @@ static json_t *address_row(const struct db_mailaddress *address, const struct ow
 {
     bool alias = address->mailbox == 0;
     json_t *row = json_pack(
-        "{ss ss ss ss ss ss sb sb so si so}", "address", address->text, "customer",
+        "{ss ss ss ss ss ss sb sb so so}", "address", address->text, "customer",
         address->customer_name, "plan", owner->plan.name, "kind", alias ? "alias" : "mailbox",
         "name", address->name, "state", state_of(address, owner), "suspended",
         (int)(address->suspended || owner->customer.suspended), "password", (int)address->password,
-        "invited_until", listing_time(address->invited_until), "targets", (int)address->targets,
-        "created", listing_time(address->created));
+        "invited_until", listing_time(address->invited_until), "created",
+        listing_time(address->created));
 
+    json_object_set_new(row, "targets", alias ? json_integer(address->targets) : json_null());
     json_object_set_new(row, "quota_bytes",
                         alias ? json_null() : json_integer((json_int_t)owner->plan.mailbox_octets));
     json_object_set_new(row, "quota_messages",
@@ -193,10 +191,7 @@ static int list_addresses(struct db *db, const char *name, bool json)
 int address_list_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'},
-        {"json",      no_argument, NULL, 'j'},
-        {0         }
-    };
+        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
     const char *customer = NULL;
     bool json = false;
     int option;

@@ -22,7 +22,7 @@ struct command {
     const char *words;                                 /* "plan list" */
     const char *usage;                                 /* what follows the words */
     const char *help;                                  /* one line */
-    enum { COMMAND_ANYWHERE, COMMAND_INSTANCE } place; /* INSTANCE: run inside of one */
+    enum { COMMAND_ANYWHERE, COMMAND_INSTANCE } place; /* INSTANCE: takes -C */
     int (*run)(struct instance *instance, int argc, char **argv);
 };
 

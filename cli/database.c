@@ -7,10 +7,12 @@ static void refuse_limit(const struct db *db)
     struct db_limit limit;
 
     db_limit_get(db, &limit);
-    const char *things = limit.kind == DB_LIMIT_ADDRESSES ? "addresses" : "domains";
-    refuse("the plan \"%s\" allows %u %s, and \"%s\" has %u; remove some, or give it a larger plan "
-           "with \"bellhop customer set\"",
-           limit.plan, limit.allowed, things, limit.customer, limit.used);
+    const char *thing = limit.kind == DB_LIMIT_ADDRESSES ? "address" : "domain";
+    const char *plural = limit.kind == DB_LIMIT_ADDRESSES ? "es" : "s";
+    refuse("the plan \"%s\" allows %u %s%s, and \"%s\" has %u; remove some, or give it a larger "
+           "plan with \"bellhop customer set\"",
+           limit.plan, limit.allowed, thing, limit.allowed != 1 ? plural : "", limit.customer,
+           limit.used);
 }
 
 enum db_result database_result(const struct db *db, enum db_result result)

@@ -61,9 +61,9 @@ static void row_error(struct import *import, unsigned line, const char *sentence
     import->errors++;
 }
 
-static int open_table(struct import *import, int caller)
+static int open_table(struct import *import)
 {
-    int fd = openat(caller, import->file, O_RDONLY | O_CLOEXEC);
+    int fd = open(import->file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return refuse("cannot open %s: %s", import->file, strerror(errno));
     ssize_t length = file_read(fd, FILE_MAX, &import->text);
@@ -221,8 +221,8 @@ static void add_error(struct import *import, const struct db *db, const struct i
 
     if (result == DB_LIMIT) {
         db_limit_get(db, &limit);
-        sentence = xasprintf("the plan \"%s\" allows %u addresses and \"%s\" has %u; there is no "
-                             "room for this row and what follows",
+        sentence = xasprintf("there is no room for this row and what follows, for the plan \"%s\" "
+                             "allows %u in all and \"%s\" has %u",
                              limit.plan, limit.allowed, limit.customer, import->customer.addresses);
     } else if (result == DB_TAKEN) {
         sentence = xasprintf("the address %s is there already", row->address.text);
@@ -328,7 +328,7 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
 static int import_table(struct import *import, struct instance *instance, const char *customer,
                         bool dry_run)
 {
-    if (open_table(import, instance->caller) != EXIT_DONE || read_header(import) != EXIT_DONE ||
+    if (open_table(import) != EXIT_DONE || read_header(import) != EXIT_DONE ||
         read_rows(import) != EXIT_DONE)
         return EXIT_REFUSED;
     struct db *db = instance_open_database(instance);
@@ -344,10 +344,7 @@ static int import_table(struct import *import, struct instance *instance, const 
 int address_import_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'},
-        {"dry-run",      no_argument, NULL, 'd'},
-        {0         }
-    };
+        {"customer", required_argument, NULL, 'c'}, {"dry-run", no_argument, NULL, 'd'}, {0}};
     struct import import = {0};
     const char *customer = NULL;
     bool dry_run = false;

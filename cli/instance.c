@@ -9,13 +9,12 @@
 #include "db/audit.h"
 #include "db/db.h"
 
-int instance_enter(struct instance *instance, const char *directory)
+int instance_enter(struct instance *instance)
 {
+    const char *directory = instance->directory;
     char error[512];
 
-    instance->directory = directory;
-    instance->caller = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (instance->caller < 0 || chdir(directory) < 0) {
+    if (chdir(directory) < 0) {
         refuse("cannot enter the instance %s: %s; \"bellhop init %s\" makes one", directory,
                strerror(errno), directory);
         return -1;
@@ -49,11 +48,13 @@ int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)
     return result;
 }
 
-struct db *instance_open_database(const struct instance *instance)
+struct db *instance_open_database(struct instance *instance)
 {
     char error[512];
     char actor[64];
 
+    if (instance_enter(instance) < 0)
+        return NULL;
     struct db *db = db_open(INSTANCE_DATABASE, DB_WRITE, error, sizeof(error));
     if (db == NULL) {
         refuse("%s: %s", instance->directory, error);

@@ -24,16 +24,16 @@ struct db;
 #define INSTANCE_CONTROL "run/stored-control.sock"
 
 struct instance {
-    const char *directory; /* as -C named it, for messages to a person only */
-    int caller; /* the directory that the caller was in: file arguments are relative to it */
-    struct conf conf;
+    const char *directory; /* as -C named it; once inside for messages to a person only */
+    struct conf conf;      /* once inside */
 };
 
 /*
- * Makes `directory` the working directory and reads its configuration. Returns 0, or -1 after one
- * sentence on standard error. `directory` is not copied.
+ * Makes instance->directory the working directory and reads its configuration. Returns 0, or -1
+ * after one sentence on standard error. A command calls it when its arguments are in order and
+ * the files that they name, which are relative to where the caller is, have been read.
  */
-int instance_enter(struct instance *instance, const char *directory);
+int instance_enter(struct instance *instance);
 
 /*
  * Reads bellhop.conf of the working directory again. Returns 0, or -1 with one sentence in error_r
@@ -41,7 +41,10 @@ int instance_enter(struct instance *instance, const char *directory);
  */
 int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size);
 
-/* Opens the account database for changes. Returns NULL after one sentence on standard error. */
-struct db *instance_open_database(const struct instance *instance);
+/*
+ * Enters the instance and opens its account database for changes. Returns NULL after one sentence
+ * on standard error.
+ */
+struct db *instance_open_database(struct instance *instance);
 
 #endif

@@ -20,49 +20,50 @@ static int help_main(struct instance *instance, int argc, char **argv);
 
 #define PLAN_OPTIONS                                                                               \
     "[--addresses N] [--domains N] [--quota-bytes SIZE] [--quota-messages N] "                     \
-    "[--message-bytes SIZE] [--retention-days N] [--poll-seconds N] [--protection WORD]"
+    "[--message-bytes SIZE] [--retention-days N] [--poll-seconds N] [--protection "                \
+    "none|mark|refuse]"
 
 static const struct command commands[] = {
-    {"help",             "[COMMAND]",                                           "show the commands, or how one is used",                    COMMAND_ANYWHERE, help_main           },
-    {"init",             "DIR [--port-base N]",                                 "make an instance, or complete and update one",
-     COMMAND_ANYWHERE,                                                                                                                                        init_main           },
-    {"serve",            "",                                                    "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
-     serve_main                                                                                                                                                                   },
-    {"plan list",        "[--json]",                                            "show the plans",                                           COMMAND_INSTANCE, plan_list_main      },
-    {"plan add",         "NAME " PLAN_OPTIONS,                                  "make a plan",                                              COMMAND_INSTANCE, plan_add_main       },
-    {"plan set",         "NAME " PLAN_OPTIONS,                                  "change a plan",                                            COMMAND_INSTANCE, plan_set_main       },
-    {"customer add",     "NAME --plan PLAN",                                    "make a customer",                                          COMMAND_INSTANCE, customer_add_main   },
-    {"customer list",    "[--json]",                                            "show the customers",                                       COMMAND_INSTANCE, customer_list_main  },
-    {"customer show",    "NAME [--json]",                                       "show one customer",                                        COMMAND_INSTANCE, customer_show_main  },
-    {"customer set",     "NAME [--plan PLAN] [--name NEW-NAME]",                "change a customer's plan or name",
-     COMMAND_INSTANCE,                                                                                                                                        customer_set_main   },
-    {"customer suspend", "NAME",                                                "stop a customer's logins and mail",                        COMMAND_INSTANCE,
-     customer_suspend_main                                                                                                                                                        },
-    {"customer resume",  "NAME",                                                "let a suspended customer go on",                           COMMAND_INSTANCE,
-     customer_resume_main                                                                                                                                                         },
-    {"customer remove",  "NAME",                                                "remove a customer with all domains, addresses and mail",
-     COMMAND_INSTANCE,                                                                                                                                        customer_remove_main},
-    {"domain add",       "DOMAIN --customer NAME",                              "give a customer a domain",                                 COMMAND_INSTANCE,
-     domain_add_main                                                                                                                                                              },
-    {"domain list",      "[--customer NAME] [--json]",                          "show the domains",                                         COMMAND_INSTANCE,
-     domain_list_main                                                                                                                                                             },
-    {"domain remove",    "DOMAIN",                                              "remove a domain with its addresses and mail",              COMMAND_INSTANCE,
-     domain_remove_main                                                                                                                                                           },
-    {"address add",      "ADDRESS [--name NAME] [--password-stdin | --invite]",
-     "make an address with a mailbox",                                                                                                      COMMAND_INSTANCE, address_add_main    },
-    {"address list",     "[--customer NAME] [--json]",                          "show the addresses",                                       COMMAND_INSTANCE,
-     address_list_main                                                                                                                                                            },
-    {"address show",     "ADDRESS [--json]",                                    "show one address",                                         COMMAND_INSTANCE, address_show_main   },
-    {"address remove",   "ADDRESS",                                             "remove an address with its mail",                          COMMAND_INSTANCE,
-     address_remove_main                                                                                                                                                          },
-    {"address passwd",   "ADDRESS [--password-stdin]",                          "set an address's password",                                COMMAND_INSTANCE,
-     address_passwd_main                                                                                                                                                          },
-    {"address import",   "FILE.csv --customer NAME [--dry-run]",
-     "make the addresses in a table with the columns address,password,name",                                                                COMMAND_INSTANCE,
-     address_import_main                                                                                                                                                          },
-    {"store verify",     "",                                                    "check every message of the store",                         COMMAND_INSTANCE, store_main          },
-    {"store rebuild",    "",                                                    "make the store's index anew from its log",                 COMMAND_INSTANCE, store_main          },
-    {"store stats",      "[--json]",                                            "show what the store holds",                                COMMAND_INSTANCE, store_main          },
+    {"help", "[COMMAND]", "show the commands, or how one is used", COMMAND_ANYWHERE, help_main},
+    {"init", "DIR [--port-base N]", "make an instance, or complete and update one",
+     COMMAND_ANYWHERE, init_main},
+    {"serve", "", "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
+     serve_main},
+    {"plan list", "[--json]", "show the plans", COMMAND_INSTANCE, plan_list_main},
+    {"plan add", "NAME " PLAN_OPTIONS, "make a plan", COMMAND_INSTANCE, plan_add_main},
+    {"plan set", "NAME " PLAN_OPTIONS, "change a plan", COMMAND_INSTANCE, plan_set_main},
+    {"customer add", "NAME --plan PLAN", "make a customer", COMMAND_INSTANCE, customer_add_main},
+    {"customer list", "[--json]", "show the customers", COMMAND_INSTANCE, customer_list_main},
+    {"customer show", "NAME [--json]", "show one customer", COMMAND_INSTANCE, customer_show_main},
+    {"customer set", "NAME [--plan PLAN] [--name NEW-NAME]", "change a customer's plan or name",
+     COMMAND_INSTANCE, customer_set_main},
+    {"customer suspend", "NAME", "stop a customer's logins and mail", COMMAND_INSTANCE,
+     customer_suspend_main},
+    {"customer resume", "NAME", "let a suspended customer go on", COMMAND_INSTANCE,
+     customer_resume_main},
+    {"customer remove", "NAME", "remove a customer with all domains, addresses and mail",
+     COMMAND_INSTANCE, customer_remove_main},
+    {"domain add", "DOMAIN --customer NAME", "give a customer a domain", COMMAND_INSTANCE,
+     domain_add_main},
+    {"domain list", "[--customer NAME] [--json]", "show the domains", COMMAND_INSTANCE,
+     domain_list_main},
+    {"domain remove", "DOMAIN", "remove a domain with its addresses and mail", COMMAND_INSTANCE,
+     domain_remove_main},
+    {"address add", "ADDRESS [--name NAME] [--password-stdin | --invite]",
+     "make an address with a mailbox", COMMAND_INSTANCE, address_add_main},
+    {"address list", "[--customer NAME] [--json]", "show the addresses", COMMAND_INSTANCE,
+     address_list_main},
+    {"address show", "ADDRESS [--json]", "show one address", COMMAND_INSTANCE, address_show_main},
+    {"address remove", "ADDRESS", "remove an address with its mail", COMMAND_INSTANCE,
+     address_remove_main},
+    {"address passwd", "ADDRESS [--password-stdin]", "set an address's password", COMMAND_INSTANCE,
+     address_passwd_main},
+    {"address import", "FILE.csv --customer NAME [--dry-run]",
+     "make the addresses in a table with the columns address,password,name", COMMAND_INSTANCE,
+     address_import_main},
+    {"store verify", "", "check every message of the store", COMMAND_INSTANCE, store_main},
+    {"store rebuild", "", "make the store's index anew from its log", COMMAND_INSTANCE, store_main},
+    {"store stats", "[--json]", "show what the store holds", COMMAND_INSTANCE, store_main},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -86,7 +87,7 @@ static void print_all(FILE *file)
           file);
 }
 
-static void complain(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list arguments)
 {
     fflush(stdout);
     fputs("bellhop: ", stderr);
@@ -132,10 +133,7 @@ int command_option(int argc, char **argv, const struct option *options)
 
 int command_json(int argc, char **argv, bool *json_r)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {0 }
-    };
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
     int option;
 
     *json_r = false;
@@ -232,10 +230,7 @@ static int help_main(struct instance *instance, int argc, char **argv)
 static int global_options(int argc, char **argv, const char **directory_r)
 {
     static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"version",  no_argument, NULL, 'v'},
-        {0     }
-    };
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "+:C:h", options, NULL)) != -1)
@@ -251,7 +246,7 @@ static int global_options(int argc, char **argv, const char **directory_r)
 
 static int dispatch(const char *directory, int argc, char **argv)
 {
-    struct instance instance = {.caller = -1};
+    struct instance instance = {.directory = directory};
     int words;
 
     running = command_find(argc, argv, &words);
@@ -265,8 +260,6 @@ static int dispatch(const char *directory, int argc, char **argv)
             printf("  %s\n", running->help);
             return EXIT_DONE;
         }
-    if (running->place == COMMAND_INSTANCE && instance_enter(&instance, directory) < 0)
-        return EXIT_REFUSED;
     optind = 0;
     return running->run(&instance, argc, argv);
 }

@@ -32,10 +32,10 @@ struct tcp_service {
 };
 
 static const struct tcp_service tcp_services[] = {
-    {"pop3",  "pop3_listen",  offsetof(struct conf, pop3_listen) },
+    {"pop3", "pop3_listen", offsetof(struct conf, pop3_listen)},
     {"pop3s", "pop3s_listen", offsetof(struct conf, pop3s_listen)},
-    {"lmtp",  "lmtp_listen",  offsetof(struct conf, lmtp_listen) },
-    {"http",  "http_listen",  offsetof(struct conf, http_listen) },
+    {"lmtp", "lmtp_listen", offsetof(struct conf, lmtp_listen)},
+    {"http", "http_listen", offsetof(struct conf, http_listen)},
 };
 
 struct unix_service {
@@ -46,12 +46,12 @@ struct unix_service {
 
 /* A mail server of another user reaches the two that are meant for it through their group. */
 static const struct unix_service unix_services[] = {
-    {"auth",       INSTANCE_RUN "/auth.sock",           0660},
-    {"auth-front", INSTANCE_RUN "/auth-front.sock",     0600},
-    {"lmtp-unix",  INSTANCE_RUN "/lmtp.sock",           0660},
-    {"deliver",    INSTANCE_RUN "/stored-deliver.sock", 0600},
-    {"front",      INSTANCE_RUN "/stored-front.sock",   0600},
-    {"control",    INSTANCE_CONTROL,                    0600},
+    {"auth", INSTANCE_RUN "/auth.sock", 0660},
+    {"auth-front", INSTANCE_RUN "/auth-front.sock", 0600},
+    {"lmtp-unix", INSTANCE_RUN "/lmtp.sock", 0660},
+    {"deliver", INSTANCE_RUN "/stored-deliver.sock", 0600},
+    {"front", INSTANCE_RUN "/stored-front.sock", 0600},
+    {"control", INSTANCE_CONTROL, 0600},
 };
 
 #define TCP_SERVICES  (sizeof(tcp_services) / sizeof(tcp_services[0]))
@@ -213,14 +213,14 @@ static char *describe(const char *directory, const struct conf *conf)
 
 int serve_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option no_options[] = {
-        {NULL, 0, NULL, 0}
-    };
+    static const struct option no_options[] = {{NULL, 0, NULL, 0}};
     struct inventory inventory = {0};
     struct material material;
 
     if (command_option(argc, argv, no_options) != -1 || command_arguments(argc, 0, 0) != 0)
         return EXIT_USAGE;
+    if (instance_enter(instance) < 0)
+        return EXIT_REFUSED;
     material_init(&material);
     if (prepare(&inventory, &material) < 0)
         return EXIT_REFUSED;

@@ -13,13 +13,14 @@ int store_main(struct instance *instance, int argc, char **argv)
     char *arguments[] = {"stored", argv[0], NULL, NULL};
     bool json;
 
-    (void)instance;
     if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
         return EXIT_USAGE;
     if (json && strcmp(argv[0], "stats") != 0)
         return wrong_usage("--json is not an option here");
     if (json)
         arguments[2] = "--json";
+    if (instance_enter(instance) < 0)
+        return EXIT_REFUSED;
     if (sibling_path("stored", path) < 0)
         return refuse("cannot find the program stored (%s); install Bellhop whole",
                       strerror(errno));
