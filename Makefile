@@ -42,7 +42,7 @@ DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c 
 DB_LIBS    := sqlite3
 
 # One paragraph a program: its sources, the library folders it stands on, its packages.
-POP3D_SOURCES := 
+POP3D_SOURCES := pop3d/authclient.c pop3d/authline.c pop3d/capa.c pop3d/command.c pop3d/fetch.c pop3d/line.c pop3d/listing.c pop3d/login.c pop3d/maildrop.c pop3d/main.c pop3d/number.c pop3d/peer.c pop3d/reply.c pop3d/server.c pop3d/session.c pop3d/storeclient.c pop3d/tls.c pop3d/transaction.c
 POP3D_LIBS    := libevent_openssl libssl libcrypto
 
 AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd/hashpool.c \
@@ -54,11 +54,14 @@ STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/inde
 	stored/scan.c stored/segment.c stored/segments.c stored/server.c stored/session.c
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
-LMTPD_SOURCES := 
+LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c lmtpd/parse.c \
+	lmtpd/recipient.c lmtpd/reply.c lmtpd/session.c lmtpd/storelink.c lmtpd/trace.c \
+	lmtpd/transaction.c
 LMTPD_LIBS    :=
 
-ADMIN_SOURCES := 
-ADMIN_LIBS    := libmicrohttpd
+ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c admin/http.c admin/route.c \
+	admin/store.c
+ADMIN_LIBS    := jansson libmicrohttpd
 
 BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/address_list.c cli/database.c cli/hash.c cli/invitation.c cli/number.c cli/terminal.c cli/text.c cli/usage.c cli/store.c cli/inventory.c cli/launch.c cli/listen.c cli/lock.c cli/material.c cli/process.c cli/serve.c cli/share.c cli/supervisor.c cli/tlskey.c
 BELLHOP_LIBS    := jansson libcrypto
@@ -111,3 +114,90 @@ $(eval $(call program,bellhop,BELLHOP,cli))
 $(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# --- tests ---------------------------------------------------------------------------------------
+
+# tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
+UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
+UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS)
+
+# $(1) test, $(2) archive and $(3) prefix of the program's variables, or empty
+define unit_test
+$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(if $(2),$(BUILD)/lib/$(2).a) \
+		$(BUILD)/lib/db.a $(BUILD)/lib/lib.a
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LINK  $$@")
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call link_flags,$(UNIT_LIBS) $(if $(3),$($(3)_LIBS)))
+endef
+
+define unit_tests_of
+$(foreach test,$(filter test_$(1)_%,$(UNIT_TESTS)),$(eval $(call unit_test,$(test),$(2),$(3))))
+endef
+
+$(call unit_tests_of,pop3d,pop3d,POP3D)
+$(call unit_tests_of,authd,authd,AUTHD)
+$(call unit_tests_of,stored,stored,STORED)
+$(call unit_tests_of,lmtpd,lmtpd,LMTPD)
+$(call unit_tests_of,admin,admin,ADMIN)
+$(call unit_tests_of,cli,bellhop,BELLHOP)
+$(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli,test_$(program)_%),\
+	$(UNIT_TESTS)),$(eval $(call unit_test,$(test))))
+
+unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
+	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
+
+system: all
+	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/system
+
+check: deps
+	@$(MAKE) --no-print-directory check-built
+
+check-built: unit system
+
+# --- what people call ----------------------------------------------------------------------------
+
+help:
+	@echo 'make run      install what is missing, build, serve a demo instance until Ctrl-C'
+	@echo 'make check    install what is missing, build, run all tests; SAN=address,undefined'
+	@echo 'make deps     install the missing Debian packages (asks sudo where it is not root)'
+	@echo 'make          build; programs are in build/bin'
+	@echo 'make unit     the unit tests; make system: the system tests'
+	@echo 'make lint     formatting, static analysis, layers'
+	@echo 'make measure  the figures that Bellhop must reach, measured here'
+	@echo 'make install  PREFIX=/usr/local DESTDIR='
+	@echo 'make clean    remove build/'
+
+# Asks the package manager for nothing where nothing is missing, so it works without a network.
+missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
+	awk '$$2 == "installed" {print $$1}' | sort -u > /tmp/.bellhop-have.$$$$; \
+	printf '%s\n' $(1) | sort -u | comm -23 - /tmp/.bellhop-have.$$$$; \
+	rm -f /tmp/.bellhop-have.$$$$)
+
+define install_packages
+	@missing="$(strip $(call missing,$(1)))"; \
+	if [ -n "$$missing" ]; then \
+		echo "installing: $$missing"; \
+		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+		$$as_root apt-get -q update && \
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
+			--no-install-recommends $$missing; \
+	fi
+endef
+
+deps:
+	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES))
+
+lint-deps:
+	$(call install_packages,$(BUILD_PACKAGES) $(CHECK_PACKAGES) $(LINT_PACKAGES))
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo $(BUILD)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/bellhop
+	install -m 755 $(BUILD)/bin/bellhop $(DESTDIR)$(PREFIX)/bin/bellhop
+	install -m 755 $(filter-out %/bellhop,$(BINARIES)) $(DESTDIR)$(PREFIX)/libexec/bellhop
+
+clean:
+	rm -rf build

@@ -1,0 +1,209 @@
+/*
+ * A message that fits into one piece for certain ("whole") is asked for with one request, and only
+ * behind such a one may the next message be asked for: a second piece of the first would otherwise
+ * come after the next message.
+ *
+ * The final "." is a promise that the message is complete, so it is never sent after a failure.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "lib/message.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+#include "pop3d/command.h"
+#include "pop3d/fetch.h"
+#include "pop3d/limits.h"
+#include "pop3d/number.h"
+#include "pop3d/reply.h"
+#include "pop3d/session.h"
+
+struct fetch {
+    struct fetch *prev;
+    struct fetch *next;
+    uint32_t message; /* index */
+    uint32_t room;    /* octets asked for and not yet answered */
+    uint64_t offset;  /* of the next octet, in stored form */
+    uint64_t length;  /* of the whole body; known once `begun` */
+    uint64_t lines;   /* of TOP */
+    struct message_top cut;
+    bool top;
+    bool whole;
+    bool begun; /* "+OK" is sent */
+};
+
+static void drop_first(struct fetches *fetches)
+{
+    struct fetch *fetch = fetches->queue;
+
+    DL_DELETE(fetches->queue, fetch);
+    fetches->count--;
+    fetches->expected -= fetch->room;
+    free(fetch);
+}
+
+void fetches_clear(struct fetches *fetches)
+{
+    while (fetches->count > 0)
+        drop_first(fetches);
+}
+
+static bool has_room(const struct session *session)
+{
+    size_t waiting = evbuffer_get_length(session_output(session));
+
+    return waiting + session->fetches.expected < LIMIT_OUTPUT;
+}
+
+bool fetch_may_begin(const struct session *session)
+{
+    const struct fetch *first = session->fetches.queue;
+
+    /* In a utlist the last one stands before the first. */
+    return first == NULL ||
+           (first->prev->whole && session->fetches.count < LIMIT_FETCHES && has_room(session));
+}
+
+static void ask(struct session *session, struct fetch *fetch, uint32_t room)
+{
+    fetch->room = room;
+    session->fetches.expected += room;
+    storeclient_read(&session->store, fetch->message, fetch->offset, room);
+}
+
+/*
+ * The most octets that a message's stored form can have: a line that gets a second dot has at
+ * least three octets.
+ */
+static uint64_t most_stored(uint64_t octets)
+{
+    return octets + octets / 3 + 4;
+}
+
+void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t lines)
+{
+    const struct store_entry *entry = &session->maildrop.entries[message];
+    struct fetch *fetch = xcalloc(1, sizeof(*fetch));
+    uint32_t most = top ? LIMIT_TOP_PIECE : LIMIT_PIECE;
+
+    fetch->message = message;
+    fetch->top = top;
+    fetch->lines = lines;
+    fetch->whole = entry->octets < most && most_stored(entry->octets) <= most;
+    DL_APPEND(session->fetches.queue, fetch);
+    session->fetches.count++;
+    session->wait = SESSION_FETCHING;
+    ask(session, fetch, fetch->whole ? (uint32_t)most_stored(entry->octets) : most);
+}
+
+void fetch_continue(struct session *session)
+{
+    struct fetch *first = session->fetches.queue;
+
+    if (first != NULL && first->room == 0 && has_room(session)) {
+        uint64_t left = first->length - first->offset;
+        ask(session, first, left < LIMIT_PIECE ? (uint32_t)left : LIMIT_PIECE);
+    }
+}
+
+/* "+OK 1234 octets" once, before the first piece; then nothing. */
+static const char *head_line(struct session *session, struct fetch *fetch, char text_r[64])
+{
+    size_t length = 4;
+
+    if (fetch->begun)
+        return "";
+    fetch->begun = true;
+    if (fetch->top)
+        return "+OK\r\n";
+    memcpy(text_r, "+OK ", 4);
+    length += number_format(text_r + length, session->maildrop.entries[fetch->message].octets);
+    memcpy(text_r + length, " octets\r\n", 10);
+    return text_r;
+}
+
+static void count_sent(struct session *session, const struct fetch *fetch, size_t octets,
+                       bool complete)
+{
+    session->retrieved_octets += octets;
+    metric_add(METRIC_POP3_RETRIEVED_OCTETS, (int64_t)octets);
+    if (complete && !fetch->top) {
+        session->retrieved++;
+        metric_add(METRIC_POP3_RETRIEVED, 1);
+    }
+}
+
+static void finish_first(struct session *session)
+{
+    drop_first(&session->fetches);
+    if (session->fetches.count == 0)
+        session->wait = SESSION_READY;
+}
+
+static bool fits(const struct fetch *fetch, const struct store_data *data, size_t length)
+{
+    if (fetch == NULL || fetch->room == 0 || length > fetch->room)
+        return false;
+    if (fetch->begun && data->length != fetch->length)
+        return false;
+    if (fetch->offset > data->length || length > data->length - fetch->offset)
+        return false;
+    return length > 0 || fetch->offset == data->length;
+}
+
+int fetch_data(struct session *session, const struct store_data *data, const void *piece,
+               size_t length)
+{
+    struct fetch *fetch = session->fetches.queue;
+    char head[64];
+
+    if (!fits(fetch, data, length) || (fetch->whole && length < data->length))
+        return -1;
+    if (fetch->top && !fetch->begun)
+        message_top_init(&fetch->cut, data->top_length, fetch->lines);
+    session->fetches.expected -= fetch->room;
+    fetch->room = 0;
+    fetch->length = data->length;
+    fetch->offset += length;
+    size_t shown = fetch->top ? message_top_take(&fetch->cut, piece, length) : length;
+    bool complete = shown < length || fetch->offset == fetch->length;
+    reply_add_piece(session_output(session), head_line(session, fetch, head), piece, shown,
+                    complete ? ".\r\n" : "");
+    count_sent(session, fetch, shown, complete);
+    if (complete)
+        finish_first(session);
+    return 0;
+}
+
+int fetch_failed(struct session *session, enum store_result result)
+{
+    const struct fetch *fetch = session->fetches.queue;
+
+    if (fetch == NULL || fetch->room == 0)
+        return -1;
+    if (fetch->begun) {
+        session_end(session, SESSION_STORE_FAILED);
+        return 0;
+    }
+    finish_first(session);
+    switch (result) {
+    case STORE_NO_MESSAGE: command_answer(session, REPLY_NO_MESSAGE); break;
+    case STORE_DAMAGED: command_answer(session, REPLY_DAMAGED); break;
+    default: command_answer(session, REPLY_READ_FAILED); break;
+    }
+    return 0;
+}
+
+void fetch_lost(struct session *session)
+{
+    const struct fetch *fetch = session->fetches.queue;
+
+    if (fetch->begun) {
+        session_end(session, SESSION_STORE_FAILED);
+        return;
+    }
+    fetches_clear(&session->fetches);
+    session->wait = SESSION_READY;
+    command_answer(session, REPLY_STORE_UNAVAILABLE);
+}

@@ -1,0 +1,71 @@
+#ifndef POP3D_LIMITS_H
+#define POP3D_LIMITS_H
+
+/*
+ * Every limit of pop3d, with what it bounds or the sentence that it answers. Sizes are in octets,
+ * times in seconds.
+ */
+
+/* A command with its CRLF (RFC 2449 section 4). */
+#define LIMIT_LINE 255
+
+/* An AUTH command or SASL response with its CRLF: 8 KiB of base64, because tokens of XOAUTH2 and
+ * Kerberos pass the 255 octets that RFC 5034 has in mind. */
+#define LIMIT_LONG_LINE (8192 + 64)
+
+/* What a client may send ahead of our answers; further octets wait in the kernel, so that a
+ * client that pipelines without reading stops itself. Holds the longest line. */
+#define LIMIT_INPUT (16 * 1024)
+
+/* Long answers are made, and messages asked for, only while less than this waits to be sent:
+ * memory for one session stays near twice this much, whatever the client does. */
+#define LIMIT_OUTPUT (64 * 1024)
+
+/* One piece of a message asked from stored. Enough that most messages come whole. */
+#define LIMIT_PIECE (64 * 1024)
+
+/* The first piece for TOP: a header section and some lines, without reading a whole message. */
+#define LIMIT_TOP_PIECE (16 * 1024)
+
+/* Messages asked for ahead of the one that is being sent. */
+#define LIMIT_FETCHES 16
+
+/* One write to a socket. libevent's own 16 KiB would cut a full output buffer in five. */
+#define LIMIT_WRITE (256 * 1024)
+
+/* Messages of one mailbox: a session's list is then 24 MiB. Above this, somebody must look. */
+#define LIMIT_MESSAGES 1000000
+
+/* Commands in a row that are none. Software that speaks another protocol to us (a browser that was
+ * led to this port) is hung up on before it reaches anything that looks like a command. */
+#define LIMIT_BAD_COMMANDS 10
+
+/* Failed logins on one connection: each further guess costs the guesser a connection. */
+#define LIMIT_FAILED_LOGINS 3
+
+/* From accept to the end of the TLS handshake: it costs the client two round trips. */
+#define LIMIT_HANDSHAKE_TIME 30
+
+/* From accept (or the handshake) to a successful login, however many commands come: clients log in
+ * at once, and a connection that does not is one that somebody else cannot have. */
+#define LIMIT_LOGIN_TIME 180
+
+/* For a client to take the last answer before its connection is closed. */
+#define LIMIT_FAREWELL_TIME 10
+
+/* From SIGTERM to the end, in milliseconds: the supervisor waits 5 s. */
+#define LIMIT_DRAIN_MS 3500
+
+/* Between attempts to reach authd or stored, and to accept after running out of descriptors. */
+#define LIMIT_RETRY_MS 100
+
+/* One line of authd's. Dovecot's protocol has 16 KiB. */
+#define LIMIT_AUTH_LINE (16 * 1024)
+
+/* SASL mechanisms that authd may offer. */
+#define LIMIT_MECHANISMS 16
+
+/* The certificate chain and the key, in PEM. */
+#define LIMIT_TLS_FILE (256 * 1024)
+
+#endif

@@ -1,0 +1,215 @@
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+#include "pop3d/login.h"
+#include "pop3d/server.h"
+
+void login_forget_user(struct session *session)
+{
+    free(session->user);
+    session->user = NULL;
+}
+
+enum reply login_stls(struct session *session, const struct words *words)
+{
+    (void)words;
+    if (session->tls != NULL)
+        return REPLY_TLS_ACTIVE;
+    session_begin_tls(session);
+    return REPLY_BEGIN_TLS;
+}
+
+enum reply login_user(struct session *session, const struct words *words)
+{
+    login_forget_user(session);
+    if (words->arguments[0][0] == '\0')
+        return REPLY_ARGUMENTS;
+    session->user = xstrdup(words->arguments[0]);
+    return REPLY_SEND_PASSWORD;
+}
+
+/* The login did not succeed, for whatever reason; `reply` tells the client which. */
+static enum reply refuse(struct session *session, enum reply reply)
+{
+    session->state = SESSION_AUTHORIZATION;
+    session->wait = SESSION_READY;
+    maildrop_clear(&session->maildrop);
+    metric_add(METRIC_POP3_LOGIN_FAILURES, 1);
+    log_info("session=%016" PRIx64 " address=%s login refused: %s", session->id, session->peer.text,
+             reply_text(reply));
+    return reply;
+}
+
+static enum reply open_mailbox(struct session *session, const struct capability *capability)
+{
+    session->id = capability->session;
+    session->mailbox = capability->mailbox;
+    session->state = SESSION_AUTHORIZATION;
+    session->wait = SESSION_OPENING;
+    if (storeclient_open(session->server->store, &session->store, &session_store_events, session,
+                         capability) < 0)
+        return refuse(session, REPLY_LOGIN_UNAVAILABLE);
+    return REPLY_LATER;
+}
+
+static enum reply ask_client(struct session *session, const char *challenge)
+{
+    session->state = SESSION_RESPONSE;
+    session->wait = SESSION_READY;
+    reply_add_challenge(session_output(session), challenge, strlen(challenge));
+    return REPLY_SENT;
+}
+
+static enum reply judge(struct session *session, const struct auth_answer *answer)
+{
+    switch (answer->outcome) {
+    case AUTH_OK: return open_mailbox(session, &answer->capability);
+    case AUTH_CHALLENGE: return ask_client(session, answer->challenge);
+    case AUTH_REFUSED: return refuse(session, REPLY_WRONG_PASSWORD);
+    case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
+    case AUTH_UNAVAILABLE: break;
+    }
+    return refuse(session, REPLY_LOGIN_UNAVAILABLE);
+}
+
+static void on_answer(void *context, const struct auth_answer *answer)
+{
+    struct session *session = context;
+
+    command_answer(session, judge(session, answer));
+    session_settle(session);
+}
+
+static enum reply begin_exchange(struct session *session, const char *mechanism,
+                                 const char *response)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof(address);
+    struct peer local;
+
+    (void)getsockname(session->fd, (struct sockaddr *)&address, &length);
+    peer_set(&local, (struct sockaddr *)&address);
+    const struct auth_origin origin = {
+        .remote = &session->peer, .local = &local, .secured = session_is_private(session)};
+    session->auth.answer = on_answer;
+    session->auth.context = session;
+    if (authclient_begin(session->server->auth, &session->auth, &origin, mechanism, response) < 0)
+        return refuse(session, REPLY_LOGIN_UNAVAILABLE);
+    session->wait = SESSION_CHECKING;
+    return REPLY_LATER;
+}
+
+/* RFC 4616: an empty identity to act as, the user, the password, with a NUL between them. */
+enum reply login_pass(struct session *session, const struct words *words)
+{
+    char plain[2 * LIMIT_LINE];
+    char response[sodium_base64_ENCODED_LEN(sizeof(plain), sodium_base64_VARIANT_ORIGINAL)];
+
+    if (session->user == NULL)
+        return REPLY_NO_USER;
+    size_t user = strlen(session->user);
+    size_t password = strlen(words->arguments[0]);
+    plain[0] = '\0';
+    memcpy(plain + 1, session->user, user + 1);
+    memcpy(plain + 1 + user + 1, words->arguments[0], password);
+    sodium_bin2base64(response, sizeof(response), (const unsigned char *)plain,
+                      1 + user + 1 + password, sodium_base64_VARIANT_ORIGINAL);
+    enum reply reply = begin_exchange(session, "PLAIN", response);
+    sodium_memzero(plain, sizeof(plain));
+    sodium_memzero(response, sizeof(response));
+    login_forget_user(session);
+    return reply;
+}
+
+static bool is_usable(const struct session *session, const struct auth_mechanism *mechanism)
+{
+    return !mechanism->plaintext || session_is_private(session);
+}
+
+static const struct auth_mechanism *find_mechanism(const struct session *session, const char *name)
+{
+    const struct auth_mechanism *mechanism;
+
+    for (unsigned i = 0; (mechanism = authclient_mechanism(session->server->auth, i)) != NULL; i++)
+        if (strcasecmp(mechanism->name, name) == 0)
+            return mechanism;
+    return NULL;
+}
+
+/* RFC 5034 section 4; "=" is an empty initial response. */
+enum reply login_auth(struct session *session, const struct words *words)
+{
+    const struct auth_mechanism *mechanism = find_mechanism(session, words->arguments[0]);
+    const char *response = words->count == 2 ? words->arguments[1] : NULL;
+
+    if (mechanism == NULL)
+        return session_is_private(session) ? REPLY_NO_MECHANISM : REPLY_USE_TLS;
+    if (!is_usable(session, mechanism))
+        return REPLY_USE_TLS;
+    if (response != NULL && strcmp(response, "=") == 0)
+        response = "";
+    else if (response != NULL && !authline_is_base64(response))
+        return REPLY_NOT_BASE64;
+    return begin_exchange(session, mechanism->name, response);
+}
+
+enum reply login_response(struct session *session, const char *line)
+{
+    if (line != NULL && strcmp(line, "*") != 0 && authline_is_base64(line)) {
+        session->wait = SESSION_CHECKING;
+        authclient_respond(&session->auth, line);
+        return REPLY_LATER;
+    }
+    authclient_cancel(&session->auth);
+    session->state = SESSION_AUTHORIZATION;
+    if (line == NULL)
+        return REPLY_TOO_LONG;
+    return strcmp(line, "*") == 0 ? REPLY_CANCELLED : REPLY_NOT_BASE64;
+}
+
+size_t login_mechanisms(const struct session *session, char *text_r, size_t size)
+{
+    const struct auth_mechanism *mechanism;
+    size_t length = 0;
+
+    for (unsigned i = 0; (mechanism = authclient_mechanism(session->server->auth, i)) != NULL;
+         i++) {
+        size_t name = strlen(mechanism->name);
+        if (!is_usable(session, mechanism) || length + 1 + name > size)
+            continue;
+        text_r[length++] = ' ';
+        memcpy(text_r + length, mechanism->name, name);
+        length += name;
+    }
+    return length;
+}
+
+int login_opened(struct session *session, const struct store_opened *opened)
+{
+    struct maildrop *maildrop = &session->maildrop;
+
+    if (opened->messages != maildrop->count || opened->octets != maildrop->octets)
+        return -1;
+    maildrop_complete(maildrop);
+    session_logged_in(session);
+    return 0;
+}
+
+int login_failed(struct session *session, enum store_result result)
+{
+    storeclient_close(&session->store);
+    command_answer(
+        session, refuse(session, result == STORE_IN_USE ? REPLY_IN_USE : REPLY_LOGIN_UNAVAILABLE));
+    return 0;
+}
+
+void login_lost(struct session *session)
+{
+    command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
+}

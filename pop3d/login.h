@@ -1,0 +1,29 @@
+#ifndef POP3D_LOGIN_H
+#define POP3D_LOGIN_H
+
+#include "pop3d/command.h"
+
+/*
+ * The commands of the AUTHORIZATION state. Credentials go to authd as they are; its capability goes
+ * to stored, and with the mailbox open the session is logged in.
+ */
+enum reply login_stls(struct session *session, const struct words *words);
+enum reply login_user(struct session *session, const struct words *words);
+enum reply login_pass(struct session *session, const struct words *words);
+enum reply login_auth(struct session *session, const struct words *words);
+
+/* A line within AUTH; NULL for one that is too long or holds a NUL. */
+enum reply login_response(struct session *session, const char *line);
+
+/* What USER said does not count any more. */
+void login_forget_user(struct session *session);
+
+/* " PLAIN ...": the mechanisms of authd that this connection may use. See struct command. */
+size_t login_mechanisms(const struct session *session, char *text_r, size_t size);
+
+/* stored's answers, as in struct store_events, while the mailbox is being opened. */
+int login_opened(struct session *session, const struct store_opened *opened);
+int login_failed(struct session *session, enum store_result result);
+void login_lost(struct session *session);
+
+#endif

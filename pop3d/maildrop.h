@@ -1,0 +1,74 @@
+#ifndef POP3D_MAILDROP_H
+#define POP3D_MAILDROP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/storemsg.h"
+
+/*
+ * The messages of one session's mailbox and which of them are marked as deleted. Message numbers
+ * on the wire count from 1 and never change during a session (RFC 1939 section 5); here an index
+ * counts from 0. 24 octets and one bit a message.
+ */
+struct maildrop {
+    struct store_entry *entries;
+    uint8_t *marks; /* one bit a message: deleted; NULL until the first mark */
+    uint32_t count;
+    uint32_t room;    /* entries that fit without growing */
+    uint32_t deleted; /* how many are marked */
+    uint64_t octets;  /* of the messages that are not marked */
+};
+
+/*
+ * Adds `count` struct store_entry (at any alignment) in the order of their numbers. Returns 0, or
+ * -1 above LIMIT_MESSAGES.
+ */
+int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count);
+
+/* No more messages come: gives back the memory that growing has left over. */
+void maildrop_complete(struct maildrop *maildrop);
+
+/* Releases everything and makes the maildrop empty. */
+void maildrop_clear(struct maildrop *maildrop);
+
+enum maildrop_result {
+    MAILDROP_OK,
+    MAILDROP_NONE,   /* no message has this number */
+    MAILDROP_DELETED /* it is marked as deleted */
+};
+
+/* Finds the message with this number as the client counts. */
+enum maildrop_result maildrop_find(const struct maildrop *maildrop, uint64_t number,
+                                   uint32_t *index_r);
+
+bool maildrop_deleted(const struct maildrop *maildrop, uint32_t index);
+
+/* Marks a message that maildrop_find() has found. */
+void maildrop_delete(struct maildrop *maildrop, uint32_t index);
+
+/* Takes all marks away (RSET). */
+void maildrop_reset(struct maildrop *maildrop);
+
+/* How many messages are not marked. */
+uint32_t maildrop_messages(const struct maildrop *maildrop);
+
+/*
+ * Fills in up to `most` indexes of marked messages from *next_r on and moves *next_r behind them.
+ * Returns how many; 0 when there are no more.
+ */
+size_t maildrop_collect_deleted(const struct maildrop *maildrop, uint32_t *next_r,
+                                uint32_t *indexes_r, size_t most);
+
+/* Octets that maildrop_unique_id() writes at most; it writes no NUL. */
+#define MAILDROP_UNIQUE_ID_MAX 33
+
+/*
+ * A message's unique-id (RFC 1939 section 7): uid and time in hexadecimal. Both are in the
+ * message's record, so the unique-id outlives every rebuild of the index; and because of the time
+ * it stays different even if a uid were ever given twice. Returns how many octets it wrote.
+ */
+size_t maildrop_unique_id(const struct store_entry *entry, char *text_r);
+
+#endif

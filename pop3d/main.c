@@ -1,0 +1,17 @@
+/*
+ * pop3d: POP3 and TLS for thousands of sessions in one event loop. It opens nothing but sockets:
+ * authd checks credentials, stored reads mail. Everything that a client sends is untrusted.
+ */
+#include "lib/child.h"
+#include "pop3d/server.h"
+
+int main(void)
+{
+    struct child child;
+    struct server server;
+
+    child_init(&child, "pop3d");
+    server_init(&server, &child);
+    child_run(&child);
+    return 0;
+}

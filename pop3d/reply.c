@@ -1,0 +1,124 @@
+#include <event2/buffer.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "pop3d/number.h"
+#include "pop3d/reply.h"
+
+static const struct {
+    const char *text;
+    unsigned flags;
+} replies[REPLY__MAX] = {
+    [REPLY_OK] = {"+OK", 0},
+    /* Without "<": a client could take the greeting for an APOP challenge (RFC 1939 section 7). */
+    [REPLY_GREETING] = {"+OK Bellhop ready", 0},
+    [REPLY_CAPABILITIES] = {"+OK capabilities follow", 0},
+    [REPLY_SEND_PASSWORD] = {"+OK send the password", 0},
+    [REPLY_BEGIN_TLS] = {"+OK begin TLS", 0},
+    [REPLY_GOODBYE] = {"+OK goodbye", REPLY_LAST},
+    [REPLY_DELETED] = {"+OK marked as deleted", 0},
+    [REPLY_RESET] = {"+OK no message is marked as deleted", 0},
+
+    [REPLY_UNKNOWN_COMMAND] = {"-ERR unknown command here", REPLY_BAD},
+    [REPLY_ARGUMENTS] = {"-ERR wrong arguments for this command", REPLY_BAD},
+    [REPLY_NOT_A_NUMBER] = {"-ERR not a number", REPLY_BAD},
+    [REPLY_TOO_LONG] = {"-ERR line too long", REPLY_BAD},
+    [REPLY_NUL] = {"-ERR a line may not hold a NUL", REPLY_BAD},
+    [REPLY_TOO_MANY_BAD] = {"-ERR too many bad commands, closing", REPLY_LAST},
+
+    [REPLY_USE_TLS] = {"-ERR use TLS first: STLS, or the port for POP3 over TLS", REPLY_BAD},
+    [REPLY_NO_USER] = {"-ERR send USER right before PASS", REPLY_BAD},
+    [REPLY_TLS_ACTIVE] = {"-ERR TLS is active already", REPLY_BAD},
+    [REPLY_NO_MECHANISM] = {"-ERR no such authentication mechanism here", REPLY_BAD},
+    [REPLY_NOT_BASE64] = {"-ERR not base64", REPLY_BAD},
+    [REPLY_CANCELLED] = {"-ERR authentication cancelled", REPLY_BAD},
+    [REPLY_WRONG_PASSWORD] = {"-ERR [AUTH] wrong user name or password", REPLY_FAILED_LOGIN},
+    [REPLY_SUSPENDED] = {"-ERR [SYS/PERM] this mailbox is suspended, ask your provider",
+                         REPLY_FAILED_LOGIN},
+    [REPLY_IN_USE] = {"-ERR [IN-USE] another session has this mailbox open, try again later",
+                      REPLY_FAILED_LOGIN},
+    [REPLY_LOGIN_UNAVAILABLE] = {"-ERR [SYS/TEMP] logins are not possible now, try again later",
+                                 REPLY_FAILED_LOGIN},
+
+    [REPLY_NO_MESSAGE] = {"-ERR no such message", 0},
+    [REPLY_IS_DELETED] = {"-ERR this message is marked as deleted", 0},
+    [REPLY_DAMAGED] = {"-ERR [SYS/PERM] this message is damaged on the server", 0},
+    [REPLY_READ_FAILED] = {"-ERR [SYS/TEMP] this message cannot be read now, try again later", 0},
+    [REPLY_STORE_UNAVAILABLE] = {"-ERR [SYS/TEMP] the mailbox cannot be reached now, try again "
+                                 "later",
+                                 REPLY_LAST},
+    [REPLY_NOT_REMOVED] = {"-ERR [SYS/TEMP] some deleted messages not removed", REPLY_LAST},
+};
+
+unsigned reply_flags(enum reply reply)
+{
+    return replies[reply].flags;
+}
+
+const char *reply_text(enum reply reply)
+{
+    return replies[reply].text;
+}
+
+void reply_add(struct evbuffer *output, enum reply reply)
+{
+    const char *text = replies[reply].text;
+
+    reply_add_piece(output, text, NULL, 0, "\r\n");
+}
+
+static size_t add_text(char *at, const char *text)
+{
+    size_t length = strlen(text);
+
+    memcpy(at, text, length);
+    return length;
+}
+
+/* before FIRST between SECOND after: small enough for one local buffer. */
+static void add_two_numbers(struct evbuffer *output, uint64_t first, const char *between,
+                            uint64_t second, const char *after)
+{
+    char text[2 * NUMBER_MAX + 64];
+
+    size_t length = add_text(text, "+OK ");
+    length += number_format(text + length, first);
+    length += add_text(text + length, between);
+    length += number_format(text + length, second);
+    length += add_text(text + length, after);
+    evbuffer_add(output, text, length);
+}
+
+void reply_add_numbers(struct evbuffer *output, uint64_t first, uint64_t second)
+{
+    add_two_numbers(output, first, " ", second, "\r\n");
+}
+
+void reply_add_maildrop(struct evbuffer *output, uint64_t messages, uint64_t octets)
+{
+    add_two_numbers(output, messages, " messages (", octets, " octets)\r\n");
+}
+
+void reply_add_challenge(struct evbuffer *output, const char *text, size_t length)
+{
+    reply_add_piece(output, "+ ", text, length, "\r\n");
+}
+
+void reply_add_piece(struct evbuffer *output, const char *head, const void *piece, size_t length,
+                     const char *tail)
+{
+    size_t head_length = strlen(head);
+    size_t tail_length = strlen(tail);
+    struct evbuffer_iovec room;
+
+    if (evbuffer_reserve_space(output, (ev_ssize_t)(head_length + length + tail_length), &room,
+                               1) != 1)
+        log_fatal("out of memory");
+    char *at = room.iov_base;
+    memcpy(at, head, head_length);
+    if (length > 0)
+        memcpy(at + head_length, piece, length);
+    memcpy(at + head_length + length, tail, tail_length);
+    room.iov_len = head_length + length + tail_length;
+    evbuffer_commit_space(output, &room, 1);
+}

@@ -1,0 +1,232 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "pop3d/authclient.h"
+#include "pop3d/limits.h"
+#include "pop3d/server.h"
+#include "pop3d/session.h"
+#include "pop3d/storeclient.h"
+#include "pop3d/tls.h"
+
+static void set_accepting(struct server *server, bool accepting)
+{
+    if (server->accepting == accepting)
+        return;
+    server->accepting = accepting;
+    for (unsigned i = 0; i < server->listener_count; i++) {
+        if (accepting)
+            evconnlistener_enable(server->listeners[i]);
+        else
+            evconnlistener_disable(server->listeners[i]);
+    }
+}
+
+static bool is_full(const struct server *server)
+{
+    return server->session_count >= server->child->conf.pop3_sessions;
+}
+
+static void accept_session(struct server *server, int fd, const struct sockaddr *address, bool tls)
+{
+    metric_add(METRIC_POP3_CONNECTIONS, 1);
+    metric_add(METRIC_POP3_SESSIONS, 1);
+    server->session_count++;
+    session_start(server, fd, address, tls);
+    if (is_full(server))
+        set_accepting(server, false);
+}
+
+static void on_plain(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                     int length, void *context)
+{
+    (void)listener;
+    (void)length;
+    accept_session(context, fd, address, false);
+}
+
+static void on_tls(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                   int length, void *context)
+{
+    (void)listener;
+    (void)length;
+    accept_session(context, fd, address, true);
+}
+
+/* Out of descriptors or memory: the client waits in the backlog until some come back. */
+static void on_accept_error(struct evconnlistener *listener, void *context)
+{
+    const struct timeval delay = {.tv_usec = LIMIT_RETRY_MS * 1000};
+    struct server *server = context;
+    (void)listener;
+
+    log_warning("cannot accept a connection: %s", strerror(errno));
+    set_accepting(server, false);
+    event_add(server->resume, &delay);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    (void)fd;
+    (void)what;
+
+    if (!server->draining && !is_full(server))
+        set_accepting(server, true);
+}
+
+/* Accepted sockets inherit both options, which saves two system calls for each. */
+static void set_options(int fd)
+{
+    const int on = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
+        log_warning("cannot set options of a listening socket: %s", strerror(errno));
+}
+
+static void listen_on(struct server *server, const char *name, evconnlistener_cb accept)
+{
+    int fd;
+
+    for (unsigned i = 0; (fd = child_descriptor(name, i)) >= 0; i++) {
+        if (server->listener_count == SERVER_LISTENERS_MAX)
+            log_fatal("more than %d listening sockets", SERVER_LISTENERS_MAX);
+        set_options(fd);
+        struct evconnlistener *listener =
+            evconnlistener_new(server->child->base, accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+        if (listener == NULL)
+            log_fatal("cannot listen on a %s socket", name);
+        evconnlistener_set_error_cb(listener, on_accept_error);
+        server->listeners[server->listener_count++] = listener;
+    }
+}
+
+static const struct timeval *common_timeout(struct server *server, uint64_t seconds)
+{
+    const struct timeval duration = {.tv_sec = (time_t)seconds};
+    const struct timeval *timeout = event_base_init_common_timeout(server->child->base, &duration);
+
+    if (timeout == NULL)
+        log_fatal("cannot set up a timeout of %llu s", (unsigned long long)seconds);
+    return timeout;
+}
+
+static void load_tls(struct server *server)
+{
+    char error[TLS_ERROR_SIZE];
+
+    SSL_CTX *context = tls_load(child_descriptor("tls", 0), error);
+    if (context == NULL && server->tls == NULL)
+        log_fatal("the certificate in tls/ cannot be used: %s", error);
+    if (context == NULL) {
+        log_error("the new certificate in tls/ cannot be used: %s; the old one stays", error);
+        return;
+    }
+    SSL_CTX_free(server->tls);
+    server->tls = context;
+}
+
+/* Sessions that are open keep their certificate and, until their next command, their time. */
+static void reload(void *context)
+{
+    struct server *server = context;
+
+    load_tls(server);
+    server->timeouts[SERVER_IDLE] = common_timeout(server, server->child->conf.pop3_idle);
+    if (!server->draining)
+        set_accepting(server, !is_full(server));
+    log_info("configuration and certificate read anew");
+}
+
+static void close_listeners(struct server *server)
+{
+    for (unsigned i = 0; i < server->listener_count; i++)
+        evconnlistener_free(server->listeners[i]);
+    server->listener_count = 0;
+}
+
+static void on_finish(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    struct session *session;
+    struct session *next;
+    (void)fd;
+    (void)what;
+
+    if (server->sessions != NULL)
+        log_warning("%u sessions did not finish in time", server->session_count);
+    DL_FOREACH_SAFE(server->sessions, session, next)
+    {
+        session_end(session, SESSION_TERMINATED);
+        session_settle(session);
+    }
+    authclient_free(server->auth);
+    storeclient_free(server->store);
+    event_free(server->resume);
+    event_free(server->finish);
+    SSL_CTX_free(server->tls);
+    event_base_loopexit(server->child->base, NULL);
+}
+
+static void drain(void *context)
+{
+    const struct timeval limit = {.tv_sec = LIMIT_DRAIN_MS / 1000,
+                                  .tv_usec = LIMIT_DRAIN_MS % 1000 * 1000};
+    struct server *server = context;
+    struct session *session;
+    struct session *next;
+
+    if (server->draining)
+        return;
+    server->draining = true;
+    close_listeners(server);
+    event_add(server->finish, &limit);
+    if (server->sessions == NULL)
+        event_active(server->finish, EV_TIMEOUT, 0);
+    DL_FOREACH_SAFE(server->sessions, session, next)
+    {
+        session_settle(session);
+    }
+}
+
+void server_init(struct server *server, struct child *child)
+{
+    memset(server, 0, sizeof(*server));
+    server->child = child;
+    server->accepting = true;
+    load_tls(server);
+    server->timeouts[SERVER_HANDSHAKE] = common_timeout(server, LIMIT_HANDSHAKE_TIME);
+    server->timeouts[SERVER_LOGIN] = common_timeout(server, LIMIT_LOGIN_TIME);
+    server->timeouts[SERVER_IDLE] = common_timeout(server, child->conf.pop3_idle);
+    server->timeouts[SERVER_FAREWELL] = common_timeout(server, LIMIT_FAREWELL_TIME);
+    server->resume = evtimer_new(child->base, on_resume, server);
+    server->finish = evtimer_new(child->base, on_finish, server);
+    if (server->resume == NULL || server->finish == NULL)
+        log_fatal("out of memory");
+    server->auth = authclient_new(child->base, "run/auth-front.sock");
+    server->store = storeclient_new(child->base, "run/stored-front.sock");
+    listen_on(server, "pop3", on_plain);
+    listen_on(server, "pop3s", on_tls);
+    child->reload = reload;
+    child->drain = drain;
+    child->context = server;
+}
+
+void server_session_gone(struct server *server)
+{
+    metric_add(METRIC_POP3_SESSIONS, -1);
+    server->session_count--;
+    if (server->draining && server->sessions == NULL)
+        event_active(server->finish, EV_TIMEOUT, 0);
+    else if (!server->draining && !is_full(server) &&
+             !event_pending(server->resume, EV_TIMEOUT, NULL))
+        set_accepting(server, true);
+}

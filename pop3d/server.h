@@ -1,0 +1,56 @@
+#ifndef POP3D_SERVER_H
+#define POP3D_SERVER_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "lib/child.h"
+
+struct authclient;
+struct event;
+struct evconnlistener;
+struct session;
+struct storeclient;
+
+/*
+ * One limit of time. Thousands of sessions wait for the same ones, so each is one of libevent's
+ * common timeouts: a queue in the order of arrival instead of a place in a heap.
+ */
+enum server_timeout {
+    SERVER_HANDSHAKE,
+    SERVER_LOGIN,
+    SERVER_IDLE,
+    SERVER_FAREWELL,
+    SERVER__TIMEOUTS
+};
+
+/* An IPv4 and an IPv6 socket for each of pop3 and pop3s, or several on a larger machine. */
+#define SERVER_LISTENERS_MAX 16
+
+/* What all sessions of this process share. */
+struct server {
+    struct child *child;
+    struct authclient *auth;
+    struct storeclient *store;
+    SSL_CTX *tls;
+    const struct timeval *timeouts[SERVER__TIMEOUTS];
+    struct session *sessions; /* all of them, utlist DL */
+    unsigned session_count;
+    bool draining; /* after SIGTERM: no new command is begun */
+    bool accepting;
+    struct event *resume; /* accept again after running out of descriptors */
+    struct event *finish; /* the end: all sessions are gone, or their time is over */
+    unsigned listener_count;
+    struct evconnlistener *listeners[SERVER_LISTENERS_MAX];
+};
+
+/*
+ * Connects to authd and stored and begins to accept. Exits with a clear line when it cannot. After
+ * SIGTERM it lets sessions finish, releases everything and ends the event loop.
+ */
+void server_init(struct server *server, struct child *child);
+
+/* A session has ended: another client may come. */
+void server_session_gone(struct server *server);
+
+#endif

@@ -1,0 +1,425 @@
+/*
+ * A session's life: socket and TLS, buffers, timer, the events of stored, the end. Everything that
+ * happens to a session ends in session_settle(), the only place where one is freed.
+ */
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <inttypes.h>
+#include <openssl/err.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "lib/log.h"
+#include "lib/metrics.h"
+#include "lib/xalloc.h"
+#include "pop3d/command.h"
+#include "pop3d/login.h"
+#include "pop3d/server.h"
+#include "pop3d/session.h"
+#include "pop3d/transaction.h"
+
+static const char *const reasons[SESSION__REASONS] = {
+    [SESSION_GOES_ON] = "none",
+    [SESSION_QUIT] = "quit",
+    [SESSION_CLOSED_BY_CLIENT] = "closed-by-client",
+    [SESSION_CONNECTION_FAILED] = "connection-failed",
+    [SESSION_AUTOLOGOUT] = "autologout",
+    [SESSION_LOGIN_TIME] = "no-login-in-time",
+    [SESSION_BAD_COMMANDS] = "bad-commands",
+    [SESSION_FAILED_LOGINS] = "failed-logins",
+    [SESSION_TLS_FAILED] = "tls-failed",
+    [SESSION_STORE_FAILED] = "store-failed",
+    [SESSION_TERMINATED] = "terminated",
+};
+
+static uint64_t milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool session_is_private(const struct session *session)
+{
+    return session->tls != NULL || session->peer.loopback ||
+           session->server->child->conf.cleartext_login;
+}
+
+struct evbuffer *session_output(const struct session *session)
+{
+    return bufferevent_get_output(session->stream);
+}
+
+bool session_has_room(const struct session *session)
+{
+    return evbuffer_get_length(session_output(session)) < LIMIT_OUTPUT;
+}
+
+static void set_timer(struct session *session, enum server_timeout timeout)
+{
+    event_add(&session->timer, session->server->timeouts[timeout]);
+}
+
+void session_touch(struct session *session)
+{
+    if (session->state == SESSION_TRANSACTION && !session->leaving)
+        set_timer(session, SERVER_IDLE);
+}
+
+void session_leave(struct session *session, enum session_reason reason)
+{
+    if (session->leaving)
+        return;
+    session->leaving = true;
+    session->leave_reason = reason;
+    bufferevent_disable(session->stream, EV_READ);
+    set_timer(session, SERVER_FAREWELL);
+}
+
+void session_end(struct session *session, enum session_reason reason)
+{
+    if (session->reason == SESSION_GOES_ON)
+        session->reason = reason;
+}
+
+static void log_end(const struct session *session)
+{
+    uint64_t took = milliseconds() - session->began;
+
+    log_info(
+        "session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " retrieved=%" PRIu64
+        " deleted=%" PRIu64 " octets=%" PRIu64 " tls=%s duration=%" PRIu64 ".%03" PRIu64 " end=%s",
+        session->id, session->peer.text, session->mailbox, session->retrieved, session->deleted,
+        session->retrieved_octets, session->tls != NULL ? SSL_get_version(session->tls) : "none",
+        took / 1000, took % 1000, reasons[session->reason]);
+}
+
+static void close_tls(struct session *session)
+{
+    if (session->tls == NULL)
+        return;
+    if (SSL_is_init_finished(session->tls) && session->reason != SESSION_TLS_FAILED &&
+        session->reason != SESSION_CONNECTION_FAILED)
+        (void)SSL_shutdown(session->tls);
+    SSL_free(session->tls);
+    ERR_clear_error();
+}
+
+static void free_session(struct session *session)
+{
+    struct server *server = session->server;
+
+    log_end(session);
+    authclient_cancel(&session->auth);
+    storeclient_close(&session->store);
+    fetches_clear(&session->fetches);
+    maildrop_clear(&session->maildrop);
+    login_forget_user(session);
+    event_del(&session->timer);
+    bufferevent_disable(session->stream, EV_READ | EV_WRITE);
+    bufferevent_free(session->stream);
+    close_tls(session);
+    close(session->fd);
+    DL_DELETE(server->sessions, session);
+    free(session);
+    server_session_gone(server);
+}
+
+static void start_tls(struct session *session);
+
+/* Nothing of the client's is being worked on. */
+static bool is_idle(const struct session *session)
+{
+    return session->wait == SESSION_READY || session->wait == SESSION_STARTING_TLS;
+}
+
+/* What ends a session that nothing else has ended. */
+static void look_for_end(struct session *session)
+{
+    bool sent = evbuffer_get_length(session_output(session)) == 0;
+
+    if (session->broken && session->wait != SESSION_EXPUNGING)
+        session_end(session, session->leaving ? session->leave_reason : SESSION_CONNECTION_FAILED);
+    else if (session->leaving && sent)
+        session_end(session, session->leave_reason);
+    else if (!session->leaving && is_idle(session) && session->server->draining)
+        session_leave(session, SESSION_TERMINATED);
+    else if (!session->leaving && session->wait == SESSION_READY && session->input_ended &&
+             session_has_room(session))
+        session_leave(session, SESSION_CLOSED_BY_CLIENT);
+    else
+        return;
+    if (session->leaving && sent)
+        session_end(session, session->leave_reason);
+}
+
+void session_settle(struct session *session)
+{
+    if (session->reason == SESSION_GOES_ON) {
+        listing_continue(session);
+        fetch_continue(session);
+        command_loop(session);
+        look_for_end(session);
+    }
+    if (session->reason != SESSION_GOES_ON)
+        free_session(session);
+    else if (session->wait == SESSION_STARTING_TLS && session->tls == NULL &&
+             evbuffer_get_length(session_output(session)) == 0)
+        start_tls(session);
+}
+
+static void on_readable(struct bufferevent *stream, void *context)
+{
+    (void)stream;
+    session_settle(context);
+}
+
+/* Some of the output has left: a client that only reads is not idle. */
+static void on_written(struct bufferevent *stream, void *context)
+{
+    (void)stream;
+    session_touch(context);
+    session_settle(context);
+}
+
+/* The handshake is complete. On a pop3s port the session begins here. */
+static void handle_handshake(struct session *session, bool greet)
+{
+    session->wait = SESSION_READY;
+    set_timer(session, SERVER_LOGIN);
+    if (greet)
+        command_answer(session, REPLY_GREETING);
+}
+
+static void log_tls_failure(const struct session *session)
+{
+    unsigned long error = bufferevent_get_openssl_error(session->stream);
+    const char *why = error != 0 ? ERR_reason_error_string(error) : NULL;
+
+    log_info("session=%016" PRIx64 " address=%s TLS handshake failed: %s", session->id,
+             session->peer.text, why != NULL ? why : "the client closed the connection");
+    metric_add(METRIC_POP3_TLS_FAILURES, 1);
+}
+
+/*
+ * Nothing comes from the client any more. A plain connection may have been closed in one direction
+ * only, and what was sent before is still worked on; on a TLS connection nothing can be sent then.
+ */
+static void handle_loss(struct session *session, short what)
+{
+    if (session->wait == SESSION_STARTING_TLS) {
+        log_tls_failure(session);
+        session_end(session, SESSION_TLS_FAILED);
+        return;
+    }
+    if ((what & BEV_EVENT_EOF) != 0)
+        session->input_ended = true;
+    if ((what & BEV_EVENT_ERROR) == 0 && session->tls == NULL)
+        return;
+    /* A QUIT that has come whole is carried out, although nobody will read its answer. */
+    command_loop(session);
+    session->broken = true;
+    bufferevent_disable(session->stream, EV_READ | EV_WRITE);
+    if (session->wait != SESSION_EXPUNGING && session->input_ended)
+        session_end(session, session->leaving ? session->leave_reason : SESSION_CLOSED_BY_CLIENT);
+}
+
+static void on_event(struct bufferevent *stream, short what, void *context)
+{
+    struct session *session = context;
+    (void)stream;
+
+    if ((what & BEV_EVENT_CONNECTED) != 0)
+        handle_handshake(session, session->greets);
+    if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
+        handle_loss(session, what);
+    ERR_clear_error();
+    session_settle(session);
+}
+
+/* RFC 1939 section 3: the autologout sends nothing and deletes nothing. */
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+    struct session *session = context;
+    (void)fd;
+    (void)what;
+
+    if (session->leaving)
+        session_end(session, session->leave_reason);
+    else if (session->wait == SESSION_STARTING_TLS)
+        session_end(session, SESSION_TLS_FAILED);
+    else if (session->state == SESSION_TRANSACTION || session->state == SESSION_UPDATE)
+        session_end(session, SESSION_AUTOLOGOUT);
+    else
+        session_end(session, SESSION_LOGIN_TIME);
+    session_settle(session);
+}
+
+static void prepare_stream(struct session *session)
+{
+    if (session->stream == NULL)
+        log_fatal("out of memory");
+    bufferevent_setcb(session->stream, on_readable, on_written, on_event, session);
+    bufferevent_setwatermark(session->stream, EV_READ, 0, LIMIT_INPUT);
+    bufferevent_setwatermark(session->stream, EV_WRITE, LIMIT_OUTPUT - 1, 0);
+    bufferevent_set_max_single_write(session->stream, LIMIT_WRITE);
+    bufferevent_enable(session->stream, EV_READ | EV_WRITE);
+}
+
+static void open_plain(struct session *session)
+{
+    session->stream = bufferevent_socket_new(session->server->child->base, session->fd, 0);
+    prepare_stream(session);
+}
+
+static void open_tls(struct session *session)
+{
+    session->wait = SESSION_STARTING_TLS;
+    session->tls = SSL_new(session->server->tls);
+    if (session->tls == NULL)
+        log_fatal("out of memory");
+    session->stream = bufferevent_openssl_socket_new(session->server->child->base, session->fd,
+                                                     session->tls, BUFFEREVENT_SSL_ACCEPTING, 0);
+    prepare_stream(session);
+    /* A client that goes without TLS's own farewell is no error. */
+    bufferevent_openssl_set_allow_dirty_shutdown(session->stream, 1);
+    set_timer(session, SERVER_HANDSHAKE);
+}
+
+void session_begin_tls(struct session *session)
+{
+    session->wait = SESSION_STARTING_TLS;
+    bufferevent_disable(session->stream, EV_READ);
+}
+
+/*
+ * The answer to STLS has left. Whatever else came before the handshake came from somebody who could
+ * write into the connection: it goes with the old buffers (RFC 2595 section 2.4, CVE-2011-0411).
+ */
+static void start_tls(struct session *session)
+{
+    bufferevent_disable(session->stream, EV_READ | EV_WRITE);
+    bufferevent_free(session->stream);
+    login_forget_user(session);
+    session->skipping = false;
+    session->bad_commands = 0;
+    open_tls(session);
+}
+
+void session_start(struct server *server, int fd, const struct sockaddr *address, bool tls)
+{
+    struct session *session = xcalloc(1, sizeof(*session));
+
+    session->server = server;
+    session->fd = fd;
+    session->greets = tls;
+    session->began = milliseconds();
+    randombytes_buf(&session->id, sizeof(session->id));
+    peer_set(&session->peer, address);
+    event_assign(&session->timer, server->child->base, -1, 0, on_timer, session);
+    DL_APPEND(server->sessions, session);
+    if (tls) {
+        open_tls(session);
+        return;
+    }
+    open_plain(session);
+    set_timer(session, SERVER_LOGIN);
+    command_answer(session, REPLY_GREETING);
+}
+
+void session_logged_in(struct session *session)
+{
+    session->state = SESSION_TRANSACTION;
+    session->wait = SESSION_READY;
+    set_timer(session, SERVER_IDLE);
+    metric_add(METRIC_POP3_LOGINS, 1);
+    log_info("session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " messages=%" PRIu32 " tls=%s "
+             "logged in",
+             session->id, session->peer.text, session->mailbox, session->maildrop.count,
+             session->tls != NULL ? SSL_get_version(session->tls) : "none");
+    reply_add_maildrop(session_output(session), session->maildrop.count, session->maildrop.octets);
+}
+
+/* --- stored's answers, by what the session waits for */
+
+static int on_entries(void *context, const void *entries, size_t count)
+{
+    struct session *session = context;
+
+    if (session->wait != SESSION_OPENING)
+        return -1;
+    return maildrop_append(&session->maildrop, entries, count);
+}
+
+static int on_opened(void *context, const struct store_opened *opened)
+{
+    struct session *session = context;
+
+    if (session->wait != SESSION_OPENING || login_opened(session, opened) < 0)
+        return -1;
+    session_settle(session);
+    return 0;
+}
+
+static int on_data(void *context, const struct store_data *data, const void *piece, size_t length)
+{
+    struct session *session = context;
+
+    if (session->wait != SESSION_FETCHING || fetch_data(session, data, piece, length) < 0)
+        return -1;
+    session_settle(session);
+    return 0;
+}
+
+static int on_expunged(void *context)
+{
+    struct session *session = context;
+
+    if (session->wait != SESSION_EXPUNGING || transaction_expunged(session) < 0)
+        return -1;
+    session_settle(session);
+    return 0;
+}
+
+static int on_failed(void *context, enum store_result result)
+{
+    struct session *session = context;
+    int status = -1;
+
+    if (session->wait == SESSION_OPENING)
+        status = login_failed(session, result);
+    else if (session->wait == SESSION_FETCHING)
+        status = fetch_failed(session, result);
+    else if (session->wait == SESSION_EXPUNGING)
+        status = transaction_expunge_failed(session);
+    if (status == 0)
+        session_settle(session);
+    return status;
+}
+
+static void on_lost(void *context)
+{
+    struct session *session = context;
+
+    if (session->wait == SESSION_OPENING)
+        login_lost(session);
+    else if (session->wait == SESSION_FETCHING)
+        fetch_lost(session);
+    else if (session->wait == SESSION_EXPUNGING)
+        (void)transaction_expunge_failed(session);
+    session_settle(session);
+}
+
+const struct store_events session_store_events = {
+    .entries = on_entries,
+    .opened = on_opened,
+    .data = on_data,
+    .expunged = on_expunged,
+    .failed = on_failed,
+    .lost = on_lost,
+};

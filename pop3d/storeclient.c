@@ -1,0 +1,209 @@
+/*
+ * The requester's side of lib/storemsg.h. A session's id is never used again while an answer to
+ * its former owner may be under way: ids only count up, and answers to unknown ones are dropped.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/channel.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "pop3d/limits.h"
+#include "pop3d/storeclient.h"
+
+struct storeclient {
+    struct event_base *base;
+    const char *path;
+    struct channel *channel; /* NULL: no connection */
+    struct event *retry;
+    struct store_session *sessions;
+    uint32_t last_id;
+    bool complained;
+};
+
+static int handle_entries(struct store_session *session, const struct channel_message *message)
+{
+    if (message->length == 0 || message->length % sizeof(struct store_entry) != 0)
+        return -1;
+    return session->events->entries(session->context, message->payload,
+                                    message->length / sizeof(struct store_entry));
+}
+
+static int handle_opened(struct store_session *session, const struct channel_message *message)
+{
+    struct store_opened opened;
+
+    if (message->length != sizeof(opened))
+        return -1;
+    memcpy(&opened, message->payload, sizeof(opened));
+    return session->events->opened(session->context, &opened);
+}
+
+static int handle_data(struct store_session *session, const struct channel_message *message)
+{
+    struct store_data data;
+
+    if (message->length < sizeof(data))
+        return -1;
+    memcpy(&data, message->payload, sizeof(data));
+    return session->events->data(session->context, &data,
+                                 (const char *)message->payload + sizeof(data),
+                                 message->length - sizeof(data));
+}
+
+static int handle_expunged(struct store_session *session, const struct channel_message *message)
+{
+    if (message->length != 0)
+        return -1;
+    return session->events->expunged(session->context);
+}
+
+static int handle_failed(struct store_session *session, const struct channel_message *message)
+{
+    uint8_t result;
+
+    if (message->length != sizeof(result))
+        return -1;
+    memcpy(&result, message->payload, sizeof(result));
+    return session->events->failed(session->context, (enum store_result)result);
+}
+
+static int on_message(void *context, const struct channel_message *message)
+{
+    struct storeclient *client = context;
+    struct store_session *session;
+
+    HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
+    if (session == NULL)
+        return message->type >= STORE_OPENED && message->type <= STORE_FAILED ? 0 : -1;
+    switch (message->type) {
+    case STORE_ENTRIES: return handle_entries(session, message);
+    case STORE_OPENED: return handle_opened(session, message);
+    case STORE_DATA: return handle_data(session, message);
+    case STORE_EXPUNGED: return handle_expunged(session, message);
+    case STORE_FAILED: return handle_failed(session, message);
+    default: return -1;
+    }
+}
+
+static void forget(struct store_session *session)
+{
+    HASH_DEL(session->client->sessions, session);
+    session->id = 0;
+}
+
+static void schedule_retry(struct storeclient *client)
+{
+    const struct timeval delay = {.tv_usec = LIMIT_RETRY_MS * 1000};
+
+    event_add(client->retry, &delay);
+}
+
+static void on_closed(void *context)
+{
+    struct storeclient *client = context;
+    struct store_session *session;
+    struct store_session *next;
+
+    log_warning("the connection to stored is lost; %u mailboxes were open or being opened",
+                HASH_COUNT(client->sessions));
+    channel_free(client->channel);
+    client->channel = NULL;
+    HASH_ITER (hh, client->sessions, session, next) {
+        forget(session);
+        session->events->lost(session->context);
+    }
+    schedule_retry(client);
+}
+
+static const struct channel_events channel_events = {.message = on_message, .closed = on_closed};
+
+static void on_retry(evutil_socket_t fd, short what, void *context)
+{
+    struct storeclient *client = context;
+    (void)fd;
+    (void)what;
+
+    client->channel = channel_connect(client->base, client->path, &channel_events, client);
+    if (client->channel == NULL) {
+        if (!client->complained)
+            log_warning("cannot reach stored at %s: %s; trying on", client->path, strerror(errno));
+        client->complained = true;
+        schedule_retry(client);
+        return;
+    }
+    client->complained = false;
+}
+
+struct storeclient *storeclient_new(struct event_base *base, const char *path)
+{
+    struct storeclient *client = xcalloc(1, sizeof(*client));
+
+    client->base = base;
+    client->path = path;
+    client->retry = evtimer_new(base, on_retry, client);
+    if (client->retry == NULL)
+        log_fatal("out of memory");
+    on_retry(-1, 0, client);
+    return client;
+}
+
+void storeclient_free(struct storeclient *client)
+{
+    if (client == NULL)
+        return;
+    channel_free(client->channel);
+    event_free(client->retry);
+    free(client);
+}
+
+int storeclient_open(struct storeclient *client, struct store_session *session,
+                     const struct store_events *events, void *context,
+                     const struct capability *capability)
+{
+    struct store_session *taken;
+
+    if (client->channel == NULL)
+        return -1;
+    do {
+        session->id = ++client->last_id;
+        HASH_FIND(hh, client->sessions, &session->id, sizeof(session->id), taken);
+    } while (session->id == 0 || taken != NULL);
+    session->client = client;
+    session->events = events;
+    session->context = context;
+    HASH_ADD(hh, client->sessions, id, sizeof(session->id), session);
+    channel_send(client->channel, STORE_OPEN, session->id, capability, sizeof(*capability), NULL,
+                 0);
+    return 0;
+}
+
+bool storeclient_is_open(const struct store_session *session)
+{
+    return session->id != 0;
+}
+
+void storeclient_read(struct store_session *session, uint32_t message, uint64_t offset,
+                      uint32_t room)
+{
+    struct store_read request = {.message = message, .room = room, .offset = offset};
+
+    channel_send(session->client->channel, STORE_READ, session->id, &request, sizeof(request), NULL,
+                 0);
+}
+
+void storeclient_expunge(struct store_session *session, const uint32_t *messages, size_t count)
+{
+    channel_send(session->client->channel, STORE_EXPUNGE, session->id, NULL, 0, messages,
+                 count * sizeof(messages[0]));
+}
+
+void storeclient_close(struct store_session *session)
+{
+    if (session->id == 0)
+        return;
+    channel_send(session->client->channel, STORE_CLOSE, session->id, NULL, 0, NULL, 0);
+    forget(session);
+}

@@ -1,0 +1,72 @@
+#ifndef POP3D_STORECLIENT_H
+#define POP3D_STORECLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "lib/capability.h"
+#include "lib/storemsg.h"
+
+struct event_base;
+
+/*
+ * The connection to stored that all sessions of this process share (run/stored-front.sock). When
+ * it is lost, every open mailbox is lost with its lock; a new connection is tried by timer.
+ */
+struct storeclient;
+
+/*
+ * Answers for one session. One that returns int gives -1 for an answer that may not come now; that
+ * is stored's bug and costs the connection. None of them is called from within a storeclient_*
+ * function. Each may free the session after storeclient_close().
+ */
+struct store_events {
+    /* `count` struct store_entry, aligned to 4 octets only. */
+    int (*entries)(void *context, const void *entries, size_t count);
+    int (*opened)(void *context, const struct store_opened *opened);
+    int (*data)(void *context, const struct store_data *data, const void *piece, size_t length);
+    int (*expunged)(void *context);
+    int (*failed)(void *context, enum store_result result);
+    /* The connection is gone, and the mailbox with it. */
+    void (*lost)(void *context);
+};
+
+/* One session's part of the connection; lives in the session, begins zeroed. */
+struct store_session {
+    struct storeclient *client;
+    uint32_t id; /* 0: no mailbox is open or being opened */
+    const struct store_events *events;
+    void *context;
+    UT_hash_handle hh;
+};
+
+/* `path` is not copied. */
+struct storeclient *storeclient_new(struct event_base *base, const char *path);
+
+/* All sessions have been closed before. NULL is allowed. */
+void storeclient_free(struct storeclient *client);
+
+/*
+ * Opens the mailbox of this capability: entries(), then opened(); or failed(), and the session is
+ * closed again. Returns 0, or -1 when there is no connection now.
+ */
+int storeclient_open(struct storeclient *client, struct store_session *session,
+                     const struct store_events *events, void *context,
+                     const struct capability *capability);
+
+/* Whether requests can be made. False before opening, after closing and after a loss. */
+bool storeclient_is_open(const struct store_session *session);
+
+/* -> data() or failed(). Answers come in the order of the requests. `room` <= STORE_READ_MAX. */
+void storeclient_read(struct store_session *session, uint32_t message, uint64_t offset,
+                      uint32_t room);
+
+/* -> expunged() or failed(). 1 to STORE_EXPUNGE_MAX message indexes. */
+void storeclient_expunge(struct store_session *session, const uint32_t *messages, size_t count);
+
+/* Releases the mailbox's lock. Nothing is called for this session any more. Safe at any time. */
+void storeclient_close(struct store_session *session);
+
+#endif

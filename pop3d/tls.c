@@ -1,0 +1,109 @@
+/*
+ * TLS as RFC 8314 and Mozilla's "intermediate" settings want it: 1.2 or newer, forward secrecy and
+ * authenticated encryption only. The client's order of ciphers counts, since all of them are good
+ * and a telephone knows best what it computes fast.
+ *
+ * Session resumption is off: several processes share the port, so tickets would need one key for
+ * all of them that changes in time, and a full handshake a session is what POP3 clients do anyway.
+ */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/child.h"
+#include "lib/xalloc.h"
+#include "pop3d/limits.h"
+#include "pop3d/tls.h"
+
+#define TLS_1_2_CIPHERS                                                                            \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+/* A key under a passphrase is refused; OpenSSL would ask for it on the terminal. */
+static int no_passphrase(char *buffer_r, int size, int writing, void *context)
+{
+    (void)buffer_r;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return -1;
+}
+
+static int use_chain(SSL_CTX *context, const void *text, int length)
+{
+    BIO *pem = BIO_new_mem_buf(text, length);
+    X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, no_passphrase, NULL);
+    int result = certificate != NULL && SSL_CTX_use_certificate(context, certificate) == 1;
+
+    X509_free(certificate);
+    while (result == 1 && (certificate = PEM_read_bio_X509(pem, NULL, no_passphrase, NULL)) != NULL)
+        if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
+            X509_free(certificate);
+            result = 0;
+        }
+    BIO_free(pem);
+    return result;
+}
+
+static int use_key(SSL_CTX *context, const void *text, int length)
+{
+    BIO *pem = BIO_new_mem_buf(text, length);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, NULL);
+    int result = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
+
+    EVP_PKEY_free(key);
+    BIO_free(pem);
+    return result;
+}
+
+static int set_policy(SSL_CTX *context)
+{
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 0);
+    /* Idle sessions are the rule: without its buffers a connection costs 34 KiB less. */
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(context, TLS_1_2_CIPHERS) == 1;
+}
+
+/* Returns what is missing or wrong, or NULL. */
+static const char *fill_context(SSL_CTX *context, const void *text, int length)
+{
+    if (set_policy(context) == 0)
+        return "OpenSSL does not accept the settings of this program";
+    if (use_chain(context, text, length) == 0)
+        return "it holds no certificate chain in PEM that OpenSSL accepts";
+    if (use_key(context, text, length) == 0)
+        return "it holds no private key in PEM without a passphrase";
+    if (SSL_CTX_check_private_key(context) != 1)
+        return "its private key does not belong to its first certificate";
+    return NULL;
+}
+
+SSL_CTX *tls_load(int fd, char error_r[TLS_ERROR_SIZE])
+{
+    const char *error = NULL;
+    char *text = xmalloc(LIMIT_TLS_FILE);
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    long length = child_read(fd, text, LIMIT_TLS_FILE);
+    if (length < 0 || length == LIMIT_TLS_FILE)
+        error = "it cannot be read, or is larger than a certificate can be";
+    else if (context == NULL)
+        error = "OpenSSL does not start";
+    else
+        error = fill_context(context, text, (int)length);
+    sodium_memzero(text, LIMIT_TLS_FILE);
+    free(text);
+    ERR_clear_error();
+    if (error == NULL)
+        return context;
+    snprintf(error_r, TLS_ERROR_SIZE, "%s", error);
+    SSL_CTX_free(context);
+    return NULL;
+}
