@@ -1,0 +1,55 @@
+#ifndef LMTPD_LIMITS_H
+#define LMTPD_LIMITS_H
+
+/* What bounds a client of lmtpd, and which attack or which sentence of an RFC each bound answers.
+ */
+
+/*
+ * Octets of a command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512, SIZE adds 26
+ * (RFC 1870 section 3), 8BITMIME 17 (RFC 6152), SMTPUTF8 10 and longer paths (RFC 6531). A longer
+ * line is read to its end and refused, so that its rest is never taken for a command.
+ */
+#define LINE_MAX_OCTETS 2048
+
+/* RFC 5321 section 4.5.3.1.3, without the two brackets. */
+#define PATH_MAX_OCTETS 254
+
+/* A name that is not a host's, for the Received line; RFC 1035 section 2.3.4. */
+#define LHLO_MAX_OCTETS 255
+
+/* RFC 5321 section 4.5.3.2.7: at least 5 minutes of waiting for the next command. In seconds. */
+#define IDLE_SECONDS 300
+
+/* How long the client may take to close after our last reply. In seconds. */
+#define LINGER_SECONDS 2
+
+/* Answers with 500, 501 or 503 in a row, after which a client is a port scanner or a lost web
+   browser. A delivered message begins a new count. */
+#define BAD_COMMANDS_MAX 10
+
+/* RCPT commands accepted in one transaction; RFC 5321 section 4.5.3.1.8 asks for at least 100.
+   The mailboxes that they lead to are bounded by STORE_RECIPIENTS_MAX. */
+#define TRANSACTION_RECIPIENTS_MAX 1000
+
+/* No message is larger, whatever a plan allows: what SIZE says in the answer to LHLO. */
+#define MESSAGE_OCTETS_MAX (1024U * 1024 * 1024)
+
+/* Bodies of one message in the store when its recipients' limits differ; see transaction.h. */
+#define TRANSACTION_DELIVERIES_MAX 4
+
+/* One recv(); also the most that is kept of a client's input while it waits for an answer. */
+#define INPUT_SIZE (64 * 1024)
+
+/* The body leaves for stored in pieces of at most this size. */
+#define PIECE_SIZE (64 * 1024)
+
+/* With more than this on its way to stored, content is no longer read from clients. */
+#define STORE_PENDING_MAX (1024 * 1024)
+
+/* With more replies than this unread by the client, its commands are no longer read. */
+#define OUTPUT_PENDING_MAX (16 * 1024)
+
+/* After SIGTERM; the supervisor ends what still runs after 5 seconds. */
+#define DRAIN_SECONDS 4
+
+#endif

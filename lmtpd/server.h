@@ -1,0 +1,18 @@
+#ifndef LMTPD_SERVER_H
+#define LMTPD_SERVER_H
+
+#include <stdbool.h>
+
+struct conf;
+struct db;
+struct store_link;
+
+/* What all sessions share. */
+struct server {
+    const struct conf *conf;
+    struct db *db; /* read-only */
+    struct store_link *store;
+    bool draining; /* no new message is begun any more */
+};
+
+#endif

@@ -1,0 +1,167 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "lib/log.h"
+#include "lib/xalloc.h"
+#include "lmtpd/limits.h"
+#include "lmtpd/storelink.h"
+
+struct store_link {
+    struct event_base *base;
+    const char *path;
+    struct channel *channel; /* NULL: not connected */
+    struct event *retry;
+    uint32_t last_id;
+    struct store_call *calls; /* by id */
+    struct store_waiter *waiters;
+};
+
+/* stored answers what was forgotten in the meantime as well; that is no fault of its own. */
+static int on_message(void *context, const struct channel_message *message)
+{
+    struct store_link *link = context;
+    struct store_call *call;
+
+    if (message->type != STORE_DELIVERED && message->type != STORE_USAGE_IS)
+        return -1;
+    HASH_FIND(hh, link->calls, &message->id, sizeof(message->id), call);
+    if (call == NULL)
+        return 0;
+    HASH_DEL(link->calls, call);
+    call->id = 0;
+    return call->answer(call, message);
+}
+
+bool store_link_full(const struct store_link *link)
+{
+    return link->channel != NULL && channel_pending(link->channel) > STORE_PENDING_MAX;
+}
+
+void store_link_wait(struct store_link *link, struct store_waiter *waiter,
+                     void (*ready)(struct store_waiter *waiter))
+{
+    waiter->ready = ready;
+    DL_APPEND(link->waiters, waiter);
+}
+
+void store_link_wait_end(struct store_link *link, struct store_waiter *waiter)
+{
+    if (waiter->prev == NULL)
+        return;
+    DL_DELETE(link->waiters, waiter);
+    waiter->prev = NULL;
+}
+
+static void wake_waiters(struct store_link *link)
+{
+    while (link->waiters != NULL && !store_link_full(link)) {
+        struct store_waiter *waiter = link->waiters;
+        store_link_wait_end(link, waiter);
+        waiter->ready(waiter);
+    }
+}
+
+static void schedule_retry(struct store_link *link)
+{
+    static const struct timeval pause = {.tv_usec = 100 * 1000};
+
+    event_add(link->retry, &pause);
+}
+
+static void on_closed(void *context)
+{
+    struct store_link *link = context;
+
+    log_warning("stored is gone; mail is deferred until it is back");
+    channel_free(link->channel);
+    link->channel = NULL;
+    schedule_retry(link);
+    while (link->calls != NULL) {
+        struct store_call *call = link->calls;
+        HASH_DEL(link->calls, call);
+        call->id = 0;
+        (void)call->answer(call, NULL);
+    }
+    wake_waiters(link);
+}
+
+static void on_drained(void *context)
+{
+    wake_waiters(context);
+}
+
+static const struct channel_events store_events = {
+    .message = on_message, .closed = on_closed, .drained = on_drained};
+
+static void on_retry(evutil_socket_t fd, short what, void *context)
+{
+    struct store_link *link = context;
+    (void)fd;
+    (void)what;
+
+    link->channel = channel_connect(link->base, link->path, &store_events, link);
+    if (link->channel == NULL)
+        schedule_retry(link);
+}
+
+struct store_link *store_link_new(struct event_base *base, const char *path)
+{
+    struct store_link *link = xcalloc(1, sizeof(*link));
+
+    link->base = base;
+    link->path = path;
+    link->retry = event_new(base, -1, 0, on_retry, link);
+    if (link->retry == NULL)
+        log_fatal("cannot make a timer");
+    link->channel = channel_connect(base, path, &store_events, link);
+    if (link->channel == NULL) {
+        log_warning("cannot connect to %s: %s; mail is deferred until it works", path,
+                    strerror(errno));
+        schedule_retry(link);
+    }
+    return link;
+}
+
+void store_link_free(struct store_link *link)
+{
+    if (link == NULL)
+        return;
+    channel_free(link->channel);
+    event_free(link->retry);
+    free(link);
+}
+
+int store_link_call(struct store_link *link, struct store_call *call,
+                    int (*answer)(struct store_call *call, const struct channel_message *message))
+{
+    struct store_call *taken;
+
+    if (link->channel == NULL)
+        return -1;
+    do {
+        call->id = ++link->last_id;
+        HASH_FIND(hh, link->calls, &call->id, sizeof(call->id), taken);
+    } while (call->id == 0 || taken != NULL);
+    call->answer = answer;
+    HASH_ADD(hh, link->calls, id, sizeof(call->id), call);
+    return 0;
+}
+
+void store_link_send(struct store_link *link, const struct store_call *call, enum store_type type,
+                     const void *fixed, size_t fixed_length, const void *rest, size_t rest_length)
+{
+    if (link->channel != NULL)
+        channel_send(link->channel, (uint8_t)type, call->id, fixed, fixed_length, rest,
+                     rest_length);
+}
+
+void store_link_forget(struct store_link *link, struct store_call *call)
+{
+    if (call->id == 0)
+        return;
+    HASH_DEL(link->calls, call);
+    call->id = 0;
+}

@@ -1,0 +1,62 @@
+#ifndef LMTPD_STORELINK_H
+#define LMTPD_STORELINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "lib/channel.h"
+#include "lib/storemsg.h"
+
+struct event_base;
+
+/*
+ * The one connection to stored that all of lmtpd shares. It is made at once and again by timer
+ * whenever stored has gone away.
+ */
+struct store_link;
+
+/* One question to stored or one delivery; a member of the struct that its owner calls by. */
+struct store_call {
+    uint32_t id;
+    /*
+     * The answer, or NULL when stored went away before it. The call is over and may be freed.
+     * Returns 0, or -1 for an answer that stored may not give.
+     */
+    int (*answer)(struct store_call *call, const struct channel_message *message);
+    UT_hash_handle hh;
+};
+
+/* Somebody who holds back until what is on its way to stored has become less. */
+struct store_waiter {
+    void (*ready)(struct store_waiter *waiter);
+    struct store_waiter *next;
+    struct store_waiter *prev; /* NULL: not waiting */
+};
+
+struct store_link *store_link_new(struct event_base *base, const char *path);
+void store_link_free(struct store_link *link);
+
+/*
+ * Begins a call: gives it its id, under which its owner then sends. Returns 0, or -1 when there is
+ * no connection at the moment; there is then no answer either.
+ */
+int store_link_call(struct store_link *link, struct store_call *call,
+                    int (*answer)(struct store_call *call, const struct channel_message *message));
+
+/* Sends for a call that has begun and has no answer yet; two parts as in channel_send(). */
+void store_link_send(struct store_link *link, const struct store_call *call, enum store_type type,
+                     const void *fixed, size_t fixed_length, const void *rest, size_t rest_length);
+
+/* Ends a call without waiting for its answer. Does nothing to one that is over. */
+void store_link_forget(struct store_link *link, struct store_call *call);
+
+/* Whether so much is on its way that whoever sends content must wait. */
+bool store_link_full(const struct store_link *link);
+
+/* `ready` is called once, from the event loop, when all that has gone. */
+void store_link_wait(struct store_link *link, struct store_waiter *waiter,
+                     void (*ready)(struct store_waiter *waiter));
+void store_link_wait_end(struct store_link *link, struct store_waiter *waiter);
+
+#endif
