@@ -123,7 +123,7 @@ UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS)
 
 # $(1) test, $(2) archive and $(3) prefix of the program's variables, or empty
 define unit_test
-$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(if $(2),$(BUILD)/lib/$(2).a) \
+$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(BUILD)/obj/tests/unit/scratch.o $(if $(2),$(BUILD)/lib/$(2).a) \
 		$(BUILD)/lib/db.a $(BUILD)/lib/lib.a
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LINK  $$@")
@@ -168,15 +168,13 @@ help:
 	@echo 'make clean    remove build/'
 
 # Asks the package manager for nothing where nothing is missing, so it works without a network.
-missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
-	awk '$$2 == "installed" {print $$1}' | sort -u > /tmp/.bellhop-have.$$$$; \
-	printf '%s\n' $(1) | sort -u | comm -23 - /tmp/.bellhop-have.$$$$; \
-	rm -f /tmp/.bellhop-have.$$$$)
-
 define install_packages
-	@missing="$(strip $(call missing,$(1)))"; \
+	@missing=; for package in $(1); do \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
+		missing="$$missing $$package"; \
+	done; \
 	if [ -n "$$missing" ]; then \
-		echo "installing: $$missing"; \
+		echo "installing:$$missing"; \
 		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 		$$as_root apt-get -q update && \
 		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \

@@ -1,0 +1,290 @@
+/*
+ * Recovery against segments that the test writes itself: whatever a crash leaves, what was
+ * acknowledged is in the index, what was not is not, and a rebuilt index is the same.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "stored/index.h"
+#include "stored/record.h"
+#include "stored/recovery.h"
+#include "stored/segment.h"
+#include "tests/unit/scratch.h"
+
+#define SEED UINT64_C(0xfeedface01)
+#define SIZE (1024 * 1024)
+
+static struct segment segment;
+static uint64_t end;
+static uint64_t group;
+
+static void begin_segment(uint64_t id)
+{
+    segment = (struct segment){.id = id, .seed = SEED, .size = SIZE, .fd = -1};
+    assert_int_equal(segment_create(&segment), 0);
+    end = SEGMENT_START;
+}
+
+static uint64_t append(struct record_header *header, const char *body)
+{
+    struct iovec pieces[2] = {{header, header->length}, {(void *)(uintptr_t)body, 0}};
+    uint64_t offset = end;
+
+    header->body_length = body != NULL ? strlen(body) : 0;
+    header->octets = header->body_length;
+    header->body_sum = record_sum(SEED, body, header->body_length);
+    header->commit = group;
+    header->time = 1;
+    pieces[1].iov_len = header->body_length;
+    record_seal(header, segment.id, offset, SEED);
+    assert_int_equal(segment_write(&segment, pieces, 2, offset), 0);
+    end += record_span(header);
+    free(header);
+    return offset;
+}
+
+static uint64_t message(uint64_t mailbox, uint64_t uid, const char *body)
+{
+    struct record_header *header = record_new(RECORD_MESSAGE, 1);
+
+    record_refs(header)[0] = (struct record_ref){mailbox, uid};
+    return append(header, body);
+}
+
+static void take_away(enum record_type type, uint64_t mailbox, uint64_t uid)
+{
+    struct record_header *header = record_new(type, 1);
+
+    record_refs(header)[0] = (struct record_ref){mailbox, uid};
+    append(header, NULL);
+}
+
+static void flip(uint64_t id, uint64_t offset)
+{
+    char name[SEGMENT_NAME_SIZE];
+    uint8_t octet;
+
+    segment_name(id, name);
+    int fd = open(name, O_RDWR);
+    assert_int_equal(pread(fd, &octet, 1, (off_t)offset), 1);
+    octet ^= 4;
+    assert_int_equal(pwrite(fd, &octet, 1, (off_t)offset), 1);
+    close(fd);
+}
+
+static int collect(void *context, const struct index_message *row)
+{
+    char *text = context;
+    size_t length = strlen(text);
+
+    snprintf(text + length, 256 - length, "%llu:%llu ", (unsigned long long)row->mailbox,
+             (unsigned long long)row->uid);
+    return 0;
+}
+
+/* Recovers and tells what the index lists, in the order on disk, and the usage of mailbox 1. */
+static void expect(const char *listed, uint64_t messages, uint64_t uid_next, bool rebuild)
+{
+    struct store store = {0};
+    struct index_mailbox mailbox;
+    struct index_totals totals;
+    char text[256] = "";
+
+    if (rebuild)
+        recovery_rebuild(&store);
+    recovery_run(&store);
+    assert_true(store.seed == SEED);
+    assert_int_equal(index_each_on_disk(store.index, collect, text), 0);
+    assert_string_equal(text, listed);
+    assert_int_equal(index_get_mailbox(store.index, 1, &mailbox), 0);
+    assert_int_equal(mailbox.messages, messages);
+    assert_int_equal(mailbox.uid_next, uid_next);
+    assert_int_equal(index_get_totals(store.index, true, &totals), 0);
+    assert_int_equal(totals.wrong_usage, 0);
+    index_close(store.index);
+}
+
+static int set_up(void **state)
+{
+    group = 1;
+    return scratch_enter(state) == 0 && mkdir("store", 0700) == 0 ? 0 : -1;
+}
+
+static void applies_the_log_once(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    message(1, 1, "one\r\n");
+    message(2, 1, "two\r\n");
+    group++;
+    message(1, 2, "three\r\n");
+    take_away(RECORD_EXPUNGE, 1, 1);
+    segment_close(&segment);
+    for (int i = 0; i < 3; i++)
+        expect("2:1 1:2 ", 1, 3, false);
+    expect("2:1 1:2 ", 1, 3, true);
+}
+
+static void the_order_of_segments_does_not_matter(void **state)
+{
+    (void)state;
+    /* A large message's segment can be younger than the expunge of that message. */
+    begin_segment(1);
+    take_away(RECORD_EXPUNGE, 1, 1);
+    message(1, 2, "left\r\n");
+    segment_close(&segment);
+    begin_segment(2);
+    message(1, 1, "large\r\n");
+    segment_close(&segment);
+    expect("1:2 ", 1, 3, false);
+    expect("1:2 ", 1, 3, true);
+}
+
+static void a_dropped_mailbox_stays_empty(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    message(1, 1, "gone\r\n");
+    message(2, 1, "stays\r\n");
+    take_away(RECORD_DROP, 1, 0);
+    segment_close(&segment);
+    expect("2:1 ", 0, 2, false);
+    expect("2:1 ", 0, 2, true);
+}
+
+static void a_torn_end_is_left_out(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    message(1, 1, "whole\r\n");
+    group++;
+    uint64_t torn = message(1, 2, "this body did not reach the disk\r\n");
+    segment_close(&segment);
+    flip(1, torn + sizeof(struct record_header) + sizeof(struct record_ref) + 3);
+    expect("1:1 ", 1, 2, false);
+    /* What comes later goes to a new segment and finds its place. */
+    group++;
+    begin_segment(2);
+    message(1, 3, "later\r\n");
+    segment_close(&segment);
+    expect("1:1 1:3 ", 2, 4, false);
+}
+
+static void a_damaged_body_stays_listed(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    uint64_t offset = message(1, 1, "damaged after it was acknowledged\r\n");
+    group++;
+    message(1, 2, "later\r\n");
+    segment_close(&segment);
+    flip(1, offset + sizeof(struct record_header) + sizeof(struct record_ref) + 3);
+    expect("1:1 1:2 ", 2, 3, false);
+    expect("1:1 1:2 ", 2, 3, true);
+}
+
+static void a_damaged_header_costs_no_other_message(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    message(1, 1, "one\r\n");
+    uint64_t offset = message(1, 2, "two\r\n");
+    message(1, 3, "three\r\n");
+    segment_close(&segment);
+    flip(1, offset + 20);
+    expect("1:1 1:3 ", 2, 4, false);
+    expect("1:1 1:3 ", 2, 4, true);
+}
+
+static void a_damaged_segment_header_costs_nothing(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    message(1, 1, "one\r\n");
+    segment_close(&segment);
+    begin_segment(2);
+    message(1, 2, "two\r\n");
+    segment_close(&segment);
+    flip(1, 3);
+    expect("1:1 1:2 ", 2, 3, false);
+    expect("1:1 1:2 ", 2, 3, true);
+}
+
+static void an_unfinished_large_message_is_removed(void **state)
+{
+    struct stat status;
+    static char text[100000] = "a body without a header in front";
+    struct iovec piece = {text, sizeof(text)};
+    (void)state;
+
+    begin_segment(1);
+    message(1, 1, "one\r\n");
+    segment_close(&segment);
+    begin_segment(2);
+    assert_int_equal(segment_write(&segment, &piece, 1, SEGMENT_START + 200), 0);
+    segment_close(&segment);
+    expect("1:1 ", 1, 2, false);
+    assert_int_equal(stat("store/00000002.seg", &status), -1);
+    assert_int_equal(stat("store/00000001.seg", &status), 0);
+    /* What was preallocated is given back. */
+    assert_true(status.st_size < SIZE);
+}
+
+static void a_forged_record_in_a_body_is_text(void **state)
+{
+    struct record_header *forged = record_new(RECORD_MESSAGE, 1);
+    static char body[512];
+    (void)state;
+
+    begin_segment(1);
+    record_refs(forged)[0] = (struct record_ref){2, 9};
+    /* The right place and everything, but not the seed. */
+    record_seal(forged, 1, end + sizeof(*forged) + sizeof(struct record_ref) + 8, SEED + 1);
+    memset(body, 'x', 8);
+    memcpy(body + 8, forged, forged->length);
+    free(forged);
+    uint64_t offset = end;
+    struct record_header *header = record_new(RECORD_MESSAGE, 1);
+    record_refs(header)[0] = (struct record_ref){1, 1};
+    header->body_length = header->octets = sizeof(body);
+    header->body_sum = record_sum(SEED, body, sizeof(body));
+    header->commit = group;
+    record_seal(header, 1, offset, SEED);
+    struct iovec pieces[2] = {{header, header->length}, {body, sizeof(body)}};
+    assert_int_equal(segment_write(&segment, pieces, 2, offset), 0);
+    end += record_span(header);
+    free(header);
+    message(1, 2, "after\r\n");
+    segment_close(&segment);
+    flip(1, offset + 10); /* the outer header: the scan now walks through the body */
+    expect("1:2 ", 1, 3, false);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_leave)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(applies_the_log_once),
+        CASE(the_order_of_segments_does_not_matter),
+        CASE(a_dropped_mailbox_stays_empty),
+        CASE(a_torn_end_is_left_out),
+        CASE(a_damaged_body_stays_listed),
+        CASE(a_damaged_header_costs_no_other_message),
+        CASE(a_damaged_segment_header_costs_nothing),
+        CASE(an_unfinished_large_message_is_removed),
+        CASE(a_forged_record_in_a_body_is_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
