@@ -24,7 +24,7 @@ struct db_mailaddress {
     uint64_t customer;
     char customer_name[DB_CUSTOMER_NAME_MAX + 1];
     char text[ADDRESS_MAX + 1];
-    uint64_t mailbox;                   /* 0: an alias; then all up to `created` is empty */
+    uint64_t mailbox;                   /* 0: an alias; then the next four are empty */
     char name[DB_MAILBOX_NAME_MAX + 1]; /* the owner's, as people write it; may be empty */
     bool suspended;                     /* this mailbox, not its customer */
     bool password;                      /* one has been set */

@@ -53,19 +53,19 @@ int db_plan_check(const struct db_plan *plan, const char **error_r)
         bool wrong;
         const char *error;
     } checks[] = {
-        {!is_name(plan->name),                                                "a plan's name is up to 32 of a-z, 0-9 and -, a letter first"},
+        {!is_name(plan->name), "a plan's name is up to 32 of a-z, 0-9 and -, a letter first"},
         {plan->addresses < 1 || plan->addresses > DB_PLAN_ADDRESSES_MAX,
-         "a plan has 1 to 100 addresses"                                                                                                   },
-        {plan->domains < 1 || plan->domains > DB_PLAN_DOMAINS_MAX,            "a plan has 1 to 100 domains"                                },
-        {plan->message_octets < MESSAGE_OCTETS_MIN,                           "the largest message is at least 64K"                        },
+         "a plan has 1 to 100 addresses"},
+        {plan->domains < 1 || plan->domains > DB_PLAN_DOMAINS_MAX, "a plan has 1 to 100 domains"},
+        {plan->message_octets < MESSAGE_OCTETS_MIN, "the largest message is at least 64K"},
         {plan->mailbox_octets < plan->message_octets,
-         "a mailbox must hold at least one message of the largest size"                                                                    },
-        {plan->mailbox_octets > OCTETS_MAX,                                   "a mailbox holds at most 1048576G"                           },
+         "a mailbox must hold at least one message of the largest size"},
+        {plan->mailbox_octets > OCTETS_MAX, "a mailbox holds at most 1048576G"},
         {plan->mailbox_messages < 1 || plan->mailbox_messages > MESSAGES_MAX,
-         "a mailbox holds 1 to 10000000 messages"                                                                                          },
-        {plan->retention_days > DAYS_MAX,                                     "messages are kept for 1 to 36500 days, or 0 for ever"       },
-        {plan->poll_seconds > SECONDS_MAX,                                    "the shortest poll interval is 0 to 86400 seconds"           },
-        {plan->protection >= PROTECTIONS,                                     "protection is none, mark or refuse"                         },
+         "a mailbox holds 1 to 10000000 messages"},
+        {plan->retention_days > DAYS_MAX, "messages are kept for 1 to 36500 days, or 0 for ever"},
+        {plan->poll_seconds > SECONDS_MAX, "the shortest poll interval is 0 to 86400 seconds"},
+        {plan->protection >= PROTECTIONS, "protection is none, mark or refuse"},
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (checks[i].wrong) {

@@ -226,7 +226,7 @@ static const struct {
     enum db_limit_kind kind;
 } limits[] = {
     {"limit: addresses", DB_LIMIT_ADDRESSES},
-    {"limit: domains",   DB_LIMIT_DOMAINS  },
+    {"limit: domains", DB_LIMIT_DOMAINS},
 };
 
 static enum db_result report(const struct db *db, const char *what)

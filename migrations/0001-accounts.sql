@@ -47,7 +47,8 @@ CREATE TABLE domain (
     UNIQUE (id, customer)
 ) STRICT;
 
-CREATE INDEX domain_by_customer ON domain (customer, name);
+-- Unique, so that listings by customer and name need no sorting.
+CREATE UNIQUE INDEX domain_by_customer ON domain (customer, name);
 
 -- Where mail is kept. AUTOINCREMENT: the store knows mailboxes by this id alone, so an id that came
 -- again would show somebody another's mail.
@@ -79,8 +80,7 @@ CREATE TABLE address (
     FOREIGN KEY (mailbox, customer) REFERENCES mailbox (id, customer) ON DELETE CASCADE
 ) STRICT;
 
-CREATE INDEX address_by_customer ON address (customer);
-CREATE INDEX address_by_mailbox ON address (mailbox, customer);
+CREATE INDEX address_by_customer ON address (customer, mailbox);
 
 -- The mailboxes that an alias leads to. An alias that loses its last target is removed with it: mail
 -- for it is then refused as for any unknown address, and nobody has to tidy up before a mailbox can go.
