@@ -264,6 +264,17 @@ static enum db_result failure(struct db *db, const char *what)
     }
 }
 
+/* For the log. */
+static const char *name_of(const struct db *db, const struct sqlite3_stmt *statement)
+{
+    for (size_t i = 0; i < STATEMENT__MAX; i++) {
+        if (db->prepared[i] == statement) {
+            return statements[i].name;
+        }
+    }
+    return "";
+}
+
 struct sqlite3_stmt *statement_get(struct db *db, enum statement_id id)
 {
     if (db->prepared[id] == NULL &&
@@ -304,7 +315,7 @@ enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement)
     if (code == SQLITE_ROW) {
         return DB_OK;
     }
-    enum db_result result = code == SQLITE_DONE ? DB_NONE : failure(db, sqlite3_sql(statement));
+    enum db_result result = code == SQLITE_DONE ? DB_NONE : failure(db, name_of(db, statement));
     statement_reset(statement);
     return result;
 }

@@ -1,0 +1,293 @@
+#include "tests/unit/db_fixture.h"
+
+#include <sqlite3.h>
+
+#include "db/alias.h"
+#include "db/handle.h"
+#include "db/statement.h"
+
+/*
+ * Walks the table of statements. Each tenant statement runs with everything right, then with all
+ * the same values but another customer: it must do something, then nothing. A new tenant statement
+ * without a row here fails the test.
+ */
+
+enum kind { NOTHING, TEXT, NUMBER, DIGEST, MAILBOX, ALIAS, SECOND };
+
+struct value {
+    enum kind kind;
+    const char *text;
+    uint64_t number;
+};
+
+#define T(text)                                                                                    \
+    {                                                                                              \
+        TEXT, text, 0                                                                              \
+    }
+#define N(number)                                                                                  \
+    {                                                                                              \
+        NUMBER, NULL, number                                                                       \
+    }
+#define K(kind)                                                                                    \
+    {                                                                                              \
+        kind, NULL, 0                                                                              \
+    }
+
+static const uint8_t digest[DB_DIGEST_SIZE] = {7};
+
+/* The values of ?2 and so on: a@ours.example has a mailbox, alone@ours.example leads to it alone.
+ */
+static const struct tenant_case {
+    enum statement_id id;
+    bool itself; /* ?1 alone names the row, so a foreign customer is one that does not exist */
+    struct value values[4];
+} cases[] = {
+    {STATEMENT_CUSTOMER_GET, true, {K(NOTHING)}},
+    {STATEMENT_CUSTOMER_SET_PLAN, true, {T("chain")}},
+    {STATEMENT_CUSTOMER_SET_NAME, true, {T("renamed")}},
+    {STATEMENT_CUSTOMER_SET_SUSPENDED, true, {N(1)}},
+    {STATEMENT_CUSTOMER_REMOVE, true, {K(NOTHING)}},
+    {STATEMENT_CUSTOMER_USE, true, {T("chain")}},
+    {STATEMENT_DOMAIN_REMOVE, false, {T("ours.example")}},
+    {STATEMENT_DOMAIN_NEXT, false, {T("")}},
+    {STATEMENT_MAILBOX_FIND, false, {T("ours.example"), T("a")}},
+    {STATEMENT_MAILBOX_SET_NAME, false, {K(MAILBOX), T("x")}},
+    {STATEMENT_MAILBOX_SET_SUSPENDED, false, {K(MAILBOX), N(1)}},
+    {STATEMENT_CREDENTIAL_SET, false, {K(MAILBOX), T("x")}},
+    {STATEMENT_CREDENTIAL_REMOVE, false, {K(MAILBOX)}},
+    {STATEMENT_INVITATION_SET, false, {K(MAILBOX), K(DIGEST), N(9)}},
+    {STATEMENT_INVITATION_REMOVE, false, {K(MAILBOX)}},
+    {STATEMENT_ADDRESS_ADD, false, {T("ours.example"), T("new")}},
+    {STATEMENT_ADDRESS_REMOVE, false, {T("ours.example"), T("a")}},
+    {STATEMENT_MAILADDRESS_NEXT, false, {T(""), T("")}},
+    {STATEMENT_ALIAS_FIND, false, {T("ours.example"), T("alone")}},
+    {STATEMENT_ALIAS_AUDIT, false, {T("ours.example"), T("a"), T("tester")}},
+    {STATEMENT_TARGET_ADD, false, {K(ALIAS), K(SECOND)}},
+    {STATEMENT_TARGET_REMOVE, false, {K(ALIAS), K(MAILBOX)}},
+    {STATEMENT_TARGET_NEXT, false, {K(ALIAS), T(""), T("")}},
+    {STATEMENT_AUDIT_NEXT, false, {N(INT64_MAX)}},
+};
+
+#define CASES (sizeof(cases) / sizeof(cases[0]))
+
+struct world {
+    struct fixture *fixture;
+    struct sqlite3 *sqlite;
+    uint64_t foreign; /* a customer that has nothing of its own */
+    uint64_t mailbox;
+    uint64_t second;
+    uint64_t alias;
+};
+
+static int64_t ask(struct sqlite3 *sqlite, const char *sql)
+{
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
+}
+
+static void execute(struct sqlite3 *sqlite, const char *sql)
+{
+    assert_int_equal(sqlite3_exec(sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    fixture_set_up((void **)&world->fixture);
+    struct fixture *fixture = world->fixture;
+    struct db *db = fixture->db;
+    struct address a = fixture_address("a@ours.example");
+    struct address alone = fixture_address("alone@ours.example");
+    world->sqlite = db->sqlite;
+    assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &world->mailbox), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->ours, "b@ours.example", &world->second), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->theirs, "a@theirs.example", NULL), DB_OK);
+    assert_int_equal(db_alias_add(db, fixture->ours, &alone, &a, 1), DB_OK);
+    assert_int_equal(db_mailaddress_set_hash(db, fixture->ours, &a, "x"), DB_OK);
+    assert_int_equal(db_mailaddress_invite(db, fixture->ours, &a, digest, 9), DB_OK);
+    world->alias = (uint64_t)ask(world->sqlite, "SELECT id FROM address WHERE mailbox IS NULL");
+    assert_int_equal(db_customer_add(db, "foreign", "house", &world->foreign), DB_OK);
+    execute(world->sqlite, "DELETE FROM audit WHERE object = 'foreign'");
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    void *fixture = world->fixture;
+    free(world);
+    return fixture_tear_down(&fixture);
+}
+
+static void bind(struct sqlite3_stmt *statement, int index, const struct value *value,
+                 const struct world *world)
+{
+    switch (value->kind) {
+    case NOTHING: break;
+    case TEXT: statement_bind_text(statement, index, value->text); break;
+    case NUMBER: statement_bind_number(statement, index, value->number); break;
+    case DIGEST: statement_bind_blob(statement, index, digest, sizeof(digest)); break;
+    case MAILBOX: statement_bind_number(statement, index, world->mailbox); break;
+    case ALIAS: statement_bind_number(statement, index, world->alias); break;
+    case SECOND: statement_bind_number(statement, index, world->second); break;
+    }
+}
+
+/* How many rows it returned and changed, all of which is undone. */
+static int64_t effect(struct world *world, const struct tenant_case *tenant, uint64_t customer)
+{
+    struct db *db = world->fixture->db;
+    int64_t rows = 0;
+    execute(world->sqlite, "BEGIN IMMEDIATE");
+    int64_t before = sqlite3_total_changes64(world->sqlite);
+    struct sqlite3_stmt *statement = statement_get(db, tenant->id);
+    statement_bind_number(statement, 1, customer);
+    for (int i = 0; i < 4; i++) {
+        bind(statement, i + 2, &tenant->values[i], world);
+    }
+    enum db_result result = statement_row(db, statement);
+    while (result == DB_OK) {
+        rows++;
+        result = statement_row(db, statement);
+    }
+    assert_int_equal(result, DB_NONE);
+    int64_t changes = sqlite3_total_changes64(world->sqlite) - before;
+    execute(world->sqlite, "ROLLBACK");
+    return rows + changes;
+}
+
+static void keeps_tenants_apart(void **state)
+{
+    struct world *world = *state;
+    for (size_t i = 0; i < CASES; i++) {
+        const char *name = statements[cases[i].id].name;
+        uint64_t foreign = cases[i].itself ? 999 : world->foreign;
+        if (effect(world, &cases[i], world->fixture->ours) == 0) {
+            fail_msg("%s does nothing for its own customer: the case proves nothing", name);
+        }
+        if (effect(world, &cases[i], foreign) != 0 || effect(world, &cases[i], 0) != 0) {
+            fail_msg("%s does something for a foreign customer", name);
+        }
+    }
+}
+
+static void has_a_case_for_each_tenant_statement(void **state)
+{
+    (void)state;
+    for (unsigned id = 0; id < STATEMENT__MAX; id++) {
+        unsigned found = 0;
+        for (size_t i = 0; i < CASES; i++) {
+            found += cases[i].id == id;
+        }
+        assert_non_null(statements[id].sql);
+        if (found != (statements[id].scope == STATEMENT_TENANT)) {
+            fail_msg("%s has %u cases", statements[id].name, found);
+        }
+    }
+}
+
+/* A statement that makes a row of the customer's own changes nothing that was there before. */
+static void only_adds_with_notes(void **state)
+{
+    struct world *world = *state;
+    for (unsigned id = 0; id < STATEMENT__MAX; id++) {
+        const char *sql = statements[id].sql;
+        if (statements[id].scope == STATEMENT_NOTES) {
+            assert_int_equal(strncmp(sql, "INSERT INTO ", 12), 0);
+            assert_null(strstr(sql, "CONFLICT"));
+            assert_non_null(strstr(sql, "?1"));
+        }
+    }
+    assert_int_equal(db_domain_add(world->fixture->db, world->foreign, "ours.example"), DB_TAKEN);
+}
+
+/* Also what no statement does, the tables themselves refuse. */
+static void joins_no_two_customers(void **state)
+{
+    static const char *const attempts[] = {
+        "UPDATE domain SET customer = customer + 1 WHERE name = 'ours.example'",
+        "UPDATE address SET customer = customer + 1 WHERE local = 'b'",
+        "UPDATE address SET mailbox = (SELECT mailbox FROM address JOIN domain"
+        "    ON domain.id = address.domain WHERE domain.name = 'theirs.example') WHERE local = 'b'",
+        "UPDATE address_target SET mailbox = (SELECT mailbox FROM address JOIN domain"
+        "    ON domain.id = address.domain WHERE domain.name = 'theirs.example')",
+        "INSERT INTO address_target SELECT alias.id, theirs.mailbox, alias.customer"
+        "    FROM address AS alias, address AS theirs JOIN domain ON domain.id = theirs.domain"
+        "    WHERE alias.mailbox IS NULL AND domain.name = 'theirs.example'",
+        "INSERT INTO address_target SELECT id, mailbox, customer FROM address WHERE local = 'b'",
+        "UPDATE credential SET customer = customer + 1",
+        "DELETE FROM plan WHERE name = 'house'",
+    };
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+        int code = sqlite3_exec(world->sqlite, attempts[i], NULL, NULL, NULL);
+        if (code != SQLITE_CONSTRAINT && (code & 0xff) != SQLITE_CONSTRAINT) {
+            fail_msg("%s: %s", attempts[i], sqlite3_errmsg(world->sqlite));
+        }
+    }
+    assert_int_equal(ask(world->sqlite, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+
+/* The step of a statement's plan that reads a table from end to end or sorts, or NULL. */
+static const char *slow_step(struct sqlite3 *sqlite, const char *sql, char *step, size_t size)
+{
+    char explain[2048];
+    sqlite3_stmt *plan;
+    const char *found = NULL;
+    assert_true(snprintf(explain, sizeof(explain), "EXPLAIN QUERY PLAN %s", sql) <
+                (int)sizeof(explain));
+    assert_int_equal(sqlite3_prepare_v2(sqlite, explain, -1, &plan, NULL), SQLITE_OK);
+    while (sqlite3_step(plan) == SQLITE_ROW && found == NULL) {
+        snprintf(step, size, "%s", (const char *)sqlite3_column_text(plan, 3));
+        if (strncmp(step, "SCAN ", 5) == 0 || strstr(step, "TEMP B-TREE") != NULL) {
+            found = step;
+        }
+    }
+    sqlite3_finalize(plan);
+    return found;
+}
+
+static void finds_everything_by_index(void **state)
+{
+    struct world *world = *state;
+    for (unsigned id = 0; id < STATEMENT__MAX; id++) {
+        char step[200];
+        /* Sorts the targets of one alias, at most DB_ROUTE_MAX. */
+        if (statements[id].scope == STATEMENT_CONTROL || id == STATEMENT_TARGET_NEXT) {
+            continue;
+        }
+        if (slow_step(world->sqlite, statements[id].sql, step, sizeof(step)) != NULL) {
+            fail_msg("%s: %s", statements[id].name, step);
+        }
+    }
+}
+
+static void says_what_it_reads(void **state)
+{
+    (void)state;
+    for (unsigned id = 0; id < STATEMENT__MAX; id++) {
+        assert_null(strstr(statements[id].sql, "SELECT *"));
+        assert_null(strstr(statements[id].sql, "%"));
+    }
+}
+
+#define world_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        world_test(keeps_tenants_apart),
+        cmocka_unit_test(has_a_case_for_each_tenant_statement),
+        world_test(only_adds_with_notes),
+        world_test(joins_no_two_customers),
+        world_test(finds_everything_by_index),
+        cmocka_unit_test(says_what_it_reads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
