@@ -7,6 +7,7 @@ import pytest
 
 from bellhop import BIN, DATA, QUICK, Instance
 
+LOG_LINES = 60   # shown when a test fails
 TEST_TIME = 150  # seconds; no test waits longer than this for anything
 
 HOTEL = ("Quayside Hotel", "house", "quayside.example", "frontdesk", "bookings", "invoices")
@@ -24,7 +25,8 @@ def pytest_runtest_makereport(item):
     if report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, Instance):
-                report.sections.append((f"log of {name}", value.log))
+                lines = value.log.splitlines(keepends=True)[-LOG_LINES:]
+                report.sections.append((f"end of the log of {name}", "".join(lines)))
 
 
 @pytest.hookimpl(hookwrapper=True)

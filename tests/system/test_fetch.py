@@ -149,7 +149,9 @@ def test_fetchmail(filled, customer, mail, tmp_path, how):
                           capture_output=True, text=True, timeout=CLIENT_TIME,
                           env={"HOME": str(home), "FETCHMAILHOME": str(home), "PATH": "/usr/bin:/bin"})
     assert done.returncode == 0, done.stdout + done.stderr
-    got = sorted(canonical(file.read_bytes()) for file in home.glob("*.got"))
+    got = [file.read_bytes().replace(b"\n", b"\r\n") for file in home.glob("*.got")]
     expected = sorted(canonical(marked(customer, message)) for message in small.values())
-    assert same(sorted(map(without_trace, got)), expected)
+    for one, other in zip(sorted(map(without_trace, got)), expected):
+        assert same(one, other), other[:300]
+    assert len(got) == len(expected)
     assert filled.messages(account) == {}
