@@ -93,11 +93,9 @@ static const struct command {
     unsigned states; /* in which it may come */
     int (*take)(struct client *client, char *fields[], int count, const char **error_r);
 } commands[] = {
-    {"VERSION", CLIENT_VERSION, take_version },
-    {"CPID",    CLIENT_PROCESS, take_process },
-    {"AUTH",    CLIENT_READY,   take_auth    },
-    {"CONT",    CLIENT_READY,   take_continue},
-    {"CANCEL",  CLIENT_READY,   take_cancel  },
+    {"VERSION", CLIENT_VERSION, take_version}, {"CPID", CLIENT_PROCESS, take_process},
+    {"AUTH", CLIENT_READY, take_auth},         {"CONT", CLIENT_READY, take_continue},
+    {"CANCEL", CLIENT_READY, take_cancel},
 };
 
 /* Handles one line without its LF. Returns 0, or -1 with a reason. */

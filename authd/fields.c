@@ -11,12 +11,7 @@
 static const struct {
     char octet;
     char letter;
-} escapes[] = {
-    {ESCAPE, '1'},
-    {'\t',   't'},
-    {'\n',   'n'},
-    {'\r',   'r'}
-};
+} escapes[] = {{ESCAPE, '1'}, {'\t', 't'}, {'\n', 'n'}, {'\r', 'r'}};
 
 #define ESCAPES (sizeof(escapes) / sizeof(escapes[0]))
 

@@ -77,7 +77,7 @@ static enum mechanism_result step_login(struct exchange *exchange, const char *r
 const struct mechanism mechanisms[] = {
     {"PLAIN", "plaintext", step_plain},
     {"LOGIN", "plaintext", step_login},
-    {NULL,    NULL,        NULL      },
+    {NULL, NULL, NULL},
 };
 
 const struct mechanism *mechanism_find(const char *name)

@@ -35,9 +35,9 @@ static const struct {
     const char *parameters;
     const char *reason; /* NULL: the client learns no more than that it failed */
 } refusals[] = {
-    [CHECK_WRONG] = {"",                       NULL                                            },
-    [CHECK_DISABLED] = {"\tcode=user_disabled",   "This account is suspended."                    },
-    [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later."     },
+    [CHECK_WRONG] = {"", NULL},
+    [CHECK_DISABLED] = {"\tcode=user_disabled", "This account is suspended."},
+    [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later."},
     [CHECK_BROKEN] = {"\ttemp\tcode=temp_fail", "Logins cannot be checked now, try again later."},
 };
 

@@ -14,20 +14,22 @@ static const struct {
     size_t length;      /* 0: up to the NUL */
     const char *fields; /* joined with '|' */
 } good[] = {
-    {"VERSION\t1\t0",                                    0, "VERSION|1|0"  },
+    {"VERSION\t1\t0", 0, "VERSION|1|0"},
     {"AUTH\t7\tPLAIN\tservice=pop3\tsecured\tresp=AA==", 0,
-     "AUTH|7|PLAIN|service=pop3|secured|resp=AA=="                         },
-    {"CONT\t7\t",                                        0, "CONT|7|"      },
-    {"",                                                 0, ""             },
-    {"\t\t",                                             0, "||"           },
+     "AUTH|7|PLAIN|service=pop3|secured|resp=AA=="},
+    {"CONT\t7\t", 0, "CONT|7|"},
+    {"", 0, ""},
+    {"\t\t", 0, "||"},
     {"a\x01t\x01n\x01rb\x01"
-     "1c",                                          0,
+     "1c",
+     0,
      "a\t\n\rb\x01"
-     "c"                                                                   },
+     "c"},
     {"\x01"
-     "1t",                                          0, "\x01t"        },
-    {"user=\xc3\xbc",                                    0, "user=\xc3\xbc"},
-    {"CPID\t5 and more",                                 6, "CPID|5"       },
+     "1t",
+     0, "\x01t"},
+    {"user=\xc3\xbc", 0, "user=\xc3\xbc"},
+    {"CPID\t5 and more", 6, "CPID|5"},
 };
 
 static const struct {
@@ -36,12 +38,13 @@ static const struct {
 } bad[] = {
     {"AUTH\t7\x01", 0},
     {"AUTH\x01\t7", 0},
-    {"a\x01x",      0},
-    {"a\x01\x01",   0},
+    {"a\x01x", 0},
+    {"a\x01\x01", 0},
     {"a\x01"
-     "0b",     0},
-    {"a\0b",        3},
-    {"\0",          1},
+     "0b",
+     0},
+    {"a\0b", 3},
+    {"\0", 1},
 };
 
 /* On the heap with exactly the room that the contract asks for. */

@@ -47,9 +47,9 @@ static const struct {
     const char *password;
     enum hash_result result;
 } checks[] = {
-    {NULL,                                 "secret", HASH_FITS  },
-    {NULL,                                 "Secret", HASH_WRONG },
-    {NULL,                                 "",       HASH_WRONG },
+    {NULL, "secret", HASH_FITS},
+    {NULL, "Secret", HASH_WRONG},
+    {NULL, "", HASH_WRONG},
     {"$argon2id$v=19$m=8,t=1,p=1$damaged", "secret", HASH_BROKEN},
 };
 

@@ -19,22 +19,22 @@ static const struct {
     const char *name;
     const char *password;
 } plain[] = {
-    {OCTETS("\0anna@example.com\0secret"), MECHANISM_CREDENTIALS, "anna@example.com", "secret"     },
-    {OCTETS("anna\0anna\0secret"),         MECHANISM_CREDENTIALS, "anna",             "secret"     },
-    {OCTETS("\0anna\0 p w\t\x01 "),        MECHANISM_CREDENTIALS, "anna",             " p w\t\x01 "},
-    {OCTETS("\0anna\0\xc3\xbc"),           MECHANISM_CREDENTIALS, "anna",             "\xc3\xbc"   },
-    {OCTETS("bert\0anna\0secret"),         MECHANISM_AUTHZ,       "anna",             NULL         },
-    {OCTETS("ann\0anna\0secret"),          MECHANISM_AUTHZ,       "anna",             NULL         },
-    {OCTETS("annab\0anna\0secret"),        MECHANISM_AUTHZ,       "anna",             NULL         },
-    {OCTETS(""),                           MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("anna"),                       MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("\0"),                         MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("\0\0"),                       MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("anna\0secret"),               MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("\0\0secret"),                 MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("\0anna\0"),                   MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("\0anna\0sec\0ret"),           MECHANISM_MALFORMED,   NULL,               NULL         },
-    {OCTETS("\0anna\0secret\0"),           MECHANISM_MALFORMED,   NULL,               NULL         },
+    {OCTETS("\0anna@example.com\0secret"), MECHANISM_CREDENTIALS, "anna@example.com", "secret"},
+    {OCTETS("anna\0anna\0secret"), MECHANISM_CREDENTIALS, "anna", "secret"},
+    {OCTETS("\0anna\0 p w\t\x01 "), MECHANISM_CREDENTIALS, "anna", " p w\t\x01 "},
+    {OCTETS("\0anna\0\xc3\xbc"), MECHANISM_CREDENTIALS, "anna", "\xc3\xbc"},
+    {OCTETS("bert\0anna\0secret"), MECHANISM_AUTHZ, "anna", NULL},
+    {OCTETS("ann\0anna\0secret"), MECHANISM_AUTHZ, "anna", NULL},
+    {OCTETS("annab\0anna\0secret"), MECHANISM_AUTHZ, "anna", NULL},
+    {OCTETS(""), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("anna"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("\0"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("\0\0"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("anna\0secret"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("\0\0secret"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("\0anna\0"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("\0anna\0sec\0ret"), MECHANISM_MALFORMED, NULL, NULL},
+    {OCTETS("\0anna\0secret\0"), MECHANISM_MALFORMED, NULL, NULL},
 };
 
 static void assert_octets(const char *octets, size_t length, const char *text)

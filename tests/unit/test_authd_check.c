@@ -1,0 +1,354 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <sodium.h>
+
+#include "authd/check.h"
+#include "db/login.h"
+#include "lib/conf.h"
+#include "lib/metrics.h"
+
+/* Stands in for db/, so that a test can say what the account database answers. */
+static struct {
+    bool missing;
+    enum db_result result;
+    struct db_login login; /* of anna@example.com, the only address */
+    unsigned opened;
+} accounts;
+
+struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t error_size)
+{
+    assert_string_equal(path, "accounts.db");
+    assert_int_equal(mode, DB_READ);
+    snprintf(error_r, error_size, "accounts.db is missing");
+    if (accounts.missing)
+        return NULL;
+    accounts.opened++;
+    return (struct db *)&accounts;
+}
+
+void db_close(struct db *db)
+{
+    accounts.opened -= db != NULL;
+}
+
+enum db_result db_login_find(struct db *db, const struct address *address, struct db_login *login_r)
+{
+    assert_ptr_equal(db, &accounts);
+    if (accounts.result != DB_OK)
+        return accounts.result;
+    if (strcmp(address->text, "anna@example.com") != 0)
+        return DB_NONE;
+    *login_r = accounts.login;
+    return DB_OK;
+}
+
+static struct event_base *base;
+static struct checker *checker;
+static struct conf conf;
+
+struct answered {
+    struct check check; /* first */
+    unsigned count;
+    enum check_result result;
+};
+
+static void on_done(struct check *check, enum check_result result)
+{
+    struct answered *answered = (struct answered *)check;
+
+    answered->count++;
+    answered->result = result;
+}
+
+static void set_password(const char *password)
+{
+    assert_int_equal(crypto_pwhash_str(accounts.login.hash, password, strlen(password), 1, 8192),
+                     0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&accounts, 0, sizeof(accounts));
+    accounts.login.mailbox = 7;
+    set_password("secret");
+    conf_default(&conf);
+    conf.hash_operations = 1;
+    conf.hash_memory = 8192;
+    conf.hash_threads = 1;
+    base = event_base_new();
+    checker = checker_new(base, &conf);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    checker_free(checker);
+    event_base_free(base);
+    return accounts.opened == 0 ? 0 : -1;
+}
+
+static void begin(struct answered *answered, const char *name, const char *password)
+{
+    memset(answered, 0, sizeof(*answered));
+    answered->check.done = on_done;
+    check_start(checker, &answered->check, name, strlen(name), password, strlen(password));
+}
+
+static void finish_all(void)
+{
+    while (checker_pending(checker) > 0)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* One check from beginning to end; `hashes_r`, unless it is NULL, gets how many hashes it cost. */
+static enum check_result check(const char *name, const char *password, int64_t *hashes_r)
+{
+    struct answered answered;
+    int64_t before = metric_sum(METRIC_AUTH_HASHES);
+
+    begin(&answered, name, password);
+    finish_all();
+    assert_int_equal(answered.count, 1);
+    if (hashes_r != NULL)
+        *hashes_r = metric_sum(METRIC_AUTH_HASHES) - before;
+    return answered.result;
+}
+
+static void test_good_and_wrong(void **state)
+{
+    struct answered answered;
+
+    (void)state;
+    begin(&answered, "Anna@EXAMPLE.com", "secret");
+    finish_all();
+    assert_int_equal(answered.result, CHECK_GOOD);
+    assert_int_equal(answered.check.mailbox, 7);
+    assert_string_equal(answered.check.address, "anna@example.com");
+    assert_int_equal(check("anna@example.com", "Secret", NULL), CHECK_WRONG);
+}
+
+/* The second time costs no hash, whatever the first one's answer was. */
+static void test_cache(void **state)
+{
+    static const char *const names[] = {"anna@example.com", "nobody@example.com", "no address"};
+    static const char *const passwords[] = {"secret", "wrong"};
+    int64_t hashes;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < 2; j++) {
+            enum check_result result = i + j == 0 ? CHECK_GOOD : CHECK_WRONG;
+            assert_int_equal(check(names[i], passwords[j], &hashes), result);
+            assert_int_equal(hashes, 1);
+            assert_int_equal(check(names[i], passwords[j], &hashes), result);
+            assert_int_equal(hashes, 0);
+        }
+}
+
+static void test_changed_password(void **state)
+{
+    (void)state;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    assert_int_equal(check("anna@example.com", "other", NULL), CHECK_WRONG);
+    set_password("other");
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_WRONG);
+    assert_int_equal(check("anna@example.com", "other", NULL), CHECK_GOOD);
+}
+
+static void test_suspended(void **state)
+{
+    (void)state;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    accounts.login.suspended = true;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_DISABLED);
+    assert_int_equal(check("anna@example.com", "wrong", NULL), CHECK_WRONG);
+    accounts.login.suspended = false;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+static void test_no_password(void **state)
+{
+    int64_t hashes;
+
+    (void)state;
+    accounts.login.hash[0] = '\0';
+    assert_int_equal(check("anna@example.com", "secret", &hashes), CHECK_WRONG);
+    assert_int_equal(hashes, 1);
+}
+
+/* A database that fails never looks like a wrong password, and is opened again. */
+static void test_database_fails(void **state)
+{
+    (void)state;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    accounts.result = DB_BUSY;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_BROKEN);
+    accounts.result = DB_BROKEN;
+    accounts.missing = true;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_BROKEN);
+    assert_int_equal(accounts.opened, 0);
+    accounts.result = DB_OK;
+    accounts.missing = false;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    assert_int_equal(accounts.opened, 1);
+}
+
+static void test_hash_fails(void **state)
+{
+    (void)state;
+    strcpy(accounts.login.hash, "$argon2id$v=19$m=8,t=1,p=1$damaged");
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_BROKEN);
+    set_password("secret");
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+/* A hash that takes long enough for the test to act while it is computed. */
+static void set_slow_password(const char *password)
+{
+    assert_int_equal(
+        crypto_pwhash_str(accounts.login.hash, password, strlen(password), 4, 16 * 1024 * 1024), 0);
+}
+
+static void test_same_credentials_share_a_hash(void **state)
+{
+    struct answered answered[5];
+    int64_t before = metric_sum(METRIC_AUTH_HASHES);
+
+    (void)state;
+    set_slow_password("secret");
+    for (size_t i = 0; i < 5; i++)
+        begin(&answered[i], "anna@example.com", "secret");
+    assert_int_equal(checker_pending(checker), 1);
+    check_cancel(checker, &answered[2].check);
+    finish_all();
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(answered[i].count, i != 2);
+        assert_int_equal(answered[i].result, CHECK_GOOD);
+    }
+    assert_int_equal(metric_sum(METRIC_AUTH_HASHES) - before, 1);
+}
+
+/* What changes while the password is hashed counts. */
+static void test_change_meanwhile(void **state)
+{
+    struct answered answered;
+
+    (void)state;
+    set_slow_password("secret");
+    begin(&answered, "anna@example.com", "secret");
+    accounts.login.suspended = true;
+    finish_all();
+    assert_int_equal(answered.result, CHECK_DISABLED);
+
+    accounts.login.suspended = false;
+    set_slow_password("secret");
+    begin(&answered, "anna@example.com", "secret");
+    set_password("other");
+    finish_all();
+    assert_int_equal(answered.result, CHECK_WRONG);
+
+    set_slow_password("secret");
+    begin(&answered, "anna@example.com", "secret");
+    accounts.result = DB_NONE;
+    finish_all();
+    assert_int_equal(answered.result, CHECK_WRONG);
+
+    accounts.result = DB_OK;
+    set_slow_password("secret");
+    begin(&answered, "anna@example.com", "secret");
+    accounts.result = DB_BROKEN;
+    finish_all();
+    assert_int_equal(answered.result, CHECK_BROKEN);
+}
+
+static void test_cancel(void **state)
+{
+    struct answered answered[3];
+    char password[8] = "slow 0";
+
+    (void)state;
+    set_slow_password("secret");
+    for (size_t i = 0; i < 3; i++) {
+        password[5] = (char)('0' + i);
+        begin(&answered[i], "anna@example.com", password);
+    }
+    assert_int_equal(checker_pending(checker), 3);
+    /* The one thread has taken the first, or none yet. */
+    check_cancel(checker, &answered[2].check);
+    assert_int_equal(checker_pending(checker), 2);
+    check_cancel(checker, &answered[0].check);
+    finish_all();
+    assert_int_equal(answered[0].count, 0);
+    assert_int_equal(answered[1].count, 1);
+    assert_int_equal(answered[2].count, 0);
+    assert_int_equal(metric_sum(METRIC_AUTH_QUEUE), 0);
+}
+
+/* More than can be hashed in time are turned away, and told that it will pass. */
+static void test_busy(void **state)
+{
+    static struct answered answered[5000];
+    char password[16];
+    unsigned busy = 0;
+
+    (void)state;
+    set_slow_password("secret");
+    for (unsigned i = 0; i < 5000; i++) {
+        snprintf(password, sizeof(password), "wrong %u", i);
+        begin(&answered[i], "anna@example.com", password);
+        busy += answered[i].count == 1 && answered[i].result == CHECK_BUSY;
+    }
+    /* The queue takes at most 4096, however quick they are, and at least 16. */
+    assert_in_range(busy, 500, 5000 - 16);
+    for (unsigned i = 0; i < 5000; i++)
+        check_cancel(checker, &answered[i].check);
+    finish_all();
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+/* The hash for nobody follows the configuration, or its time would tell who exists. */
+static void test_reconfigure(void **state)
+{
+    int64_t hashes;
+
+    (void)state;
+    assert_int_equal(check("nobody@example.com", "secret", &hashes), CHECK_WRONG);
+    checker_configure(checker, &conf);
+    assert_int_equal(check("nobody@example.com", "secret", &hashes), CHECK_WRONG);
+    assert_int_equal(hashes, 0);
+    conf.hash_operations = 2;
+    checker_configure(checker, &conf);
+    assert_int_equal(check("nobody@example.com", "secret", &hashes), CHECK_WRONG);
+    assert_int_equal(hashes, 1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_good_and_wrong),
+        TEST(test_cache),
+        TEST(test_changed_password),
+        TEST(test_suspended),
+        TEST(test_no_password),
+        TEST(test_database_fails),
+        TEST(test_hash_fails),
+        TEST(test_same_credentials_share_a_hash),
+        TEST(test_change_meanwhile),
+        TEST(test_cancel),
+        TEST(test_busy),
+        TEST(test_reconfigure),
+    };
+
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
