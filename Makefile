@@ -71,7 +71,7 @@ BELLHOP_LIBS    := jansson libcrypto
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all help deps lint-deps run check check-built unit system lint install clean
+.PHONY: all help deps lint-deps run check check-built unit system measure lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -114,6 +114,16 @@ $(eval $(call program,bellhop,BELLHOP,cli))
 $(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# The load generator; its own tool, so it stands on the libraries alone.
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+$(BUILD)/bench/load: $(call objects,$(BENCH_SOURCES)) $(BUILD)/lib/lib.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS))
+
+measure: all $(BUILD)/bench/load
+	$(PYTHON) tests/bench/measure $(BUILD)
 
 # --- tests ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,215 @@
+/* Channels: what is sent arrives whole and in order; what breaks the rules ends the connection. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/channel.h"
+#include "lib/xalloc.h"
+
+#define MESSAGES 500
+
+struct peer {
+    struct channel *channel;
+    struct event_base *base;
+    unsigned received;
+    unsigned pause_at; /* 0: never */
+    uint64_t octets;
+    bool closed;
+    bool refuse;
+};
+
+static size_t length_of(unsigned number)
+{
+    return number % 50 == 0 ? CHANNEL_PAYLOAD_MAX : (size_t)number * 37 % 3000;
+}
+
+static int on_message(void *context, const struct channel_message *message)
+{
+    struct peer *peer = context;
+    const uint8_t *octets = message->payload;
+
+    if (peer->refuse)
+        return -1;
+    assert_int_equal(message->id, peer->received);
+    assert_int_equal(message->type, peer->received % 7);
+    assert_int_equal(message->length, length_of(peer->received));
+    for (size_t i = 0; i < message->length; i += 97)
+        assert_int_equal(octets[i], (uint8_t)(peer->received + i));
+    peer->octets += message->length;
+    if (++peer->received == peer->pause_at)
+        channel_pause(peer->channel);
+    if (peer->received == MESSAGES)
+        event_base_loopbreak(peer->base);
+    return 0;
+}
+
+static void on_closed(void *context)
+{
+    struct peer *peer = context;
+
+    peer->closed = true;
+    event_base_loopbreak(peer->base);
+}
+
+static const struct channel_events events = {.message = on_message, .closed = on_closed};
+
+static void open_pair(struct peer *one, struct peer *other)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    one->base = other->base = event_base_new();
+    one->channel = channel_new(one->base, fds[0], &events, one);
+    other->channel = channel_new(one->base, fds[1], &events, other);
+}
+
+static void close_pair(struct peer *one, struct peer *other)
+{
+    channel_free(one->channel);
+    channel_free(other->channel);
+    event_base_free(one->base);
+}
+
+static void send_all(struct channel *channel)
+{
+    uint8_t *octets = xmalloc(CHANNEL_PAYLOAD_MAX);
+
+    for (unsigned number = 0; number < MESSAGES; number++) {
+        size_t length = length_of(number);
+        for (size_t i = 0; i < length; i++)
+            octets[i] = (uint8_t)(number + i);
+        channel_send(channel, (uint8_t)(number % 7), number, octets, length / 3,
+                     octets + length / 3, length - length / 3);
+    }
+    free(octets);
+}
+
+static void all_arrive_in_order(void **state)
+{
+    struct peer one = {0}, other = {0};
+    (void)state;
+
+    open_pair(&one, &other);
+    send_all(one.channel);
+    event_base_dispatch(one.base);
+    assert_int_equal(other.received, MESSAGES);
+    assert_int_equal(channel_pending(one.channel), 0);
+    close_pair(&one, &other);
+}
+
+static void resume(evutil_socket_t fd, short what, void *context)
+{
+    struct peer *peer = context;
+    (void)fd;
+    (void)what;
+
+    /* Nothing was handed on while it was paused, however much waited. */
+    assert_int_equal(peer->received, peer->pause_at);
+    channel_resume(peer->channel);
+}
+
+static void a_pause_holds_back_and_loses_nothing(void **state)
+{
+    struct peer one = {0}, other = {.pause_at = 100};
+    struct timeval later = {0, 50000};
+    (void)state;
+
+    open_pair(&one, &other);
+    send_all(one.channel);
+    event_base_once(one.base, -1, EV_TIMEOUT, resume, &other, &later);
+    event_base_dispatch(one.base);
+    assert_int_equal(other.received, MESSAGES);
+    close_pair(&one, &other);
+}
+
+static void a_cancelled_message_is_not_sent(void **state)
+{
+    struct peer one = {0}, other = {0};
+    (void)state;
+
+    open_pair(&one, &other);
+    memset(channel_begin(one.channel, 1000), 'x', 1000);
+    channel_cancel(one.channel);
+    send_all(one.channel);
+    event_base_dispatch(one.base);
+    assert_int_equal(other.received, MESSAGES);
+    close_pair(&one, &other);
+}
+
+static void a_refused_message_ends_the_channel(void **state)
+{
+    struct peer one = {0}, other = {.refuse = true};
+    (void)state;
+
+    open_pair(&one, &other);
+    channel_send(one.channel, 1, 1, "x", 1, NULL, 0);
+    event_base_dispatch(one.base);
+    assert_true(other.closed);
+    close_pair(&one, &other);
+}
+
+static void the_end_of_the_peer_is_told(void **state)
+{
+    struct peer one = {0}, other = {0};
+    (void)state;
+
+    open_pair(&one, &other);
+    channel_free(one.channel);
+    one.channel = NULL;
+    event_base_dispatch(one.base);
+    assert_true(other.closed);
+    close_pair(&one, &other);
+}
+
+static const struct {
+    const char *what;
+    uint8_t octets[12];
+} headers[] = {
+    {"a length above the largest", {1, 0, 8, 0, 1}},
+    {"another version", {0, 0, 0, 0, 2}},
+    {"version 0", {0}},
+    {"what must be zero is not", {0, 0, 0, 0, 1, 1, 1}},
+};
+
+static void a_bad_header_ends_the_channel(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        struct peer peer = {0};
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+        peer.base = event_base_new();
+        peer.channel = channel_new(peer.base, fds[0], &events, &peer);
+        assert_int_equal(write(fds[1], headers[i].octets, 12), 12);
+        event_base_dispatch(peer.base);
+        if (!peer.closed || peer.received != 0)
+            fail_msg("taken: %s", headers[i].what);
+        close(fds[1]);
+        channel_free(peer.channel);
+        event_base_free(peer.base);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_arrive_in_order),
+        cmocka_unit_test(a_pause_holds_back_and_loses_nothing),
+        cmocka_unit_test(a_cancelled_message_is_not_sent),
+        cmocka_unit_test(a_refused_message_ends_the_channel),
+        cmocka_unit_test(the_end_of_the_peer_is_told),
+        cmocka_unit_test(a_bad_header_ends_the_channel),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
