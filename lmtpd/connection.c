@@ -106,6 +106,9 @@ static int flush(struct connection *connection)
 /* After the session has done something. The connection may be gone when this returns. */
 static void settle(struct connection *connection)
 {
+    /* The replies to commands before the one that waits leave together with its own. */
+    if (session_waiting(connection->session) && !session_left(connection->session))
+        return;
     if (flush(connection) < 0) {
         connection_free(connection);
         return;
@@ -121,11 +124,7 @@ static void settle(struct connection *connection)
             start_lingering(connection);
         return;
     }
-    /* While waiting, reading is switched off only once something comes: most clients are silent. */
-    if (pending > OUTPUT_PENDING_MAX)
-        set_reading(connection, false);
-    else if (!session_waiting(connection->session))
-        set_reading(connection, true);
+    set_reading(connection, pending <= OUTPUT_PENDING_MAX);
 }
 
 /* Keeps what the session has not taken; `input` is the shared buffer or the old rest. */
@@ -174,6 +173,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         return;
     }
     if (!connection->lingering && session_waiting(connection->session)) {
+        /* Only now, because most clients are silent while they wait. */
         set_reading(connection, false);
         return;
     }

@@ -1,0 +1,868 @@
+/*
+ * Sessions against a database and a store that are faked here: db_route_find() and store_link_*()
+ * of this file take the place of the true ones when the program is linked.
+ */
+#include <event2/buffer.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "db/route.h"
+#include "lib/conf.h"
+#include "lib/xalloc.h"
+#include "lmtpd/session.h"
+
+/* --- the database */
+
+static const struct route_row {
+    const char *address;
+    enum db_result result;
+    struct db_route routes[3];
+} route_rows[] = {
+    {"ann@a.example", DB_OK, {{1, 100000, 10, 50000, false}}},
+    {"bob@b.example", DB_OK, {{2, 900000, 10, 80000, false}}},
+    {"postmaster@mx.example", DB_OK, {{1, 100000, 10, 50000, false}}},
+    {"full@a.example", DB_OK, {{3, 1000, 10, 50000, false}}},
+    {"many@a.example", DB_OK, {{4, 100000, 2, 50000, false}}},
+    {"off@b.example", DB_OK, {{5, 100000, 10, 50000, true}}},
+    {"small@b.example", DB_OK, {{6, 100000, 10, 200, false}}},
+    {"tiny@b.example", DB_OK, {{7, 100000, 10, 100, false}}},
+    {"late@b.example", DB_OK, {{8, 100000, 10, 50000, false}}},
+    {"big@b.example", DB_OK, {{9, 9000000, 10, 9000000, false}}},
+    {"wide@b.example", DB_OK, {{10, 900000000, 10, 900000000, false}}},
+    {"w1@b.example", DB_OK, {{11, 900000000, 10, 900000001, false}}},
+    {"w2@b.example", DB_OK, {{12, 900000000, 10, 900000002, false}}},
+    {"w3@b.example", DB_OK, {{13, 900000000, 10, 900000003, false}}},
+    {"team@a.example", DB_OK, {{1, 100000, 10, 50000, false}, {2, 900000, 10, 80000, false}}},
+    {"mixed@a.example", DB_OK, {{1, 100000, 10, 50000, false}, {3, 1000, 10, 50000, false}}},
+    {"part@a.example", DB_OK, {{7, 100000, 10, 100, false}, {2, 900000, 10, 80000, false}}},
+    {"wait@a.example", DB_BUSY, {{0}}},
+    {"torn@a.example", DB_BROKEN, {{0}}},
+};
+
+enum db_result db_route_find(struct db *db, const struct address *address,
+                             struct db_route routes_r[DB_ROUTE_MAX], unsigned *count_r)
+{
+    (void)db;
+    for (size_t i = 0; i < sizeof(route_rows) / sizeof(route_rows[0]); i++) {
+        if (strcmp(route_rows[i].address, address->text) != 0)
+            continue;
+        for (*count_r = 0; *count_r < 3 && route_rows[i].routes[*count_r].mailbox != 0; ++*count_r)
+            routes_r[*count_r] = route_rows[i].routes[*count_r];
+        return route_rows[i].result;
+    }
+    return DB_NONE;
+}
+
+/* --- the store */
+
+#define DELIVERIES_MAX 8
+#define MAILBOXES_MAX  16
+
+struct fake_delivery {
+    const struct store_call *call;
+    uint32_t count;
+    uint64_t size;
+    uint64_t mailboxes[MAILBOXES_MAX];
+    char *body;
+    size_t length;
+    struct store_deliver_commit commit;
+    bool committed;
+    bool aborted;
+};
+
+static struct store_link {
+    bool down;
+    bool full;
+    uint32_t last_id;
+    struct store_call *calls; /* begun, oldest first by hash order */
+    struct store_waiter *waiter;
+    struct {
+        uint32_t id;
+        uint64_t mailbox;
+    } asked[32];
+    unsigned asked_count;
+    struct fake_delivery deliveries[DELIVERIES_MAX];
+    unsigned delivery_count;
+    enum store_result results[MAILBOXES_MAX]; /* by mailbox id */
+} store;
+
+int store_link_call(struct store_link *link, struct store_call *call,
+                    int (*answer)(struct store_call *call, const struct channel_message *message))
+{
+    if (link->down)
+        return -1;
+    call->id = ++link->last_id;
+    call->answer = answer;
+    HASH_ADD(hh, link->calls, id, sizeof(call->id), call);
+    return 0;
+}
+
+static struct fake_delivery *find_delivery(const struct store_call *call)
+{
+    for (unsigned i = 0; i < store.delivery_count; i++)
+        if (store.deliveries[i].call == call && !store.deliveries[i].committed)
+            return &store.deliveries[i];
+    return NULL;
+}
+
+static void fake_begin(const struct store_call *call, const struct store_deliver_begin *begin,
+                       const struct store_recipient *recipients)
+{
+    assert_true(store.delivery_count < DELIVERIES_MAX);
+    struct fake_delivery *delivery = &store.deliveries[store.delivery_count++];
+    delivery->call = call;
+    delivery->count = begin->count;
+    delivery->size = begin->size;
+    assert_in_range(begin->count, 1, MAILBOXES_MAX);
+    for (uint32_t i = 0; i < begin->count; i++)
+        delivery->mailboxes[i] = recipients[i].mailbox;
+}
+
+void store_link_send(struct store_link *link, const struct store_call *call, enum store_type type,
+                     const void *fixed, size_t fixed_length, const void *rest, size_t rest_length)
+{
+    struct fake_delivery *delivery = find_delivery(call);
+
+    assert_true(call->id != 0 || link->down);
+    if (link->down)
+        return;
+    switch (type) {
+    case STORE_USAGE:
+        assert_int_equal(fixed_length, sizeof(struct store_mailbox_id));
+        link->asked[link->asked_count].id = call->id;
+        memcpy(&link->asked[link->asked_count++].mailbox, fixed, fixed_length);
+        break;
+    case STORE_DELIVER_BEGIN:
+        assert_int_equal(fixed_length, sizeof(struct store_deliver_begin));
+        fake_begin(call, fixed, rest);
+        assert_int_equal(rest_length, store.deliveries[store.delivery_count - 1].count *
+                                          sizeof(struct store_recipient));
+        break;
+    case STORE_DELIVER_DATA:
+        assert_non_null(delivery);
+        assert_in_range(fixed_length, 1, PIECE_SIZE);
+        delivery->body = xrealloc(delivery->body, delivery->length + fixed_length);
+        memcpy(delivery->body + delivery->length, fixed, fixed_length);
+        delivery->length += fixed_length;
+        break;
+    case STORE_DELIVER_COMMIT:
+        assert_non_null(delivery);
+        assert_int_equal(fixed_length, sizeof(delivery->commit));
+        memcpy(&delivery->commit, fixed, fixed_length);
+        delivery->committed = true;
+        break;
+    case STORE_DELIVER_ABORT:
+        assert_non_null(delivery);
+        delivery->aborted = true;
+        break;
+    default: fail();
+    }
+}
+
+void store_link_forget(struct store_link *link, struct store_call *call)
+{
+    if (call->id == 0)
+        return;
+    HASH_DEL(link->calls, call);
+    call->id = 0;
+}
+
+bool store_link_full(const struct store_link *link)
+{
+    return link->full;
+}
+
+void store_link_wait(struct store_link *link, struct store_waiter *waiter,
+                     void (*ready)(struct store_waiter *waiter))
+{
+    waiter->ready = ready;
+    link->waiter = waiter;
+}
+
+void store_link_wait_end(struct store_link *link, struct store_waiter *waiter)
+{
+    if (link->waiter == waiter)
+        link->waiter = NULL;
+}
+
+static void give_answer(struct store_call *call, uint8_t type, const void *payload, size_t length,
+                        int expected)
+{
+    struct channel_message message = {type, call->id, payload, length};
+
+    HASH_DEL(store.calls, call);
+    call->id = 0;
+    assert_int_equal(call->answer(call, &message), expected);
+}
+
+static void answer_call(struct store_call *call)
+{
+    uint8_t results[MAILBOXES_MAX];
+    struct store_usage_is usage = {.octets = 999, .messages = 2};
+
+    for (unsigned i = 0; i < store.asked_count; i++)
+        if (store.asked[i].id == call->id) {
+            if (store.asked[i].mailbox == 3)
+                usage.octets = 1000;
+            give_answer(call, STORE_USAGE_IS, &usage, sizeof(usage), 0);
+            return;
+        }
+    for (unsigned i = 0; i < store.delivery_count; i++) {
+        const struct fake_delivery *delivery = &store.deliveries[i];
+        if (delivery->call != call || !delivery->committed)
+            continue;
+        for (uint32_t j = 0; j < delivery->count; j++)
+            results[j] = (uint8_t)store.results[delivery->mailboxes[j]];
+        give_answer(call, STORE_DELIVERED, results, delivery->count, 0);
+        return;
+    }
+    fail_msg("the session waits for an answer to a delivery that it has not committed");
+}
+
+static void lose_store(void)
+{
+    store.down = true;
+    while (store.calls != NULL) {
+        struct store_call *call = store.calls;
+        HASH_DEL(store.calls, call);
+        call->id = 0;
+        assert_int_equal(call->answer(call, NULL), 0);
+    }
+}
+
+/* --- one session and its client */
+
+struct client {
+    struct conf conf;
+    struct server server;
+    struct evbuffer *output;
+    struct session *session;
+    struct evbuffer *input; /* sent and not taken */
+    unsigned resumed;
+};
+
+static void on_resume(void *context)
+{
+    struct client *client = context;
+
+    client->resumed++;
+}
+
+static void client_open(struct client *client)
+{
+    memset(client, 0, sizeof(*client));
+    memset(&store, 0, sizeof(store));
+    conf_default(&client->conf);
+    snprintf(client->conf.hostname, sizeof(client->conf.hostname), "mx.example");
+    client->server = (struct server){.conf = &client->conf, .store = &store};
+    client->output = evbuffer_new();
+    client->input = evbuffer_new();
+    client->session = session_new(&client->server, "192.0.2.1", client->output, on_resume, client);
+}
+
+static void client_close(struct client *client)
+{
+    session_free(client->session);
+    assert_null(store.calls);
+    assert_null(store.waiter);
+    evbuffer_free(client->output);
+    evbuffer_free(client->input);
+    for (unsigned i = 0; i < store.delivery_count; i++)
+        free(store.deliveries[i].body);
+}
+
+static void client_feed(struct client *client)
+{
+    size_t length = evbuffer_get_length(client->input);
+    char *copy = xmalloc(length);
+
+    evbuffer_copyout(client->input, copy, length);
+    size_t used = session_input(client->session, copy, length);
+    assert_in_range(used, 0, length);
+    evbuffer_drain(client->input, used);
+    free(copy);
+}
+
+/* Answers what stored was asked until the session has nothing more to do. */
+static void client_settle(struct client *client)
+{
+    client_feed(client);
+    while (session_waiting(client->session)) {
+        assert_non_null(store.calls);
+        answer_call(store.calls);
+        client_feed(client);
+    }
+}
+
+static void client_send(struct client *client, const char *text, size_t length, size_t piece)
+{
+    for (size_t at = 0; at < length; at += piece) {
+        evbuffer_add(client->input, text + at, piece < length - at ? piece : length - at);
+        client_settle(client);
+    }
+}
+
+static void say(struct client *client, const char *text)
+{
+    client_send(client, text, strlen(text), strlen(text));
+}
+
+/* Takes the replies: each line begins with the next of the lines expected. */
+static void hear(struct client *client, const char *expected)
+{
+    size_t length;
+    char *line;
+
+    while (*expected != '\0') {
+        size_t size = strcspn(expected, "\n");
+        line = evbuffer_readln(client->output, &length, EVBUFFER_EOL_CRLF_STRICT);
+        if (line == NULL || length < size || memcmp(line, expected, size) != 0)
+            fail_msg("expected \"%.*s\", got \"%s\"", (int)size, expected,
+                     line != NULL ? line : "nothing");
+        free(line);
+        expected += size + (expected[size] == '\n');
+    }
+    assert_int_equal(evbuffer_get_length(client->output), 0);
+}
+
+static void greet(struct client *client)
+{
+    say(client, "LHLO client.example\r\n");
+    hear(client, "220 mx.example LMTP\n250-mx.example\n250-PIPELINING\n250-ENHANCEDSTATUSCODES\n"
+                 "250-8BITMIME\n250-SMTPUTF8\n250 SIZE 1073741824\n");
+}
+
+/* --- transcripts */
+
+#define HELLO     "LHLO c.example\r\n"
+#define HELLO_IS  "220 \n250-mx.example\n250-\n250-\n250-\n250-\n250 SIZE\n"
+#define ANN       "RCPT TO:<ann@a.example>\r\n"
+#define BOB       "RCPT TO:<bob@b.example>\r\n"
+#define LINE_1000 LINE_200 LINE_200 LINE_200 LINE_200 LINE_200
+#define LINE_200  LINE_50 LINE_50 LINE_50 LINE_50
+#define LINE_50   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct transcript {
+    const char *goal;
+    const char *says;
+    const char *hears;
+} transcripts[] = {
+    {"a message for two", HELLO "MAIL FROM:<s@e.example>\r\n" ANN BOB "DATA\r\nhi\r\n.\r\nQUIT\r\n",
+     HELLO_IS "250 2.1.0\n250 2.1.5\n250 2.1.5\n354\n250 2.0.0\n250 2.0.0\n221 2.0.0\n"},
+    {"a duplicate is answered twice",
+     HELLO "MAIL FROM:<>\r\n" ANN "RCPT TO:<Ann@A.Example>\r\nDATA\r\nhi\r\n.\r\nNOOP\r\n",
+     HELLO_IS "250 2.1.0\n250 2.1.5\n250 2.1.5\n354\n250 2.0.0 delivered, id\n250 2.0.0\n250\n"},
+    {"an alias has one reply",
+     HELLO "MAIL FROM:<>\r\nRCPT TO:<team@a.example>\r\n"
+           "DATA\r\nhi\r\n.\r\nNOOP\r\n",
+     HELLO_IS "250 2.1.0\n250 2.1.5\n354\n250 2.0.0\n250\n"},
+    {"an alias fails for now if one does", HELLO "MAIL FROM:<>\r\nRCPT TO:<mixed@a.example>\r\n",
+     HELLO_IS "250\n452 4.2.2\n"},
+    {"an alias fails for ever only if all do",
+     HELLO "MAIL FROM:<> SIZE=150\r\nRCPT TO:<part@a.example>\r\n", HELLO_IS "250\n250 2.1.5\n"},
+    {"two messages",
+     HELLO "MAIL FROM:<>\r\n" ANN "DATA\r\nhi\r\n.\r\nMAIL FROM:<>\r\n" BOB "DATA\r\n.\r\n",
+     HELLO_IS "250\n250\n354\n250 2.0.0\n250\n250\n354\n250 2.0.0\n"},
+    {"addresses that take no mail",
+     HELLO "MAIL FROM:<> SIZE=120\r\nRCPT TO:<no@a.example>\r\nRCPT TO:<full@a.example>\r\n"
+           "RCPT TO:<many@a.example>\r\nRCPT TO:<off@b.example>\r\nRCPT TO:<tiny@b.example>\r\n"
+           "RCPT TO:<wait@a.example>\r\nRCPT TO:<torn@a.example>\r\nDATA\r\n",
+     HELLO_IS "250\n550 5.1.1\n452 4.2.2\n452 4.2.2\n450 4.2.1\n552 5.3.4\n451 4.3.0\n451 4.3.0\n"
+              "503 5.5.1 no recipient\n"},
+    {"a declared size that does not fit the quota",
+     HELLO "MAIL FROM:<> SIZE=2\r\nRCPT TO:<full@a.example>\r\nRSET\r\nMAIL FROM:<> SIZE=49500\r\n"
+           "RCPT TO:<ann@a.example>\r\n",
+     HELLO_IS "250\n452 4.2.2\n250\n250\n250\n"},
+    {"refused recipients have no reply after DATA",
+     HELLO "MAIL FROM:<>\r\nRCPT TO:<no@a.example>\r\n" ANN "RCPT TO:<off@b.example>\r\n"
+           "DATA\r\nhi\r\n.\r\nNOOP\r\n",
+     HELLO_IS "250\n550 5.1.1\n250 2.1.5\n450 4.2.1\n354\n250 2.0.0 delivered\n250 2.0.0 ok\n"},
+    {"the order of commands",
+     "MAIL FROM:<>\r\nNOOP\r\nRSET\r\nVRFY x\r\n" HELLO ANN "DATA\r\nMAIL FROM:<>\r\nDATA\r\n"
+     "MAIL FROM:<>\r\n" ANN "MAIL FROM:<>\r\nRSET\r\n" ANN,
+     "220\n503 5.5.1 say LHLO\n250 2.0.0\n250 2.0.0\n252 2.0.0\n250-\n250-\n250-\n250-\n250-\n250 "
+     "\n"
+     "503 5.5.1 say MAIL\n503 5.5.1 say MAIL\n250 2.1.0\n503 5.5.1 no rec\n503 5.5.1 a message\n"
+     "250 2.1.5\n503 5.5.1 a message\n250 2.0.0\n503 5.5.1 say MAIL\n"},
+    {"LHLO ends a message", HELLO "MAIL FROM:<>\r\n" ANN HELLO "DATA\r\n",
+     HELLO_IS "250\n250\n250-\n250-\n250-\n250-\n250-\n250 \n503 5.5.1 say MAIL\n"},
+    {"not SMTP", "HELO x\r\nEHLO x\r\nEHLO\r\n", "220\n500 5.5.1\n500 5.5.1\n500 5.5.1\n"},
+    {"arguments",
+     "LHLO\r\nLHLO a b\r\nLHLO a(b\r\nRSET x\r\nQUIT now\r\nVRFY\r\nNOOP x y\r\nBDAT 5\r\n",
+     "220\n501 5.5.4\n501 5.5.4\n501 5.5.4\n501 5.5.4\n501 5.5.4\n501 5.5.4\n250\n500 5.5.2\n"},
+    {"arguments of MAIL",
+     HELLO "MAIL\r\nMAIL FROM:a@b.example\r\nMAIL FROM:<a>\r\nMAIL FROM:<> X=1\r\n"
+           "MAIL FROM:<> SIZE=x\r\nMAIL FROM:<> SIZE\r\nMAIL FROM:<> SIZE=1 SIZE=1\r\n"
+           "MAIL FROM:<>BODY=7BIT\r\nMAIL FROM:<> SIZE=1073741825\r\nNOOP\r\n",
+     HELLO_IS "501 5.5.4\n501 5.5.4\n501 5.1.7\n555 5.5.4\n501 5.5.4\n501 5.5.4\n501 5.5.4\n"
+              "501 5.5.4\n552 5.3.4\n250\n"},
+    {"parameters of MAIL",
+     HELLO "MAIL FROM:<> BODY=8BITMIME size=1 SMTPUTF8\r\nRSET\r\n"
+           "MAIL FROM:<> BODY=7bit\r\nRSET\r\nMAIL FROM:<> BODY=BINARYMIME\r\n"
+           "MAIL FROM:<> BODY\r\nMAIL FROM:<> SMTPUTF8=1\r\n",
+     HELLO_IS "250\n250\n250\n250\n501 5.5.4\n501 5.5.4\n501 5.5.4\n"},
+    {"arguments of RCPT",
+     HELLO "MAIL FROM:<>\r\nRCPT TO:<>\r\nRCPT TO:ann@a.example\r\nRCPT TO:<ann>\r\n"
+           "RCPT TO:<ann@a.example> NOTIFY=NEVER\r\nRCPT TO:<@x.example:ann@a.example>\r\n"
+           "RCPT TO:<Postmaster>\r\n",
+     HELLO_IS "250\n501 5.1.3\n501 5.5.4\n501 5.1.3\n555 5.5.4\n250 2.1.5\n250 2.1.5\n"},
+    {"UTF-8 needs SMTPUTF8",
+     HELLO
+     "MAIL FROM:<\xc3\xa4@e.example>\r\nMAIL FROM:<\xc3\xa4@e.example> SMTPUTF8\r\n"
+     "RCPT TO:<\xc3\xa4@b.example>\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<\xc3\xa4@b.example>\r\n",
+     HELLO_IS "553 5.6.7\n250 2.1.0\n550 5.1.1\n250\n250\n553 5.6.7\n"},
+    {"only CRLF ends a command", "NOOP\nNOOP\r\nNOOP\rNOOP\r\nNOOP\r\n",
+     "220\n500 5.5.2 a command\n500 5.5.2 a command\n250\n"},
+    {"a line of 2048 octets",
+     "NOOP " LINE_1000 LINE_1000 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "\r\nNOOP\r\n",
+     "220\n250\n250\n"},
+    {"a line of 2049 octets",
+     "NOOP " LINE_1000 LINE_1000 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "\r\nNOOP\r\n",
+     "220\n500 5.5.2 the line\n250\n"},
+    {"a line far too long is one line",
+     "NOOP " LINE_1000 LINE_1000 LINE_1000 "\r\r" LINE_1000 "\n" LINE_1000 "QUIT\r\nNOOP\r\n",
+     "220\n500 5.5.2 the line\n250\n"},
+    {"too many bad commands",
+     "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: "
+     "b\r\nNOOP\r\n",
+     "220\n500\n500\n500\n500\n500\n500\n500\n500\n500\n421 4.7.0\n"},
+    {"unknown addresses are no bad commands",
+     HELLO "MAIL FROM:<>\r\nRCPT TO:<1@a.example>\r\nRCPT TO:<2@a.example>\r\n"
+           "RCPT TO:<3@a.example>\r\nRCPT TO:<4@a.example>\r\nRCPT TO:<5@a.example>\r\n"
+           "RCPT TO:<6>\r\nRCPT TO:<7>\r\nRCPT TO:<8>\r\nRCPT TO:<9>\r\nRCPT TO:<10>\r\n" ANN,
+     HELLO_IS "250\n550\n550\n550\n550\n550\n501 5.1\n501 5.1\n501 5.1\n501 5.1\n501 5.1\n250\n"},
+    {"nothing follows QUIT", "QUIT\r\nNOOP\r\n", "220\n221 2.0.0\n"},
+    {"no end but CRLF.CRLF",
+     HELLO "MAIL FROM:<>\r\n" ANN "DATA\r\na\n.\nMAIL FROM:<>\r\nb\n.\r\nMAIL FROM:<>\r\n"
+           "c\r\n.\nMAIL FROM:<>\r\nd\r.\rMAIL FROM:<>\r\ne\r.\r\nMAIL FROM:<>\r\n"
+           "f\r\n.\rMAIL FROM:<>\r\ng\r\r\n.\r\r\nMAIL FROM:<>\r\n.\r\nNOOP\r\n",
+     HELLO_IS "250\n250\n354\n250 2.0.0 delivered\n250 2.0.0 ok\n"},
+};
+
+static void replays_transcripts_however_they_are_cut(void **state)
+{
+    static const size_t pieces[] = {1, 2, 7, 100, SIZE_MAX};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(transcripts) / sizeof(transcripts[0]); i++)
+        for (size_t j = 0; j < sizeof(pieces) / sizeof(pieces[0]); j++) {
+            struct client client;
+            const char *says = transcripts[i].says;
+            size_t length = strlen(says);
+            client_open(&client);
+            print_message("%s, %zu at a time\n", transcripts[i].goal, pieces[j]);
+            client_send(&client, says, length, pieces[j] < length ? pieces[j] : length);
+            hear(&client, transcripts[i].hears);
+            client_close(&client);
+        }
+}
+
+/* --- what gets to the store */
+
+static const struct fake_delivery *only_delivery(void)
+{
+    assert_int_equal(store.delivery_count, 1);
+    return &store.deliveries[0];
+}
+
+static void stores_one_body_for_all(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<s@e.example> SMTPUTF8\r\n" ANN "RCPT TO:<team@a.example>\r\n" ANN BOB);
+    hear(&client, "250\n250\n250\n250\n250\n");
+    say(&client, "DATA\r\nA: b\n\nx\r\n..\r\n.y\r\n.\r\n");
+    hear(&client, "354\n250\n250\n250\n250\n");
+    const struct fake_delivery *delivery = only_delivery();
+    assert_int_equal(delivery->count, 2);
+    assert_int_equal(delivery->mailboxes[0], 1);
+    assert_int_equal(delivery->mailboxes[1], 2);
+    /* Once for each mailbox, not for each recipient. */
+    assert_int_equal(store.asked_count, 2);
+    char *body = strndup(delivery->body, delivery->length);
+    assert_memory_equal(body,
+                        "Return-Path: <s@e.example>\r\nReceived: from client.example "
+                        "([192.0.2.1])\r\n\tby mx.example with UTF8LMTP id ",
+                        98);
+    assert_null(strstr(body, "a.example>"));
+    char *rest = strstr(body, "+0000\r\n");
+    assert_non_null(rest);
+    assert_string_equal(rest, "+0000\r\nA: b\r\n\r\nx\r\n..\r\ny\r\n");
+    assert_int_equal(delivery->commit.octets, delivery->length - 1);
+    assert_int_equal(delivery->commit.top_length, delivery->length - strlen("x\r\n..\r\ny\r\n"));
+    assert_int_equal(delivery->size, delivery->commit.octets);
+    free(body);
+    client_close(&client);
+}
+
+static void names_a_single_recipient(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<s@e.example>\r\nRCPT TO:<ANN@A.Example>\r\nDATA\r\n.\r\n");
+    hear(&client, "250\n250\n354\n250\n");
+    const struct fake_delivery *delivery = only_delivery();
+    assert_non_null(memmem(delivery->body, delivery->length, "\r\n\tfor <ann@a.example>;\r\n", 25));
+    assert_non_null(memmem(delivery->body, delivery->length, " with LMTP id ", 14));
+    client_close(&client);
+}
+
+static const struct result_case {
+    enum store_result result;
+    const char *reply;
+} result_cases[] = {
+    {STORE_OK, "250 2.0.0"},         {STORE_OVER_QUOTA, "452 4.2.2"},
+    {STORE_FULL, "452 4.3.1"},       {STORE_NO_MAILBOX, "550 5.1.1"},
+    {STORE_BUSY, "451 4.3.0"},       {STORE_BROKEN, "451 4.3.0"},
+    {STORE_DAMAGED, "451 4.3.0"},    {STORE_IN_USE, "451 4.3.0"},
+    {STORE_NO_MESSAGE, "451 4.3.0"}, {STORE_NO_CAPABILITY, "451 4.3.0"},
+    {STORE_BROKEN + 1, "451 4.3.0"}, {255, "451 4.3.0"},
+};
+
+static void tells_each_recipient_its_own_result(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(result_cases) / sizeof(result_cases[0]); i++) {
+        struct client client;
+        char expected[64];
+        client_open(&client);
+        greet(&client);
+        store.results[8] = result_cases[i].result;
+        say(&client, "MAIL FROM:<>\r\n" ANN "RCPT TO:<late@b.example>\r\n" BOB "DATA\r\n.\r\n");
+        snprintf(expected, sizeof(expected), "250\n250\n250\n250\n354\n250 2.0.0\n%s\n250 2.0.0\n",
+                 result_cases[i].reply);
+        hear(&client, expected);
+        client_close(&client);
+    }
+}
+
+static void combines_the_results_of_an_alias(void **state)
+{
+    static const struct {
+        enum store_result first, second;
+        const char *hears;
+    } cases[] = {
+        {STORE_OK, STORE_OVER_QUOTA, "354\n452 4.2.2\n"},
+        {STORE_BROKEN, STORE_OK, "354\n451 4.3.0\n"},
+        {STORE_OK, STORE_NO_MAILBOX, "354\n250 2.0.0\n"},
+        {STORE_NO_MAILBOX, STORE_OVER_QUOTA, "354\n452 4.2.2\n"},
+        {STORE_NO_MAILBOX, STORE_NO_MAILBOX, "354\n550 5.1.1\n"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct client client;
+        client_open(&client);
+        greet(&client);
+        store.results[1] = cases[i].first;
+        store.results[2] = cases[i].second;
+        say(&client, "MAIL FROM:<>\r\nRCPT TO:<team@a.example>\r\n");
+        hear(&client, "250\n250\n");
+        say(&client, "DATA\r\n.\r\n");
+        hear(&client, cases[i].hears);
+        client_close(&client);
+    }
+}
+
+/* Sends a message of `octets` octets of content: lines of 100. */
+static void send_message(struct client *client, size_t octets)
+{
+    static const char line[] = LINE_50 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n";
+
+    say(client, "DATA\r\n");
+    for (size_t sent = 0; sent < octets; sent += 100)
+        client_send(client, line, 100, 100);
+    say(client, ".\r\n");
+}
+
+static void judges_a_small_message_by_its_size(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client,
+        "MAIL FROM:<>\r\nRCPT TO:<tiny@b.example>\r\n" ANN "RCPT TO:<small@b.example>\r\n");
+    hear(&client, "250\n250\n250\n250\n");
+    send_message(&client, 200);
+    hear(&client, "354\n552 5.3.4\n250 2.0.0\n250 2.0.0\n");
+    assert_int_equal(only_delivery()->count, 2);
+    say(&client, "MAIL FROM:<>\r\nRCPT TO:<tiny@b.example>\r\n");
+    hear(&client, "250\n250\n");
+    send_message(&client, 200);
+    hear(&client, "354\n552 5.3.4\n");
+    assert_int_equal(store.delivery_count, 1);
+    client_close(&client);
+}
+
+static void gives_up_a_large_message_for_those_it_is_too_large_for(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\n" ANN "RCPT TO:<big@b.example>\r\n" BOB);
+    hear(&client, "250\n250\n250\n250\n");
+    send_message(&client, 200000);
+    hear(&client, "354\n552 5.3.4\n250 2.0.0\n552 5.3.4\n");
+    assert_int_equal(store.delivery_count, 3);
+    assert_true(store.deliveries[0].aborted && !store.deliveries[0].committed);
+    assert_true(store.deliveries[1].committed && !store.deliveries[1].aborted);
+    assert_true(store.deliveries[2].aborted && !store.deliveries[2].committed);
+    assert_true(store.deliveries[1].length > 200000);
+    client_close(&client);
+}
+
+static void keeps_one_body_where_the_declared_size_settles_it(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<> SIZE=200000\r\nRCPT TO:<wide@b.example>\r\n"
+                 "RCPT TO:<big@b.example>\r\n");
+    hear(&client, "250\n250\n250\n");
+    send_message(&client, 200000);
+    hear(&client, "354\n250 2.0.0\n250 2.0.0\n");
+    assert_int_equal(only_delivery()->count, 2);
+    assert_int_equal(only_delivery()->size, 200000);
+    client_close(&client);
+}
+
+static void bounds_the_bodies_of_one_message(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\n" ANN BOB "RCPT TO:<wide@b.example>\r\nRCPT TO:<w1@b.example>\r\n"
+                 "RCPT TO:<w2@b.example>\r\n" ANN "RCPT TO:<late@b.example>\r\n");
+    hear(&client, "250\n250\n250\n250\n250\n452 4.5.3\n250\n250\n");
+    client_close(&client);
+}
+
+static void bounds_the_recipients(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\n");
+    hear(&client, "250\n");
+    for (unsigned i = 0; i < TRANSACTION_RECIPIENTS_MAX; i++) {
+        say(&client, ANN);
+        store.asked_count = 0;
+        hear(&client, "250\n");
+    }
+    say(&client, BOB);
+    hear(&client, "452 4.5.3\n");
+    say(&client, "DATA\r\n.\r\n");
+    assert_int_equal(only_delivery()->count, 1);
+    client_close(&client);
+}
+
+static void defers_without_stored(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    store.down = true;
+    say(&client, "MAIL FROM:<>\r\n" ANN BOB "DATA\r\nhi\r\n.\r\nNOOP\r\n");
+    hear(&client, "250\n250\n250\n354\n451 4.3.0\n451 4.3.0\n250\n");
+    store.down = false;
+    say(&client, "MAIL FROM:<>\r\n" ANN "DATA\r\nhi\r\n.\r\n");
+    hear(&client, "250\n250\n354\n250 2.0.0\n");
+    client_close(&client);
+}
+
+static void defers_when_stored_goes_away(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    /* While the usage is asked for: accepted, and judged after DATA. */
+    evbuffer_add_printf(client.input, "MAIL FROM:<>\r\n" ANN);
+    client_feed(&client);
+    assert_true(session_waiting(client.session));
+    lose_store();
+    assert_int_equal(client.resumed, 1);
+    client_feed(&client);
+    hear(&client, "250\n250\n");
+    store.down = false;
+    /* In the middle of the content. */
+    say(&client, "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<wide@b.example>\r\nDATA\r\n");
+    for (unsigned i = 0; i < 2000; i++)
+        say(&client, LINE_50 "\r\n");
+    assert_int_equal(store.delivery_count, 1);
+    lose_store();
+    store.down = false;
+    say(&client, LINE_50 "\r\n.\r\n");
+    hear(&client, "250\n250\n250\n354\n451 4.3.0\n");
+    assert_false(store.deliveries[0].committed);
+    /* After the commit. */
+    say(&client, "MAIL FROM:<>\r\n" ANN);
+    hear(&client, "250\n250\n");
+    evbuffer_add_printf(client.input, "DATA\r\n.\r\nNOOP\r\n");
+    client_feed(&client);
+    assert_true(session_waiting(client.session));
+    lose_store();
+    client_feed(&client);
+    hear(&client, "354\n451 4.3.0\n250\n");
+    client_close(&client);
+}
+
+static void drops_what_a_client_leaves_behind(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\nRCPT TO:<wide@b.example>\r\nDATA\r\n");
+    for (unsigned i = 0; i < 2000; i++)
+        say(&client, LINE_50 "\r\n");
+    client_close(&client);
+    assert_true(store.deliveries[0].aborted);
+    client_open(&client);
+    greet(&client);
+    evbuffer_add_printf(client.input, "MAIL FROM:<>\r\nRCPT TO:<team@a.example>\r\n");
+    client_feed(&client);
+    assert_int_equal(HASH_COUNT(store.calls), 2);
+    client_close(&client);
+}
+
+static void waits_while_the_store_is_full(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\n" ANN "DATA\r\n");
+    hear(&client, "250\n250\n354\n");
+    store.full = true;
+    evbuffer_add_printf(client.input, "some text\r\n");
+    client_feed(&client);
+    assert_true(session_waiting(client.session));
+    evbuffer_add_printf(client.input, ".\r\n");
+    client_feed(&client);
+    assert_int_equal(evbuffer_get_length(client.input), 3);
+    store.full = false;
+    struct store_waiter *waiter = store.waiter;
+    unsigned resumed = client.resumed;
+    store.waiter = NULL;
+    waiter->ready(waiter);
+    assert_int_equal(client.resumed, resumed + 1);
+    client_settle(&client);
+    hear(&client, "250 2.0.0\n");
+    client_close(&client);
+}
+
+static void refuses_malformed_answers(void **state)
+{
+    static const uint8_t results[2] = {STORE_OK, STORE_OK};
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    evbuffer_add_printf(client.input, "MAIL FROM:<>\r\n" ANN);
+    client_feed(&client);
+    give_answer(store.calls, STORE_DELIVERED, results, 1, -1);
+    client_feed(&client);
+    hear(&client, "250\n250\n");
+    evbuffer_add_printf(client.input, "DATA\r\n.\r\n");
+    client_feed(&client);
+    give_answer(store.calls, STORE_DELIVERED, results, 2, -1);
+    hear(&client, "354\n451 4.3.0\n");
+    client_close(&client);
+}
+
+static void refuses_suspended_addresses_if_told_so(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    client.conf.suspended = CONF_SUSPENDED_REFUSE;
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\nRCPT TO:<off@b.example>\r\n");
+    hear(&client, "250\n550 5.2.1\n");
+    client_close(&client);
+}
+
+static void says_goodbye(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    session_timeout(client.session);
+    hear(&client, "220\n421 4.4.2\n");
+    assert_true(session_left(client.session));
+    client_close(&client);
+    client_open(&client);
+    client.server.draining = true;
+    session_drain(client.session);
+    session_drain(client.session);
+    hear(&client, "220\n421 4.3.2\n");
+    client_close(&client);
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\n" ANN);
+    hear(&client, "250\n250\n");
+    client.server.draining = true;
+    session_drain(client.session);
+    say(&client, "DATA\r\nhi\r\n.\r\nNOOP\r\n");
+    hear(&client, "354\n250 2.0.0\n421 4.3.2\n");
+    assert_true(session_left(client.session));
+    client_close(&client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replays_transcripts_however_they_are_cut),
+        cmocka_unit_test(stores_one_body_for_all),
+        cmocka_unit_test(names_a_single_recipient),
+        cmocka_unit_test(tells_each_recipient_its_own_result),
+        cmocka_unit_test(combines_the_results_of_an_alias),
+        cmocka_unit_test(judges_a_small_message_by_its_size),
+        cmocka_unit_test(gives_up_a_large_message_for_those_it_is_too_large_for),
+        cmocka_unit_test(keeps_one_body_where_the_declared_size_settles_it),
+        cmocka_unit_test(bounds_the_bodies_of_one_message),
+        cmocka_unit_test(bounds_the_recipients),
+        cmocka_unit_test(defers_without_stored),
+        cmocka_unit_test(defers_when_stored_goes_away),
+        cmocka_unit_test(drops_what_a_client_leaves_behind),
+        cmocka_unit_test(waits_while_the_store_is_full),
+        cmocka_unit_test(refuses_malformed_answers),
+        cmocka_unit_test(refuses_suspended_addresses_if_told_so),
+        cmocka_unit_test(says_goodbye),
+    };
+    return cmocka_run_group_tests_name("lmtpd session", tests, NULL, NULL);
+}
