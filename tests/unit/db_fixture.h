@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,15 +15,16 @@
 #include "db/domain.h"
 #include "db/mailaddress.h"
 #include "db/schema.h"
+#include "lib/xalloc.h"
+#include "tests/unit/scratch.h"
 
 /*
- * A new database in a directory of its own, with two customers: ours with ours.example, theirs with
+ * A new database in a folder of its own, with two customers: ours with ours.example, theirs with
  * theirs.example, both on the plan house. Each test has its own.
  */
 
 struct fixture {
-    char directory[64];
-    char path[80];
+    const char *path;
     struct db *db;
     uint64_t ours;
     uint64_t theirs;
@@ -62,13 +62,9 @@ static inline int fixture_set_up(void **state)
 {
     char error[512] = "";
     unsigned from = 99;
-    const char *parent = getenv("TMPDIR");
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-    assert_non_null(fixture);
-    snprintf(fixture->directory, sizeof(fixture->directory), "%s/bellhop-db-XXXXXX",
-             parent != NULL && strlen(parent) < 32 ? parent : "/tmp");
-    assert_non_null(mkdtemp(fixture->directory));
-    snprintf(fixture->path, sizeof(fixture->path), "%s/accounts.db", fixture->directory);
+    assert_int_equal(scratch_enter(state), 0);
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+    fixture->path = "accounts.db";
     assert_int_equal(db_schema_apply(fixture->path, &from, error, sizeof(error)), 0);
     assert_int_equal(from, 0);
 
@@ -83,17 +79,10 @@ static inline int fixture_set_up(void **state)
 
 static inline int fixture_tear_down(void **state)
 {
-    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
     struct fixture *fixture = *state;
     db_close(fixture->db);
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        char path[100];
-        snprintf(path, sizeof(path), "%s%s", fixture->path, endings[i]);
-        unlink(path);
-    }
-    int result = rmdir(fixture->directory);
     free(fixture);
-    return result;
+    return scratch_leave(state);
 }
 
 #define fixture_test(function)                                                                     \

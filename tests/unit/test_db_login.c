@@ -20,8 +20,7 @@ static int set_up(void **state)
 {
     struct fixture *fixture = NULL;
     fixture_set_up((void **)&fixture);
-    struct reader *reader = calloc(1, sizeof(*reader));
-    assert_non_null(reader);
+    struct reader *reader = xcalloc(1, sizeof(*reader));
     reader->fixture = fixture;
     reader->address = fixture_address("a@ours.example");
     reader->alias = fixture_address("all@ours.example");

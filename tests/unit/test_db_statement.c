@@ -96,8 +96,7 @@ static void execute(struct sqlite3 *sqlite, const char *sql)
 
 static int set_up(void **state)
 {
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
+    struct world *world = xcalloc(1, sizeof(*world));
     fixture_set_up((void **)&world->fixture);
     struct fixture *fixture = world->fixture;
     struct db *db = fixture->db;
