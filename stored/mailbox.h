@@ -9,6 +9,7 @@
 
 struct index;
 struct session;
+struct waiter;
 
 /*
  * What stored knows of a mailbox beside its messages: usage, the next uid, and who holds its lock.
@@ -24,6 +25,7 @@ struct mailbox {
     uint64_t uid_next;
     bool dropped;
     struct session *holder; /* the session with the exclusive lock (RFC 1939 section 4), or NULL */
+    struct waiter *waiters; /* for that lock */
     unsigned users;
     struct mailbox *prev, *next; /* among those without users, in order of last use */
     UT_hash_handle hh;

@@ -111,9 +111,9 @@ static const struct {
     const char *name;
     int (*run)(bool json);
 } modes[] = {
-    {"verify",  report_verify},
-    {"rebuild", rebuild      },
-    {"stats",   report_stats },
+    {"verify", report_verify},
+    {"rebuild", rebuild},
+    {"stats", report_stats},
 };
 
 int main(int argc, char **argv)

@@ -169,10 +169,7 @@ static void serve_whole(struct reading *reading)
 
     uint8_t *payload = channel_begin(channel, sizeof(struct store_data) + length);
     uint8_t *body = payload + sizeof(struct store_data);
-    struct iovec pieces[] = {
-        {scratch.octets, message->header_length},
-        {body,           length                }
-    };
+    struct iovec pieces[] = {{scratch.octets, message->header_length}, {body, length}};
     enum store_result result = read_pieces(reading, pieces, 2, 0);
     if (result == STORE_OK)
         result = check_header(reading);

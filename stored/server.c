@@ -30,21 +30,21 @@ struct request {
 #define EXACTLY(type) sizeof(type), sizeof(type)
 
 static const struct request requests[] = {
-    {STORE_DELIVER_BEGIN,         CONNECTION_DELIVER,         sizeof(struct store_deliver_begin),
-     CHANNEL_PAYLOAD_MAX,                                                                                                                delivery_begin},
-    {STORE_DELIVER_DATA,                           CONNECTION_DELIVER,                                    1,                              CHANNEL_PAYLOAD_MAX,                           delivery_data},
-    {STORE_DELIVER_COMMIT,              CONNECTION_DELIVER,                                        EXACTLY(struct store_deliver_commit),
-     delivery_commit                                  },
-    {STORE_DELIVER_ABORT,             CONNECTION_DELIVER,                                       0,                                                           0,                            delivery_abort},
-    {STORE_OPEN,                          CONNECTION_FRONT,                                      EXACTLY(struct capability),                  session_open              },
-    {STORE_READ, CONNECTION_FRONT,EXACTLY(struct store_read),session_read        },
-    {STORE_EXPUNGE, CONNECTION_FRONT,                                      sizeof(uint32_t),                                                                              STORE_EXPUNGE_MAX * sizeof(uint32_t),
+    {STORE_DELIVER_BEGIN, CONNECTION_DELIVER, sizeof(struct store_deliver_begin),
+     CHANNEL_PAYLOAD_MAX, delivery_begin},
+    {STORE_DELIVER_DATA, CONNECTION_DELIVER, 1, CHANNEL_PAYLOAD_MAX, delivery_data},
+    {STORE_DELIVER_COMMIT, CONNECTION_DELIVER, EXACTLY(struct store_deliver_commit),
+     delivery_commit},
+    {STORE_DELIVER_ABORT, CONNECTION_DELIVER, 0, 0, delivery_abort},
+    {STORE_OPEN, CONNECTION_FRONT, EXACTLY(struct capability), session_open},
+    {STORE_READ, CONNECTION_FRONT, EXACTLY(struct store_read), session_read},
+    {STORE_EXPUNGE, CONNECTION_FRONT, sizeof(uint32_t), STORE_EXPUNGE_MAX * sizeof(uint32_t),
      session_expunge},
-    {STORE_CLOSE,           CONNECTION_FRONT,0,                                                                                 0,                                                                                                                  session_close},
-    {STORE_PING, CONNECTION_CONTROL,                                                               0,                    0,control_ping},
-    {STORE_USAGE,                  CONNECTION_CONTROL | CONNECTION_DELIVER,                          EXACTLY(struct store_mailbox_id),
-     control_usage             },
-    {STORE_DROP,                           CONNECTION_CONTROL,                                           EXACTLY(struct store_mailbox_id),                         control_drop},
+    {STORE_CLOSE, CONNECTION_FRONT, 0, 0, session_close},
+    {STORE_PING, CONNECTION_CONTROL, 0, 0, control_ping},
+    {STORE_USAGE, CONNECTION_CONTROL | CONNECTION_DELIVER, EXACTLY(struct store_mailbox_id),
+     control_usage},
+    {STORE_DROP, CONNECTION_CONTROL, EXACTLY(struct store_mailbox_id), control_drop},
 };
 
 /* The descriptors by which the supervisor passes the listening sockets. */
@@ -53,7 +53,7 @@ static const struct {
     enum connection_kind kind;
 } sockets[] = {
     {"deliver", CONNECTION_DELIVER},
-    {"front",   CONNECTION_FRONT  },
+    {"front", CONNECTION_FRONT},
     {"control", CONNECTION_CONTROL},
 };
 

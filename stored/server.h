@@ -8,6 +8,7 @@
 struct delivery;
 struct session;
 struct store;
+struct waiter;
 
 /*
  * stored's connections. The socket that a connection came through decides what it may ask for
@@ -23,6 +24,7 @@ struct connection {
     struct channel *channel;
     struct delivery *deliveries; /* in progress, by the peer's id */
     struct session *sessions;    /* by the peer's id */
+    struct waiter *waiters;      /* opens that wait for a mailbox's lock */
     bool paused;
     struct connection *prev, *next;
 };

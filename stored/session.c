@@ -1,7 +1,8 @@
-#include <inttypes.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <utlist.h>
 
 #include "lib/capability.h"
 #include "lib/log.h"
@@ -17,6 +18,22 @@
 
 /* Entries in one STORE_ENTRIES: 96 KiB. */
 #define ENTRIES_AT_ONCE 4096
+
+/*
+ * How long an open waits for the lock before it is IN_USE: a client that reconnects at once comes
+ * through another front, perhaps before the end of its last session.
+ */
+#define LOCK_PATIENCE_MS 500
+
+/* Who waits for a mailbox's lock. */
+struct waiter {
+    uint32_t id;
+    struct connection *connection;
+    struct mailbox *mailbox;
+    struct event *patience;
+    struct waiter *prev, *next; /* of the connection */
+    struct waiter *mailbox_prev, *mailbox_next;
+};
 
 struct expunge {
     struct commit commit;
@@ -40,13 +57,19 @@ void session_refuse(struct session *session, enum store_result result)
                      NULL, 0);
 }
 
+static void admit_next(struct mailbox *mailbox);
+
 static void session_free(struct session *session)
 {
-    session->mailbox->holder = NULL;
-    mailbox_put(session->store->mailboxes, session->mailbox);
+    struct mailbox *mailbox = session->mailbox;
+    struct store *store = session->store;
+
+    mailbox->holder = NULL;
     metric_add(METRIC_STORE_SESSIONS, -1);
     free(session->messages);
     free(session);
+    admit_next(mailbox);
+    mailbox_put(store->mailboxes, mailbox);
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -110,54 +133,114 @@ static enum store_result list_messages(struct session *session)
     return STORE_OK;
 }
 
-/* The mailbox that the capability is for, if it may be opened now. */
-static enum store_result admit(struct store *store, const struct capability *capability,
-                               struct mailbox **mailbox_r)
+static void start_session(struct connection *connection, uint32_t id, struct mailbox *mailbox)
 {
-    if (capability_check(capability, store->key, (uint64_t)time(NULL)) < 0)
-        return STORE_NO_CAPABILITY;
-    struct mailbox *mailbox = mailbox_get(store->mailboxes, capability->mailbox);
-    if (mailbox == NULL)
-        return STORE_BROKEN;
-    if (!mailbox->dropped && mailbox->holder == NULL) {
-        *mailbox_r = mailbox;
-        return STORE_OK;
+    struct session *session = xcalloc(1, sizeof(*session));
+
+    session->id = id;
+    session->connection = connection;
+    session->store = connection->store;
+    session->mailbox = mailbox;
+    mailbox->holder = session;
+    HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
+    metric_add(METRIC_STORE_SESSIONS, 1);
+    enum store_result result = list_messages(session);
+    if (result != STORE_OK) {
+        session_refuse(session, result);
+        HASH_DEL(connection->sessions, session);
+        session_free(session);
     }
-    enum store_result result = mailbox->dropped ? STORE_NO_MAILBOX : STORE_IN_USE;
-    mailbox_put(store->mailboxes, mailbox);
-    return result;
+}
+
+static void refuse_open(struct connection *connection, uint32_t id, enum store_result result)
+{
+    uint8_t code = (uint8_t)result;
+
+    channel_send(connection->channel, STORE_FAILED, id, &code, sizeof(code), NULL, 0);
+}
+
+/* --- waiting for the lock --------------------------------------------------------------------- */
+
+static void waiter_free(struct waiter *waiter)
+{
+    DL_DELETE(waiter->connection->waiters, waiter);
+    DL_DELETE2(waiter->mailbox->waiters, waiter, mailbox_prev, mailbox_next);
+    mailbox_put(waiter->connection->store->mailboxes, waiter->mailbox);
+    event_free(waiter->patience);
+    free(waiter);
+}
+
+static void on_impatient(evutil_socket_t fd, short what, void *context)
+{
+    struct waiter *waiter = context;
+    (void)fd;
+    (void)what;
+
+    refuse_open(waiter->connection, waiter->id, STORE_IN_USE);
+    waiter_free(waiter);
+}
+
+/* Takes over the caller's use of the mailbox. */
+static void wait_for(struct connection *connection, uint32_t id, struct mailbox *mailbox)
+{
+    static const struct timeval patience = {.tv_usec = LOCK_PATIENCE_MS * 1000};
+    struct waiter *waiter = xcalloc(1, sizeof(*waiter));
+
+    waiter->id = id;
+    waiter->connection = connection;
+    waiter->mailbox = mailbox;
+    waiter->patience = evtimer_new(connection->store->base, on_impatient, waiter);
+    if (waiter->patience == NULL || evtimer_add(waiter->patience, &patience) < 0)
+        log_fatal("out of memory");
+    DL_APPEND(connection->waiters, waiter);
+    DL_APPEND2(mailbox->waiters, waiter, mailbox_prev, mailbox_next);
+}
+
+/* The lock is free: the first that waits gets it. */
+static void admit_next(struct mailbox *mailbox)
+{
+    struct waiter *waiter = mailbox->waiters;
+
+    if (waiter == NULL)
+        return;
+    struct connection *connection = waiter->connection;
+    uint32_t id = waiter->id;
+    mailbox->users++; /* the session's, before the waiter's is given back */
+    waiter_free(waiter);
+    start_session(connection, id, mailbox);
+}
+
+static struct waiter *find_waiter(struct connection *connection, uint32_t id)
+{
+    struct waiter *waiter;
+
+    DL_SEARCH_SCALAR(connection->waiters, waiter, id, id);
+    return waiter;
 }
 
 int session_open(struct connection *connection, const struct channel_message *message)
 {
     struct store *store = connection->store;
     struct capability capability;
-    struct mailbox *mailbox = NULL;
 
-    if (find(connection, message->id) != NULL)
+    if (find(connection, message->id) != NULL || find_waiter(connection, message->id) != NULL)
         return -1;
     memcpy(&capability, message->payload, sizeof(capability));
-    enum store_result result = admit(store, &capability, &mailbox);
-    if (result != STORE_OK) {
-        uint8_t code = (uint8_t)result;
-        if (result == STORE_NO_CAPABILITY)
-            log_error("a front showed a capability that is forged or expired");
-        channel_send(connection->channel, STORE_FAILED, message->id, &code, sizeof(code), NULL, 0);
+    if (capability_check(&capability, store->key, (uint64_t)time(NULL)) < 0) {
+        log_error("a front showed a capability that is forged or expired");
+        refuse_open(connection, message->id, STORE_NO_CAPABILITY);
         return 0;
     }
-    struct session *session = xcalloc(1, sizeof(*session));
-    session->id = message->id;
-    session->connection = connection;
-    session->store = store;
-    session->mailbox = mailbox;
-    mailbox->holder = session;
-    HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
-    metric_add(METRIC_STORE_SESSIONS, 1);
-    result = list_messages(session);
-    if (result != STORE_OK) {
-        session_refuse(session, result);
-        HASH_DEL(connection->sessions, session);
-        session_free(session);
+    struct mailbox *mailbox = mailbox_get(store->mailboxes, capability.mailbox);
+    if (mailbox == NULL) {
+        refuse_open(connection, message->id, STORE_BROKEN);
+    } else if (mailbox->dropped) {
+        mailbox_put(store->mailboxes, mailbox);
+        refuse_open(connection, message->id, STORE_NO_MAILBOX);
+    } else if (mailbox->holder != NULL) {
+        wait_for(connection, message->id, mailbox);
+    } else {
+        start_session(connection, message->id, mailbox);
     }
     return 0;
 }
@@ -256,10 +339,12 @@ static void end(struct connection *connection, struct session *session)
 int session_close(struct connection *connection, const struct channel_message *message)
 {
     struct session *session = find(connection, message->id);
+    struct waiter *waiter = find_waiter(connection, message->id);
 
-    if (session == NULL)
-        return -1;
-    end(connection, session);
+    if (session != NULL)
+        end(connection, session);
+    else if (waiter != NULL)
+        waiter_free(waiter);
     return 0;
 }
 

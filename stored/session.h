@@ -37,7 +37,10 @@ struct session {
     UT_hash_handle hh;
 };
 
-/* Handlers of STORE_OPEN, READ, EXPUNGE, CLOSE: 0, or -1 when the message breaks the protocol. */
+/*
+ * Handlers of STORE_OPEN, READ, EXPUNGE, CLOSE: 0, or -1 when the message breaks the protocol. An
+ * open waits a moment for the lock; closing what was refused meanwhile is no mistake.
+ */
 int session_open(struct connection *connection, const struct channel_message *message);
 int session_read(struct connection *connection, const struct channel_message *message);
 int session_expunge(struct connection *connection, const struct channel_message *message);
