@@ -42,12 +42,14 @@ static ssize_t read_file(const char *path, char *buffer_r)
     return got == 0 ? (ssize_t)length : -1;
 }
 
-static BIO *open_file(const char *path, char *buffer, char *error_r, size_t error_size)
+static BIO *open_file(const char *path, const char *what, char *buffer, char *error_r,
+                      size_t error_size)
 {
     ssize_t length = read_file(path, buffer);
 
     if (length < 0) {
-        snprintf(error_r, error_size, "cannot read %s: %s", path, strerror(errno));
+        snprintf(error_r, error_size, "cannot read %s: %s; put %s there, in PEM form", path,
+                 strerror(errno), what);
         return NULL;
     }
     BIO *file = BIO_new_mem_buf(buffer, (int)length);
@@ -125,10 +127,11 @@ int tlskey_load(struct tlskey *tlskey_r, const char *certificate_path, const cha
     int result = -1;
 
     tlskey_r->length = 0;
-    BIO *certificate_file = open_file(certificate_path, certificate_text, error_r, error_size);
+    BIO *certificate_file = open_file(certificate_path, "the server's certificate and its chain",
+                                      certificate_text, error_r, error_size);
     if (certificate_file == NULL)
         goto out;
-    key_file = open_file(key_path, key_text, error_r, error_size);
+    key_file = open_file(key_path, "the private key", key_text, error_r, error_size);
     if (key_file == NULL)
         goto out;
     /* OpenSSL wipes what a memory BIO held when it is freed. */

@@ -1,0 +1,16 @@
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include "admin/dropper.h"
+#include "lib/child.h"
+
+/* What the handlers and the loop of this program work with. */
+struct admin {
+    struct child child;
+    struct db *db;
+    struct store *store;
+    struct http *http; /* NULL: stopped */
+    struct dropper dropper;
+};
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef ADMIN_DROPPER_H
+#define ADMIN_DROPPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+struct event;
+struct event_base;
+struct store;
+
+/*
+ * Has stored drop the mail of mailboxes that were removed from the account database (db/drop.h): at
+ * the start, and then each second whatever waits. A mailbox that is in use waits for its session.
+ */
+struct dropper {
+    struct db *db;
+    struct store *store;
+    struct event *tick;
+    uint64_t mailbox; /* being dropped */
+    bool stopped;
+};
+
+/* Begins at once. Both are used until dropper_stop(). */
+void dropper_init(struct dropper *dropper, struct event_base *base, struct db *db,
+                  struct store *store);
+
+/* An answer that comes later is ignored; what it was about is dropped again at the next start. */
+void dropper_stop(struct dropper *dropper);
+
+#endif

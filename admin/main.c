@@ -1,0 +1,56 @@
+/*
+ * The program admin: the HTTP service of an instance. It also has stored drop the mail of removed
+ * mailboxes, because it is the one that both reads the account database and may tell stored so.
+ */
+#include <event2/event.h>
+
+#include "admin/admin.h"
+#include "admin/exposition.h"
+#include "admin/health.h"
+#include "admin/http.h"
+#include "admin/route.h"
+#include "admin/store.h"
+#include "db/db.h"
+#include "lib/log.h"
+
+#define DATABASE_PATH "accounts.db"
+
+static const struct route routes[] = {
+    {"GET", "/healthz", health_get},
+    {"GET", "/metrics", exposition_get},
+};
+
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+/* Nothing here takes long: whoever waits for stored is told that it does not answer. */
+static void drain(void *context)
+{
+    struct admin *admin = context;
+
+    if (admin->http == NULL)
+        return;
+    dropper_stop(&admin->dropper);
+    store_free(admin->store);
+    http_free(admin->http);
+    admin->http = NULL;
+    db_close(admin->db);
+    event_base_loopexit(admin->child.base, NULL);
+}
+
+int main(void)
+{
+    static struct admin admin;
+    char error[512];
+
+    child_init(&admin.child, "admin");
+    admin.child.drain = drain;
+    admin.child.context = &admin;
+    admin.db = db_open(DATABASE_PATH, DB_WRITE, error, sizeof(error));
+    if (admin.db == NULL)
+        log_fatal("%s", error);
+    admin.store = store_new(admin.child.base);
+    admin.http = http_new(admin.child.base, routes, ROUTES, &admin);
+    dropper_init(&admin.dropper, admin.child.base, admin.db, admin.store);
+    child_run(&admin.child);
+    return 0;
+}

@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "admin/store.h"
+#include "lib/channel.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+
+#define CONTROL_PATH "run/stored-control.sock"
+
+/* Seconds. Whoever asks for /healthz wants to know by then; a large mailbox takes time to drop. */
+#define PING_TIME 2
+#define DROP_TIME 60
+
+struct pending {
+    struct pending *prev;
+    struct pending *next;
+    struct store *store;
+    uint32_t id;
+    uint8_t type;
+    struct store_caller caller;
+    struct event *late;
+};
+
+struct store {
+    struct event_base *base;
+    struct channel *channel; /* NULL: not connected */
+    struct pending *pendings;
+    uint32_t last_id;
+};
+
+static void pending_end(struct pending *pending, enum store_result result)
+{
+    const struct store_caller caller = pending->caller;
+
+    DL_DELETE(pending->store->pendings, pending);
+    event_free(pending->late);
+    free(pending);
+    caller.done(caller.context, result);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    pending_end(context, STORE_BUSY);
+}
+
+static struct pending *pending_find(struct store *store, uint32_t id)
+{
+    struct pending *pending;
+
+    DL_SEARCH_SCALAR(store->pendings, pending, id, id);
+    return pending;
+}
+
+/* What an answer means to a request, or -1 when it is not an answer to it. */
+static int read_answer(const struct pending *pending, const struct channel_message *message)
+{
+    const uint8_t *payload = message->payload;
+
+    switch (message->type) {
+    case STORE_PONG: return pending->type == STORE_PING && message->length == 0 ? STORE_OK : -1;
+    case STORE_DROPPED: return pending->type == STORE_DROP && message->length == 0 ? STORE_OK : -1;
+    case STORE_FAILED:
+        return message->length == 1 && payload[0] != STORE_OK && payload[0] <= STORE_BROKEN
+                   ? payload[0]
+                   : -1;
+    default: return -1;
+    }
+}
+
+static int on_message(void *context, const struct channel_message *message)
+{
+    struct pending *pending = pending_find(context, message->id);
+
+    /* Somebody stopped waiting for this one. */
+    if (pending == NULL)
+        return 0;
+    int result = read_answer(pending, message);
+    if (result < 0)
+        return -1;
+    pending_end(pending, (enum store_result)result);
+    return 0;
+}
+
+/* What is asked from within the callbacks goes over a new connection, and is not ended here. */
+static void fail_all(struct store *store)
+{
+    const uint32_t last = store->last_id;
+    struct pending *pending;
+    struct pending *next;
+
+    DL_FOREACH_SAFE(store->pendings, pending, next)
+    if ((int32_t)(pending->id - last) <= 0)
+        pending_end(pending, STORE_BUSY);
+}
+
+static void on_closed(void *context)
+{
+    struct store *store = context;
+
+    channel_free(store->channel);
+    store->channel = NULL;
+    fail_all(store);
+}
+
+static const struct channel_events events = {.message = on_message, .closed = on_closed};
+
+struct store *store_new(struct event_base *base)
+{
+    struct store *store = xcalloc(1, sizeof(*store));
+
+    store->base = base;
+    return store;
+}
+
+void store_free(struct store *store)
+{
+    channel_free(store->channel);
+    store->channel = NULL;
+    fail_all(store);
+    free(store);
+}
+
+static void request(struct store *store, uint8_t type, const void *payload, size_t length,
+                    time_t seconds, struct store_caller caller)
+{
+    struct pending *pending = xcalloc(1, sizeof(*pending));
+    struct timeval limit = {.tv_sec = seconds};
+
+    pending->store = store;
+    pending->id = ++store->last_id;
+    pending->type = type;
+    pending->caller = caller;
+    pending->late = evtimer_new(store->base, on_late, pending);
+    DL_APPEND(store->pendings, pending);
+    if (store->channel == NULL)
+        store->channel = channel_connect(store->base, CONTROL_PATH, &events, store);
+    if (store->channel != NULL) {
+        channel_send(store->channel, type, pending->id, payload, length, NULL, 0);
+    } else {
+        log_warning("cannot connect to " CONTROL_PATH ": %s", strerror(errno));
+        limit.tv_sec = 0;
+    }
+    if (pending->late == NULL || event_add(pending->late, &limit) < 0)
+        log_fatal("cannot set a time limit: out of memory");
+}
+
+void store_ping(struct store *store, struct store_caller caller)
+{
+    request(store, STORE_PING, NULL, 0, PING_TIME, caller);
+}
+
+void store_drop(struct store *store, uint64_t mailbox, struct store_caller caller)
+{
+    const struct store_mailbox_id payload = {.mailbox = mailbox};
+
+    request(store, STORE_DROP, &payload, sizeof(payload), DROP_TIME, caller);
+}

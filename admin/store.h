@@ -1,0 +1,34 @@
+#ifndef ADMIN_STORE_H
+#define ADMIN_STORE_H
+
+#include <stdint.h>
+
+#include "lib/storemsg.h"
+
+struct event_base;
+
+/* Requests to stored over its control socket (lib/storemsg.h). Connects when there is a request. */
+struct store;
+
+/*
+ * Is called once for each request, from the event loop and never from within the call that made it:
+ * STORE_OK, what stored refused it with, or STORE_BUSY when no answer came in time or the
+ * connection was lost.
+ */
+struct store_caller {
+    void (*done)(void *context, enum store_result result);
+    void *context;
+};
+
+struct store *store_new(struct event_base *base);
+
+/* Calls `done` with STORE_BUSY for everything that still waits. */
+void store_free(struct store *store);
+
+/* Asks whether the store can read and write. */
+void store_ping(struct store *store, struct store_caller caller);
+
+/* Drops all mail of a mailbox that no longer exists. */
+void store_drop(struct store *store, uint64_t mailbox, struct store_caller caller);
+
+#endif
