@@ -15,9 +15,8 @@
 #include "pop3d/listing.h"
 #include "pop3d/maildrop.h"
 #include "pop3d/peer.h"
+#include "pop3d/server.h"
 #include "pop3d/storeclient.h"
-
-struct server;
 
 /* The states of RFC 1939 section 3, and what a line means in each. */
 enum session_state {
@@ -33,6 +32,7 @@ enum session_wait {
     SESSION_READY,       /* nothing */
     SESSION_CHECKING,    /* authd checks credentials */
     SESSION_OPENING,     /* stored opens the mailbox */
+    SESSION_REOPENING,   /* a moment, then stored is asked once more */
     SESSION_LISTING,     /* room in the output for more of a LIST or UIDL */
     SESSION_FETCHING,    /* messages from stored; a RETR or TOP may still be added */
     SESSION_EXPUNGING,   /* stored deletes */
@@ -82,7 +82,8 @@ struct session {
     struct auth_request auth;
 
     uint64_t id; /* names the session in the log; from authd's capability after the login */
-    uint64_t mailbox;
+    struct capability capability;
+    unsigned open_tries;
     struct store_session store;
     struct maildrop maildrop;
     struct listing listing;
@@ -108,6 +109,9 @@ struct evbuffer *session_output(const struct session *session);
 
 /* Whether less waits to be sent than LIMIT_OUTPUT, so that more may be made. */
 bool session_has_room(const struct session *session);
+
+/* When this time is over, on_timer() in session.c decides by the session's state what it means. */
+void session_set_timer(struct session *session, enum server_timeout timeout);
 
 /* An activity that postpones the autologout, once logged in. */
 void session_touch(struct session *session);

@@ -23,6 +23,12 @@ struct storeclient {
     bool complained;
 };
 
+static void forget(struct store_session *session)
+{
+    HASH_DEL(session->client->sessions, session);
+    session->id = 0;
+}
+
 static int handle_entries(struct store_session *session, const struct channel_message *message)
 {
     if (message->length == 0 || message->length % sizeof(struct store_entry) != 0)
@@ -38,6 +44,7 @@ static int handle_opened(struct store_session *session, const struct channel_mes
     if (message->length != sizeof(opened))
         return -1;
     memcpy(&opened, message->payload, sizeof(opened));
+    session->opened = true;
     return session->events->opened(session->context, &opened);
 }
 
@@ -67,6 +74,8 @@ static int handle_failed(struct store_session *session, const struct channel_mes
     if (message->length != sizeof(result))
         return -1;
     memcpy(&result, message->payload, sizeof(result));
+    if (!session->opened)
+        forget(session);
     return session->events->failed(session->context, (enum store_result)result);
 }
 
@@ -86,12 +95,6 @@ static int on_message(void *context, const struct channel_message *message)
     case STORE_FAILED: return handle_failed(session, message);
     default: return -1;
     }
-}
-
-static void forget(struct store_session *session)
-{
-    HASH_DEL(session->client->sessions, session);
-    session->id = 0;
 }
 
 static void schedule_retry(struct storeclient *client)
@@ -152,8 +155,15 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path)
 
 void storeclient_free(struct storeclient *client)
 {
+    struct store_session *orphan;
+    struct store_session *next;
+
     if (client == NULL)
         return;
+    HASH_ITER (hh, client->sessions, orphan, next) {
+        forget(orphan);
+        free(orphan);
+    }
     channel_free(client->channel);
     event_free(client->retry);
     free(client);
@@ -174,6 +184,7 @@ int storeclient_open(struct storeclient *client, struct store_session *session,
     session->client = client;
     session->events = events;
     session->context = context;
+    session->opened = false;
     HASH_ADD(hh, client->sessions, id, sizeof(session->id), session);
     channel_send(client->channel, STORE_OPEN, session->id, capability, sizeof(*capability), NULL,
                  0);
@@ -200,10 +211,58 @@ void storeclient_expunge(struct store_session *session, const uint32_t *messages
                  count * sizeof(messages[0]));
 }
 
+/*
+ * stored may not be told to close what it then does not open. An orphan takes the session's place
+ * until the answer is there.
+ */
+static int orphan_entries(void *context, const void *entries, size_t count)
+{
+    (void)context;
+    (void)entries;
+    (void)count;
+    return 0;
+}
+
+static int orphan_opened(void *context, const struct store_opened *opened)
+{
+    struct store_session *orphan = context;
+    (void)opened;
+
+    storeclient_close(orphan);
+    free(orphan);
+    return 0;
+}
+
+static int orphan_failed(void *context, enum store_result result)
+{
+    (void)result;
+    free(context);
+    return 0;
+}
+
+static const struct store_events orphan_events = {
+    .entries = orphan_entries, .opened = orphan_opened, .failed = orphan_failed, .lost = free};
+
+static void leave_orphan(const struct store_session *session)
+{
+    struct store_session *orphan = xcalloc(1, sizeof(*orphan));
+
+    orphan->client = session->client;
+    orphan->id = session->id;
+    orphan->events = &orphan_events;
+    orphan->context = orphan;
+    HASH_ADD(hh, orphan->client->sessions, id, sizeof(orphan->id), orphan);
+}
+
 void storeclient_close(struct store_session *session)
 {
+    struct store_session former = *session;
+
     if (session->id == 0)
         return;
-    channel_send(session->client->channel, STORE_CLOSE, session->id, NULL, 0, NULL, 0);
     forget(session);
+    if (former.opened)
+        channel_send(former.client->channel, STORE_CLOSE, former.id, NULL, 0, NULL, 0);
+    else
+        leave_orphan(&former);
 }

@@ -37,6 +37,7 @@ struct store_events {
 struct store_session {
     struct storeclient *client;
     uint32_t id; /* 0: no mailbox is open or being opened */
+    bool opened;
     const struct store_events *events;
     void *context;
     UT_hash_handle hh;
@@ -66,7 +67,10 @@ void storeclient_read(struct store_session *session, uint32_t message, uint64_t 
 /* -> expunged() or failed(). 1 to STORE_EXPUNGE_MAX message indexes. */
 void storeclient_expunge(struct store_session *session, const uint32_t *messages, size_t count);
 
-/* Releases the mailbox's lock. Nothing is called for this session any more. Safe at any time. */
+/*
+ * Releases the mailbox's lock, also where it is still being opened. Nothing is called for this
+ * session any more. Safe at any time.
+ */
 void storeclient_close(struct store_session *session);
 
 #endif
