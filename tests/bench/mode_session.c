@@ -17,8 +17,8 @@ static const struct session_step {
     bool multiline;
 } session_steps[] = {
     {"STAT\r\n", false},
-    {"LIST\r\n", true },
-    {"UIDL\r\n", true },
+    {"LIST\r\n", true},
+    {"UIDL\r\n", true},
     {"QUIT\r\n", false},
 };
 

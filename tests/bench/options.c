@@ -11,17 +11,17 @@
 #include "tests/bench/options.h"
 
 static const struct option long_options[] = {
-    {"host",             required_argument, NULL, 'h'},
-    {"port",              required_argument, NULL, 'p'},
-    {"connections",                  required_argument, NULL, 'c'},
-    {"count",required_argument, NULL, 'n'},
-    {"seconds",               required_argument, NULL, 't'},
-    {"size",      required_argument, NULL, 's'},
-    {"users",              required_argument, NULL, 'u'},
-    {"serve-pid",                  required_argument, NULL, 'P'},
-    {"pipeline",              no_argument, NULL, 'l'},
-    {"help",               no_argument, NULL, 'H'},
-    {0         }
+    {"host", required_argument, NULL, 'h'},
+    {"port", required_argument, NULL, 'p'},
+    {"connections", required_argument, NULL, 'c'},
+    {"count", required_argument, NULL, 'n'},
+    {"seconds", required_argument, NULL, 't'},
+    {"size", required_argument, NULL, 's'},
+    {"users", required_argument, NULL, 'u'},
+    {"serve-pid", required_argument, NULL, 'P'},
+    {"pipeline", no_argument, NULL, 'l'},
+    {"help", no_argument, NULL, 'H'},
+    {0},
 };
 
 static void print_usage(FILE *file)

@@ -15,7 +15,7 @@ SENDERS = 32
 
 
 class Senders:
-    """Threads that deliver numbered messages, each sent once, and remember what was acknowledged."""
+    """Threads that deliver numbered messages, each once, and remember what was acknowledged."""
 
     def __init__(self, instance):
         self.instance = instance
@@ -154,7 +154,7 @@ def test_deletions_survive_a_crash_after_quit(instance):
 
 
 def test_crash_during_quits(instance):
-    """Many sessions leave while everything is killed: no unmarked message is gone, none comes back."""
+    """Everything is killed while sessions leave: only what they marked may be gone."""
     accounts = [account for customer in instance.customers for account in customer.accounts]
     before, answered = {}, set()
     for account in accounts:
