@@ -238,7 +238,7 @@ static int global_options(int argc, char **argv, const char **directory_r)
         case 'C': *directory_r = optarg; break;
         case 'h': print_all(stdout); return EXIT_DONE;
         case 'v': puts("bellhop " BELLHOP_VERSION); return EXIT_DONE;
-        case ':': return wrong_usage("-C needs the directory of an instance");
+        case ':': return wrong_usage("-C needs the directory of an instance; see \"bellhop help\"");
         default: return wrong_usage("%s is not an option; see \"bellhop help\"", argv[optind - 1]);
         }
     return -1;

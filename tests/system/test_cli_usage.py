@@ -1,0 +1,220 @@
+"""The command line's frame: help, wrong usage, what is no instance, databases of other versions."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+
+import pytest
+
+from bellhop import BIN, run
+
+COMMANDS = [
+    "help", "init", "serve", "plan list", "plan add", "plan set", "customer add", "customer list",
+    "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
+    "domain add", "domain list", "domain remove", "address add", "address list", "address show",
+    "address remove", "address passwd", "address import", "store verify", "store rebuild",
+    "store stats",
+]
+
+
+def refused(done, *words):
+    """One sentence on standard error, exit status 1."""
+    assert done.returncode == 1, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("bellhop: "), done.stderr
+    assert done.stdout == ""
+    for word in words:
+        assert word in lines[0]
+
+
+def test_help_names_every_command():
+    done = run("help")
+    for command in COMMANDS:
+        assert f"\n  {command} " in done.stdout
+    assert run("--help").stdout == done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_the_usage_of_a_command(command):
+    usage = run("help", *command.split()).stdout
+    assert usage.startswith("usage: bellhop ")
+    assert f" {command}" in usage.splitlines()[0]
+    assert run(*command.split(), "--help").stdout == usage
+
+
+def test_help_of_a_group_shows_its_commands():
+    lines = run("help", "domain").stdout.splitlines()
+    assert [line.split()[5] for line in lines] == ["add", "list", "remove"]
+
+
+def test_version_is_one_line():
+    assert run("--version").stdout.startswith("bellhop ")
+
+
+@pytest.mark.parametrize("arguments", [
+    [],
+    ["frobnicate"],
+    ["plan"],
+    ["plan", "frobnicate"],
+    ["planlist"],
+    ["help", "frobnicate"],
+    ["-C"],
+    ["--frobnicate"],
+    ["init"],
+    ["init", "one", "two"],
+    ["init", "one", "--port-base"],
+    ["init", "one", "--port-base", "-1"],
+    ["init", "one", "--port-base", "64541"],
+    ["init", "one", "--port-base", "80x"],
+    ["init", "one", "--port-base", ""],
+    ["serve", "now"],
+    ["plan", "list", "house"],
+    ["plan", "list", "--frobnicate"],
+    ["plan", "list", "--json=yes"],
+    ["plan", "list", "-j"],
+    ["plan", "add"],
+    ["plan", "add", "one", "two"],
+    ["plan", "add", "one", "--addresses"],
+    ["plan", "add", "one", "--addresses", "many"],
+    ["plan", "add", "one", "--quota-bytes", "5X"],
+    ["plan", "add", "one", "--quota-bytes", "99999999999999999999"],
+    ["plan", "add", "one", "--quota-bytes", "9999999999G"],
+    ["plan", "add", "one", "--protection", "some"],
+    ["plan", "set", "house"],
+    ["customer", "add", "one"],
+    ["customer", "add", "--plan", "house"],
+    ["customer", "show"],
+    ["customer", "set", "one"],
+    ["customer", "suspend"],
+    ["customer", "resume", "one", "two"],
+    ["customer", "remove", "--all"],
+    ["domain", "add", "one.example"],
+    ["domain", "add", "--customer", "one"],
+    ["domain", "list", "one.example"],
+    ["domain", "remove"],
+    ["address", "add"],
+    ["address", "add", "a@one.example", "--invite", "--password-stdin"],
+    ["address", "add", "a@one.example", "b@one.example"],
+    ["address", "list", "a@one.example"],
+    ["address", "show"],
+    ["address", "remove"],
+    ["address", "passwd", "a@one.example", "secret"],
+    ["address", "import", "--customer", "one"],
+    ["address", "import", "table.csv"],
+    ["store", "stats", "now"],
+    ["store", "verify", "--json"],
+], ids=" ".join)
+def test_wrong_usage(arguments, tmp_path):
+    done = subprocess.run([BIN / "bellhop", *arguments], cwd=tmp_path, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "usage: bellhop" in done.stderr or "bellhop help" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_repeated_option_counts_the_last_time(stopped):
+    stopped.cli("plan", "add", "twice", "--addresses", "2", "--addresses", "3")
+    plans = json.loads(stopped.cli("plan", "list", "--json").stdout)
+    assert [plan["addresses"] for plan in plans if plan["name"] == "twice"] == [3]
+
+
+@pytest.mark.parametrize("command", [
+    ["plan", "list"], ["customer", "list"], ["address", "show", "a@one.example"],
+    ["store", "stats"], ["serve"]], ids=" ".join)
+def test_no_instance_says_how_to_make_one(command, tmp_path):
+    refused(run("-C", tmp_path / "nothing", *command, check=False), "bellhop init")
+    refused(run("-C", tmp_path, *command, check=False), "bellhop.conf", "bellhop init")
+
+
+def test_the_current_directory_is_the_instance_without_option(stopped):
+    done = subprocess.run([BIN / "bellhop", "plan", "list"], cwd=stopped.dir, text=True,
+                          capture_output=True, timeout=20)
+    assert done.returncode == 0
+    assert done.stdout == stopped.cli("plan", "list").stdout
+
+
+def test_a_broken_configuration_names_its_line(stopped):
+    with (stopped.dir / "bellhop.conf").open("a") as file:
+        file.write("frobnicate = 1\n")
+    refused(stopped.cli("plan", "list", check=False), "bellhop.conf", "line ", "frobnicate")
+
+
+def set_version(instance, change):
+    """Changes the database's version by so much; returns the new one."""
+    with sqlite3.connect(instance.dir / "accounts.db") as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        database.execute(f"PRAGMA user_version = {version + change}")
+    database.close()
+    return version + change
+
+
+READERS = [["plan", "list"], ["customer", "list", "--json"], ["domain", "list"],
+           ["address", "list"]]
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_a_newer_database_is_refused(stopped, command):
+    version = set_version(stopped, 1)
+    refused(stopped.cli(*command, check=False), "accounts.db", f"version {version}")
+    done = run("init", stopped.dir, check=False)
+    assert done.returncode == 1 and f"version {version}" in done.stderr
+
+
+def test_an_older_database_is_refused_with_the_command_to_run(stopped):
+    set_version(stopped, -1)
+    refused(stopped.cli("plan", "list", check=False), "accounts.db", "bellhop init")
+
+
+@pytest.mark.parametrize("text", [b"", b"this is no database\n" * 100])
+def test_what_is_no_database_is_refused(stopped, text):
+    for file in stopped.dir.glob("accounts.db*"):
+        file.unlink()
+    (stopped.dir / "accounts.db").write_bytes(text)
+    refused(stopped.cli("customer", "list", check=False), "accounts.db")
+
+
+def test_a_missing_database_is_refused(stopped):
+    for file in stopped.dir.glob("accounts.db*"):
+        file.unlink()
+    refused(stopped.cli("customer", "list", check=False), "accounts.db", "bellhop init")
+    assert not (stopped.dir / "accounts.db").exists()
+
+
+def test_a_full_standard_output_is_an_error(stopped):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BIN / "bellhop", "-C", stopped.dir, "plan", "list"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "standard output" in done.stderr
+
+
+def fake_stored(folder, status):
+    """A copy of bellhop with a sibling that tells how it was called."""
+    folder.mkdir()
+    shutil.copy(BIN / "bellhop", folder)
+    (folder / "stored").write_text(f'#!/bin/sh\necho "$PWD" "$@"\nexit {status}\n')
+    (folder / "stored").chmod(0o755)
+    return folder / "bellhop"
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["rebuild"], ["stats"], ["stats", "--json"]],
+                         ids=" ".join)
+@pytest.mark.parametrize("status", [0, 1])
+def test_store_commands_run_the_sibling_in_the_instance(stopped, tmp_path, arguments, status):
+    program = fake_stored(tmp_path / "bin", status)
+    done = subprocess.run([program, "-C", stopped.dir, "store", *arguments], text=True,
+                          capture_output=True, timeout=20)
+    assert done.returncode == status
+    assert done.stdout == f"{os.path.realpath(stopped.dir)} {' '.join(arguments)}\n"
+
+
+def test_a_missing_sibling_is_one_clear_line(stopped, tmp_path):
+    program = fake_stored(tmp_path / "bin", 0)
+    (tmp_path / "bin" / "stored").unlink()
+    done = subprocess.run([program, "-C", stopped.dir, "store", "stats"], text=True,
+                          capture_output=True, timeout=20)
+    refused(done, "stored")
