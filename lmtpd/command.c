@@ -133,20 +133,30 @@ static enum command_result run_mail(struct session *session, struct text argumen
 }
 
 /* RFC 5321 section 4.5.1: the one address that needs no domain. */
-static int parse_recipient(const struct session *session, struct text path,
-                           struct address *address_r)
+static int parse_postmaster(const struct session *session, struct address *address_r)
 {
-    char postmaster[ADDRESS_MAX + 1];
+    char text[ADDRESS_MAX + 1];
     const char *error;
 
-    if (text_is(path, "postmaster")) {
-        int length = snprintf(postmaster, sizeof(postmaster), "postmaster@%s",
-                              session->server->conf->hostname);
-        if (length < 0 || (size_t)length >= sizeof(postmaster))
-            return -1;
-        path = (struct text){postmaster, (size_t)length};
-    }
-    return address_parse(address_r, path.at, path.length, &error);
+    int length = snprintf(text, sizeof(text), "postmaster@%s", session->server->conf->hostname);
+    if (length < 0 || (size_t)length >= sizeof(text))
+        return -1;
+    return address_parse(address_r, text, (size_t)length, &error);
+}
+
+/* REPLY_RECIPIENT_OK, or why the path is nobody's address. */
+static enum reply parse_recipient(const struct session *session, struct text path,
+                                  struct address *address_r)
+{
+    const char *error;
+
+    if (!transaction_utf8(session->transaction) && !text_is_ascii(path))
+        return REPLY_NOT_ASCII;
+    if (text_is(path, "postmaster"))
+        return parse_postmaster(session, address_r) == 0 ? REPLY_RECIPIENT_OK : REPLY_NO_MAILBOX;
+    if (address_parse(address_r, path.at, path.length, &error) < 0)
+        return REPLY_BAD_RECIPIENT;
+    return REPLY_RECIPIENT_OK;
 }
 
 static enum command_result run_rcpt(struct session *session, struct text arguments,
@@ -162,17 +172,11 @@ static enum command_result run_rcpt(struct session *session, struct text argumen
     int more = parse_parameter(&arguments, &parameter);
     if (more < 0)
         return COMMAND_REPLY;
-    if (more > 0)
-        *reply_r = REPLY_PARAMETER_UNKNOWN;
-    else if (!transaction_utf8(session->transaction) && !text_is_ascii(path))
-        *reply_r = REPLY_NOT_ASCII;
-    else if (parse_recipient(session, path, &address) < 0)
-        *reply_r = REPLY_BAD_RECIPIENT;
-    else {
-        session_start_check(session, &address);
-        return COMMAND_SILENT;
-    }
-    return COMMAND_REPLY;
+    *reply_r = more > 0 ? REPLY_PARAMETER_UNKNOWN : parse_recipient(session, path, &address);
+    if (*reply_r != REPLY_RECIPIENT_OK)
+        return COMMAND_REPLY;
+    session_start_check(session, &address);
+    return COMMAND_SILENT;
 }
 
 static enum command_result run_data(struct session *session, struct text arguments,

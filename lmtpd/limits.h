@@ -49,7 +49,7 @@
 /* With more replies than this unread by the client, its commands are no longer read. */
 #define OUTPUT_PENDING_MAX (16 * 1024)
 
-/* After SIGTERM; the supervisor ends what still runs after 5 seconds. */
-#define DRAIN_SECONDS 4
+/* After SIGTERM; the supervisor kills what still runs after 4 seconds. */
+#define DRAIN_SECONDS 3
 
 #endif

@@ -314,6 +314,9 @@ static void say(struct client *client, const char *text)
     client_send(client, text, strlen(text), strlen(text));
 }
 
+/* Of the transcript that is being replayed, for the message about its failure. */
+static const char *goal = "";
+
 /* Takes the replies: each line begins with the next of the lines expected. */
 static void hear(struct client *client, const char *expected)
 {
@@ -324,7 +327,7 @@ static void hear(struct client *client, const char *expected)
         size_t size = strcspn(expected, "\n");
         line = evbuffer_readln(client->output, &length, EVBUFFER_EOL_CRLF_STRICT);
         if (line == NULL || length < size || memcmp(line, expected, size) != 0)
-            fail_msg("expected \"%.*s\", got \"%s\"", (int)size, expected,
+            fail_msg("%s: expected \"%.*s\", got \"%s\"", goal, (int)size, expected,
                      line != NULL ? line : "nothing");
         free(line);
         expected += size + (expected[size] == '\n');
@@ -459,7 +462,7 @@ static void replays_transcripts_however_they_are_cut(void **state)
             const char *says = transcripts[i].says;
             size_t length = strlen(says);
             client_open(&client);
-            print_message("%s, %zu at a time\n", transcripts[i].goal, pieces[j]);
+            goal = transcripts[i].goal;
             client_send(&client, says, length, pieces[j] < length ? pieces[j] : length);
             hear(&client, transcripts[i].hears);
             client_close(&client);
