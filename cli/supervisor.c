@@ -32,11 +32,11 @@
 
 /* In the order of starting. */
 static const struct program programs[] = {
-    {"stored", STAGE_BACK,  {"key", "deliver", "front", "control"}},
-    {"authd",  STAGE_BACK,  {"key", "auth", "auth-front"}         },
-    {"lmtpd",  STAGE_FRONT, {"lmtp", "lmtp-unix"}                 },
-    {"pop3d",  STAGE_FRONT, {"tls", "pop3", "pop3s"}              },
-    {"admin",  STAGE_FRONT, {"http"}                              },
+    {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
+    {"authd", STAGE_BACK, {"key", "auth", "auth-front"}},
+    {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix"}},
+    {"pop3d", STAGE_FRONT, {"tls", "pop3", "pop3s"}},
+    {"admin", STAGE_FRONT, {"http"}},
 };
 
 #define PROGRAMS (sizeof(programs) / sizeof(programs[0]))

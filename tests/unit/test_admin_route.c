@@ -1,0 +1,115 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "admin/exposition.h"
+#include "admin/route.h"
+#include "lib/metrics.h"
+
+static void handle(struct admin *admin, struct request *request)
+{
+    (void)admin;
+    (void)request;
+}
+
+static const struct route routes[] = {
+    {"GET", "/things", handle},
+    {"POST", "/things", handle},
+    {"DELETE", "/things", handle},
+    {"POST", "/only", handle},
+};
+
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+static const struct {
+    const char *method;
+    const char *path;
+    enum route_result result;
+    int row;
+} cases[] = {
+    {"GET", "/things", ROUTE_FOUND, 0},      {"HEAD", "/things", ROUTE_FOUND, 0},
+    {"POST", "/things", ROUTE_FOUND, 1},     {"DELETE", "/things", ROUTE_FOUND, 2},
+    {"PUT", "/things", ROUTE_NO_METHOD, -1}, {"OPTIONS", "/things", ROUTE_NO_METHOD, -1},
+    {"HEAD", "/only", ROUTE_NO_METHOD, -1},  {"GET", "/only", ROUTE_NO_METHOD, -1},
+    {"GET", "/", ROUTE_NO_PATH, -1},         {"GET", "", ROUTE_NO_PATH, -1},
+    {"GET", "/thing", ROUTE_NO_PATH, -1},    {"GET", "/things/", ROUTE_NO_PATH, -1},
+    {"GET", "/Things", ROUTE_NO_PATH, -1},   {"BREW", "/things", ROUTE_UNKNOWN_METHOD, -1},
+    {"BREW", "/", ROUTE_UNKNOWN_METHOD, -1}, {"get", "/things", ROUTE_UNKNOWN_METHOD, -1},
+};
+
+static void test_find(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct route *route = NULL;
+        enum route_result result =
+            route_find(routes, ROUTES, cases[i].method, cases[i].path, &route);
+        if (result != cases[i].result)
+            fail_msg("%s %s: %d", cases[i].method, cases[i].path, (int)result);
+        assert_ptr_equal(route, cases[i].row < 0 ? NULL : &routes[cases[i].row]);
+    }
+}
+
+static void test_allow(void **state)
+{
+    char text[ROUTE_ALLOW_SIZE];
+    (void)state;
+
+    route_allow(routes, ROUTES, "/things", text);
+    assert_string_equal(text, "GET, HEAD, POST, DELETE");
+    route_allow(routes, ROUTES, "/only", text);
+    assert_string_equal(text, "POST");
+    route_allow(routes, ROUTES, "/nothing", text);
+    assert_string_equal(text, "");
+}
+
+/* A method for every row that there can be fits into the text. */
+static void test_allow_fits(void **state)
+{
+    static const struct route all[] = {
+        {"GET", "/", handle},   {"POST", "/", handle},    {"PUT", "/", handle},
+        {"PATCH", "/", handle}, {"DELETE", "/", handle},  {"OPTIONS", "/", handle},
+        {"TRACE", "/", handle}, {"CONNECT", "/", handle},
+    };
+    char text[ROUTE_ALLOW_SIZE];
+    (void)state;
+
+    route_allow(all, sizeof(all) / sizeof(all[0]), "/", text);
+    assert_string_equal(text, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CONNECT");
+}
+
+static void test_exposition(void **state)
+{
+    static const char expected[] = "# HELP bellhop_pop3_sessions POP3 connections open now\n"
+                                   "# TYPE bellhop_pop3_sessions gauge\n"
+                                   "bellhop_pop3_sessions 7\n";
+    (void)state;
+
+    metric_add(METRIC_POP3_SESSIONS, 9);
+    metric_add(METRIC_POP3_SESSIONS, -2);
+    metric_add(METRIC_STORE_COMMITS, INT64_C(5000000000));
+    char *text = exposition_text();
+    assert_non_null(strstr(text, expected));
+    assert_non_null(strstr(text, "# TYPE bellhop_store_commits_total counter\n"
+                                 "bellhop_store_commits_total 5000000000\n"));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_allow),
+        cmocka_unit_test(test_allow_fits),
+        cmocka_unit_test(test_exposition),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

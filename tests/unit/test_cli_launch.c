@@ -1,0 +1,210 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/launch.h"
+#include "cli/process.h"
+#include "cli/share.h"
+#include "tests/unit/scratch.h"
+
+/* Tells about itself in files, for it has nothing else. */
+static const char script[] = "#!/bin/sh\n"
+                             "env | sort >env\n"
+                             "ls /proc/$$/fd | sort -n >fds\n"
+                             "cat <&3 >three\n"
+                             "cat <&4 >four\n"
+                             "cat >zero\n"
+                             "echo $$ >pid\n"
+                             "ps -o pgid= -p $$ >group\n"
+                             "exit 7\n";
+
+static int set_up(void **state)
+{
+    scratch_enter(state);
+    FILE *file = fopen("program", "w");
+    assert_non_null(file);
+    fputs(script, file);
+    fclose(file);
+    return chmod("program", 0700);
+}
+
+static const char *content(const char *path)
+{
+    static char text[4096];
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static int temporary(const char *path, const char *text)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+    return fd;
+}
+
+static void test_launch(void **state)
+{
+    char line[40];
+    int status;
+    (void)state;
+
+    setenv("SECRET", "of the supervisor", 1);
+    setenv("TZ", "UTC", 1);
+    int leaked = open("/dev/null", O_RDONLY);
+    int second = temporary("b", "second\n");
+    int first = temporary("a", "first\n");
+    assert_true(leaked >= 3 && second > 3 && first > 3);
+    /* The same descriptor twice, and a descriptor whose number is another one's place. */
+    struct launch launch = {
+        .path = "./program",
+        .name = "program",
+        .slot = 12,
+        .count = 3,
+        .descriptors = {{"one", first}, {"two", second}, {"two", second}},
+    };
+    pid_t pid = launch_start(&launch);
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_string_equal(content("three"), "first\n");
+    assert_string_equal(content("four"), "second\n");
+    assert_string_equal(content("zero"), "");
+    snprintf(line, sizeof(line), "%d\n", (int)pid);
+    assert_string_equal(content("pid"), line);
+    assert_int_equal(atoi(content("group")), pid);
+    const char *env = content("env");
+    snprintf(line, sizeof(line), "LISTEN_PID=%d\n", (int)pid);
+    assert_non_null(strstr(env, line));
+    assert_non_null(strstr(env, "LISTEN_FDS=3\n"));
+    assert_non_null(strstr(env, "LISTEN_FDNAMES=one:two:two\n"));
+    assert_non_null(strstr(env, "BELLHOP_SLOT=12\n"));
+    assert_non_null(strstr(env, "TZ=UTC\n"));
+    assert_null(strstr(env, "SECRET"));
+    /* 10 is where the shell keeps its script. */
+    const char *fds = content("fds");
+    assert_memory_equal(fds, "0\n1\n2\n3\n4\n5\n", 12);
+    assert_true(fds[12] == '\0' || strcmp(fds + 12, "10\n") == 0);
+    close(first);
+    close(second);
+    close(leaked);
+}
+
+static void test_launch_fails(void **state)
+{
+    struct launch launch = {.path = "./missing", .name = "missing"};
+    (void)state;
+
+    assert_int_equal(launch_start(&launch), -1);
+    assert_int_equal(errno, ENOENT);
+    launch.path = "env";
+    close(temporary("env", "not executable"));
+    assert_int_equal(launch_start(&launch), -1);
+    assert_int_equal(errno, EACCES);
+    launch.path = "./program";
+    launch.count = 1;
+    launch.descriptors[0] = (struct launch_descriptor){"closed", 1000};
+    assert_int_equal(launch_start(&launch), -1);
+    assert_int_equal(errno, EBADF);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+/* Each program starts with all signals open and at their defaults, however its parent has them. */
+static void test_launch_signals(void **state)
+{
+    sigset_t set;
+    int status;
+    (void)state;
+
+    FILE *file = fopen("program", "w");
+    assert_non_null(file);
+    fputs("#!/bin/sh\nexec grep -E '^Sig(Blk|Ign)' /proc/self/status >signals\n", file);
+    fclose(file);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    struct launch launch = {.path = "./program", .name = "program"};
+    pid_t pid = launch_start(&launch);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_string_equal(content("signals"),
+                        "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    sigset_t now;
+    sigprocmask(SIG_UNBLOCK, &set, &now);
+    assert_int_equal(sigismember(&now, SIGUSR1), 1);
+    assert_int_equal(sigismember(&now, SIGTERM), 0);
+}
+
+static const struct {
+    int last;
+    uint64_t lived;
+    int delay;
+} delays[] = {
+    {-1, 0, 0},           {-1, 5000, 0},     {0, 3, 100},      {100, 9999, 200},
+    {200, 0, 400},        {3200, 0, 6400},   {6400, 0, 10000}, {10000, 0, 10000},
+    {10000, 9999, 10000}, {10000, 10000, 0}, {0, 1000000, 0},
+};
+
+static void test_delay(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++)
+        assert_int_equal(process_delay(delays[i].last, delays[i].lived), delays[i].delay);
+}
+
+static void test_share(void **state)
+{
+    char text[32] = "";
+    (void)state;
+
+    int fd = share_new("test", "a longer text", 13);
+    assert_true(fd >= 0);
+    int reader = share_reader(fd);
+    assert_true(reader >= 0);
+    assert_int_equal(pread(reader, text, sizeof(text), 0), 13);
+    assert_memory_equal(text, "a longer text", 13);
+    assert_int_equal(write(reader, "x", 1), -1);
+    assert_int_equal(ftruncate(reader, 0), -1);
+    assert_int_equal(share_write(fd, "short", 5), 0);
+    assert_int_equal(pread(reader, text, sizeof(text), 0), 5);
+    assert_memory_equal(text, "short", 5);
+    assert_int_equal(share_seal(fd), 0);
+    assert_int_equal(share_write(fd, "never", 5), -1);
+    close(reader);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_launch, set_up, scratch_leave),
+        cmocka_unit_test_setup_teardown(test_launch_fails, set_up, scratch_leave),
+        cmocka_unit_test_setup_teardown(test_launch_signals, set_up, scratch_leave),
+        cmocka_unit_test(test_delay),
+        cmocka_unit_test(test_share),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
