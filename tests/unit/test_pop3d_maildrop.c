@@ -1,0 +1,148 @@
+/* The messages of a session, their marks and their unique-ids. */
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pop3d/limits.h"
+#include "pop3d/maildrop.h"
+
+static void fill(struct maildrop *maildrop, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct store_entry entry = {.uid = i + 1, .time = 1000 + i, .octets = 10 * (i + 1)};
+        assert_int_equal(maildrop_append(maildrop, &entry, 1), 0);
+    }
+    maildrop_complete(maildrop);
+}
+
+static void test_empty(void **state)
+{
+    struct maildrop maildrop = {0};
+    uint32_t index;
+    (void)state;
+
+    maildrop_complete(&maildrop);
+    assert_int_equal(maildrop_messages(&maildrop), 0);
+    assert_int_equal(maildrop_find(&maildrop, 0, &index), MAILDROP_NONE);
+    assert_int_equal(maildrop_find(&maildrop, 1, &index), MAILDROP_NONE);
+    maildrop_reset(&maildrop);
+    maildrop_clear(&maildrop);
+}
+
+static void test_numbers_stay(void **state)
+{
+    struct maildrop maildrop = {0};
+    uint32_t index = 99;
+    (void)state;
+
+    fill(&maildrop, 3);
+    assert_int_equal(maildrop_find(&maildrop, 0, &index), MAILDROP_NONE);
+    assert_int_equal(maildrop_find(&maildrop, 4, &index), MAILDROP_NONE);
+    assert_int_equal(maildrop_find(&maildrop, UINT64_MAX, &index), MAILDROP_NONE);
+    assert_int_equal(maildrop_find(&maildrop, UINT64_C(1) << 32 | 1, &index), MAILDROP_NONE);
+    assert_int_equal(maildrop_find(&maildrop, 2, &index), MAILDROP_OK);
+    maildrop_delete(&maildrop, index);
+    assert_int_equal(maildrop_find(&maildrop, 2, &index), MAILDROP_DELETED);
+    assert_int_equal(maildrop_find(&maildrop, 3, &index), MAILDROP_OK);
+    assert_int_equal(index, 2);
+    assert_int_equal(maildrop_messages(&maildrop), 2);
+    assert_int_equal(maildrop.octets, 40);
+    maildrop_reset(&maildrop);
+    assert_int_equal(maildrop_find(&maildrop, 2, &index), MAILDROP_OK);
+    assert_int_equal(maildrop_messages(&maildrop), 3);
+    assert_int_equal(maildrop.octets, 60);
+    maildrop_clear(&maildrop);
+}
+
+static void test_collect_in_parts(void **state)
+{
+    struct maildrop maildrop = {0};
+    uint32_t indexes[4];
+    uint32_t next = 0;
+    uint32_t seen = 0;
+    size_t count;
+    (void)state;
+
+    fill(&maildrop, 30);
+    for (uint32_t i = 0; i < 30; i += 3)
+        maildrop_delete(&maildrop, i);
+    while ((count = maildrop_collect_deleted(&maildrop, &next, indexes, 4)) > 0)
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(indexes[i], 3 * seen++);
+    assert_int_equal(seen, 10);
+    maildrop_clear(&maildrop);
+}
+
+static void test_unique_ids(void **state)
+{
+    static const struct {
+        uint64_t uid;
+        uint64_t time;
+        const char *text;
+    } cases[] = {
+        {1, 0, "1.0"},
+        {26, UINT64_C(1700000000000000), "1a.60a24181e4000"},
+        {UINT64_MAX, UINT64_MAX, "ffffffffffffffff.ffffffffffffffff"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct store_entry entry = {.uid = cases[i].uid, .time = cases[i].time};
+        char text[MAILDROP_UNIQUE_ID_MAX];
+        assert_int_equal(maildrop_unique_id(&entry, text), strlen(cases[i].text));
+        assert_memory_equal(text, cases[i].text, strlen(cases[i].text));
+    }
+}
+
+/* 200,000 messages in less than 8 MB, in the pieces in which they come over a channel. */
+static void test_large(void **state)
+{
+    enum { PIECE = 4096, MESSAGES = 200000 };
+    struct store_entry *piece = calloc(PIECE, sizeof(*piece));
+    struct maildrop maildrop = {0};
+    (void)state;
+
+    while (maildrop.count < MESSAGES) {
+        size_t left = MESSAGES - maildrop.count;
+        assert_int_equal(maildrop_append(&maildrop, piece, left < PIECE ? left : PIECE), 0);
+    }
+    maildrop_complete(&maildrop);
+    maildrop_delete(&maildrop, MESSAGES - 1);
+    assert_true(malloc_usable_size(maildrop.entries) + malloc_usable_size(maildrop.marks) <
+                8000000);
+    maildrop_clear(&maildrop);
+    free(piece);
+}
+
+static void test_too_many(void **state)
+{
+    struct store_entry *entries = calloc(LIMIT_MESSAGES, sizeof(*entries));
+    struct maildrop maildrop = {0};
+    (void)state;
+
+    assert_int_equal(maildrop_append(&maildrop, entries, LIMIT_MESSAGES), 0);
+    assert_int_equal(maildrop_append(&maildrop, entries, 1), -1);
+    assert_int_equal(maildrop.count, LIMIT_MESSAGES);
+    maildrop_clear(&maildrop);
+    free(entries);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_numbers_stay),
+        cmocka_unit_test(test_collect_in_parts),
+        cmocka_unit_test(test_unique_ids),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_too_many),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
