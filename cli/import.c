@@ -121,25 +121,30 @@ static int read_header(struct import *import)
     return EXIT_DONE;
 }
 
+/* The row is out; the field is not shown, for a table with shifted columns has passwords there. */
+static void address_error(struct import *import, struct import_row *row, char *sentence)
+{
+    row_error(import, row->line, sentence);
+    free(sentence);
+    row->address.text[0] = '\0';
+}
+
 static void take_address(struct import *import, struct import_row *row,
                          const struct csv_field *field)
 {
     const char *error;
 
-    if (address_parse(&row->address, field->text, field->length, &error) == 0) {
-        for (size_t i = 0; i < import->count; i++)
-            if (strcmp(import->rows[i].address.text, row->address.text) == 0) {
-                char *sentence = xasprintf("%s stands in line %u already", row->address.text,
-                                           import->rows[i].line);
-                row_error(import, row->line, sentence);
-                free(sentence);
-                return;
-            }
+    if (address_parse(&row->address, field->text, field->length, &error) < 0) {
+        address_error(import, row, xasprintf("its address is none: %s", error));
         return;
     }
-    char *sentence = xasprintf("\"%.320s\" is no address: %s", field->text, error);
-    row_error(import, row->line, sentence);
-    free(sentence);
+    for (size_t i = 0; i < import->count; i++)
+        if (strcmp(import->rows[i].address.text, row->address.text) == 0) {
+            address_error(
+                import, row,
+                xasprintf("%s stands in line %u already", row->address.text, import->rows[i].line));
+            return;
+        }
 }
 
 static void take_password(struct import *import, struct import_row *row,
@@ -244,7 +249,7 @@ static int add_rows(struct import *import, struct db *db)
     for (size_t i = 0; i < import->count; i++) {
         const struct import_row *row = &import->rows[i];
         if (row->address.text[0] == '\0')
-            continue; /* told already */
+            continue; /* what is wrong with it has been told */
         enum db_result result = add_row(db, import, row);
         if (result == DB_BUSY || result == DB_BROKEN) {
             database_result(db, result);

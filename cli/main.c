@@ -87,12 +87,17 @@ static void print_all(FILE *file)
           file);
 }
 
+/* What a person or a file gave may stand in a sentence, but cannot command the terminal. */
 __attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list arguments)
 {
+    char sentence[2048];
+
+    vsnprintf(sentence, sizeof(sentence), format, arguments);
+    for (char *at = sentence; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
     fflush(stdout);
-    fputs("bellhop: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "bellhop: %s\n", sentence);
 }
 
 int refuse(const char *format, ...)

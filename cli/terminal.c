@@ -51,9 +51,9 @@ ssize_t terminal_ask(const char *prompt, char *text_r, size_t size)
     struct termios hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
     hidden.c_lflag |= ICANON;
-    fputs(prompt, stderr);
     /* What was typed before the question was asked is no answer to it. */
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0) {
+        fputs(prompt, stderr);
         length = read_line(text_r, size);
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
     }
