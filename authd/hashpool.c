@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -36,22 +37,69 @@ static void wipe(struct hash_job *job)
     job->password_length = 0;
 }
 
+/* What the text that crypto_pwhash_str() makes says. */
+struct parsed_hash {
+    unsigned long long operations;
+    size_t memory; /* octets */
+    uint8_t salt[crypto_pwhash_SALTBYTES];
+    uint8_t hash[32];
+};
+
+/* Decodes exactly `size` octets at *text and moves it behind them. Returns 0 or -1. */
+static int parse_octets(uint8_t *octets_r, size_t size, const char **text)
+{
+    size_t length;
+
+    if (sodium_base642bin(octets_r, size, *text, strlen(*text), NULL, &length, text,
+                          sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0)
+        return -1;
+    return length == size ? 0 : -1;
+}
+
+static int parse_hash(struct parsed_hash *parsed_r, const char *text)
+{
+    unsigned memory;
+    unsigned operations;
+    int length = 0;
+
+    if (sscanf(text, "$argon2id$v=19$m=%9u,t=%9u,p=1$%n", &memory, &operations, &length) != 2 ||
+        length == 0)
+        return -1;
+    parsed_r->memory = (size_t)memory * 1024;
+    parsed_r->operations = operations;
+    if (parsed_r->memory < crypto_pwhash_MEMLIMIT_MIN ||
+        parsed_r->operations < crypto_pwhash_OPSLIMIT_MIN)
+        return -1;
+    text += length;
+    if (parse_octets(parsed_r->salt, sizeof(parsed_r->salt), &text) < 0 || *text++ != '$' ||
+        parse_octets(parsed_r->hash, sizeof(parsed_r->hash), &text) < 0 || *text != '\0')
+        return -1;
+    return 0;
+}
+
 /*
- * libsodium has one return value for a wrong password and for a check that could not be made; only
- * the first sets EINVAL. Taking the second for the first would tell a client with the right
- * password to ask its user for another one, whenever memory is short.
+ * Not by crypto_pwhash_str_verify(): for a lack of memory that gives the same answer as for a wrong
+ * password (libsodium 1.0.18), and clients with the right one would ask their users for another.
  */
 static enum hash_result verify(const struct hash_job *job)
 {
-    errno = 0;
-    if (crypto_pwhash_str_verify(job->hash, job->password, job->password_length) == 0)
-        return HASH_FITS;
-    if (errno == EINVAL)
-        return HASH_WRONG;
-    log_error("a password could not be checked: %s",
-              errno == ENOMEM ? "out of memory; lower hash_threads or hash_memory"
-                              : "the stored hash is damaged; set the password anew");
-    return HASH_BROKEN;
+    struct parsed_hash parsed;
+    uint8_t hash[sizeof(parsed.hash)];
+    enum hash_result result = HASH_BROKEN;
+
+    if (parse_hash(&parsed, job->hash) < 0) {
+        log_error("a stored password hash is damaged; set that password anew");
+        return HASH_BROKEN;
+    }
+    if (crypto_pwhash(hash, sizeof(hash), job->password, job->password_length, parsed.salt,
+                      parsed.operations, parsed.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
+        result = sodium_memcmp(hash, parsed.hash, sizeof(hash)) == 0 ? HASH_FITS : HASH_WRONG;
+    else
+        log_error("a password could not be hashed for want of memory; lower hash_threads or "
+                  "hash_memory");
+    sodium_memzero(hash, sizeof(hash));
+    sodium_memzero(&parsed, sizeof(parsed));
+    return result;
 }
 
 static void finish(struct hashpool *pool, struct hash_job *job)

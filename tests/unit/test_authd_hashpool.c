@@ -2,7 +2,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -42,6 +45,9 @@ static void wait_done(unsigned count)
         event_base_loop(base, EVLOOP_ONCE);
 }
 
+#define SALT "c29tZSBzYWx0IG9mIDE2IQ"
+#define ZERO "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 static const struct {
     const char *hash; /* NULL: that of "secret" */
     const char *password;
@@ -50,7 +56,19 @@ static const struct {
     {NULL, "secret", HASH_FITS},
     {NULL, "Secret", HASH_WRONG},
     {NULL, "", HASH_WRONG},
-    {"$argon2id$v=19$m=8,t=1,p=1$damaged", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO, "secret", HASH_WRONG},
+    {"", "secret", HASH_BROKEN},
+    {"$", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "secret",
+     HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO "AAAA", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO "$", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "AAAA$" ZERO, "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=2$" SALT "$" ZERO, "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=0,p=1$" SALT "$" ZERO, "secret", HASH_BROKEN},
+    {"$argon2i$v=19$m=8,t=3,p=1$" SALT "$" ZERO, "secret", HASH_BROKEN},
 };
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
@@ -74,6 +92,32 @@ static void test_results(void **state)
         assert_int_equal(hashpool_withdraw(pool, &jobs[i]), -1);
     }
     assert_int_equal(metric_sum(METRIC_AUTH_QUEUE), 0);
+    hashpool_free(pool);
+}
+
+/* The address space may grow by 1 GiB, and the hash wants 2: that is not a wrong password. */
+static void test_no_memory(void **state)
+{
+    struct hashpool *pool = hashpool_new(base, 1, 100);
+    struct hash_job job;
+    struct rlimit before;
+    unsigned long pages = 0;
+
+    (void)state;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    struct rlimit tight = {pages * (rlim_t)sysconf(_SC_PAGESIZE) + (1U << 30), before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+    done_count = 0;
+    fill_job(&job, "$argon2id$v=19$m=2097152,t=1,p=1$" SALT "$" ZERO, "secret");
+    assert_int_equal(hashpool_submit(pool, &job), 0);
+    wait_done(1);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(job.result, HASH_BROKEN);
+    assert_wiped(&job);
     hashpool_free(pool);
 }
 
@@ -135,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_many),
     };
