@@ -55,8 +55,8 @@ STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/inde
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
 LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c lmtpd/parse.c \
-	lmtpd/recipient.c lmtpd/reply.c lmtpd/session.c lmtpd/storelink.c lmtpd/trace.c \
-	lmtpd/transaction.c
+	lmtpd/recipient.c lmtpd/reply.c lmtpd/session.c lmtpd/storelink.c lmtpd/targets.c \
+	lmtpd/trace.c lmtpd/transaction.c
 LMTPD_LIBS    :=
 
 ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c admin/http.c admin/route.c \
@@ -197,6 +197,18 @@ deps:
 
 lint-deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(CHECK_PACKAGES) $(LINT_PACKAGES))
+
+LINT_C := $(shell git ls-files '*.c' 2>/dev/null)
+LINT_H := $(shell git ls-files '*.h' 2>/dev/null)
+LINT_SH := $(shell git grep -lE '^#!.*\b(bash|sh)$$' -- ':!*.md' 2>/dev/null)
+
+lint: lint-deps
+	clang-format --dry-run -Werror $(LINT_C) $(LINT_H)
+	tests/lint/layers
+	shellcheck $(LINT_SH)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -I. $(LINT_C)
+	printf '%s\n' $(LINT_C) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE -I. 2>/dev/null' clang-tidy
 
 run: deps
 	@$(MAKE) --no-print-directory all

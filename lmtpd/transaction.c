@@ -7,6 +7,7 @@
 #include "lib/message.h"
 #include "lib/xalloc.h"
 #include "lmtpd/limits.h"
+#include "lmtpd/targets.h"
 #include "lmtpd/transaction.h"
 
 /* Less room than this in the piece, and it is sent off. */
@@ -28,32 +29,12 @@ struct delivery {
     unsigned count;      /* of targets, while at stored */
 };
 
-struct target {
-    uint64_t mailbox;
-    uint64_t quota_octets;
-    uint64_t quota_messages;
-    uint64_t octets_max;
-    unsigned delivery;
-    enum reply reply;
-};
-
-/* Where its targets stand in transaction.links. */
-struct recipient {
-    unsigned first;
-    unsigned count;
-};
-
 struct transaction {
     struct store_link *store;
     uint64_t declared;
     bool utf8;
     bool opened; /* the deliveries are at stored */
-    struct target *targets;
-    unsigned target_count;
-    struct recipient *recipients;
-    unsigned recipient_count;
-    unsigned *links; /* indexes of targets */
-    unsigned link_count;
+    struct targets targets;
     char *first_address;
     struct delivery deliveries[TRANSACTION_DELIVERIES_MAX];
     unsigned delivery_count;
@@ -90,9 +71,7 @@ void transaction_free(struct transaction *transaction)
                             0);
         store_link_forget(transaction->store, &delivery->call);
     }
-    free(transaction->targets);
-    free(transaction->recipients);
-    free(transaction->links);
+    targets_fini(&transaction->targets);
     free(transaction->first_address);
     free(transaction->piece);
     free(transaction);
@@ -115,27 +94,17 @@ bool transaction_utf8(const struct transaction *transaction)
 
 unsigned transaction_recipients(const struct transaction *transaction)
 {
-    return transaction->recipient_count;
+    return transaction->targets.recipient_count;
 }
 
 const char *transaction_only_recipient(const struct transaction *transaction)
 {
-    return transaction->recipient_count == 1 ? transaction->first_address : NULL;
-}
-
-/* The index of the mailbox's target, or target_count. */
-static unsigned find_target(const struct transaction *transaction, uint64_t mailbox)
-{
-    unsigned i = 0;
-
-    while (i < transaction->target_count && transaction->targets[i].mailbox != mailbox)
-        i++;
-    return i;
+    return transaction->targets.recipient_count == 1 ? transaction->first_address : NULL;
 }
 
 bool transaction_has_mailbox(const struct transaction *transaction, uint64_t mailbox)
 {
-    return find_target(transaction, mailbox) < transaction->target_count;
+    return targets_find(&transaction->targets, mailbox) < transaction->targets.count;
 }
 
 /* The delivery for targets with this limit, made if there is none; -1: there are too many. */
@@ -158,69 +127,25 @@ static int choose_delivery(struct transaction *transaction, uint64_t octets_max)
     return (int)transaction->delivery_count++;
 }
 
-/* Doubles an array that is full; its sizes are powers of two. */
-static void *grow(void *array, unsigned count, size_t size)
-{
-    if ((count & (count - 1)) != 0)
-        return array;
-    return xrealloc(array, (count > 0 ? 2 * (size_t)count : 1) * size);
-}
-
-/* Returns the index of the target, or -1 when there is no place for another one. */
-static int add_target(struct transaction *transaction, const struct db_route *route)
-{
-    uint64_t octets_max = route->message_octets_max;
-    unsigned index = find_target(transaction, route->mailbox);
-
-    if (index < transaction->target_count)
-        return (int)index;
-    if (index == STORE_RECIPIENTS_MAX)
-        return -1;
-    if (octets_max > MESSAGE_OCTETS_MAX)
-        octets_max = MESSAGE_OCTETS_MAX;
-    int delivery = choose_delivery(transaction, octets_max);
-    if (delivery < 0)
-        return -1;
-    transaction->targets = grow(transaction->targets, index, sizeof(*transaction->targets));
-    transaction->targets[index] = (struct target){
-        .mailbox = route->mailbox,
-        .quota_octets = route->quota_octets,
-        .quota_messages = route->quota_messages,
-        .octets_max = octets_max,
-        .delivery = (unsigned)delivery,
-        .reply = REPLY_FAILURE,
-    };
-    transaction->target_count++;
-    return (int)index;
-}
-
 enum reply transaction_add(struct transaction *transaction, const char *address,
                            const struct db_route *routes, unsigned count)
 {
-    unsigned targets = transaction->target_count;
-    unsigned links = transaction->link_count;
+    struct targets *targets = &transaction->targets;
+    unsigned before = targets->count;
     unsigned deliveries = transaction->delivery_count;
-    unsigned recipients = transaction->recipient_count;
 
-    if (recipients == TRANSACTION_RECIPIENTS_MAX)
+    if (targets_add(targets, routes, count) < 0)
         return REPLY_TOO_MANY_RECIPIENTS;
-    for (unsigned i = 0; i < count; i++) {
-        int target = add_target(transaction, &routes[i]);
-        if (target < 0) {
-            transaction->target_count = targets;
-            transaction->link_count = links;
+    for (unsigned i = before; i < targets->count; i++) {
+        int delivery = choose_delivery(transaction, targets->all[i].octets_max);
+        if (delivery < 0) {
+            targets_remove_last(targets, before);
             transaction->delivery_count = deliveries;
             return REPLY_TOO_MANY_RECIPIENTS;
         }
-        transaction->links =
-            grow(transaction->links, transaction->link_count, sizeof(*transaction->links));
-        transaction->links[transaction->link_count++] = (unsigned)target;
+        targets->all[i].delivery = (unsigned)delivery;
     }
-    transaction->recipients =
-        grow(transaction->recipients, recipients, sizeof(*transaction->recipients));
-    transaction->recipients[recipients] = (struct recipient){.first = links, .count = count};
-    transaction->recipient_count++;
-    if (recipients == 0)
+    if (targets->recipient_count == 1)
         transaction->first_address = xstrdup(address);
     return REPLY_RECIPIENT_OK;
 }
@@ -231,9 +156,9 @@ static void close_delivery(struct delivery *delivery, enum reply reply)
     struct transaction *transaction = delivery->transaction;
     unsigned index = (unsigned)(delivery - transaction->deliveries);
 
-    for (unsigned i = 0; i < transaction->target_count; i++)
-        if (transaction->targets[i].delivery == index)
-            transaction->targets[i].reply = reply;
+    for (unsigned i = 0; i < transaction->targets.count; i++)
+        if (transaction->targets.all[i].delivery == index)
+            transaction->targets.all[i].reply = reply;
     delivery->state = DELIVERY_CLOSED;
 }
 
@@ -247,9 +172,9 @@ static int take_results(struct delivery *delivery, const struct channel_message 
     if (message->type != STORE_DELIVERED || delivery->state != DELIVERY_COMMITTED ||
         message->length != delivery->count)
         return -1;
-    for (unsigned i = 0; i < transaction->target_count; i++)
-        if (transaction->targets[i].delivery == index)
-            transaction->targets[i].reply = reply_of_store((enum store_result) * results++);
+    for (unsigned i = 0; i < transaction->targets.count; i++)
+        if (transaction->targets.all[i].delivery == index)
+            transaction->targets.all[i].reply = reply_of_store((enum store_result) * results++);
     delivery->state = DELIVERY_CLOSED;
     return 0;
 }
@@ -278,8 +203,8 @@ static void open_delivery(struct delivery *delivery, uint64_t size)
     struct store_deliver_begin begin = {.size = size};
     struct store_recipient recipients[STORE_RECIPIENTS_MAX];
 
-    for (unsigned i = 0; i < transaction->target_count; i++) {
-        const struct target *target = &transaction->targets[i];
+    for (unsigned i = 0; i < transaction->targets.count; i++) {
+        const struct target *target = &transaction->targets.all[i];
         if (target->delivery != index)
             continue;
         recipients[begin.count++] =
@@ -306,8 +231,8 @@ static void open_one(struct transaction *transaction)
 {
     uint64_t octets = transaction->encoder.octets - transaction->head_octets;
 
-    for (unsigned i = 0; i < transaction->target_count; i++) {
-        struct target *target = &transaction->targets[i];
+    for (unsigned i = 0; i < transaction->targets.count; i++) {
+        struct target *target = &transaction->targets.all[i];
         bool fits = octets <= target->octets_max;
         target->delivery = fits ? 0 : TRANSACTION_DELIVERIES_MAX;
         if (!fits)
@@ -415,12 +340,7 @@ void transaction_end(struct transaction *transaction, void (*done)(void *context
 
 enum reply transaction_reply(const struct transaction *transaction, unsigned recipient)
 {
-    const struct recipient *at = &transaction->recipients[recipient];
-    enum reply reply = REPLY__MAX;
-
-    for (unsigned i = at->first; i < at->first + at->count; i++)
-        reply = reply_combine(reply, transaction->targets[transaction->links[i]].reply);
-    return reply;
+    return targets_reply(&transaction->targets, recipient);
 }
 
 static void log_outcome(const struct transaction *transaction, const char *session,
@@ -430,8 +350,8 @@ static void log_outcome(const struct transaction *transaction, const char *sessi
     size_t length = 0;
     char class = reply_class(reply);
 
-    for (unsigned i = 0; i < transaction->target_count; i++) {
-        const struct target *target = &transaction->targets[i];
+    for (unsigned i = 0; i < transaction->targets.count; i++) {
+        const struct target *target = &transaction->targets.all[i];
         if (target->reply != reply)
             continue;
         if (length + 32 > sizeof(mailboxes)) {
@@ -453,8 +373,8 @@ void transaction_log(const struct transaction *transaction, const char *session)
 {
     bool logged[REPLY__MAX] = {false};
 
-    for (unsigned i = 0; i < transaction->target_count; i++) {
-        enum reply reply = transaction->targets[i].reply;
+    for (unsigned i = 0; i < transaction->targets.count; i++) {
+        enum reply reply = transaction->targets.all[i].reply;
         if (!logged[reply])
             log_outcome(transaction, session, reply);
         logged[reply] = true;
