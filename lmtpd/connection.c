@@ -220,11 +220,10 @@ void connection_add(struct connections *connections, int fd, const char *peer)
 
 void connections_drain(struct connections *connections)
 {
-    struct connection *connection;
     struct connection *next;
 
-    DL_FOREACH_SAFE(connections->all, connection, next)
-    {
+    for (struct connection *connection = connections->all; connection != NULL; connection = next) {
+        next = connection->next;
         session_drain(connection->session);
         settle(connection);
     }
@@ -232,11 +231,10 @@ void connections_drain(struct connections *connections)
 
 void connections_stop(struct connections *connections)
 {
-    struct connection *connection;
     struct connection *next;
 
-    DL_FOREACH_SAFE(connections->all, connection, next)
-    {
+    for (struct connection *connection = connections->all; connection != NULL; connection = next) {
+        next = connection->next;
         session_stop(connection->session);
         (void)flush(connection);
         connection_free(connection);

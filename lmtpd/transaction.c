@@ -355,7 +355,7 @@ static void log_outcome(const struct transaction *transaction, const char *sessi
         if (target->reply != reply)
             continue;
         if (length + 32 > sizeof(mailboxes)) {
-            length += (size_t)snprintf(mailboxes + length, sizeof(mailboxes) - length, ",...");
+            snprintf(mailboxes + length, sizeof(mailboxes) - length, ",...");
             break;
         }
         length += (size_t)snprintf(mailboxes + length, sizeof(mailboxes) - length, "%s%" PRIu64,
