@@ -127,8 +127,9 @@ void checker_free(struct checker *checker)
     struct pending *next;
 
     hashpool_free(checker->pool);
-    HASH_ITER (hh, checker->pendings, pending, next)
+    HASH_ITER (hh, checker->pendings, pending, next) {
         pending_free(pending);
+    }
     cache_free(checker->cache);
     db_close(checker->db);
     sodium_memzero(checker, sizeof(*checker));
@@ -185,7 +186,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
         address_parse(&address, check->address, strlen(check->address), &error) == 0;
     if (!check->is_address)
         return DB_NONE;
-    strcpy(check->address, address.text);
+    memcpy(check->address, address.text, sizeof(address.text));
     if (reopen(checker) < 0)
         return DB_BROKEN;
     enum db_result result = db_login_find(checker->db, &address, login_r);
@@ -297,7 +298,7 @@ static int submit(struct checker *checker, struct check *check, const char *hash
         pending = xcalloc(1, sizeof(*pending));
         pending->checker = checker;
         memcpy(pending->digest, digest, CACHE_DIGEST_SIZE);
-        strcpy(pending->job.hash, hash);
+        memcpy(pending->job.hash, hash, strlen(hash) + 1);
         memcpy(pending->job.password, password, length);
         pending->job.password_length = length;
         pending->job.done = on_hashed;

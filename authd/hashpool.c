@@ -1,10 +1,10 @@
+#include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,8 +45,31 @@ struct parsed_hash {
     uint8_t hash[32];
 };
 
-/* Decodes exactly `size` octets at *text and moves it behind them. Returns 0 or -1. */
-static int parse_octets(uint8_t *octets_r, size_t size, const char **text)
+/* Moves *text behind this label. Returns 0 or -1. */
+static int parse_label(const char **text, const char *label)
+{
+    size_t length = strlen(label);
+
+    if (strncmp(*text, label, length) != 0)
+        return -1;
+    *text += length;
+    return 0;
+}
+
+static int parse_number(const char **text, unsigned long *number_r)
+{
+    char *end;
+
+    if (!isdigit((unsigned char)**text))
+        return -1;
+    errno = 0;
+    *number_r = strtoul(*text, &end, 10);
+    *text = end;
+    return errno == 0 && *number_r <= UINT32_MAX ? 0 : -1;
+}
+
+/* Decodes exactly `size` octets. */
+static int parse_octets(const char **text, uint8_t *octets_r, size_t size)
 {
     size_t length;
 
@@ -58,23 +81,22 @@ static int parse_octets(uint8_t *octets_r, size_t size, const char **text)
 
 static int parse_hash(struct parsed_hash *parsed_r, const char *text)
 {
-    unsigned memory;
-    unsigned operations;
-    int length = 0;
+    unsigned long kibibytes;
+    unsigned long operations;
 
-    if (sscanf(text, "$argon2id$v=19$m=%9u,t=%9u,p=1$%n", &memory, &operations, &length) != 2 ||
-        length == 0)
+    if (parse_label(&text, "$argon2id$v=19$m=") < 0 || parse_number(&text, &kibibytes) < 0 ||
+        parse_label(&text, ",t=") < 0 || parse_number(&text, &operations) < 0 ||
+        parse_label(&text, ",p=1$") < 0 ||
+        parse_octets(&text, parsed_r->salt, sizeof(parsed_r->salt)) < 0 ||
+        parse_label(&text, "$") < 0 ||
+        parse_octets(&text, parsed_r->hash, sizeof(parsed_r->hash)) < 0 || *text != '\0')
         return -1;
-    parsed_r->memory = (size_t)memory * 1024;
     parsed_r->operations = operations;
-    if (parsed_r->memory < crypto_pwhash_MEMLIMIT_MIN ||
-        parsed_r->operations < crypto_pwhash_OPSLIMIT_MIN)
-        return -1;
-    text += length;
-    if (parse_octets(parsed_r->salt, sizeof(parsed_r->salt), &text) < 0 || *text++ != '$' ||
-        parse_octets(parsed_r->hash, sizeof(parsed_r->hash), &text) < 0 || *text != '\0')
-        return -1;
-    return 0;
+    parsed_r->memory = (size_t)kibibytes * 1024;
+    return operations >= crypto_pwhash_OPSLIMIT_MIN &&
+                   parsed_r->memory >= crypto_pwhash_MEMLIMIT_MIN
+               ? 0
+               : -1;
 }
 
 /*
@@ -202,8 +224,9 @@ void hashpool_free(struct hashpool *pool)
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
-    DL_FOREACH (pool->queued, job)
+    DL_FOREACH (pool->queued, job) {
         wipe(job);
+    }
     metric_add(METRIC_AUTH_QUEUE, -(int64_t)pool->queued_count);
     event_free(pool->on_wakeup);
     close(pool->wakeup);

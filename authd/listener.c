@@ -123,16 +123,18 @@ void listener_drain(struct listener *listener)
 
     listener->draining = true;
     event_del(listener->acceptable);
-    DL_FOREACH (listener->connections, connection)
+    DL_FOREACH (listener->connections, connection) {
         client_drain(connection->client);
+    }
 }
 
 bool listener_has_output(const struct listener *listener)
 {
     const struct connection *connection;
 
-    DL_FOREACH (listener->connections, connection)
+    DL_FOREACH (listener->connections, connection) {
         if (client_has_output(connection->client))
             return true;
+    }
     return false;
 }

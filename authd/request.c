@@ -49,7 +49,7 @@ static void copy_word(char *word_r, size_t size, const char *text)
 {
     size_t i = 0;
 
-    for (; text[i] != '\0' && i < size - 1; i++)
+    for (; i < size - 1 && text[i] != '\0'; i++)
         word_r[i] = (unsigned char)text[i] > ' ' && text[i] != 0x7f ? text[i] : '?';
     word_r[i] = '\0';
 }

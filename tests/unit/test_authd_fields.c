@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,12 +65,13 @@ static void test_split(void **state)
         size_t length = good[i].length > 0 ? good[i].length : strlen(good[i].line);
         char *line = copy_line(good[i].line, length);
         char *fields[FIELDS_MAX];
-        char joined[256] = "";
+        char joined[256];
+        size_t used = 0;
         int count = fields_split(line, length, fields);
         assert_true(count >= 1);
         for (int j = 0; j < count; j++) {
-            strcat(joined, j > 0 ? "|" : "");
-            strcat(joined, fields[j]);
+            used += (size_t)snprintf(joined + used, sizeof(joined) - used, "%s%s", j > 0 ? "|" : "",
+                                     fields[j]);
         }
         assert_string_equal(joined, good[i].fields);
         free(line);

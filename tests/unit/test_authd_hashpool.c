@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -27,8 +28,8 @@ static void on_done(struct hash_job *job)
 static void fill_job(struct hash_job *job, const char *hash, const char *password)
 {
     memset(job, 0, sizeof(*job));
-    strcpy(job->hash, hash);
-    strcpy(job->password, password);
+    memcpy(job->hash, hash, strlen(hash) + 1);
+    memcpy(job->password, password, strlen(password));
     job->password_length = strlen(password);
     job->done = on_done;
 }
@@ -101,13 +102,14 @@ static void test_no_memory(void **state)
     struct hashpool *pool = hashpool_new(base, 1, 100);
     struct hash_job job;
     struct rlimit before;
-    unsigned long pages = 0;
+    char text[64] = "";
 
     (void)state;
     FILE *file = fopen("/proc/self/statm", "r");
     assert_non_null(file);
-    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    assert_non_null(fgets(text, sizeof(text), file));
     fclose(file);
+    rlim_t pages = strtoul(text, NULL, 10);
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     struct rlimit tight = {pages * (rlim_t)sysconf(_SC_PAGESIZE) + (1U << 30), before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
