@@ -53,12 +53,6 @@
 /* For a client to take the last answer before its connection is closed. */
 #define LIMIT_FAREWELL_TIME 10
 
-/* A mailbox that is in use is asked for again after so many milliseconds, and so many times, before
- * the client hears of it: the lock of its last session may be on its way back through another
- * process of ours, and a client that reconnects at once should not be told [IN-USE]. */
-#define LIMIT_REOPEN_MS  10
-#define LIMIT_OPEN_TRIES 100
-
 /* From SIGTERM to the end, in milliseconds: the supervisor waits 5 s. */
 #define LIMIT_DRAIN_MS 3500
 

@@ -46,29 +46,16 @@ static enum reply refuse(struct session *session, enum reply reply)
     return reply;
 }
 
-static enum reply open_mailbox(struct session *session)
-{
-    session->wait = SESSION_OPENING;
-    session->open_tries++;
-    if (storeclient_open(session->server->store, &session->store, &session_store_events, session,
-                         &session->capability) < 0)
-        return refuse(session, REPLY_LOGIN_UNAVAILABLE);
-    return REPLY_LATER;
-}
-
-static enum reply admit(struct session *session, const struct capability *capability)
+static enum reply open_mailbox(struct session *session, const struct capability *capability)
 {
     session->id = capability->session;
-    session->capability = *capability;
+    session->mailbox = capability->mailbox;
     session->state = SESSION_AUTHORIZATION;
-    session->open_tries = 0;
-    return open_mailbox(session);
-}
-
-void login_reopen(struct session *session)
-{
-    session_set_timer(session, SERVER_LOGIN);
-    command_answer(session, open_mailbox(session));
+    session->wait = SESSION_OPENING;
+    if (storeclient_open(session->server->store, &session->store, &session_store_events, session,
+                         capability) < 0)
+        return refuse(session, REPLY_LOGIN_UNAVAILABLE);
+    return REPLY_LATER;
 }
 
 static enum reply ask_client(struct session *session, const char *challenge)
@@ -82,7 +69,7 @@ static enum reply ask_client(struct session *session, const char *challenge)
 static enum reply judge(struct session *session, const struct auth_answer *answer)
 {
     switch (answer->outcome) {
-    case AUTH_OK: return admit(session, &answer->capability);
+    case AUTH_OK: return open_mailbox(session, &answer->capability);
     case AUTH_CHALLENGE: return ask_client(session, answer->challenge);
     case AUTH_REFUSED: return refuse(session, REPLY_WRONG_PASSWORD);
     case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
@@ -216,15 +203,9 @@ int login_opened(struct session *session, const struct store_opened *opened)
 
 int login_failed(struct session *session, enum store_result result)
 {
-    bool in_use = result == STORE_IN_USE;
+    enum reply reply = result == STORE_IN_USE ? REPLY_IN_USE : REPLY_LOGIN_UNAVAILABLE;
 
-    maildrop_clear(&session->maildrop);
-    if (in_use && session->open_tries < LIMIT_OPEN_TRIES) {
-        session->wait = SESSION_REOPENING;
-        session_set_timer(session, SERVER_REOPEN);
-        return 0;
-    }
-    command_answer(session, refuse(session, in_use ? REPLY_IN_USE : REPLY_LOGIN_UNAVAILABLE));
+    command_answer(session, refuse(session, reply));
     return 0;
 }
 

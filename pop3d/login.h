@@ -21,9 +21,6 @@ void login_forget_user(struct session *session);
 /* " PLAIN ...": the mechanisms of authd that this connection may use. See struct command. */
 size_t login_mechanisms(const struct session *session, char *text_r, size_t size);
 
-/* SESSION_REOPENING is over: asks stored once more. */
-void login_reopen(struct session *session);
-
 /* stored's answers, as in struct store_events, while the mailbox is being opened. */
 int login_opened(struct session *session, const struct store_opened *opened);
 int login_failed(struct session *session, enum store_result result);

@@ -109,14 +109,13 @@ static void listen_on(struct server *server, const char *name, evconnlistener_cb
     }
 }
 
-static const struct timeval *common_timeout(struct server *server, uint64_t ms)
+static const struct timeval *common_timeout(struct server *server, uint64_t seconds)
 {
-    const struct timeval duration = {.tv_sec = (time_t)(ms / 1000),
-                                     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    const struct timeval duration = {.tv_sec = (time_t)seconds};
     const struct timeval *timeout = event_base_init_common_timeout(server->child->base, &duration);
 
     if (timeout == NULL)
-        log_fatal("cannot set up a timeout of %llu ms", (unsigned long long)ms);
+        log_fatal("cannot set up a timeout of %llu s", (unsigned long long)seconds);
     return timeout;
 }
 
@@ -141,7 +140,7 @@ static void reload(void *context)
     struct server *server = context;
 
     load_tls(server);
-    server->timeouts[SERVER_IDLE] = common_timeout(server, 1000 * server->child->conf.pop3_idle);
+    server->timeouts[SERVER_IDLE] = common_timeout(server, server->child->conf.pop3_idle);
     if (!server->draining)
         set_accepting(server, !is_full(server));
     log_info("configuration and certificate read anew");
@@ -204,13 +203,10 @@ void server_init(struct server *server, struct child *child)
     server->child = child;
     server->accepting = true;
     load_tls(server);
-    server->timeouts[SERVER_HANDSHAKE] =
-        common_timeout(server, UINT64_C(1000) * LIMIT_HANDSHAKE_TIME);
-    server->timeouts[SERVER_LOGIN] = common_timeout(server, UINT64_C(1000) * LIMIT_LOGIN_TIME);
-    server->timeouts[SERVER_IDLE] = common_timeout(server, 1000 * child->conf.pop3_idle);
-    server->timeouts[SERVER_FAREWELL] =
-        common_timeout(server, UINT64_C(1000) * LIMIT_FAREWELL_TIME);
-    server->timeouts[SERVER_REOPEN] = common_timeout(server, LIMIT_REOPEN_MS);
+    server->timeouts[SERVER_HANDSHAKE] = common_timeout(server, LIMIT_HANDSHAKE_TIME);
+    server->timeouts[SERVER_LOGIN] = common_timeout(server, LIMIT_LOGIN_TIME);
+    server->timeouts[SERVER_IDLE] = common_timeout(server, child->conf.pop3_idle);
+    server->timeouts[SERVER_FAREWELL] = common_timeout(server, LIMIT_FAREWELL_TIME);
     server->resume = evtimer_new(child->base, on_resume, server);
     server->finish = evtimer_new(child->base, on_finish, server);
     if (server->resume == NULL || server->finish == NULL)

@@ -20,7 +20,6 @@ enum server_timeout {
     SERVER_HANDSHAKE,
     SERVER_LOGIN,
     SERVER_IDLE,
-    SERVER_REOPEN,
     SERVER_FAREWELL,
     SERVER__TIMEOUTS
 };

@@ -60,7 +60,7 @@ bool session_has_room(const struct session *session)
     return evbuffer_get_length(session_output(session)) < LIMIT_OUTPUT;
 }
 
-void session_set_timer(struct session *session, enum server_timeout timeout)
+static void set_timer(struct session *session, enum server_timeout timeout)
 {
     event_add(&session->timer, session->server->timeouts[timeout]);
 }
@@ -68,7 +68,7 @@ void session_set_timer(struct session *session, enum server_timeout timeout)
 void session_touch(struct session *session)
 {
     if (session->state == SESSION_TRANSACTION && !session->leaving)
-        session_set_timer(session, SERVER_IDLE);
+        set_timer(session, SERVER_IDLE);
 }
 
 void session_leave(struct session *session, enum session_reason reason)
@@ -78,7 +78,7 @@ void session_leave(struct session *session, enum session_reason reason)
     session->leaving = true;
     session->leave_reason = reason;
     bufferevent_disable(session->stream, EV_READ);
-    session_set_timer(session, SERVER_FAREWELL);
+    set_timer(session, SERVER_FAREWELL);
 }
 
 void session_end(struct session *session, enum session_reason reason)
@@ -91,13 +91,12 @@ static void log_end(const struct session *session)
 {
     uint64_t took = milliseconds() - session->began;
 
-    log_info("session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " retrieved=%" PRIu64
-             " deleted=%" PRIu64 " octets=%" PRIu64 " tls=%s duration=%" PRIu64 ".%03" PRIu64
-             " end=%s",
-             session->id, session->peer.text, session->capability.mailbox, session->retrieved,
-             session->deleted, session->retrieved_octets,
-             session->tls != NULL ? SSL_get_version(session->tls) : "none", took / 1000,
-             took % 1000, reasons[session->reason]);
+    log_info(
+        "session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " retrieved=%" PRIu64
+        " deleted=%" PRIu64 " octets=%" PRIu64 " tls=%s duration=%" PRIu64 ".%03" PRIu64 " end=%s",
+        session->id, session->peer.text, session->mailbox, session->retrieved, session->deleted,
+        session->retrieved_octets, session->tls != NULL ? SSL_get_version(session->tls) : "none",
+        took / 1000, took % 1000, reasons[session->reason]);
 }
 
 static void close_tls(struct session *session)
@@ -192,7 +191,7 @@ static void on_written(struct bufferevent *stream, void *context)
 static void handle_handshake(struct session *session, bool greet)
 {
     session->wait = SESSION_READY;
-    session_set_timer(session, SERVER_LOGIN);
+    set_timer(session, SERVER_LOGIN);
     if (greet)
         command_answer(session, REPLY_GREETING);
 }
@@ -252,8 +251,6 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 
     if (session->leaving)
         session_end(session, session->leave_reason);
-    else if (session->wait == SESSION_REOPENING)
-        login_reopen(session);
     else if (session->wait == SESSION_STARTING_TLS)
         session_end(session, SESSION_TLS_FAILED);
     else if (session->state == SESSION_TRANSACTION || session->state == SESSION_UPDATE)
@@ -291,7 +288,7 @@ static void open_tls(struct session *session)
     prepare_stream(session);
     /* A client that goes without TLS's own farewell is no error. */
     bufferevent_openssl_set_allow_dirty_shutdown(session->stream, 1);
-    session_set_timer(session, SERVER_HANDSHAKE);
+    set_timer(session, SERVER_HANDSHAKE);
 }
 
 void session_begin_tls(struct session *session)
@@ -331,7 +328,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
         return;
     }
     open_plain(session);
-    session_set_timer(session, SERVER_LOGIN);
+    set_timer(session, SERVER_LOGIN);
     command_answer(session, REPLY_GREETING);
 }
 
@@ -339,11 +336,11 @@ void session_logged_in(struct session *session)
 {
     session->state = SESSION_TRANSACTION;
     session->wait = SESSION_READY;
-    session_set_timer(session, SERVER_IDLE);
+    set_timer(session, SERVER_IDLE);
     metric_add(METRIC_POP3_LOGINS, 1);
     log_info("session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " messages=%" PRIu32 " tls=%s "
              "logged in",
-             session->id, session->peer.text, session->capability.mailbox, session->maildrop.count,
+             session->id, session->peer.text, session->mailbox, session->maildrop.count,
              session->tls != NULL ? SSL_get_version(session->tls) : "none");
     reply_add_maildrop(session_output(session), session->maildrop.count, session->maildrop.octets);
 }

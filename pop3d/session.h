@@ -32,7 +32,6 @@ enum session_wait {
     SESSION_READY,       /* nothing */
     SESSION_CHECKING,    /* authd checks credentials */
     SESSION_OPENING,     /* stored opens the mailbox */
-    SESSION_REOPENING,   /* a moment, then stored is asked once more */
     SESSION_LISTING,     /* room in the output for more of a LIST or UIDL */
     SESSION_FETCHING,    /* messages from stored; a RETR or TOP may still be added */
     SESSION_EXPUNGING,   /* stored deletes */
@@ -82,8 +81,7 @@ struct session {
     struct auth_request auth;
 
     uint64_t id; /* names the session in the log; from authd's capability after the login */
-    struct capability capability;
-    unsigned open_tries;
+    uint64_t mailbox;
     struct store_session store;
     struct maildrop maildrop;
     struct listing listing;
@@ -109,9 +107,6 @@ struct evbuffer *session_output(const struct session *session);
 
 /* Whether less waits to be sent than LIMIT_OUTPUT, so that more may be made. */
 bool session_has_room(const struct session *session);
-
-/* When this time is over, on_timer() in session.c decides by the session's state what it means. */
-void session_set_timer(struct session *session, enum server_timeout timeout);
 
 /* An activity that postpones the autologout, once logged in. */
 void session_touch(struct session *session);

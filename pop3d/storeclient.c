@@ -155,15 +155,8 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path)
 
 void storeclient_free(struct storeclient *client)
 {
-    struct store_session *orphan;
-    struct store_session *next;
-
     if (client == NULL)
         return;
-    HASH_ITER (hh, client->sessions, orphan, next) {
-        forget(orphan);
-        free(orphan);
-    }
     channel_free(client->channel);
     event_free(client->retry);
     free(client);
@@ -211,58 +204,11 @@ void storeclient_expunge(struct store_session *session, const uint32_t *messages
                  count * sizeof(messages[0]));
 }
 
-/*
- * stored may not be told to close what it then does not open. An orphan takes the session's place
- * until the answer is there.
- */
-static int orphan_entries(void *context, const void *entries, size_t count)
-{
-    (void)context;
-    (void)entries;
-    (void)count;
-    return 0;
-}
-
-static int orphan_opened(void *context, const struct store_opened *opened)
-{
-    struct store_session *orphan = context;
-    (void)opened;
-
-    storeclient_close(orphan);
-    free(orphan);
-    return 0;
-}
-
-static int orphan_failed(void *context, enum store_result result)
-{
-    (void)result;
-    free(context);
-    return 0;
-}
-
-static const struct store_events orphan_events = {
-    .entries = orphan_entries, .opened = orphan_opened, .failed = orphan_failed, .lost = free};
-
-static void leave_orphan(const struct store_session *session)
-{
-    struct store_session *orphan = xcalloc(1, sizeof(*orphan));
-
-    orphan->client = session->client;
-    orphan->id = session->id;
-    orphan->events = &orphan_events;
-    orphan->context = orphan;
-    HASH_ADD(hh, orphan->client->sessions, id, sizeof(orphan->id), orphan);
-}
-
+/* While the mailbox is being opened, stored stops that; answers on their way are dropped. */
 void storeclient_close(struct store_session *session)
 {
-    struct store_session former = *session;
-
     if (session->id == 0)
         return;
+    channel_send(session->client->channel, STORE_CLOSE, session->id, NULL, 0, NULL, 0);
     forget(session);
-    if (former.opened)
-        channel_send(former.client->channel, STORE_CLOSE, former.id, NULL, 0, NULL, 0);
-    else
-        leave_orphan(&former);
 }
