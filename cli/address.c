@@ -100,6 +100,7 @@ static int add_with_password(struct instance *instance, struct db *db, uint64_t 
     if (done == EXIT_DONE) {
         new->hash = hash;
         done = add_mailbox(db, customer, new);
+        new->hash = NULL;
     }
     if (done == EXIT_DONE && generated)
         done = password_show("password", password.text);
@@ -116,6 +117,7 @@ static int add_with_invitation(struct db *db, uint64_t customer, struct db_maila
     new->invitation = invitation.digest;
     new->invited_until = invitation.until;
     int done = add_mailbox(db, customer, new);
+    new->invitation = NULL;
     if (done == EXIT_DONE)
         done = password_show("invitation", invitation.token);
     if (done == EXIT_DONE) {
@@ -141,12 +143,10 @@ static int add_address(struct instance *instance, struct db *db, struct db_maila
 
 static int parse_add(enum password_source *source_r, const char **name_r, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"password-stdin", no_argument, NULL, 's'},
-        {"invite",            no_argument, NULL, 'i'},
-        {"name",                required_argument, NULL, 'n'},
-        {0}
-    };
+    static const struct option options[] = {{"password-stdin", no_argument, NULL, 's'},
+                                            {"invite", no_argument, NULL, 'i'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {0}};
     bool from_stdin = false;
     bool invite = false;
     int option;
@@ -251,10 +251,7 @@ static int set_password(struct instance *instance, struct db *db, const struct a
 
 int address_passwd_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"password-stdin", no_argument, NULL, 's'},
-        {0           }
-    };
+    static const struct option options[] = {{"password-stdin", no_argument, NULL, 's'}, {0}};
     enum password_source source = SOURCE_DEFAULT;
     struct address address;
     int option;

@@ -99,7 +99,7 @@ static void rows_add(struct address_rows *list, const struct db_mailaddress *add
 {
     size_t count = json_array_size(list->rows);
 
-    if (count == list->room) {
+    if (count >= list->room) {
         list->room = list->room > 0 ? 2 * list->room : 64;
         list->usages = xrealloc(list->usages, list->room * sizeof(*list->usages));
     }

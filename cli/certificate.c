@@ -123,17 +123,12 @@ static int fill_in(X509 *certificate, EVP_PKEY *key, const char *hostname)
     return X509_sign(certificate, key, EVP_sha256()) > 0 ? 0 : -1;
 }
 
-/* There is nobody to ask, and OpenSSL would ask the terminal. */
-static int no_pass_phrase(char *phrase_r, int size, int writing, void *context)
-{
-    (void)phrase_r, (void)size, (void)writing, (void)context;
-    return -1;
-}
-
 int certificate_make(FILE *file, FILE *key_file, const char *hostname, const char **error_r)
 {
     X509 *certificate = X509_new();
-    EVP_PKEY *key = PEM_read_PrivateKey(key_file, NULL, no_pass_phrase, NULL);
+    /* There is nobody to ask, and without this OpenSSL would ask the terminal. */
+    char no_pass_phrase[] = "";
+    EVP_PKEY *key = PEM_read_PrivateKey(key_file, NULL, NULL, no_pass_phrase);
     int result = -1;
 
     if (key == NULL)

@@ -9,12 +9,12 @@
  */
 
 /* Writes a new private key (ECDSA P-256, PEM). */
-int certificate_make_key(FILE *key, const char **error_r);
+int certificate_make_key(FILE *file, const char **error_r);
 
 /*
- * Writes a certificate (PEM) for the private key that is read from `key`. It names `hostname`,
+ * Writes a certificate (PEM) for the private key that is read from `key_file`. It names `hostname`,
  * localhost, 127.0.0.1 and ::1 and is valid for ten years.
  */
-int certificate_make(FILE *certificate, FILE *key, const char *hostname, const char **error_r);
+int certificate_make(FILE *file, FILE *key_file, const char *hostname, const char **error_r);
 
 #endif

@@ -5,15 +5,13 @@
 #include "cli/listing.h"
 #include "db/transaction.h"
 
-static const struct listing_column columns[] = {
-    {"name",          "NAME", LISTING_TEXT},
-    {"plan",   "PLAN", LISTING_TEXT},
-    {"domains",          "DOMAINS", LISTING_NUMBER},
-    {"addresses",   "ADDRESSES", LISTING_NUMBER},
-    {"suspended",       "SUSPENDED", LISTING_TEXT},
-    {"created", "CREATED", LISTING_TIME},
-    {0    }
-};
+static const struct listing_column columns[] = {{"name", "NAME", LISTING_TEXT},
+                                                {"plan", "PLAN", LISTING_TEXT},
+                                                {"domains", "DOMAINS", LISTING_NUMBER},
+                                                {"addresses", "ADDRESSES", LISTING_NUMBER},
+                                                {"suspended", "SUSPENDED", LISTING_TEXT},
+                                                {"created", "CREATED", LISTING_TIME},
+                                                {0}};
 
 static json_t *customer_row(const struct db_customer *customer)
 {
@@ -101,10 +99,7 @@ static int parse_options(struct customer_options *given_r, const struct option *
 
 int customer_add_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"plan", required_argument, NULL, 'p'},
-        {0 }
-    };
+    static const struct option options[] = {{"plan", required_argument, NULL, 'p'}, {0}};
     struct customer_options given;
     const char *error;
 
@@ -169,10 +164,7 @@ static int set_customer(struct db *db, const char *name, const struct customer_o
 int customer_set_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"plan", required_argument, NULL, 'p'},
-        {"name",  required_argument, NULL, 'n'},
-        {0     }
-    };
+        {"plan", required_argument, NULL, 'p'}, {"name", required_argument, NULL, 'n'}, {0}};
     struct customer_options given;
     const char *error;
 

@@ -7,13 +7,11 @@
 #include "db/domain.h"
 #include "lib/address.h"
 
-static const struct listing_column columns[] = {
-    {"domain",      "DOMAIN", LISTING_TEXT},
-    {"customer", "CUSTOMER", LISTING_TEXT},
-    {"addresses",    "ADDRESSES", LISTING_NUMBER},
-    {"created", "CREATED", LISTING_TIME},
-    {0  }
-};
+static const struct listing_column columns[] = {{"domain", "DOMAIN", LISTING_TEXT},
+                                                {"customer", "CUSTOMER", LISTING_TEXT},
+                                                {"addresses", "ADDRESSES", LISTING_NUMBER},
+                                                {"created", "CREATED", LISTING_TIME},
+                                                {0}};
 
 static json_t *domain_row(const struct db_domain *domain)
 {
@@ -66,10 +64,7 @@ static int add_domain(struct db *db, const char *domain, const char *name)
 
 int domain_add_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'},
-        {0     }
-    };
+    static const struct option options[] = {{"customer", required_argument, NULL, 'c'}, {0}};
     char domain[ADDRESS_DOMAIN_MAX + 1];
     const char *customer;
     bool json;
@@ -107,10 +102,7 @@ static int list_domains(struct db *db, const char *name, bool json)
 int domain_list_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'},
-        {"json",      no_argument, NULL, 'j'},
-        {0         }
-    };
+        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
     const char *customer;
     bool json;
 

@@ -21,7 +21,7 @@ static int sync_folder_of(const char *name)
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(path, name);
+    memcpy(path, name, strlen(name) + 1);
     int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
@@ -65,6 +65,15 @@ int file_end(FILE *file, const char *name)
     free(temporary);
     errno = reason;
     return result;
+}
+
+void file_cancel(FILE *file, const char *name)
+{
+    char *temporary = xasprintf("%s.new", name);
+
+    fclose(file);
+    unlink(temporary);
+    free(temporary);
 }
 
 bool file_exists(const char *name)

@@ -17,6 +17,9 @@ FILE *file_begin(const char *name, mode_t mode);
 /* Closes the file in any case. Returns 0, or -1 (errno); "NAME.new" is then removed. */
 int file_end(FILE *file, const char *name);
 
+/* Closes the file and removes "NAME.new": nothing happened. */
+void file_cancel(FILE *file, const char *name);
+
 /* Whether there is a file or folder with this name (also one that cannot be read). */
 bool file_exists(const char *name);
 

@@ -168,7 +168,7 @@ static void take_name(struct import *import, struct import_row *row, const struc
     if (db_mailbox_name_check(field->text, &error) < 0)
         row_error(import, row->line, error);
     else
-        strcpy(row->name, field->text);
+        memcpy(row->name, field->text, field->length + 1);
 }
 
 /* Adds the row to import->rows, complaining about what is wrong in each of its fields. */

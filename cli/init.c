@@ -108,7 +108,7 @@ static void set_hostname(struct conf *conf)
         return;
     name[sizeof(name) - 1] = '\0';
     if (address_parse_domain(domain, name, strlen(name), &error) == 0)
-        strcpy(conf->hostname, domain);
+        memcpy(conf->hostname, domain, strlen(domain) + 1);
 }
 
 static void set_ports(struct conf *conf, uint64_t base)
@@ -174,7 +174,7 @@ static int make_key(void)
     setvbuf(file, NULL, _IONBF, 0);
     int made = certificate_make_key(file, &error);
     if (made < 0) {
-        fclose(file);
+        file_cancel(file, INSTANCE_KEY);
         return refuse("%s", error);
     }
     if (file_end(file, INSTANCE_KEY) < 0)
@@ -198,7 +198,7 @@ static int make_certificate(const struct init *init)
     int made = certificate_make(file, key, init->conf.hostname, &error);
     fclose(key);
     if (made < 0) {
-        fclose(file);
+        file_cancel(file, INSTANCE_CERTIFICATE);
         return refuse("cannot use %s: %s", INSTANCE_KEY, error);
     }
     if (file_end(file, INSTANCE_CERTIFICATE) < 0)
@@ -261,10 +261,7 @@ static int make_all(struct init *init)
 
 int init_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"port-base", required_argument, NULL, 'p'},
-        {0      }
-    };
+    static const struct option options[] = {{"port-base", required_argument, NULL, 'p'}, {0}};
     struct init init = {0};
     int option;
 

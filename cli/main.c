@@ -61,8 +61,9 @@ static const struct command commands[] = {
     {"address import", "FILE.csv --customer NAME [--dry-run]",
      "make the addresses in a table with the columns address,password,name", COMMAND_INSTANCE,
      address_import_main},
-    {"store verify", "", "check every message of the store", COMMAND_INSTANCE, store_main},
-    {"store rebuild", "", "make the store's index anew from its log", COMMAND_INSTANCE, store_main},
+    {"store verify", "[--json]", "check every message of the store", COMMAND_INSTANCE, store_main},
+    {"store rebuild", "[--json]", "make the store's index anew from its log", COMMAND_INSTANCE,
+     store_main},
     {"store stats", "[--json]", "show what the store holds", COMMAND_INSTANCE, store_main},
 };
 

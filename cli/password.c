@@ -105,12 +105,10 @@ void password_generate(struct password *password_r)
 
 int password_show(const char *label, const char *secret)
 {
-    const struct iovec parts[] = {
-        {(void *)label,  strlen(label) },
-        {(void *)": ",   2             },
-        {(void *)secret, strlen(secret)},
-        {(void *)"\n",   1             }
-    };
+    const struct iovec parts[] = {{(void *)label, strlen(label)},
+                                  {(void *)": ", 2},
+                                  {(void *)secret, strlen(secret)},
+                                  {(void *)"\n", 1}};
 
     if (fflush(stdout) != 0 || writev(STDOUT_FILENO, parts, 4) < 0)
         return refuse("cannot write the secret to standard output; set another one");

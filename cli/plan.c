@@ -7,18 +7,16 @@
 #include "cli/number.h"
 #include "db/plan.h"
 
-static const struct listing_column columns[] = {
-    {"name",           "NAME", LISTING_TEXT},
-    {"addresses",    "ADDRESSES", LISTING_NUMBER},
-    {"domains",      "DOMAINS", LISTING_NUMBER},
-    {"quota_bytes",  "QUOTA", LISTING_SIZE},
-    {"quota_messages",        "MESSAGES", LISTING_NUMBER},
-    {"message_bytes",  "LARGEST", LISTING_SIZE},
-    {"retention_days",    "DAYS", LISTING_NUMBER},
-    {"poll_seconds",    "POLL", LISTING_NUMBER},
-    {"protection", "PROTECTION", LISTING_TEXT},
-    {0 }
-};
+static const struct listing_column columns[] = {{"name", "NAME", LISTING_TEXT},
+                                                {"addresses", "ADDRESSES", LISTING_NUMBER},
+                                                {"domains", "DOMAINS", LISTING_NUMBER},
+                                                {"quota_bytes", "QUOTA", LISTING_SIZE},
+                                                {"quota_messages", "MESSAGES", LISTING_NUMBER},
+                                                {"message_bytes", "LARGEST", LISTING_SIZE},
+                                                {"retention_days", "DAYS", LISTING_NUMBER},
+                                                {"poll_seconds", "POLL", LISTING_NUMBER},
+                                                {"protection", "PROTECTION", LISTING_TEXT},
+                                                {0}};
 
 static json_t *plan_row(const struct db_plan *plan)
 {
@@ -74,16 +72,15 @@ enum plan_option {
 };
 
 static const struct option plan_options[] = {
-    {"addresses",        required_argument, NULL, ADDRESSES},
-    {"domains",              required_argument, NULL, DOMAINS},
-    {"quota-bytes",                  required_argument, NULL, QUOTA_BYTES},
-    {"quota-messages",required_argument, NULL, QUOTA_MESSAGES},
-    {"message-bytes",           required_argument, NULL, MESSAGE_BYTES},
-    {"retention-days",      required_argument, NULL, RETENTION_DAYS},
-    {"poll-seconds",              required_argument, NULL, POLL_SECONDS},
-    {"protection",                  required_argument, NULL, PROTECTION},
-    {0             }
-};
+    {"addresses", required_argument, NULL, ADDRESSES},
+    {"domains", required_argument, NULL, DOMAINS},
+    {"quota-bytes", required_argument, NULL, QUOTA_BYTES},
+    {"quota-messages", required_argument, NULL, QUOTA_MESSAGES},
+    {"message-bytes", required_argument, NULL, MESSAGE_BYTES},
+    {"retention-days", required_argument, NULL, RETENTION_DAYS},
+    {"poll-seconds", required_argument, NULL, POLL_SECONDS},
+    {"protection", required_argument, NULL, PROTECTION},
+    {0}};
 
 static int set_count(unsigned *count_r, const char *text)
 {
@@ -146,7 +143,7 @@ static int set_name(struct db_plan *plan, const char *name)
 {
     if (strlen(name) > DB_PLAN_NAME_MAX)
         return refuse("a plan's name has at most %d characters", DB_PLAN_NAME_MAX);
-    strcpy(plan->name, name);
+    memcpy(plan->name, name, strlen(name) + 1);
     return EXIT_DONE;
 }
 

@@ -15,8 +15,6 @@ int store_main(struct instance *instance, int argc, char **argv)
 
     if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
         return EXIT_USAGE;
-    if (json && strcmp(argv[0], "stats") != 0)
-        return wrong_usage("--json is not an option here");
     if (json)
         arguments[2] = "--json";
     if (instance_enter(instance) < 0)

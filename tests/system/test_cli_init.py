@@ -172,7 +172,7 @@ def test_a_key_that_is_none_is_not_replaced(stopped):
     done = run("init", stopped.dir, check=False)
     assert done.returncode == 1 and "tls/key.pem" in done.stderr
     assert (stopped.dir / "tls" / "key.pem").read_text() == "no key\n"
-    assert not (stopped.dir / "tls" / "cert.pem").exists()
+    assert [path.name for path in (stopped.dir / "tls").iterdir()] == ["key.pem"]
 
 
 def test_what_a_crash_left_is_no_obstacle(tmp_path):
