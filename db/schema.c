@@ -1,12 +1,11 @@
 #include "db/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "db/handle.h"
 #include "db/migrations.h"
@@ -40,26 +39,32 @@ static int ask(struct sqlite3 *sqlite, const char *sql, int64_t *number_r)
 int identity_read(struct sqlite3 *sqlite, const char *path, struct identity *identity_r,
                   char *error_r, size_t error_size)
 {
-    int64_t application = 0;
-    int64_t version = 0;
-    int64_t objects = 0;
-    int code = ask(sqlite, "PRAGMA application_id", &application);
+    /* One statement, so that all of it is of one moment. */
+    static const char sql[] = "SELECT application_id, user_version,"
+                              " (SELECT count(*) FROM sqlite_schema)"
+                              " FROM pragma_application_id, pragma_user_version";
+    sqlite3_stmt *ask = NULL;
+    int result = -1;
+
+    *identity_r = (struct identity){0};
+    int code = sqlite3_prepare_v2(sqlite, sql, -1, &ask, NULL);
     if (code == SQLITE_OK) {
-        code = ask(sqlite, "PRAGMA user_version", &version);
+        code = sqlite3_step(ask);
     }
-    if (code == SQLITE_OK) {
-        code = ask(sqlite, "SELECT count(*) FROM sqlite_schema", &objects);
-    }
-    if (code != SQLITE_OK && (code & 0xff) != SQLITE_NOTADB) {
+    if (code == SQLITE_ROW) {
+        int64_t application = sqlite3_column_int64(ask, 0);
+        identity_r->version = (unsigned)sqlite3_column_int64(ask, 1);
+        identity_r->ours = application == DB_APPLICATION_ID;
+        identity_r->empty =
+            application == 0 && identity_r->version == 0 && sqlite3_column_int64(ask, 2) == 0;
+        result = 0;
+    } else if ((code & 0xff) == SQLITE_NOTADB) {
+        result = 0;
+    } else {
         snprintf(error_r, error_size, "%s cannot be read: %s.", path, sqlite3_errstr(code));
-        return -1;
     }
-    *identity_r = (struct identity){
-        .ours = code == SQLITE_OK && application == DB_APPLICATION_ID,
-        .empty = code == SQLITE_OK && application == 0 && version == 0 && objects == 0,
-        .version = (unsigned)version,
-    };
-    return 0;
+    sqlite3_finalize(ask);
+    return result;
 }
 
 int identity_check(const struct identity *identity, unsigned known, const char *path, char *error_r,
@@ -192,13 +197,14 @@ int migrations_apply(const char *const *list, unsigned count, const char *path, 
     struct sqlite3 *sqlite = NULL;
     int result = -1;
 
-    /* SQLite would make the file readable for everybody; its other files follow this one. */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd < 0) {
+    /*
+     * SQLite would make the file readable for everybody; its other files follow this one. Without a
+     * descriptor: to close one would end the locks that this process has on the file.
+     */
+    if (mknod(path, S_IFREG | 0600, 0) != 0 && errno != EEXIST) {
         snprintf(error_r, error_size, "%s cannot be made: %s.", path, strerror(errno));
         return -1;
     }
-    close(fd);
     int code = sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {
         snprintf(error_r, error_size, "%s cannot be opened: %s.", path, sqlite3_errstr(code));

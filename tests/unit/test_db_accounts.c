@@ -268,6 +268,8 @@ static void keeps_addresses(void **state)
                      DB_NONE);
     assert_int_equal(db_mailaddress_invite(db, fixture->ours, &new.address, digest, until), DB_OK);
     assert_int_equal(db_mailaddress_invite(db, fixture->ours, &new.address, digest, 1), DB_OK);
+    assert_int_equal(db_mailaddress_find(db, &new.address, &found), DB_OK);
+    assert_int_equal(found.invited_until, 0);
     assert_int_equal(db_mailaddress_set_hash(db, fixture->ours, &new.address, NULL), DB_OK);
     assert_int_equal(db_mailaddress_find(db, &new.address, &found), DB_OK);
     assert_false(found.password);

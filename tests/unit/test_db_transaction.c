@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "db/audit.h"
+#include "db/drop.h"
 #include "db/handle.h"
 #include "db/plan.h"
 #include "db/transaction.h"
@@ -31,6 +32,7 @@ static void keeps_what_was_not_refused(void **state)
     struct db *db = fixture->db;
     struct db *reader = fixture_open(fixture, DB_READ);
     unsigned before = audit_rows(db);
+    uint64_t dropped = 0;
     assert_int_equal(db_transaction_begin(db), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", NULL), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", NULL), DB_TAKEN);
@@ -43,6 +45,13 @@ static void keeps_what_was_not_refused(void **state)
     assert_true(exists(reader, "b@ours.example"));
     assert_int_equal(audit_rows(db), before + 2);
     db_close(reader);
+
+    /* The refused ones have left no mailbox behind. */
+    assert_int_equal(db_customer_remove(db, fixture->ours), DB_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(db_drop_next(db, dropped, &dropped), DB_OK);
+    }
+    assert_int_equal(db_drop_next(db, dropped, &dropped), DB_NONE);
 }
 
 static void forgets_what_is_rolled_back(void **state)
