@@ -16,7 +16,8 @@ void log_open(const char *program)
     log_program = program;
 }
 
-static void log_write(const char *severity, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void log_write(const char *severity,
+                                                            const char *format, va_list arguments)
 {
     char line[LOG_LINE_MAX];
     int saved_errno = errno;

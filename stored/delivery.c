@@ -330,7 +330,7 @@ int delivery_commit(struct connection *connection, const struct channel_message 
     delivery->results = xcalloc(delivery->count, 1);
     delivery->mailboxes = xcalloc(delivery->count, sizeof(struct mailbox *));
     if (delivery->failed != STORE_OK) {
-        memset(delivery->results, delivery->failed, delivery->count);
+        memset(delivery->results, (int)delivery->failed, delivery->count);
         answer(delivery);
         return 0;
     }
