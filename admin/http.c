@@ -25,7 +25,7 @@
 #define CONNECTION_MEMORY (16 * 1024)
 
 /* Seconds of silence after which a connection is closed. */
-#define CONNECTION_IDLE 15
+#define CONNECTION_IDLE 10
 
 /* An IPv4 and an IPv6 socket. */
 #define SERVICES_MAX 2
@@ -166,6 +166,18 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return MHD_YES;
 }
 
+/* A path with an octet 0 in it must not pass for the path that ends there. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+    size_t length = MHD_http_unescape(text);
+    (void)context;
+    (void)connection;
+
+    for (char *end; (end = memchr(text, '\0', length)) != NULL;)
+        *end = '\x01';
+    return length;
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode code)
 {
@@ -206,12 +218,12 @@ static void service_init(struct service *service, struct http *http, struct even
                          int fd)
 {
     service->http = http;
-    service->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-                         service, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-                         on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE, MHD_OPTION_END);
+    service->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, service,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE, MHD_OPTION_END);
     if (service->daemon == NULL)
         log_fatal("cannot serve HTTP: %s", strerror(errno));
     const union MHD_DaemonInfo *epoll =
