@@ -30,6 +30,10 @@
 /* Messages asked for ahead of the one that is being sent. */
 #define LIMIT_FETCHES 16
 
+/* Freed memory that is kept for the next messages instead of being given back and faulted in anew,
+ * which costs more than everything that we do with a message. */
+#define LIMIT_SPARE_MEMORY (16 * 1024 * 1024)
+
 /* One write to a socket. libevent's own 16 KiB would cut a full output buffer in five. */
 #define LIMIT_WRITE (256 * 1024)
 

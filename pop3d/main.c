@@ -2,7 +2,10 @@
  * pop3d: POP3 and TLS for thousands of sessions in one event loop. It opens nothing but sockets:
  * authd checks credentials, stored reads mail. Everything that a client sends is untrusted.
  */
+#include <malloc.h>
+
 #include "lib/child.h"
+#include "pop3d/limits.h"
 #include "pop3d/server.h"
 
 int main(void)
@@ -10,6 +13,7 @@ int main(void)
     struct child child;
     struct server server;
 
+    mallopt(M_TRIM_THRESHOLD, LIMIT_SPARE_MEMORY);
     child_init(&child, "pop3d");
     server_init(&server, &child);
     child_run(&child);

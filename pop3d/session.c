@@ -77,7 +77,6 @@ void session_leave(struct session *session, enum session_reason reason)
         return;
     session->leaving = true;
     session->leave_reason = reason;
-    bufferevent_disable(session->stream, EV_READ);
     set_timer(session, SERVER_FAREWELL);
 }
 
@@ -158,12 +157,36 @@ static void look_for_end(struct session *session)
         session_end(session, session->leave_reason);
 }
 
+/*
+ * Most answers fit into the socket at once. Writing them here costs one system call, where waiting
+ * until the socket is writable costs four; libevent gets the rest. While stored is still sending,
+ * it gets everything, so that several messages leave with one write.
+ */
+static void send_output(struct session *session)
+{
+    struct evbuffer *output = session_output(session);
+    bool call_back = !session_has_room(session);
+
+    if (session->tls != NULL || session->broken)
+        return;
+    if (session->fetches.expected == 0 && evbuffer_get_length(output) > 0) {
+        evbuffer_unfreeze(output, 1);
+        (void)evbuffer_write_atmost(output, session->fd, LIMIT_WRITE);
+        evbuffer_freeze(output, 1);
+    }
+    if (call_back || evbuffer_get_length(output) > 0)
+        bufferevent_enable(session->stream, EV_WRITE);
+    else
+        bufferevent_disable(session->stream, EV_WRITE);
+}
+
 void session_settle(struct session *session)
 {
     if (session->reason == SESSION_GOES_ON) {
         listing_continue(session);
         fetch_continue(session);
         command_loop(session);
+        send_output(session);
         look_for_end(session);
     }
     if (session->reason != SESSION_GOES_ON)
@@ -268,13 +291,14 @@ static void prepare_stream(struct session *session)
     bufferevent_setwatermark(session->stream, EV_READ, 0, LIMIT_INPUT);
     bufferevent_setwatermark(session->stream, EV_WRITE, LIMIT_OUTPUT - 1, 0);
     bufferevent_set_max_single_write(session->stream, LIMIT_WRITE);
-    bufferevent_enable(session->stream, EV_READ | EV_WRITE);
+    bufferevent_enable(session->stream, EV_READ);
 }
 
 static void open_plain(struct session *session)
 {
     session->stream = bufferevent_socket_new(session->server->child->base, session->fd, 0);
     prepare_stream(session);
+    bufferevent_disable(session->stream, EV_WRITE); /* see send_output() */
 }
 
 static void open_tls(struct session *session)
@@ -330,6 +354,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
     open_plain(session);
     set_timer(session, SERVER_LOGIN);
     command_answer(session, REPLY_GREETING);
+    session_settle(session);
 }
 
 void session_logged_in(struct session *session)
