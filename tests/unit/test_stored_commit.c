@@ -1,0 +1,346 @@
+/*
+ * Group commit on a disk that the test commands: the calls that matter are counted and made to
+ * fail here (the program's own definitions take the place of libc's).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/index.h"
+#include "stored/recovery.h"
+#include "stored/segment.h"
+#include "stored/store.h"
+#include "tests/unit/scratch.h"
+
+/* --- the disk --------------------------------------------------------------------------------- */
+
+/* How many calls from now on fail, and with what; 0: none. */
+static atomic_int sync_error, write_error, allocate_error;
+static atomic_int syncs, writes;
+static atomic_int unsynced; /* writes since the last sync that succeeded */
+
+static int failing(atomic_int *error)
+{
+    int number = atomic_exchange(error, 0);
+
+    if (number != 0)
+        errno = number;
+    return number;
+}
+
+int fdatasync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    if (failing(&sync_error) != 0)
+        return -1;
+    atomic_store(&unsynced, 0);
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+    atomic_fetch_add(&writes, 1);
+    atomic_fetch_add(&unsynced, 1);
+    if (failing(&write_error) != 0)
+        return -1;
+    return syscall(SYS_pwritev, fd, pieces, count, offset, 0);
+}
+
+int posix_fallocate(int fd, off_t offset, off_t length)
+{
+    if (failing(&allocate_error) != 0)
+        return errno;
+    return syscall(SYS_fallocate, fd, 0, offset, length) == 0 ? 0 : errno;
+}
+
+static atomic_int hours_passed;
+
+int clock_gettime(clockid_t clock, struct timespec *time_r)
+{
+    long result = syscall(SYS_clock_gettime, clock, time_r);
+
+    time_r->tv_sec += 3600 * (time_t)hours_passed;
+    return (int)result;
+}
+
+/* --- the store -------------------------------------------------------------------------------- */
+
+#define SEGMENT_SIZE (4 * 1024 * 1024)
+#define BODY         "Subject: test\r\n\r\ntext\r\n"
+
+struct sent {
+    struct commit commit;
+    enum store_result result;
+    bool done;
+};
+
+static struct store store;
+static unsigned waiting;
+static uint64_t next_uid;
+
+static int open_store(void **state)
+{
+    if (scratch_enter(state) != 0 || mkdir("store", 0700) != 0)
+        return -1;
+    memset(&store, 0, sizeof(store));
+    store.base = event_base_new();
+    store.segment_size = SEGMENT_SIZE;
+    recovery_run(&store);
+    store.commits = commits_new(&store);
+    next_uid = 1;
+    sync_error = write_error = allocate_error = syncs = writes = unsynced = 0;
+    return 0;
+}
+
+static void shut_store(void)
+{
+    commits_free(store.commits);
+    index_close(store.index);
+    event_base_free(store.base);
+}
+
+static int close_store(void **state)
+{
+    shut_store();
+    return scratch_leave(state);
+}
+
+static void on_done(struct commit *commit, enum store_result result)
+{
+    struct sent *sent = (struct sent *)(void *)commit;
+
+    /* The rule of the house: nothing is acknowledged before it is durable. */
+    if (result == STORE_OK)
+        assert_int_equal(unsynced, 0);
+    sent->result = result;
+    sent->done = true;
+    if (--waiting == 0)
+        event_base_loopbreak(store.base);
+}
+
+static void add(struct sent *sent, enum record_type type, uint64_t uid, const char *body)
+{
+    struct record_header *header = record_new(type, 1);
+
+    memset(sent, 0, sizeof(*sent));
+    record_refs(header)[0] = (struct record_ref){1, uid};
+    header->body_length = header->octets = body != NULL ? strlen(body) : 0;
+    sent->commit.header = header;
+    sent->commit.body = body;
+    sent->commit.frees_space = type != RECORD_MESSAGE;
+    sent->commit.done = on_done;
+    waiting++;
+    commit_add(store.commits, &sent->commit);
+}
+
+static void run(void)
+{
+    struct timeval limit = {10, 0};
+
+    event_base_loopexit(store.base, &limit);
+    event_base_dispatch(store.base);
+    assert_int_equal(waiting, 0);
+}
+
+static enum store_result deliver(uint64_t *segment_r)
+{
+    struct sent sent;
+
+    add(&sent, RECORD_MESSAGE, next_uid++, BODY);
+    run();
+    if (segment_r != NULL)
+        *segment_r = sent.commit.header->segment;
+    free(sent.commit.header);
+    return sent.result;
+}
+
+static uint64_t listed(void)
+{
+    struct index_mailbox mailbox;
+
+    assert_int_equal(index_get_mailbox(store.index, 1, &mailbox), 0);
+    return mailbox.messages;
+}
+
+/* --- the cases -------------------------------------------------------------------------------- */
+
+static void one_sync_serves_the_whole_group(void **state)
+{
+    struct sent sent[100];
+    (void)state;
+
+    assert_int_equal(deliver(NULL), STORE_OK); /* makes the first segment */
+    syncs = writes = 0;
+    for (int i = 0; i < 100; i++)
+        add(&sent[i], RECORD_MESSAGE, next_uid++, BODY);
+    run();
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(sent[i].result, STORE_OK);
+        free(sent[i].commit.header);
+    }
+    assert_int_equal(syncs, 1);
+    assert_int_equal(writes, 1);
+    assert_int_equal(listed(), 101);
+}
+
+static void a_failed_sync_is_not_tried_again_on_the_file(void **state)
+{
+    uint64_t before, after;
+    (void)state;
+
+    assert_int_equal(deliver(&before), STORE_OK);
+    sync_error = EIO;
+    assert_int_equal(deliver(NULL), STORE_BROKEN);
+    assert_false(commits_healthy(store.commits));
+    assert_int_equal(listed(), 1);
+    assert_int_equal(deliver(&after), STORE_OK);
+    assert_int_not_equal(before, after);
+    assert_true(commits_healthy(store.commits));
+    assert_int_equal(listed(), 2);
+}
+
+static void what_was_refused_does_not_come_back(void **state)
+{
+    (void)state;
+    assert_int_equal(deliver(NULL), STORE_OK);
+    sync_error = EIO;
+    assert_int_equal(deliver(NULL), STORE_BROKEN);
+    assert_int_equal(deliver(NULL), STORE_OK);
+    shut_store();
+    unlink(INDEX_PATH);
+    memset(&store, 0, sizeof(store));
+    recovery_run(&store);
+    assert_int_equal(listed(), 2);
+    store.base = event_base_new();
+    store.commits = commits_new(&store);
+}
+
+static void a_failed_write_ends_the_segment(void **state)
+{
+    uint64_t before, after;
+    (void)state;
+
+    assert_int_equal(deliver(&before), STORE_OK);
+    write_error = EIO;
+    assert_int_equal(deliver(NULL), STORE_BROKEN);
+    assert_int_equal(deliver(&after), STORE_OK);
+    assert_int_not_equal(before, after);
+}
+
+static void a_disk_that_cannot_begin_goes_on_later(void **state)
+{
+    (void)state;
+    sync_error = EIO;
+    assert_int_equal(deliver(NULL), STORE_BROKEN);
+    assert_int_equal(deliver(NULL), STORE_OK);
+    assert_int_equal(listed(), 1);
+}
+
+/* Fills the first segment up to its reserve, and has the next one refused. */
+static void fill_the_disk(void)
+{
+    static char body[1000001];
+    enum store_result result;
+    uint64_t segment = 0, first = 0;
+
+    memset(body, 'x', sizeof(body) - 1);
+    do {
+        struct sent sent;
+        allocate_error = first == 0 ? 0 : ENOSPC;
+        add(&sent, RECORD_MESSAGE, next_uid++, body);
+        run();
+        result = sent.result;
+        segment = sent.commit.header->segment;
+        first = first == 0 ? segment : first;
+        free(sent.commit.header);
+    } while (result == STORE_OK && segment == first);
+    assert_int_equal(result, STORE_FULL);
+}
+
+static void mail_can_be_deleted_on_a_full_disk(void **state)
+{
+    struct sent expunge;
+    (void)state;
+
+    fill_the_disk();
+    uint64_t before = listed();
+    assert_true(before >= 3);
+    add(&expunge, RECORD_EXPUNGE, 1, NULL);
+    run();
+    assert_int_equal(expunge.result, STORE_OK);
+    free(expunge.commit.header);
+    assert_int_equal(listed(), before - 1);
+}
+
+static void an_expunge_beside_a_refused_delivery_is_done(void **state)
+{
+    static char body[1000001];
+    struct sent delivery, expunge;
+    (void)state;
+
+    fill_the_disk();
+    memset(body, 'x', sizeof(body) - 1);
+    hours_passed++; /* the disk counts as full for a moment; then it is asked again */
+    allocate_error = ENOSPC;
+    add(&delivery, RECORD_MESSAGE, next_uid++, body);
+    add(&expunge, RECORD_EXPUNGE, 1, NULL);
+    run();
+    assert_int_equal(delivery.result, STORE_FULL);
+    assert_int_equal(expunge.result, STORE_OK);
+    free(delivery.commit.header);
+    free(expunge.commit.header);
+}
+
+static void uids_and_order_survive_a_roll(void **state)
+{
+    uint64_t first, last = 0;
+    static char body[900001];
+    (void)state;
+
+    memset(body, 'y', sizeof(body) - 1);
+    assert_int_equal(deliver(&first), STORE_OK);
+    for (int i = 0; i < 8; i++) {
+        struct sent sent;
+        add(&sent, RECORD_MESSAGE, next_uid++, body);
+        run();
+        assert_int_equal(sent.result, STORE_OK);
+        last = sent.commit.header->segment;
+        free(sent.commit.header);
+    }
+    assert_true(last > first);
+    assert_int_equal(listed(), 9);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(one_sync_serves_the_whole_group),
+        CASE(a_failed_sync_is_not_tried_again_on_the_file),
+        CASE(what_was_refused_does_not_come_back),
+        CASE(a_failed_write_ends_the_segment),
+        CASE(a_disk_that_cannot_begin_goes_on_later),
+        CASE(mail_can_be_deleted_on_a_full_disk),
+        CASE(an_expunge_beside_a_refused_delivery_is_done),
+        CASE(uids_and_order_survive_a_roll),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
