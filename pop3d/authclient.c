@@ -27,6 +27,7 @@ struct authclient {
     uint32_t last_id;
     unsigned mechanism_count;
     struct auth_mechanism mechanisms[LIMIT_MECHANISMS];
+    bool greeted; /* this connection has begun its list of mechanisms */
     bool complained;
 };
 
@@ -67,8 +68,12 @@ static void lose_connection(struct authclient *client, const char *why)
     }
 }
 
+/* The former connection's list counts until the new one begins. */
 static void add_mechanism(struct authclient *client, const struct auth_mechanism *mechanism)
 {
+    if (!client->greeted)
+        client->mechanism_count = 0;
+    client->greeted = true;
     for (unsigned i = 0; i < client->mechanism_count; i++)
         if (strcmp(client->mechanisms[i].name, mechanism->name) == 0)
             return;
@@ -181,7 +186,7 @@ static void on_retry(evutil_socket_t number, short what, void *context)
     client->stream = bufferevent_socket_new(client->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (client->stream == NULL)
         log_fatal("out of memory");
-    client->mechanism_count = 0;
+    client->greeted = false;
     bufferevent_setcb(client->stream, on_readable, NULL, on_event, client);
     bufferevent_enable(client->stream, EV_READ | EV_WRITE);
     send_line(client, xasprintf("VERSION\t1\t2\nCPID\t%ld\n", (long)getpid()));

@@ -148,6 +148,8 @@ enum reply login_auth(struct session *session, const struct words *words)
     const struct auth_mechanism *mechanism = find_mechanism(session, words->arguments[0]);
     const char *response = words->count == 2 ? words->arguments[1] : NULL;
 
+    if (mechanism == NULL && authclient_mechanism(session->server->auth, 0) == NULL)
+        return refuse(session, REPLY_LOGIN_UNAVAILABLE); /* authd has not been heard yet */
     if (mechanism == NULL)
         return session_is_private(session) ? REPLY_NO_MECHANISM : REPLY_USE_TLS;
     if (!is_usable(session, mechanism))
@@ -188,6 +190,17 @@ size_t login_mechanisms(const struct session *session, char *text_r, size_t size
         length += name;
     }
     return length;
+}
+
+int login_entries(struct session *session, const void *entries, size_t count)
+{
+    if (maildrop_append(&session->maildrop, entries, count) == 0)
+        return 0;
+    log_error("session=%016" PRIx64 " mailbox=%" PRIu64 " has more than %d messages", session->id,
+              session->mailbox, LIMIT_MESSAGES);
+    storeclient_close(&session->store);
+    command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
+    return 0;
 }
 
 int login_opened(struct session *session, const struct store_opened *opened)

@@ -109,14 +109,16 @@ static void listen_on(struct server *server, const char *name, evconnlistener_cb
     }
 }
 
-static const struct timeval *common_timeout(struct server *server, uint64_t seconds)
+/* Returns -1 when libevent has no more of them, after some 250 different durations. */
+static int set_timeout(struct server *server, enum server_timeout which, uint64_t seconds)
 {
     const struct timeval duration = {.tv_sec = (time_t)seconds};
     const struct timeval *timeout = event_base_init_common_timeout(server->child->base, &duration);
 
     if (timeout == NULL)
-        log_fatal("cannot set up a timeout of %llu s", (unsigned long long)seconds);
-    return timeout;
+        return -1;
+    server->timeouts[which] = timeout;
+    return 0;
 }
 
 static void load_tls(struct server *server)
@@ -140,7 +142,8 @@ static void reload(void *context)
     struct server *server = context;
 
     load_tls(server);
-    server->timeouts[SERVER_IDLE] = common_timeout(server, server->child->conf.pop3_idle);
+    if (set_timeout(server, SERVER_IDLE, server->child->conf.pop3_idle) < 0)
+        log_error("pop3_idle cannot be changed any more, restart to change it");
     if (!server->draining)
         set_accepting(server, !is_full(server));
     log_info("configuration and certificate read anew");
@@ -203,10 +206,11 @@ void server_init(struct server *server, struct child *child)
     server->child = child;
     server->accepting = true;
     load_tls(server);
-    server->timeouts[SERVER_HANDSHAKE] = common_timeout(server, LIMIT_HANDSHAKE_TIME);
-    server->timeouts[SERVER_LOGIN] = common_timeout(server, LIMIT_LOGIN_TIME);
-    server->timeouts[SERVER_IDLE] = common_timeout(server, child->conf.pop3_idle);
-    server->timeouts[SERVER_FAREWELL] = common_timeout(server, LIMIT_FAREWELL_TIME);
+    if (set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
+        set_timeout(server, SERVER_LOGIN, LIMIT_LOGIN_TIME) < 0 ||
+        set_timeout(server, SERVER_IDLE, child->conf.pop3_idle) < 0 ||
+        set_timeout(server, SERVER_FAREWELL, LIMIT_FAREWELL_TIME) < 0)
+        log_fatal("cannot set up the timeouts");
     server->resume = evtimer_new(child->base, on_resume, server);
     server->finish = evtimer_new(child->base, on_finish, server);
     if (server->resume == NULL || server->finish == NULL)

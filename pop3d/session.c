@@ -376,9 +376,10 @@ static int on_entries(void *context, const void *entries, size_t count)
 {
     struct session *session = context;
 
-    if (session->wait != SESSION_OPENING)
+    if (session->wait != SESSION_OPENING || login_entries(session, entries, count) < 0)
         return -1;
-    return maildrop_append(&session->maildrop, entries, count);
+    session_settle(session);
+    return 0;
 }
 
 static int on_opened(void *context, const struct store_opened *opened)

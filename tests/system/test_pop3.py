@@ -197,6 +197,17 @@ def test_auth_line_of_8_kib(shared):
         assert wire.command("QUIT").startswith(b"+OK")
 
 
+def test_suspended_is_no_matter_of_the_password(instance):
+    hotel, group = instance.customers
+    instance.cli("customer", "suspend", hotel.name)
+    with greeted(instance) as wire:
+        assert log_in(wire, hotel.accounts[0]).startswith(b"-ERR [SYS/PERM] ")
+        assert log_in(wire, group.accounts[0]).startswith(b"+OK")
+    instance.cli("customer", "resume", hotel.name)
+    with logged_in(instance, hotel.accounts[0]):
+        pass
+
+
 def test_in_use(shared, inbox, wire):
     with greeted(shared) as other:
         wire.command("NOOP")
@@ -544,6 +555,27 @@ def test_no_final_dot_after_a_failed_read(instance):
         wait_until(lambda: "connection to stored is lost" in instance.log)
         rest = wire.file.read()
     assert len(rest) < len(message) and not rest.endswith(b"\r\n.\r\n")
+
+
+def test_damaged_message(instance):
+    """One damaged message is [SYS/PERM]; it takes nothing else with it."""
+    account = instance.customers[0].accounts[0]
+    for word in (b"before", b"damaged", b"after"):
+        message = b"Subject: x\r\n\r\nthis one is %s\r\n" % word
+        assert instance.deliver(account.address, message)[0].code == 250
+    for path in (instance.dir / "store").iterdir():
+        place = path.read_bytes().find(b"this one is damaged")
+        if place >= 0:
+            with path.open("r+b") as file:
+                file.seek(place)
+                file.write(b"T")
+    with logged_in(instance, account) as wire:
+        wire.send(b"RETR 1\r\nRETR 2\r\nTOP 2 0\r\nRETR 3\r\nNOOP\r\n")
+        assert wire.line().startswith(b"+OK") and wire.lines()[-1] == b"this one is before"
+        assert wire.line().startswith(b"-ERR [SYS/PERM] ")
+        assert wire.line().startswith(b"-ERR [SYS/PERM] ")
+        assert wire.line().startswith(b"+OK") and wire.lines()[-1] == b"this one is after"
+        assert wire.line() == b"+OK"
 
 
 def test_authd_is_killed(instance):
