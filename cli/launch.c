@@ -96,16 +96,18 @@ static int child_place_descriptors(const struct launch *launch)
     return 0;
 }
 
+/* SIGHUP stays blocked until the program can take it (lib/child.h). */
 static void child_reset_signals(void)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    sigset_t none;
+    sigset_t blocked;
 
     /* The C library keeps two for itself and refuses them; that does no harm. */
     for (int number = 1; number < NSIG; number++)
         sigaction(number, &standard, NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGHUP);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
 /* Becomes the program, or tells the errno through `report` and ends. */

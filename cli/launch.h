@@ -22,7 +22,8 @@ struct launch {
 /*
  * Starts a program in a process group of its own, so that a terminal's Ctrl-C reaches the
  * supervisor alone, with these descriptors from 3 on, nothing on standard input, a small
- * environment, and no other descriptor. It gets SIGTERM when the supervisor dies. Returns its
+ * environment, and no other descriptor. SIGHUP is blocked (lib/child.h says until when).
+ * It gets SIGTERM when the supervisor dies. Returns its
  * process id once it has been executed, or -1 (errno).
  */
 pid_t launch_start(const struct launch *launch);

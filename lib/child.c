@@ -83,6 +83,15 @@ static struct event *watch_signal(struct child *child, int number)
     return event;
 }
 
+static void unblock_hangup(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void take_descriptors(const char *name)
 {
     descriptor_count = sd_listen_fds_with_names(1, &descriptor_names);
@@ -116,6 +125,7 @@ void child_init(struct child *child, const char *name)
     child->hangup = watch_signal(child, SIGHUP);
     child->terminate = watch_signal(child, SIGTERM);
     child->interrupt = watch_signal(child, SIGINT);
+    unblock_hangup();
 }
 
 void child_run(struct child *child)

@@ -24,6 +24,9 @@ struct event_base;
  *   http                    admin: listening TCP socket
  *
  * Some names may stand several times (an IPv4 and an IPv6 socket).
+ *
+ * It starts with SIGHUP blocked; child_init() unblocks it once it is watched, so that a reload
+ * during the start is neither lost nor deadly.
  */
 
 struct child {

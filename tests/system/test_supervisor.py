@@ -337,6 +337,17 @@ def test_reload_says_what_needs_a_restart(instance):
         pass
 
 
+def test_reload_during_the_start(stopped):
+    """A program that cannot take the signal yet gets it later; none dies of it."""
+    stopped._spawn()
+    wait_until(lambda: "started stored" in stopped.log, 10, "the start")
+    for _ in range(20):
+        stopped.process.send_signal(signal.SIGHUP)
+    stopped.wait_healthy(10)
+    wait_until(lambda: stopped.http("/healthz")[0] == 200, 5, "health")
+    assert "again in" not in stopped.log
+
+
 # --- stopping
 
 
