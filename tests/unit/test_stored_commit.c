@@ -130,8 +130,7 @@ static void on_done(struct commit *commit, enum store_result result)
         assert_int_equal(unsynced, 0);
     sent->result = result;
     sent->done = true;
-    if (--waiting == 0)
-        event_base_loopbreak(store.base);
+    waiting--;
 }
 
 static void add(struct sent *sent, enum record_type type, uint64_t uid, const char *body)
@@ -151,11 +150,10 @@ static void add(struct sent *sent, enum record_type type, uint64_t uid, const ch
 
 static void run(void)
 {
-    struct timeval limit = {10, 0};
-
-    event_base_loopexit(store.base, &limit);
-    event_base_dispatch(store.base);
-    assert_int_equal(waiting, 0);
+    alarm(20); /* a test that hangs ends */
+    while (waiting > 0)
+        event_base_loop(store.base, EVLOOP_ONCE);
+    alarm(0);
 }
 
 static enum store_result deliver(uint64_t *segment_r)
