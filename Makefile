@@ -42,7 +42,10 @@ DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c 
 DB_LIBS    := sqlite3
 
 # One paragraph a program: its sources, the library folders it stands on, its packages.
-POP3D_SOURCES := pop3d/authclient.c pop3d/authline.c pop3d/capa.c pop3d/command.c pop3d/fetch.c pop3d/line.c pop3d/listing.c pop3d/login.c pop3d/maildrop.c pop3d/main.c pop3d/number.c pop3d/peer.c pop3d/reply.c pop3d/server.c pop3d/session.c pop3d/storeclient.c pop3d/tls.c pop3d/transaction.c
+POP3D_SOURCES := pop3d/authclient.c pop3d/authline.c pop3d/capa.c pop3d/command.c pop3d/fetch.c \
+	pop3d/line.c pop3d/listing.c pop3d/login.c pop3d/maildrop.c pop3d/main.c pop3d/number.c \
+	pop3d/peer.c pop3d/reply.c pop3d/server.c pop3d/session.c pop3d/storeclient.c pop3d/tls.c \
+	pop3d/transaction.c
 POP3D_LIBS    := libevent_openssl libssl libcrypto
 
 AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd/hashpool.c \
