@@ -148,8 +148,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     struct request *request = *request_r;
     (void)version;
     (void)upload;
-    (void)upload_length;
 
+    *upload_length = 0;
     if (request == NULL) {
         *request_r = request = xcalloc(1, sizeof(*request));
         request->service = service;

@@ -12,15 +12,8 @@
 
 #include "cli/tlskey.h"
 
-/* Nobody sits at the terminal of a server: an encrypted key is a key that cannot be read. */
-static int no_password(char *buffer, int size, int writing, void *context)
-{
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
+/* Nobody sits at the terminal of a server: this keeps OpenSSL from asking for a password. */
+static char no_password[] = "";
 
 /* Reads a whole file into a buffer of TLSKEY_SIZE_MAX octets. Returns its length or -1 (errno). */
 static ssize_t read_file(const char *path, char *buffer_r)
@@ -64,7 +57,7 @@ static X509 *copy_chain(BIO *file, BIO *output)
     X509 *first = NULL;
     X509 *next;
 
-    while ((next = PEM_read_bio_X509(file, NULL, no_password, NULL)) != NULL) {
+    while ((next = PEM_read_bio_X509(file, NULL, NULL, no_password)) != NULL) {
         PEM_write_bio_X509(output, next);
         if (first == NULL)
             first = next;
@@ -89,7 +82,7 @@ static int load(BIO *output, BIO *certificate_file, BIO *key_file, struct tlskey
                  certificate_path);
         goto out;
     }
-    key = PEM_read_bio_PrivateKey(key_file, NULL, no_password, NULL);
+    key = PEM_read_bio_PrivateKey(key_file, NULL, NULL, no_password);
     if (key == NULL) {
         snprintf(error_r, error_size,
                  "%s holds no private key that can be read; put it there in PEM form, not "
