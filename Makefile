@@ -33,7 +33,7 @@ override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SOURCES := lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c lib/log.c \
-	lib/message.c lib/metrics.c lib/xalloc.c
+	lib/message.c lib/metrics.c lib/utf8.c lib/xalloc.c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
 DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/limit.c db/login.c \
@@ -210,7 +210,8 @@ lint: lint-deps
 	tests/lint/layers
 	shellcheck $(LINT_SH)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem -D_GNU_SOURCE -I. $(LINT_C)
+		--suppress=missingIncludeSystem --suppress=ctuuninitvar \
+		--include=/usr/include/uthash.h --include=/usr/include/utlist.h -D_GNU_SOURCE -I. $(LINT_C)
 	printf '%s\n' $(LINT_C) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE -I. 2>/dev/null' clang-tidy
 
 run: deps

@@ -13,7 +13,7 @@
 #define ADDRESS_MAX        (ADDRESS_LOCAL_MAX + 1 + ADDRESS_DOMAIN_MAX)
 
 struct address {
-    char text[ADDRESS_MAX + 1];           /* local@domain */
+    char text[ADDRESS_MAX + 1]; /* local@domain */
     char local[ADDRESS_LOCAL_MAX + 1];
     char domain[ADDRESS_DOMAIN_MAX + 1];
 };
@@ -24,8 +24,7 @@ struct address {
  * unquoted is unquoted. No white space around it, no source route, no address literal.
  * Returns 0, or -1 with one sentence in *error_r (static text) that says what is wrong.
  */
-int address_parse(struct address *address_r, const char *text, size_t length,
-                  const char **error_r);
+int address_parse(struct address *address_r, const char *text, size_t length, const char **error_r);
 
 /* The domain alone: at least two labels. Returns 0 or -1 as above. */
 int address_parse_domain(char domain_r[ADDRESS_DOMAIN_MAX + 1], const char *text, size_t length,

@@ -1,4 +1,5 @@
-/* The configuration: every setting is written, read back and judged; every mistake names its line. */
+/* The configuration: every setting is written, read back and judged; every mistake names its line.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

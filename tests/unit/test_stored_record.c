@@ -102,9 +102,9 @@ static void an_expunge_has_no_body(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepts_what_it_sealed),   cmocka_unit_test(wants_more_octets_of_a_part),
+        cmocka_unit_test(accepts_what_it_sealed),    cmocka_unit_test(wants_more_octets_of_a_part),
         cmocka_unit_test(notices_every_flipped_bit), cmocka_unit_test(refuses_a_copy_elsewhere),
-        cmocka_unit_test(spans_are_aligned),        cmocka_unit_test(an_expunge_has_no_body),
+        cmocka_unit_test(spans_are_aligned),         cmocka_unit_test(an_expunge_has_no_body),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
