@@ -55,8 +55,7 @@ static void complain(struct authclient *client, const char *why)
 static void lose_connection(struct authclient *client, const char *why)
 {
     static const struct auth_answer unavailable = {.outcome = AUTH_UNAVAILABLE};
-    struct auth_request *request;
-    struct auth_request *next;
+    struct auth_request *request, *next;
 
     complain(client, why);
     bufferevent_free(client->stream);

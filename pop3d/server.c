@@ -159,8 +159,7 @@ static void close_listeners(struct server *server)
 static void on_finish(evutil_socket_t fd, short what, void *context)
 {
     struct server *server = context;
-    struct session *session;
-    struct session *next;
+    struct session *session, *next;
     (void)fd;
     (void)what;
 
@@ -184,8 +183,7 @@ static void drain(void *context)
     const struct timeval limit = {.tv_sec = LIMIT_DRAIN_MS / 1000,
                                   .tv_usec = LIMIT_DRAIN_MS % 1000 * 1000};
     struct server *server = context;
-    struct session *session;
-    struct session *next;
+    struct session *session, *next;
 
     if (server->draining)
         return;

@@ -107,8 +107,7 @@ static void schedule_retry(struct storeclient *client)
 static void on_closed(void *context)
 {
     struct storeclient *client = context;
-    struct store_session *session;
-    struct store_session *next;
+    struct store_session *session, *next;
 
     log_warning("the connection to stored is lost; %u mailboxes were open or being opened",
                 HASH_COUNT(client->sessions));

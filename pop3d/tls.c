@@ -22,24 +22,17 @@
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
-/* A key under a passphrase is refused; OpenSSL would ask for it on the terminal. */
-static int no_passphrase(char *buffer_r, int size, int writing, void *context)
-{
-    (void)buffer_r;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
+/* The passphrase that is tried: without one, OpenSSL would ask for it on the terminal. */
+static char no_passphrase[] = "";
 
 static int use_chain(SSL_CTX *context, const void *text, int length)
 {
     BIO *pem = BIO_new_mem_buf(text, length);
-    X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, no_passphrase, NULL);
+    X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, NULL, no_passphrase);
     int result = certificate != NULL && SSL_CTX_use_certificate(context, certificate) == 1;
 
     X509_free(certificate);
-    while (result == 1 && (certificate = PEM_read_bio_X509(pem, NULL, no_passphrase, NULL)) != NULL)
+    while (result == 1 && (certificate = PEM_read_bio_X509(pem, NULL, NULL, no_passphrase)) != NULL)
         if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
             X509_free(certificate);
             result = 0;
@@ -51,7 +44,7 @@ static int use_chain(SSL_CTX *context, const void *text, int length)
 static int use_key(SSL_CTX *context, const void *text, int length)
 {
     BIO *pem = BIO_new_mem_buf(text, length);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, NULL, no_passphrase);
     int result = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
 
     EVP_PKEY_free(key);

@@ -174,7 +174,7 @@ static void test_words(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[64];
         struct words words;
-        strcpy(text, cases[i].text);
+        memcpy(text, cases[i].text, strlen(cases[i].text) + 1);
         char *rest = line_split_keyword(text);
         assert_string_equal(text, cases[i].keyword);
         int result = line_split_arguments(rest, cases[i].whole, &words);
