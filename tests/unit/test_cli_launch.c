@@ -90,7 +90,7 @@ static void test_launch(void **state)
     assert_string_equal(content("zero"), "");
     snprintf(line, sizeof(line), "%d\n", (int)pid);
     assert_string_equal(content("pid"), line);
-    assert_int_equal(atoi(content("group")), pid);
+    assert_int_equal(strtol(content("group"), NULL, 10), pid);
     const char *env = content("env");
     snprintf(line, sizeof(line), "LISTEN_PID=%d\n", (int)pid);
     assert_non_null(strstr(env, line));
@@ -157,13 +157,13 @@ static void test_launch_signals(void **state)
 }
 
 static const struct {
-    int last;
     uint64_t lived;
+    int last;
     int delay;
 } delays[] = {
-    {-1, 0, 0},           {-1, 5000, 0},     {0, 3, 100},      {100, 9999, 200},
-    {200, 0, 400},        {3200, 0, 6400},   {6400, 0, 10000}, {10000, 0, 10000},
-    {10000, 9999, 10000}, {10000, 10000, 0}, {0, 1000000, 0},
+    {0, -1, 0},      {5000, -1, 0},        {3, 0, 100},       {9999, 100, 200},
+    {0, 200, 400},   {0, 3200, 6400},      {0, 6400, 10000},  {0, 10000, 10000},
+    {1000000, 0, 0}, {9999, 10000, 10000}, {10000, 10000, 0},
 };
 
 static void test_delay(void **state)

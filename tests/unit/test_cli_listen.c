@@ -142,7 +142,7 @@ static void test_tcp_in_use(void **state)
     struct listen_address address = loopback(0);
     struct sockaddr_in bound;
     socklen_t size = sizeof(bound);
-    int fds[LISTEN_SOCKETS_MAX];
+    int fds[LISTEN_SOCKETS_MAX] = {-1, -1};
     int more[LISTEN_SOCKETS_MAX];
     (void)state;
 
@@ -162,7 +162,7 @@ static void test_tcp_missing(void **state)
 {
     struct listen_address address;
     const char *error;
-    int fds[LISTEN_SOCKETS_MAX];
+    int fds[LISTEN_SOCKETS_MAX] = {-1, -1};
     (void)state;
 
     /* TEST-NET-3 of RFC 5737 is nobody's address. */
