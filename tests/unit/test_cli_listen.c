@@ -140,7 +140,7 @@ static struct listen_address loopback(in_port_t port)
 static void test_tcp_in_use(void **state)
 {
     struct listen_address address = loopback(0);
-    struct sockaddr_in bound;
+    struct sockaddr_in bound = {0};
     socklen_t size = sizeof(bound);
     int fds[LISTEN_SOCKETS_MAX] = {-1, -1};
     int more[LISTEN_SOCKETS_MAX];
