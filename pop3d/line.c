@@ -17,6 +17,8 @@ enum line_result line_peek(struct evbuffer *input, bool *skipping_r, struct line
         return LINE_NONE;
     }
     line_r->taken = (size_t)end.pos + 1;
+    line_r->length = 0;
+    line_r->text[0] = '\0';
     if (*skipping_r || line_r->taken > LIMIT_LONG_LINE)
         return LINE_TOO_LONG;
     evbuffer_copyout(input, line_r->text, (size_t)end.pos);

@@ -17,8 +17,8 @@ struct evbuffer;
 enum line_result {
     LINE_NONE, /* no whole line has come yet */
     LINE_OK,
-    LINE_TOO_LONG, /* longer than any line may be; there is no text */
-    LINE_NUL       /* holds a NUL; there is no text */
+    LINE_TOO_LONG, /* longer than any line may be; the text is empty */
+    LINE_NUL       /* holds a NUL; the text is not to be used */
 };
 
 /* The buffer's line that is next. Valid until line_drop(). */

@@ -96,7 +96,9 @@ static void check_too_long(size_t length, size_t piece)
         assert_true(evbuffer_get_length(input) < LIMIT_LONG_LINE + sizeof(octets));
     }
     evbuffer_add(input, "\r\nNOOP\r\n", 8);
+    line.length = 77;
     assert_int_equal(line_peek(input, &skipping, &line), LINE_TOO_LONG);
+    assert_int_equal(line.length, 0);
     line_drop(input, &skipping, &line, true);
     expect_line(input, &skipping, "NOOP");
     assert_int_equal(line_peek(input, &skipping, &line), LINE_NONE);
