@@ -351,7 +351,7 @@ void statement_text(struct sqlite3_stmt *statement, int column, char *text_r, si
     if (length >= size) {
         length = size - 1;
     }
-    if (length > 0) {
+    if (text != NULL) {
         memcpy(text_r, text, length);
     }
     text_r[length] = '\0';
