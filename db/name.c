@@ -1,30 +1,9 @@
 #include <string.h>
 
 #include "db/handle.h"
+#include "lib/utf8.h"
 
 /* Names that people gave to things: shown on pages and in listings, so they must stay one line. */
-
-/* The length of the UTF-8 character at `text` (RFC 3629 section 4), or 0. */
-static size_t character(const unsigned char *text, uint32_t *code_r)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80 ? 1 : text[0] >> 5 == 6 ? 2 : text[0] >> 4 == 14 ? 3 : 4;
-    if (length == 4 && text[0] >> 3 != 30) {
-        return 0;
-    }
-    uint32_t code = length == 1 ? text[0] : text[0] & (0x7FU >> length);
-    for (size_t i = 1; i < length; i++) {
-        if (text[i] >> 6 != 2) {
-            return 0;
-        }
-        code = code << 6 | (text[i] & 0x3F);
-    }
-    if (code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
-        return 0;
-    }
-    *code_r = code;
-    return length;
-}
 
 /* C0, DEL and C1; line and paragraph separator. */
 static bool is_control(uint32_t code)
@@ -43,7 +22,7 @@ bool name_is_clean(const char *name, size_t min, size_t max)
     }
     for (size_t at = 0; at < length;) {
         uint32_t code = 0;
-        size_t step = character((const unsigned char *)name + at, &code);
+        size_t step = utf8_decode(name + at, length - at, &code);
         if (step == 0 || is_control(code)) {
             return false;
         }
