@@ -52,7 +52,6 @@ static void on_reload(void *context)
     log_info("the configuration has been read anew");
 }
 
-/* Here rather than behind child_run(), which frees the loop that all this hangs on. */
 static void stop(struct authd *authd)
 {
     listener_free(authd->mta_listener);
@@ -72,7 +71,6 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
                 listener_has_output(authd->front_listener);
     if (busy && ++authd->ticks < DRAIN_TICKS)
         return;
-    stop(authd);
     event_base_loopbreak(authd->child.base);
 }
 
@@ -134,5 +132,7 @@ int main(void)
     authd.child.drain = on_drain;
     authd.child.context = &authd;
     child_run(&authd.child);
+    stop(&authd);
+    child_fini(&authd.child);
     return 0;
 }
