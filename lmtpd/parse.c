@@ -1,6 +1,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/utf8.h"
 #include "lmtpd/limits.h"
 #include "lmtpd/parse.h"
 
@@ -109,6 +110,9 @@ bool parse_sender(struct text path)
 
     if (path.length == 0)
         return true;
+    /* RFC 6531 section 3.3: what is not ASCII is UTF-8. */
+    if (!utf8_is_valid(path.at, path.length))
+        return false;
     if (find_unquoted(path, '@', &at) < 0 || at == 0 || at + 1 == path.length)
         return false;
     return memchr(path.at + at + 1, '@', path.length - at - 1) == NULL;

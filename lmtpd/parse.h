@@ -31,7 +31,7 @@ struct text parse_word(struct text *text_r);
  */
 int parse_path(struct text *text_r, const char *keyword, struct text *path_r);
 
-/* Whether it can be a sender's path: empty, or something@something. */
+/* Whether it can be a sender's path: empty, or something@something in UTF-8. */
 bool parse_sender(struct text path);
 
 struct parameter {
