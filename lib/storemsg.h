@@ -52,6 +52,7 @@ enum store_result {
     STORE_NO_CAPABILITY, /* no: forged or expired */
     STORE_NO_MESSAGE,    /* no: not a message of this session */
     STORE_OVER_QUOTA,    /* no: this mailbox is full */
+    STORE_TOO_LARGE,     /* no: the message is larger than this mailbox takes */
     STORE_NO_MAILBOX,    /* no: the mailbox has been dropped */
     STORE_IN_USE,        /* not now: another session holds the mailbox */
     STORE_BUSY,          /* not now: a limit of stored's own is reached */
@@ -83,6 +84,7 @@ struct store_recipient {
     uint64_t mailbox;
     uint64_t quota_octets; /* the plan's limits, as lmtpd has just read them */
     uint64_t quota_messages;
+    uint64_t octets_max; /* of one message, with what lmtpd has put in front of it */
 };
 
 struct store_deliver_commit {

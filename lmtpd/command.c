@@ -144,12 +144,21 @@ static int parse_postmaster(const struct session *session, struct address *addre
     return address_parse(address_r, text, (size_t)length, &error);
 }
 
-/* REPLY_RECIPIENT_OK, or why the path is nobody's address. */
-static enum reply parse_recipient(const struct session *session, struct text path,
-                                  struct address *address_r)
+/* The argument of RCPT: REPLY_RECIPIENT_OK, or why it is nobody's address. *path_r is its path, or
+   untouched where it has none. */
+static enum reply parse_recipient(const struct session *session, struct text arguments,
+                                  struct text *path_r, struct address *address_r)
 {
+    struct parameter parameter;
+    struct text path;
     const char *error;
 
+    if (parse_path(&arguments, "TO:", &path) < 0)
+        return REPLY_SYNTAX;
+    *path_r = path;
+    int more = parse_parameter(&arguments, &parameter);
+    if (more != 0)
+        return more > 0 ? REPLY_PARAMETER_UNKNOWN : REPLY_SYNTAX;
     if (!transaction_utf8(session->transaction) && !text_is_ascii(path))
         return REPLY_NOT_ASCII;
     if (text_is(path, "postmaster"))
@@ -163,18 +172,13 @@ static enum command_result run_rcpt(struct session *session, struct text argumen
                                     enum reply *reply_r)
 {
     struct address address;
-    struct parameter parameter;
-    struct text path;
+    struct text path = arguments;
 
-    *reply_r = REPLY_SYNTAX;
-    if (parse_path(&arguments, "TO:", &path) < 0)
+    *reply_r = parse_recipient(session, arguments, &path, &address);
+    if (*reply_r != REPLY_RECIPIENT_OK) {
+        session_refused(session, path, *reply_r);
         return COMMAND_REPLY;
-    int more = parse_parameter(&arguments, &parameter);
-    if (more < 0)
-        return COMMAND_REPLY;
-    *reply_r = more > 0 ? REPLY_PARAMETER_UNKNOWN : parse_recipient(session, path, &address);
-    if (*reply_r != REPLY_RECIPIENT_OK)
-        return COMMAND_REPLY;
+    }
     session_start_check(session, &address);
     return COMMAND_SILENT;
 }

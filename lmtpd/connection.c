@@ -25,7 +25,8 @@ struct connection {
     struct event *readable;
     struct event *writable;
     bool reading;
-    bool lingering; /* all is written; the client is to close, so that no reply gets lost */
+    struct event *deadline; /* NULL until all is written; then the client is to close by it */
+    size_t linger_left;     /* octets that it may still send */
     struct evbuffer *output;
     struct session *session;
     char *rest; /* of the input, which the session did not take */
@@ -58,6 +59,8 @@ static void connection_free(struct connection *connection)
     session_free(connection->session);
     event_free(connection->readable);
     event_free(connection->writable);
+    if (connection->deadline != NULL)
+        event_free(connection->deadline);
     evbuffer_free(connection->output);
     close(connection->fd);
     free(connection->rest);
@@ -76,15 +79,36 @@ static void set_reading(struct connection *connection, bool reading)
         event_del(connection->readable);
 }
 
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    connection_free(context);
+}
+
 /* What follows the last reply is thrown away until the client closes: RFC 9293 section 3.6.1
    would have a close with unread input destroy replies on their way. */
 static void start_lingering(struct connection *connection)
 {
-    connection->lingering = true;
+    connection->deadline = event_new(connection->connections->base, -1, 0, on_deadline, connection);
+    if (connection->deadline == NULL)
+        log_fatal("cannot make a timer");
+    connection->linger_left = LINGER_OCTETS_MAX;
     shutdown(connection->fd, SHUT_WR);
-    event_del(connection->readable);
-    event_add(connection->readable, connection->connections->linger);
-    connection->reading = true;
+    event_add(connection->deadline, connection->connections->linger);
+    event_add(connection->readable, NULL);
+}
+
+static void throw_away(struct connection *connection)
+{
+    ssize_t got = recv(connection->fd, connection->connections->input, INPUT_SIZE, 0);
+
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (got <= 0 || (size_t)got > connection->linger_left)
+        connection_free(connection);
+    else
+        connection->linger_left -= (size_t)got;
 }
 
 /* Writes what there is; returns -1 when the client is gone. */
@@ -163,8 +187,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     char *input = connection->connections->input;
     size_t length = connection->rest_length;
 
-    if ((what & EV_TIMEOUT) != 0 && connection->lingering) {
-        connection_free(connection);
+    if (connection->deadline != NULL) {
+        throw_away(connection);
         return;
     }
     if ((what & EV_TIMEOUT) != 0) {
@@ -172,7 +196,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         settle(connection);
         return;
     }
-    if (!connection->lingering && session_waiting(connection->session)) {
+    if (session_waiting(connection->session)) {
         /* Only now, because most clients are silent while they wait. */
         set_reading(connection, false);
         return;
@@ -183,7 +207,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         return;
     if (got <= 0)
         connection_free(connection);
-    else if (!connection->lingering)
+    else
         feed(connection, input, length + (size_t)got);
 }
 

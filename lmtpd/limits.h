@@ -20,12 +20,18 @@
 /* RFC 5321 section 4.5.3.2.7: at least 5 minutes of waiting for the next command. In seconds. */
 #define IDLE_SECONDS 300
 
-/* How long the client may take to close after our last reply. In seconds. */
-#define LINGER_SECONDS 2
+/* What a client may do after our last reply until we close: so long, in seconds, and send so much.
+   It is enough for what was on its way, and nobody keeps a connection busy after its end. */
+#define LINGER_SECONDS    2
+#define LINGER_OCTETS_MAX (1024 * 1024)
 
 /* Answers with 500, 501 or 503 in a row, after which a client is a port scanner or a lost web
    browser. A delivered message begins a new count. */
 #define BAD_COMMANDS_MAX 10
+
+/* Recipients refused at RCPT that are logged in a row; the counters go on. Nobody who guesses
+   addresses fills the log. A finished message begins a new count. */
+#define REFUSALS_LOGGED_MAX 20
 
 /* RCPT commands accepted in one transaction; RFC 5321 section 4.5.3.1.8 asks for at least 100.
    The mailboxes that they lead to are bounded by STORE_RECIPIENTS_MAX. */
@@ -33,9 +39,6 @@
 
 /* No message is larger, whatever a plan allows: what SIZE says in the answer to LHLO. */
 #define MESSAGE_OCTETS_MAX (1024U * 1024 * 1024)
-
-/* Bodies of one message in the store when its recipients' limits differ; see transaction.h. */
-#define TRANSACTION_DELIVERIES_MAX 4
 
 /* One recv(); also the most that is kept of a client's input while it waits for an answer. */
 #define INPUT_SIZE (64 * 1024)
@@ -48,6 +51,14 @@
 
 /* With more replies than this unread by the client, its commands are no longer read. */
 #define OUTPUT_PENDING_MAX (16 * 1024)
+
+/*
+ * How long stored may take to answer or to make place for content, in seconds. RFC 5321 section
+ * 4.5.3.2.6 has a client wait 10 minutes for the reply to a message, so that it hears our "not now"
+ * long before it gives up and sends again what may have been stored. stored writes within
+ * milliseconds; one that has nothing to say for so long hangs, or its disk does.
+ */
+#define STORE_ANSWER_SECONDS 60
 
 /* After SIGTERM; the supervisor kills what still runs after 4 seconds. */
 #define DRAIN_SECONDS 3

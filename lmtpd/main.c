@@ -183,6 +183,7 @@ static void raise_descriptor_limit(uint64_t connections)
 
 static void start(struct lmtpd *lmtpd)
 {
+    static const struct timeval patience = {.tv_sec = STORE_ANSWER_SECONDS};
     struct child *child = &lmtpd->child;
     char error[256];
 
@@ -193,7 +194,7 @@ static void start(struct lmtpd *lmtpd)
     lmtpd->server.db = db_open("accounts.db", DB_READ, error, sizeof(error));
     if (lmtpd->server.db == NULL)
         log_fatal("%s", error);
-    lmtpd->server.store = store_link_new(child->base, "run/stored-deliver.sock");
+    lmtpd->server.store = store_link_new(child->base, "run/stored-deliver.sock", &patience);
     connections_init(&lmtpd->connections, child->base, &lmtpd->server, on_connection_closed, lmtpd);
     lmtpd->again = new_timer(lmtpd, on_again);
     lmtpd->deadline = new_timer(lmtpd, on_deadline);

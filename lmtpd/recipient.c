@@ -85,7 +85,7 @@ static void ask_usage(struct recipient_check *check, struct probe *probe)
     if (transaction_has_mailbox(check->transaction, probe->route.mailbox) ||
         store_link_call(store, &probe->call, on_usage) < 0)
         return;
-    store_link_send(store, &probe->call, STORE_USAGE, &id, sizeof(id), NULL, 0);
+    store_link_ask(store, &probe->call, STORE_USAGE, &id, sizeof(id));
     check->unanswered++;
 }
 

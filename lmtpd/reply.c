@@ -13,6 +13,7 @@ static const enum reply store_replies[] = {
     [STORE_NO_MAILBOX] = REPLY_NO_MAILBOX, [STORE_IN_USE] = REPLY_FAILURE,
     [STORE_BUSY] = REPLY_FAILURE,          [STORE_FULL] = REPLY_STORE_FULL,
     [STORE_DAMAGED] = REPLY_FAILURE,       [STORE_BROKEN] = REPLY_FAILURE,
+    [STORE_TOO_LARGE] = REPLY_TOO_LARGE,
 };
 
 const char *reply_text(enum reply reply)

@@ -93,20 +93,30 @@ void session_reset(struct session *session)
         session->state = SESSION_READY;
 }
 
+void session_refused(struct session *session, struct text recipient, enum reply reply)
+{
+    size_t length = recipient.length < PATH_MAX_OCTETS ? recipient.length : PATH_MAX_OCTETS;
+
+    count_outcome(reply);
+    if (session->refusals == REFUSALS_LOGGED_MAX)
+        return;
+    session->refusals++;
+    log_info("%s session=%s-%u from=<%s> to=<%.*s> reply=\"%s\"%s",
+             reply_class(reply) == '4' ? "deferred" : "refused", session->id, session->message,
+             transaction_sender(session->transaction), (int)length, recipient.at, reply_text(reply),
+             session->refusals == REFUSALS_LOGGED_MAX ? " and more are not logged" : "");
+}
+
 static void on_checked(void *context, const char *address, enum reply reply)
 {
     struct session *session = context;
 
     session->check = NULL;
     reply_write(session->output, reply);
-    if (reply == REPLY_RECIPIENT_OK) {
+    if (reply == REPLY_RECIPIENT_OK)
         session->state = SESSION_RCPT;
-    } else {
-        count_outcome(reply);
-        log_info("%s session=%s-%u from=<%s> to=<%s> reply=\"%s\"",
-                 reply_class(reply) == '4' ? "deferred" : "refused", session->id, session->message,
-                 transaction_sender(session->transaction), address, reply_text(reply));
-    }
+    else
+        session_refused(session, (struct text){address, strlen(address)}, reply);
     wake(session);
 }
 
@@ -152,6 +162,7 @@ static void on_message_done(void *context)
     }
     transaction_log(transaction, id);
     session->bad_commands = 0;
+    session->refusals = 0;
     session_reset(session);
     wake(session);
 }

@@ -7,6 +7,7 @@
 
 #include "lmtpd/content.h"
 #include "lmtpd/limits.h"
+#include "lmtpd/parse.h"
 #include "lmtpd/recipient.h"
 #include "lmtpd/server.h"
 #include "lmtpd/transaction.h"
@@ -39,8 +40,9 @@ struct session {
     bool left;
     bool skipping; /* the rest of a line that is too long */
     unsigned bad_commands;
-    char id[17];      /* names the connection in logs */
-    unsigned message; /* counts them: id and this name a message */
+    unsigned refusals; /* at RCPT */
+    char id[17];       /* names the connection in logs */
+    unsigned message;  /* counts them: id and this name a message */
     char peer[64];
     char client[LHLO_MAX_OCTETS + 1];
     struct transaction *transaction; /* NULL: no message is begun */
@@ -85,6 +87,9 @@ void session_reset(struct session *session);
 
 /* For command.c: the answer to RCPT, which may come later. */
 void session_start_check(struct session *session, const struct address *address);
+
+/* For command.c: counts and logs a recipient that gets this reply instead of being accepted. */
+void session_refused(struct session *session, struct text recipient, enum reply reply);
 
 /* For command.c: from now on the message itself comes. */
 void session_start_content(struct session *session);

@@ -14,10 +14,18 @@ struct store_link {
     const char *path;
     struct channel *channel; /* NULL: not connected */
     struct event *retry;
+    const struct timeval *patience; /* in libevent's queue of equal timeouts */
     uint32_t last_id;
     struct store_call *calls; /* by id */
     struct store_waiter *waiters;
 };
+
+static void end_call(struct store_link *link, struct store_call *call)
+{
+    HASH_DEL(link->calls, call);
+    call->id = 0;
+    event_del(&call->late);
+}
 
 /* stored answers what was forgotten in the meantime as well; that is no fault of its own. */
 static int on_message(void *context, const struct channel_message *message)
@@ -30,8 +38,7 @@ static int on_message(void *context, const struct channel_message *message)
     HASH_FIND(hh, link->calls, &message->id, sizeof(message->id), call);
     if (call == NULL)
         return 0;
-    HASH_DEL(link->calls, call);
-    call->id = 0;
+    end_call(link, call);
     return call->answer(call, message);
 }
 
@@ -40,19 +47,13 @@ bool store_link_full(const struct store_link *link)
     return link->channel != NULL && channel_pending(link->channel) > STORE_PENDING_MAX;
 }
 
-void store_link_wait(struct store_link *link, struct store_waiter *waiter,
-                     void (*ready)(struct store_waiter *waiter))
-{
-    waiter->ready = ready;
-    DL_APPEND(link->waiters, waiter);
-}
-
 void store_link_wait_end(struct store_link *link, struct store_waiter *waiter)
 {
     if (waiter->prev == NULL)
         return;
     DL_DELETE(link->waiters, waiter);
     waiter->prev = NULL;
+    event_del(&waiter->late);
 }
 
 static void wake_waiters(struct store_link *link)
@@ -81,11 +82,28 @@ static void on_closed(void *context)
     schedule_retry(link);
     while (link->calls != NULL) {
         struct store_call *call = link->calls;
-        HASH_DEL(link->calls, call);
-        call->id = 0;
+        end_call(link, call);
         (void)call->answer(call, NULL);
     }
     wake_waiters(link);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+
+    log_error("stored hangs: it has left something unanswered for too long");
+    on_closed(context);
+}
+
+void store_link_wait(struct store_link *link, struct store_waiter *waiter,
+                     void (*ready)(struct store_waiter *waiter))
+{
+    waiter->ready = ready;
+    DL_APPEND(link->waiters, waiter);
+    evtimer_assign(&waiter->late, link->base, on_late, link);
+    event_add(&waiter->late, link->patience);
 }
 
 static void on_drained(void *context)
@@ -107,14 +125,16 @@ static void on_retry(evutil_socket_t fd, short what, void *context)
         schedule_retry(link);
 }
 
-struct store_link *store_link_new(struct event_base *base, const char *path)
+struct store_link *store_link_new(struct event_base *base, const char *path,
+                                  const struct timeval *patience)
 {
     struct store_link *link = xcalloc(1, sizeof(*link));
 
     link->base = base;
     link->path = path;
     link->retry = event_new(base, -1, 0, on_retry, link);
-    if (link->retry == NULL)
+    link->patience = event_base_init_common_timeout(base, patience);
+    if (link->retry == NULL || link->patience == NULL)
         log_fatal("cannot make a timer");
     link->channel = channel_connect(base, path, &store_events, link);
     if (link->channel == NULL) {
@@ -146,6 +166,7 @@ int store_link_call(struct store_link *link, struct store_call *call,
         HASH_FIND(hh, link->calls, &call->id, sizeof(call->id), taken);
     } while (call->id == 0 || taken != NULL);
     call->answer = answer;
+    evtimer_assign(&call->late, link->base, on_late, link);
     HASH_ADD(hh, link->calls, id, sizeof(call->id), call);
     return 0;
 }
@@ -158,10 +179,15 @@ void store_link_send(struct store_link *link, const struct store_call *call, enu
                      rest_length);
 }
 
+void store_link_ask(struct store_link *link, struct store_call *call, enum store_type type,
+                    const void *payload, size_t length)
+{
+    store_link_send(link, call, type, payload, length, NULL, 0);
+    event_add(&call->late, link->patience);
+}
+
 void store_link_forget(struct store_link *link, struct store_call *call)
 {
-    if (call->id == 0)
-        return;
-    HASH_DEL(link->calls, call);
-    call->id = 0;
+    if (call->id != 0)
+        end_call(link, call);
 }

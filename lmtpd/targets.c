@@ -57,6 +57,14 @@ static int add_target(struct targets *targets, const struct db_route *route)
     return (int)index;
 }
 
+/* Before the last recipient there were `count` targets. */
+static void remove_last(struct targets *targets, unsigned count)
+{
+    targets->recipient_count--;
+    targets->link_count = targets->recipients[targets->recipient_count].first;
+    targets->count = count;
+}
+
 int targets_add(struct targets *targets, const struct db_route *routes, unsigned count)
 {
     unsigned index = targets->recipient_count;
@@ -70,19 +78,12 @@ int targets_add(struct targets *targets, const struct db_route *routes, unsigned
     for (unsigned i = 0; i < count; i++) {
         int target = add_target(targets, &routes[i]);
         if (target < 0) {
-            targets_remove_last(targets, before);
+            remove_last(targets, before);
             return -1;
         }
         add_link(targets, (unsigned)target);
     }
     return 0;
-}
-
-void targets_remove_last(struct targets *targets, unsigned count)
-{
-    targets->recipient_count--;
-    targets->link_count = targets->recipients[targets->recipient_count].first;
-    targets->count = count;
 }
 
 enum reply targets_reply(const struct targets *targets, unsigned recipient)

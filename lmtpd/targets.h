@@ -16,7 +16,6 @@ struct target {
     uint64_t quota_octets;
     uint64_t quota_messages;
     uint64_t octets_max; /* of one message */
-    unsigned delivery;   /* which of the transaction's deliveries brings it */
     enum reply reply;    /* what has become of it */
 };
 
@@ -46,9 +45,6 @@ unsigned targets_find(const struct targets *targets, uint64_t mailbox);
  * TRANSACTION_RECIPIENTS_MAX or STORE_RECIPIENTS_MAX is reached.
  */
 int targets_add(struct targets *targets, const struct db_route *routes, unsigned count);
-
-/* Takes the last recipient away again; before it there were `count` targets. */
-void targets_remove_last(struct targets *targets, unsigned count);
 
 /* One reply for the recipient, of its targets' replies. */
 enum reply targets_reply(const struct targets *targets, unsigned recipient);

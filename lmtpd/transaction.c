@@ -13,36 +13,26 @@
 /* Less room than this in the piece, and it is sent off. */
 #define PIECE_ROOM_MIN 4096
 
-enum delivery_state {
-    DELIVERY_NONE,      /* nothing has been said to stored */
-    DELIVERY_OPEN,      /* begun, and stored listens */
-    DELIVERY_COMMITTED, /* waiting for stored's answer */
-    DELIVERY_CLOSED     /* every target has its reply */
-};
-
-struct delivery {
-    struct store_call call; /* first: on_answer() finds the delivery by it */
-    struct transaction *transaction;
-    enum delivery_state state;
-    uint64_t octets_max; /* the smallest limit among its targets */
-    bool declared_fits;  /* its targets take twice what the sender declared */
-    unsigned count;      /* of targets, while at stored */
+enum transaction_state {
+    TRANSACTION_GATHERING, /* nothing has been said to stored */
+    TRANSACTION_SENDING,   /* stored listens */
+    TRANSACTION_COMMITTED, /* waiting for stored's answer */
+    TRANSACTION_CLOSED     /* every target has its reply */
 };
 
 struct transaction {
+    struct store_call call; /* first: on_answer() finds the transaction by it */
     struct store_link *store;
+    enum transaction_state state;
     uint64_t declared;
     bool utf8;
-    bool opened; /* the deliveries are at stored */
     struct targets targets;
     char *first_address;
-    struct delivery deliveries[TRANSACTION_DELIVERIES_MAX];
-    unsigned delivery_count;
     struct message_encoder encoder;
     uint64_t head_octets; /* of what we put in front */
+    uint64_t octets_max;  /* the largest limit among the targets, without these */
     char *piece;          /* what is encoded and not sent */
     size_t piece_length;
-    unsigned unanswered; /* committed deliveries */
     void (*done)(void *context);
     void *context;
     char sender[];
@@ -60,17 +50,20 @@ struct transaction *transaction_new(struct store_link *store, const char *sender
     return transaction;
 }
 
+/* The delivery is over as far as stored is concerned. */
+static void leave_store(struct transaction *transaction)
+{
+    if (transaction->state == TRANSACTION_SENDING)
+        store_link_send(transaction->store, &transaction->call, STORE_DELIVER_ABORT, NULL, 0, NULL,
+                        0);
+    store_link_forget(transaction->store, &transaction->call);
+}
+
 void transaction_free(struct transaction *transaction)
 {
     if (transaction == NULL)
         return;
-    for (unsigned i = 0; i < transaction->delivery_count; i++) {
-        struct delivery *delivery = &transaction->deliveries[i];
-        if (delivery->state == DELIVERY_OPEN)
-            store_link_send(transaction->store, &delivery->call, STORE_DELIVER_ABORT, NULL, 0, NULL,
-                            0);
-        store_link_forget(transaction->store, &delivery->call);
-    }
+    leave_store(transaction);
     targets_fini(&transaction->targets);
     free(transaction->first_address);
     free(transaction->piece);
@@ -107,167 +100,89 @@ bool transaction_has_mailbox(const struct transaction *transaction, uint64_t mai
     return targets_find(&transaction->targets, mailbox) < transaction->targets.count;
 }
 
-/* The delivery for targets with this limit, made if there is none; -1: there are too many. */
-static int choose_delivery(struct transaction *transaction, uint64_t octets_max)
-{
-    uint64_t declared = transaction->declared;
-    bool fits = declared > 0 && declared <= octets_max / 2;
-
-    for (unsigned i = 0; i < transaction->delivery_count; i++) {
-        struct delivery *delivery = &transaction->deliveries[i];
-        if (fits == delivery->declared_fits && (fits || delivery->octets_max == octets_max))
-            return (int)i;
-    }
-    if (transaction->delivery_count == TRANSACTION_DELIVERIES_MAX)
-        return -1;
-    struct delivery *delivery = &transaction->deliveries[transaction->delivery_count];
-    delivery->transaction = transaction;
-    delivery->octets_max = octets_max;
-    delivery->declared_fits = fits;
-    return (int)transaction->delivery_count++;
-}
-
 enum reply transaction_add(struct transaction *transaction, const char *address,
                            const struct db_route *routes, unsigned count)
 {
-    struct targets *targets = &transaction->targets;
-    unsigned before = targets->count;
-    unsigned deliveries = transaction->delivery_count;
-
-    if (targets_add(targets, routes, count) < 0)
+    if (targets_add(&transaction->targets, routes, count) < 0)
         return REPLY_TOO_MANY_RECIPIENTS;
-    for (unsigned i = before; i < targets->count; i++) {
-        int delivery = choose_delivery(transaction, targets->all[i].octets_max);
-        if (delivery < 0) {
-            targets_remove_last(targets, before);
-            transaction->delivery_count = deliveries;
-            return REPLY_TOO_MANY_RECIPIENTS;
-        }
-        targets->all[i].delivery = (unsigned)delivery;
-    }
-    if (targets->recipient_count == 1)
+    if (transaction->targets.recipient_count == 1)
         transaction->first_address = xstrdup(address);
     return REPLY_RECIPIENT_OK;
 }
 
-/* Gives one reply to all targets of a delivery, which is then over. */
-static void close_delivery(struct delivery *delivery, enum reply reply)
+/* One reply for all targets. What comes of the body from now on is thrown away. */
+static void close_all(struct transaction *transaction, enum reply reply)
 {
-    struct transaction *transaction = delivery->transaction;
-    unsigned index = (unsigned)(delivery - transaction->deliveries);
-
     for (unsigned i = 0; i < transaction->targets.count; i++)
-        if (transaction->targets.all[i].delivery == index)
-            transaction->targets.all[i].reply = reply;
-    delivery->state = DELIVERY_CLOSED;
+        transaction->targets.all[i].reply = reply;
+    transaction->state = TRANSACTION_CLOSED;
 }
 
-/* What stored says of each target, in the order of its STORE_DELIVER_BEGIN. */
-static int take_results(struct delivery *delivery, const struct channel_message *message)
+/* What stored says of each target, in the order of STORE_DELIVER_BEGIN. */
+static int take_results(struct transaction *transaction, const struct channel_message *message)
 {
-    struct transaction *transaction = delivery->transaction;
-    unsigned index = (unsigned)(delivery - transaction->deliveries);
     const uint8_t *results = message->payload;
 
-    if (message->type != STORE_DELIVERED || delivery->state != DELIVERY_COMMITTED ||
-        message->length != delivery->count)
+    if (message->type != STORE_DELIVERED || transaction->state != TRANSACTION_COMMITTED ||
+        message->length != transaction->targets.count)
         return -1;
     for (unsigned i = 0; i < transaction->targets.count; i++)
-        if (transaction->targets.all[i].delivery == index)
-            transaction->targets.all[i].reply = reply_of_store((enum store_result) * results++);
-    delivery->state = DELIVERY_CLOSED;
+        transaction->targets.all[i].reply = reply_of_store((enum store_result)results[i]);
+    transaction->state = TRANSACTION_CLOSED;
     return 0;
 }
 
 static int on_answer(struct store_call *call, const struct channel_message *message)
 {
-    struct delivery *delivery = (struct delivery *)(void *)call;
-    struct transaction *transaction = delivery->transaction;
-    bool waited = delivery->state == DELIVERY_COMMITTED;
+    struct transaction *transaction = (struct transaction *)(void *)call;
+    bool waited = transaction->state == TRANSACTION_COMMITTED;
     int result = 0;
 
     if (message != NULL)
-        result = take_results(delivery, message);
-    if (delivery->state != DELIVERY_CLOSED)
-        close_delivery(delivery, REPLY_FAILURE);
-    if (waited && --transaction->unanswered == 0)
+        result = take_results(transaction, message);
+    if (transaction->state != TRANSACTION_CLOSED)
+        close_all(transaction, REPLY_FAILURE);
+    if (waited)
         transaction->done(transaction->context);
     return result;
 }
 
 /* `size` is the message's where all of it has come, and otherwise what the sender declared. */
-static void open_delivery(struct delivery *delivery, uint64_t size)
+static void begin_delivery(struct transaction *transaction, uint64_t size)
 {
-    struct transaction *transaction = delivery->transaction;
-    unsigned index = (unsigned)(delivery - transaction->deliveries);
-    struct store_deliver_begin begin = {.size = size};
+    const struct targets *targets = &transaction->targets;
+    struct store_deliver_begin begin = {.count = targets->count, .size = size};
     struct store_recipient recipients[STORE_RECIPIENTS_MAX];
 
-    for (unsigned i = 0; i < transaction->targets.count; i++) {
-        const struct target *target = &transaction->targets.all[i];
-        if (target->delivery != index)
-            continue;
-        recipients[begin.count++] =
-            (struct store_recipient){target->mailbox, target->quota_octets, target->quota_messages};
-        if (target->octets_max < delivery->octets_max)
-            delivery->octets_max = target->octets_max;
-    }
-    if (begin.count == 0) {
-        delivery->state = DELIVERY_CLOSED;
+    for (unsigned i = 0; i < targets->count; i++)
+        recipients[i] = (struct store_recipient){
+            .mailbox = targets->all[i].mailbox,
+            .quota_octets = targets->all[i].quota_octets,
+            .quota_messages = targets->all[i].quota_messages,
+            .octets_max = targets->all[i].octets_max + transaction->head_octets,
+        };
+    if (store_link_call(transaction->store, &transaction->call, on_answer) < 0) {
+        close_all(transaction, REPLY_FAILURE);
         return;
     }
-    delivery->count = begin.count;
-    if (store_link_call(transaction->store, &delivery->call, on_answer) < 0) {
-        close_delivery(delivery, REPLY_FAILURE);
+    transaction->state = TRANSACTION_SENDING;
+    store_link_send(transaction->store, &transaction->call, STORE_DELIVER_BEGIN, &begin,
+                    sizeof(begin), recipients, begin.count * sizeof(recipients[0]));
+}
+
+/* Sends what is encoded; begins the delivery first (see there about `size`) if it is not yet. */
+static void send_piece(struct transaction *transaction, uint64_t size)
+{
+    if (transaction->encoder.octets - transaction->head_octets > transaction->octets_max) {
+        leave_store(transaction);
+        close_all(transaction, REPLY_TOO_LARGE);
         return;
     }
-    delivery->state = DELIVERY_OPEN;
-    store_link_send(transaction->store, &delivery->call, STORE_DELIVER_BEGIN, &begin, sizeof(begin),
-                    recipients, begin.count * sizeof(recipients[0]));
-}
-
-/* All of the message has come before anything was said to stored: one delivery, whatever limits. */
-static void open_one(struct transaction *transaction)
-{
-    uint64_t octets = transaction->encoder.octets - transaction->head_octets;
-
-    for (unsigned i = 0; i < transaction->targets.count; i++) {
-        struct target *target = &transaction->targets.all[i];
-        bool fits = octets <= target->octets_max;
-        target->delivery = fits ? 0 : TRANSACTION_DELIVERIES_MAX;
-        if (!fits)
-            target->reply = REPLY_TOO_LARGE;
-    }
-    transaction->delivery_count = 1;
-    transaction->deliveries[0].octets_max = MESSAGE_OCTETS_MAX;
-    open_delivery(&transaction->deliveries[0], transaction->encoder.octets);
-}
-
-static void open_each(struct transaction *transaction)
-{
-    for (unsigned i = 0; i < transaction->delivery_count; i++)
-        open_delivery(&transaction->deliveries[i], transaction->declared);
-}
-
-/* Sends what is encoded, to the deliveries that are not too large by now. */
-static void send_piece(struct transaction *transaction)
-{
-    uint64_t octets = transaction->encoder.octets - transaction->head_octets;
-
-    for (unsigned i = 0; i < transaction->delivery_count; i++) {
-        struct delivery *delivery = &transaction->deliveries[i];
-        if (delivery->state != DELIVERY_OPEN)
-            continue;
-        if (octets > delivery->octets_max) {
-            store_link_send(transaction->store, &delivery->call, STORE_DELIVER_ABORT, NULL, 0, NULL,
-                            0);
-            store_link_forget(transaction->store, &delivery->call);
-            close_delivery(delivery, REPLY_TOO_LARGE);
-        } else if (transaction->piece_length > 0) {
-            store_link_send(transaction->store, &delivery->call, STORE_DELIVER_DATA,
-                            transaction->piece, transaction->piece_length, NULL, 0);
-        }
-    }
+    if (transaction->state == TRANSACTION_GATHERING)
+        begin_delivery(transaction, size);
+    if (transaction->state == TRANSACTION_SENDING && transaction->piece_length > 0)
+        store_link_send(transaction->store, &transaction->call, STORE_DELIVER_DATA,
+                        transaction->piece, transaction->piece_length, NULL, 0);
     transaction->piece_length = 0;
 }
 
@@ -282,6 +197,9 @@ static size_t piece_room(const struct transaction *transaction)
 
 void transaction_begin(struct transaction *transaction, const char *head, size_t length)
 {
+    for (unsigned i = 0; i < transaction->targets.count; i++)
+        if (transaction->octets_max < transaction->targets.all[i].octets_max)
+            transaction->octets_max = transaction->targets.all[i].octets_max;
     message_encoder_init(&transaction->encoder);
     transaction->piece = xmalloc(PIECE_SIZE);
     transaction_data(transaction, head, length);
@@ -290,13 +208,9 @@ void transaction_begin(struct transaction *transaction, const char *head, size_t
 
 void transaction_data(struct transaction *transaction, const char *text, size_t length)
 {
-    while (length > 0) {
-        if (piece_room(transaction) < PIECE_ROOM_MIN) {
-            if (!transaction->opened)
-                open_each(transaction);
-            transaction->opened = true;
-            send_piece(transaction);
-        }
+    while (length > 0 && transaction->state != TRANSACTION_CLOSED) {
+        if (piece_room(transaction) < PIECE_ROOM_MIN)
+            send_piece(transaction, transaction->declared);
         size_t part = piece_room(transaction);
         if (part > length)
             part = length;
@@ -307,34 +221,32 @@ void transaction_data(struct transaction *transaction, const char *text, size_t 
     }
 }
 
-static void commit_delivery(struct delivery *delivery)
+/* The rest of the body, and with it the question what has become of all of it. */
+static void commit_delivery(struct transaction *transaction)
 {
-    struct transaction *transaction = delivery->transaction;
-    struct store_deliver_commit commit = {.octets = transaction->encoder.octets,
-                                          .top_length = transaction->encoder.top_length};
+    struct store_deliver_commit commit = {0};
 
-    store_link_send(transaction->store, &delivery->call, STORE_DELIVER_COMMIT, &commit,
-                    sizeof(commit), NULL, 0);
-    delivery->state = DELIVERY_COMMITTED;
-    transaction->unanswered++;
+    transaction->piece_length +=
+        message_encode_end(&transaction->encoder, transaction->piece + transaction->piece_length);
+    send_piece(transaction, transaction->encoder.octets);
+    if (transaction->state != TRANSACTION_SENDING)
+        return;
+    commit.octets = transaction->encoder.octets;
+    commit.top_length = transaction->encoder.top_length;
+    store_link_ask(transaction->store, &transaction->call, STORE_DELIVER_COMMIT, &commit,
+                   sizeof(commit));
+    transaction->state = TRANSACTION_COMMITTED;
 }
 
 void transaction_end(struct transaction *transaction, void (*done)(void *context), void *context)
 {
-    transaction->piece_length +=
-        message_encode_end(&transaction->encoder, transaction->piece + transaction->piece_length);
-    if (!transaction->opened)
-        open_one(transaction);
-    transaction->opened = true;
-    send_piece(transaction);
+    if (transaction->state != TRANSACTION_CLOSED)
+        commit_delivery(transaction);
     free(transaction->piece);
     transaction->piece = NULL;
-    for (unsigned i = 0; i < transaction->delivery_count; i++)
-        if (transaction->deliveries[i].state == DELIVERY_OPEN)
-            commit_delivery(&transaction->deliveries[i]);
     transaction->done = done;
     transaction->context = context;
-    if (transaction->unanswered == 0)
+    if (transaction->state == TRANSACTION_CLOSED)
         done(context);
 }
 

@@ -14,11 +14,8 @@
  * and no command.
  *
  * Recipients are what the client named, one reply each; targets are the mailboxes behind them, each
- * once. The body goes to stored once for all of them (a "delivery"). Only when it is larger than a
- * piece, so that its size is not known when it is begun, and the sender's SIZE does not settle the
- * question, are targets with different limits put in different deliveries, up to
- * TRANSACTION_DELIVERIES_MAX: one that turns out too large for its targets is then given up without
- * harm to the others.
+ * once. The body goes to stored once for all of them, which judges each by its own limits. Only a
+ * message that is larger than any of them takes is given up here, as soon as that is certain.
  */
 struct transaction;
 
@@ -48,7 +45,8 @@ const char *transaction_only_recipient(const struct transaction *transaction);
 
 /*
  * The body, not dot-stuffed, in pieces: first begin with the header fields put in front of it,
- * which count towards no limit, then the rest. While store_link_full(), the caller should wait.
+ * which count towards no limit, then the rest; no recipient is added any more. While
+ * store_link_full(), the caller should wait.
  */
 void transaction_begin(struct transaction *transaction, const char *head, size_t length);
 void transaction_data(struct transaction *transaction, const char *text, size_t length);

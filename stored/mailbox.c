@@ -102,6 +102,8 @@ enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_re
 
     if (mailbox->dropped)
         return STORE_NO_MAILBOX;
+    if (octets > limits->octets_max)
+        return STORE_TOO_LARGE;
     if (mailbox->messages + mailbox->waiting_messages >= limits->quota_messages ||
         used > limits->quota_octets || octets > limits->quota_octets - used)
         return STORE_OVER_QUOTA;

@@ -45,7 +45,7 @@ void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox);
 
 /*
  * Takes room for one more message and draws its uid. STORE_OK, or why not: STORE_NO_MAILBOX,
- * STORE_OVER_QUOTA. After STORE_OK, mailbox_settle() says what became of it.
+ * STORE_TOO_LARGE, STORE_OVER_QUOTA. After STORE_OK, mailbox_settle() says what became of it.
  */
 enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_recipient *limits,
                                   uint64_t octets, uint64_t *uid_r);

@@ -28,6 +28,11 @@ def contents(instance, account) -> list[bytes]:
     return [without_trace(message) for message in empty(instance, account)]
 
 
+def metric(instance, name):
+    return int(re.search(rf"(?m)^bellhop_{name}_total (\d+)$",
+                         instance.http("/metrics")[1]).group(1))
+
+
 def desks(instance):
     """One address of each of the two customers that every instance has."""
     return [customer.accounts[0] for customer in instance.customers[:2]]
@@ -172,6 +177,31 @@ def test_bye_comes_last(shared):
         assert contents(shared, account) == [NOTE]
 
 
+@pytest.mark.parametrize("last", ["QUIT", "421"])
+@pytest.mark.parametrize("piece", [b"x", b"junk\r\n" * 10000])
+def test_closes_on_a_client_that_talks_on(shared, last, piece):
+    """After the last reply the connection ends soon, whatever the client still sends."""
+    account = desks(shared)[0]
+    with shared.lmtp() as lmtp:
+        assert codes(lmtp.deliver(account.address, NOTE)) == ["250 2.0.0"]
+        if last == "QUIT":
+            assert lmtp.ask("QUIT").code == 221
+        else:
+            assert [lmtp.ask("junk").code for _ in range(10)] == [500] * 9 + [421]
+        with pytest.raises(EOFError):
+            lmtp.line()
+
+        def is_closed():
+            try:
+                lmtp.send(piece)
+            except ConnectionError:
+                return True
+            return False
+
+        wait_until(is_closed, what="the end of the connection")
+    assert contents(shared, account) == [NOTE]
+
+
 ENDS = {
     "LF.LF": b"\n.\n", "LF.CRLF": b"\n.\r\n", "CRLF.LF": b"\r\n.\n", "CR.CR": b"\r.\r",
     "CR.CRLF": b"\r.\r\n", "CRLF.CR": b"\r\n.\r", "CR.LF": b"\r.\n", "LF.CR": b"\n.\r",
@@ -246,6 +276,18 @@ def test_utf8_addresses(shared):
         assert message.startswith("Return-Path: <f\u00e4hre@e.example>\r\n".encode())
 
 
+def test_addresses_that_are_no_utf8(shared):
+    hotel, group = desks(shared)
+    with shared.lmtp() as lmtp:
+        for sender in (b"f\xe4hre@e.example", b"f@\xed\xa0\x80.example", b"\"\xc0\xaf\"@e.example"):
+            for options in (b"", b" SMTPUTF8"):
+                assert codes([lmtp.ask(b"MAIL FROM:<" + sender + b">" + options)]) == ["501 5.1.7"]
+        assert codes([lmtp.ask("MAIL FROM:<> SMTPUTF8")]) == ["250 2.1.0"]
+        assert codes([lmtp.ask(b"RCPT TO:<f\xe4hre@quayside.example>")]) == ["501 5.1.3"]
+        for account in (hotel, group):
+            assert codes([lmtp.ask(f"RCPT TO:<{account.address}>")]) == ["250 2.1.5"]
+
+
 def test_duplicates_are_delivered_once_and_answered_each(shared):
     hotel, group = desks(shared)
     with shared.lmtp() as lmtp:
@@ -308,29 +350,67 @@ def test_full_mailbox(instance):
     assert len(instance.messages(tight)) == 1 and len(instance.messages(hotel)) == 2
 
 
-@pytest.mark.parametrize("octets", [70_000, 500_000])
-def test_too_large_for_some(instance, octets):
-    """552 for those it is too large for, and delivered to the others."""
+@pytest.mark.parametrize("octets", [70_000, 5_000_000])
+@pytest.mark.parametrize("options", ["", "SIZE=10", "SIZE=60000"])
+def test_too_large_for_some(instance, octets, options):
+    """552 for those it is too large for, delivered to the others, and one body whoever takes it."""
     instance.cli("plan", "add", "postcard", "--message-bytes", "64K")
+    instance.cli("plan", "add", "letter", "--message-bytes", "65K")
     small = instance.customer("Postcard Shop", "postcard", "cards.example", "desk").accounts[0]
+    other = instance.customer("Letter Box", "letter", "letters.example", "desk").accounts[0]
     hotel, group = desks(instance)
     message = b"Subject: large\r\n\r\n" + (b"y" * 68 + b"\r\n") * (octets // 70)
-    everybody = [hotel.address, small.address, group.address]
+    everybody = [small.address, hotel.address, other.address, group.address]
+    before = metric(instance, "store_deliveries"), metric(instance, "store_delivered_octets")
     with instance.lmtp() as lmtp:
-        assert codes(lmtp.deliver(everybody, message)) == ["250 2.0.0", "552 5.3.4", "250 2.0.0"]
+        # The size that was declared binds nobody.
+        assert codes(lmtp.deliver(everybody, message, options=options)) == [
+            "552 5.3.4", "250 2.0.0", "552 5.3.4", "250 2.0.0"]
+        assert metric(instance, "store_deliveries") == before[0] + 1
+        kept = metric(instance, "store_delivered_octets") - before[1]
+        assert len(message) < kept < len(message) + 1000
+        assert codes(lmtp.deliver([small.address, other.address], message, options=options)) == [
+            "552 5.3.4"] * 2
         lmtp.ask(f"MAIL FROM:<> SIZE={len(message)}")
         assert codes(lmtp.ask(f"RCPT TO:<{address}>") for address in everybody) == [
-            "250 2.1.5", "552 5.3.4", "250 2.1.5"]
+            "552 5.3.4", "250 2.1.5", "552 5.3.4", "250 2.1.5"]
         lmtp.ask("RSET")
-        # The size that was declared binds nobody.
-        assert codes(lmtp.deliver(everybody, message, options="SIZE=10"))[1] == "552 5.3.4"
-        assert codes(lmtp.deliver(small.address, message)) == ["552 5.3.4"]
-        exact = b"Subject: exactly 64 KiB\r\n\r\n".ljust(65534, b"z") + b"\r\n"
-        assert codes(lmtp.deliver(small.address, exact)) == ["250 2.0.0"]
-        assert codes(lmtp.deliver(small.address, b"z" + exact)) == ["552 5.3.4"]
-    assert [without_trace(got) for got in instance.messages(small).values()] == [exact]
+        assert metric(instance, "store_deliveries") == before[0] + 1
+        assert codes([lmtp.ask("NOOP")]) == ["250 2.0.0"]
+    for account in (small, other):
+        assert instance.messages(account) == {}
     for account in (hotel, group):
-        assert [without_trace(got) for got in instance.messages(account).values()][0] == message
+        assert contents(instance, account) == [message]
+
+
+def test_largest_message_to_the_octet(instance):
+    """What is put in front of a message does not count, and one octet more is too much."""
+    instance.cli("plan", "add", "postcard", "--message-bytes", "64K")
+    small = instance.customer("Postcard Shop", "postcard", "cards.example", "desk").accounts[0]
+    hotel = desks(instance)[0]
+    exact = b"Subject: exactly 64 KiB\r\n\r\n".ljust(65534, b"z") + b"\r\n"
+    with instance.lmtp() as lmtp:
+        for options in ("", "SIZE=10", "SIZE=65536"):
+            assert codes(lmtp.deliver([small.address, hotel.address], exact, options=options)) == [
+                "250 2.0.0"] * 2
+            assert codes(lmtp.deliver([small.address, hotel.address], b"z" + exact,
+                                      options=options)) == ["552 5.3.4", "250 2.0.0"]
+            assert codes(lmtp.deliver(small.address, b"z" + exact, options=options)) == [
+                "552 5.3.4"]
+    assert contents(instance, small) == [exact] * 3
+    assert contents(instance, hotel) == [exact, b"z" + exact] * 3
+
+
+def test_octets_that_have_no_end(instance):
+    """Far more than anybody takes is read and thrown away, and nothing of it stays in the store."""
+    instance.cli("plan", "add", "postcard", "--message-bytes", "64K")
+    small = instance.customer("Postcard Shop", "postcard", "cards.example", "desk").accounts[0]
+    hotel = desks(instance)[0]
+    with instance.lmtp() as lmtp:
+        message = b"Subject: endless\r\n\r\n" + b"text of a line\r\n" * 4_000_000
+        assert codes(lmtp.deliver(small.address, message)) == ["552 5.3.4"]
+        assert codes(lmtp.deliver([small.address, hotel.address], NOTE)) == ["250 2.0.0"] * 2
+    assert contents(instance, small) == contents(instance, hotel) == [NOTE]
 
 
 @pytest.mark.parametrize("policy, code", [("defer", "450 4.2.1"), ("refuse", "550 5.2.1")])
@@ -447,8 +527,7 @@ def test_shutdown_does_not_wait_for_ever(instance):
 
 
 def counter(instance, name):
-    return int(re.search(rf"(?m)^bellhop_lmtp_{name}_total (\d+)$",
-                         instance.http("/metrics")[1]).group(1))
+    return metric(instance, f"lmtp_{name}")
 
 
 def test_counters_and_log(instance):
@@ -467,3 +546,23 @@ def test_counters_and_log(instance):
     assert re.search(rf"deferred session=\w+-1 .* to=<{group.address}> ", lines[1])
     assert re.search(r"delivered session=\w+-1 from=<s@e.example> mailbox=\d+ octets=\d+ ", lines[2])
     instance.cli("customer", "resume", instance.customers[1].name)
+
+
+def test_refused_recipients_do_not_fill_the_log(instance):
+    """Every one counts, malformed or unknown; the log has the first ones of each connection."""
+    hotel, group = desks(instance)
+    before = counter(instance, "refused")
+    with instance.lmtp() as lmtp:
+        for number in range(30):
+            assert lmtp.ask("MAIL FROM:<guess@e.example>").code == 250
+            assert lmtp.ask(f"RCPT TO:<{number}@quayside.example>").code == 550
+            assert lmtp.ask(f"RCPT TO:<{number}>").code == 501
+            assert lmtp.ask("RSET").code == 250
+        assert codes(lmtp.deliver([hotel.address, group.address], NOTE)) == ["250 2.0.0"] * 2
+        assert lmtp.deliver("again", NOTE, sender="guess@e.example")[0].code == 501
+    assert counter(instance, "refused") == before + 61
+    lines = [line for line in instance.log.splitlines() if "from=<guess@e.example>" in line]
+    assert len(lines) == 21
+    assert 'to=<0@quayside.example> reply="550 5.1.1' in lines[0]
+    assert 'to=<0> reply="501 5.1.3' in lines[1]
+    assert lines[19].endswith("and more are not logged") and "to=<again>" in lines[20]

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "db/route.h"
 #include "lib/conf.h"
+#include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "lmtpd/session.h"
 
@@ -36,9 +38,6 @@ static const struct route_row {
     {"late@b.example", DB_OK, {{8, 100000, 10, 50000, false}}},
     {"big@b.example", DB_OK, {{9, 9000000, 10, 9000000, false}}},
     {"wide@b.example", DB_OK, {{10, 900000000, 10, 900000000, false}}},
-    {"w1@b.example", DB_OK, {{11, 900000000, 10, 900000001, false}}},
-    {"w2@b.example", DB_OK, {{12, 900000000, 10, 900000002, false}}},
-    {"w3@b.example", DB_OK, {{13, 900000000, 10, 900000003, false}}},
     {"team@a.example", DB_OK, {{1, 100000, 10, 50000, false}, {2, 900000, 10, 80000, false}}},
     {"mixed@a.example", DB_OK, {{1, 100000, 10, 50000, false}, {3, 1000, 10, 50000, false}}},
     {"part@a.example", DB_OK, {{7, 100000, 10, 100, false}, {2, 900000, 10, 80000, false}}},
@@ -66,10 +65,10 @@ enum db_result db_route_find(struct db *db, const struct address *address,
 #define MAILBOXES_MAX  16
 
 struct fake_delivery {
-    const struct store_call *call;
+    uint32_t id;
     uint32_t count;
     uint64_t size;
-    uint64_t mailboxes[MAILBOXES_MAX];
+    struct store_recipient recipients[MAILBOXES_MAX];
     char *body;
     size_t length;
     struct store_deliver_commit commit;
@@ -107,7 +106,8 @@ int store_link_call(struct store_link *link, struct store_call *call,
 static struct fake_delivery *find_delivery(const struct store_call *call)
 {
     for (unsigned i = 0; i < store.delivery_count; i++)
-        if (store.deliveries[i].call == call && !store.deliveries[i].committed)
+        if (store.deliveries[i].id == call->id && !store.deliveries[i].committed &&
+            !store.deliveries[i].aborted)
             return &store.deliveries[i];
     return NULL;
 }
@@ -117,12 +117,11 @@ static void fake_begin(const struct store_call *call, const struct store_deliver
 {
     assert_true(store.delivery_count < DELIVERIES_MAX);
     struct fake_delivery *delivery = &store.deliveries[store.delivery_count++];
-    delivery->call = call;
+    delivery->id = call->id;
     delivery->count = begin->count;
     delivery->size = begin->size;
     assert_in_range(begin->count, 1, MAILBOXES_MAX);
-    for (uint32_t i = 0; i < begin->count; i++)
-        delivery->mailboxes[i] = recipients[i].mailbox;
+    memcpy(delivery->recipients, recipients, begin->count * sizeof(*recipients));
 }
 
 void store_link_send(struct store_link *link, const struct store_call *call, enum store_type type,
@@ -134,11 +133,6 @@ void store_link_send(struct store_link *link, const struct store_call *call, enu
     if (link->down)
         return;
     switch (type) {
-    case STORE_USAGE:
-        assert_int_equal(fixed_length, sizeof(struct store_mailbox_id));
-        link->asked[link->asked_count].id = call->id;
-        memcpy(&link->asked[link->asked_count++].mailbox, fixed, fixed_length);
-        break;
     case STORE_DELIVER_BEGIN:
         assert_int_equal(fixed_length, sizeof(struct store_deliver_begin));
         fake_begin(call, fixed, rest);
@@ -152,15 +146,31 @@ void store_link_send(struct store_link *link, const struct store_call *call, enu
         memcpy(delivery->body + delivery->length, fixed, fixed_length);
         delivery->length += fixed_length;
         break;
-    case STORE_DELIVER_COMMIT:
-        assert_non_null(delivery);
-        assert_int_equal(fixed_length, sizeof(delivery->commit));
-        memcpy(&delivery->commit, fixed, fixed_length);
-        delivery->committed = true;
-        break;
     case STORE_DELIVER_ABORT:
         assert_non_null(delivery);
         delivery->aborted = true;
+        break;
+    default: fail();
+    }
+}
+
+void store_link_ask(struct store_link *link, struct store_call *call, enum store_type type,
+                    const void *payload, size_t length)
+{
+    struct fake_delivery *delivery = find_delivery(call);
+
+    assert_true(call->id != 0 && !link->down);
+    switch (type) {
+    case STORE_USAGE:
+        assert_int_equal(length, sizeof(struct store_mailbox_id));
+        link->asked[link->asked_count].id = call->id;
+        memcpy(&link->asked[link->asked_count++].mailbox, payload, length);
+        break;
+    case STORE_DELIVER_COMMIT:
+        assert_non_null(delivery);
+        assert_int_equal(length, sizeof(delivery->commit));
+        memcpy(&delivery->commit, payload, length);
+        delivery->committed = true;
         break;
     default: fail();
     }
@@ -216,10 +226,14 @@ static void answer_call(struct store_call *call)
         }
     for (unsigned i = 0; i < store.delivery_count; i++) {
         const struct fake_delivery *delivery = &store.deliveries[i];
-        if (delivery->call != call || !delivery->committed)
+        if (delivery->id != call->id || !delivery->committed)
             continue;
-        for (uint32_t j = 0; j < delivery->count; j++)
-            results[j] = (uint8_t)store.results[delivery->mailboxes[j]];
+        for (uint32_t j = 0; j < delivery->count; j++) {
+            const struct store_recipient *recipient = &delivery->recipients[j];
+            results[j] = (uint8_t)store.results[recipient->mailbox];
+            if (delivery->commit.octets > recipient->octets_max)
+                results[j] = STORE_TOO_LARGE;
+        }
         give_answer(call, STORE_DELIVERED, results, delivery->count, 0);
         return;
     }
@@ -421,6 +435,12 @@ static const struct transcript {
      "MAIL FROM:<\xc3\xa4@e.example>\r\nMAIL FROM:<\xc3\xa4@e.example> SMTPUTF8\r\n"
      "RCPT TO:<\xc3\xa4@b.example>\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<\xc3\xa4@b.example>\r\n",
      HELLO_IS "553 5.6.7\n250 2.1.0\n550 5.1.1\n250\n250\n553 5.6.7\n"},
+    {"what is not ASCII is UTF-8",
+     HELLO "MAIL FROM:<\xe4@e.example>\r\nMAIL FROM:<\xe4@e.example> SMTPUTF8\r\n"
+           "MAIL FROM:<a@\xed\xa0\x80.example> SMTPUTF8\r\n"
+           "MAIL FROM:<\"\xc0\xaf\"@e.example> SMTPUTF8\r\nMAIL FROM:<a@\xc3> SMTPUTF8\r\n"
+           "MAIL FROM:<a@\xc3\xa4.example> SMTPUTF8\r\nRCPT TO:<\xe4@b.example>\r\n",
+     HELLO_IS "501 5.1.7\n501 5.1.7\n501 5.1.7\n501 5.1.7\n501 5.1.7\n250 2.1.0\n501 5.1.3\n"},
     {"only CRLF ends a command", "NOOP\nNOOP\r\nNOOP\rNOOP\r\nNOOP\r\n",
      "220\n500 5.5.2 a command\n500 5.5.2 a command\n250\n"},
     {"a line of 2048 octets",
@@ -490,8 +510,8 @@ static void stores_one_body_for_all(void **state)
     hear(&client, "354\n250\n250\n250\n250\n");
     const struct fake_delivery *delivery = only_delivery();
     assert_int_equal(delivery->count, 2);
-    assert_int_equal(delivery->mailboxes[0], 1);
-    assert_int_equal(delivery->mailboxes[1], 2);
+    assert_int_equal(delivery->recipients[0].mailbox, 1);
+    assert_int_equal(delivery->recipients[1].mailbox, 2);
     /* Once for each mailbox, not for each recipient. */
     assert_int_equal(store.asked_count, 2);
     char *body = strndup(delivery->body, delivery->length);
@@ -535,6 +555,7 @@ static const struct result_case {
     {STORE_DAMAGED, "451 4.3.0"},    {STORE_IN_USE, "451 4.3.0"},
     {STORE_NO_MESSAGE, "451 4.3.0"}, {STORE_NO_CAPABILITY, "451 4.3.0"},
     {STORE_BROKEN + 1, "451 4.3.0"}, {255, "451 4.3.0"},
+    {STORE_TOO_LARGE, "552 5.3.4"},
 };
 
 static void tells_each_recipient_its_own_result(void **state)
@@ -565,6 +586,8 @@ static void combines_the_results_of_an_alias(void **state)
         {STORE_OK, STORE_NO_MAILBOX, "354\n250 2.0.0\n"},
         {STORE_NO_MAILBOX, STORE_OVER_QUOTA, "354\n452 4.2.2\n"},
         {STORE_NO_MAILBOX, STORE_NO_MAILBOX, "354\n550 5.1.1\n"},
+        {STORE_TOO_LARGE, STORE_OK, "354\n250 2.0.0\n"},
+        {STORE_TOO_LARGE, STORE_FULL, "354\n452 4.3.1\n"},
     };
     (void)state;
 
@@ -593,56 +616,106 @@ static void send_message(struct client *client, size_t octets)
     say(client, ".\r\n");
 }
 
-static void judges_a_small_message_by_its_size(void **state)
+static const char *const size_options[] = {"", " SIZE=1", " SIZE=90"};
+
+/* The octets that were put in front of the message in this delivery. */
+static uint64_t head_of(const struct fake_delivery *delivery, size_t octets)
+{
+    return delivery->commit.octets - octets;
+}
+
+/* A small message is judged by stored, with one body, whatever SIZE says. */
+static void lets_stored_judge_a_small_message(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(size_options) / sizeof(size_options[0]); i++) {
+        struct client client;
+        char mail[64];
+        client_open(&client);
+        greet(&client);
+        snprintf(mail, sizeof(mail), "MAIL FROM:<>%s\r\n", size_options[i]);
+        say(&client, mail);
+        say(&client, "RCPT TO:<tiny@b.example>\r\n" ANN "RCPT TO:<small@b.example>\r\n");
+        hear(&client, "250\n250\n250\n250\n");
+        send_message(&client, 200);
+        hear(&client, "354\n552 5.3.4\n250 2.0.0\n250 2.0.0\n");
+        const struct fake_delivery *delivery = only_delivery();
+        assert_int_equal(delivery->count, 3);
+        assert_true(delivery->committed && !delivery->aborted);
+        assert_int_equal(delivery->size, delivery->commit.octets);
+        uint64_t head = head_of(delivery, 200);
+        assert_in_range(head, 100, 300);
+        assert_memory_equal(delivery->body + head - 7, "+0000\r\naaaaa", 12);
+        assert_int_equal(delivery->recipients[0].mailbox, 7);
+        assert_int_equal(delivery->recipients[0].octets_max, 100 + head);
+        assert_int_equal(delivery->recipients[1].octets_max, 50000 + head);
+        assert_int_equal(delivery->recipients[2].octets_max, 200 + head);
+        assert_int_equal(delivery->recipients[1].quota_octets, 100000);
+        assert_int_equal(delivery->recipients[1].quota_messages, 10);
+        client_close(&client);
+    }
+}
+
+static void tells_stored_nothing_of_a_small_message_too_large_for_all(void **state)
 {
     struct client client;
     (void)state;
 
     client_open(&client);
     greet(&client);
-    say(&client,
-        "MAIL FROM:<>\r\nRCPT TO:<tiny@b.example>\r\n" ANN "RCPT TO:<small@b.example>\r\n");
-    hear(&client, "250\n250\n250\n250\n");
-    send_message(&client, 200);
-    hear(&client, "354\n552 5.3.4\n250 2.0.0\n250 2.0.0\n");
-    assert_int_equal(only_delivery()->count, 2);
-    say(&client, "MAIL FROM:<>\r\nRCPT TO:<tiny@b.example>\r\n");
+    say(&client, "MAIL FROM:<>\r\nRCPT TO:<tiny@b.example>\r\nRCPT TO:<small@b.example>\r\n");
+    hear(&client, "250\n250\n250\n");
+    send_message(&client, 300);
+    hear(&client, "354\n552 5.3.4\n552 5.3.4\n");
+    assert_int_equal(store.delivery_count, 0);
+    /* To the octet: what is allowed is taken. */
+    say(&client, "MAIL FROM:<>\r\nRCPT TO:<small@b.example>\r\n");
     hear(&client, "250\n250\n");
     send_message(&client, 200);
-    hear(&client, "354\n552 5.3.4\n");
-    assert_int_equal(store.delivery_count, 1);
+    hear(&client, "354\n250 2.0.0\n");
+    say(&client, "MAIL FROM:<>\r\nRCPT TO:<small@b.example>\r\nDATA\r\n" LINE_200 "\r\n.\r\n");
+    hear(&client, "250\n250\n354\n552 5.3.4\n");
+    only_delivery();
     client_close(&client);
 }
 
-static void gives_up_a_large_message_for_those_it_is_too_large_for(void **state)
+static void stores_a_large_message_once_for_those_who_take_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(size_options) / sizeof(size_options[0]); i++) {
+        struct client client;
+        char mail[64];
+        client_open(&client);
+        greet(&client);
+        snprintf(mail, sizeof(mail), "MAIL FROM:<>%s\r\n", size_options[i]);
+        say(&client, mail);
+        say(&client, ANN "RCPT TO:<big@b.example>\r\n" BOB "RCPT TO:<wide@b.example>\r\n");
+        hear(&client, "250\n250\n250\n250\n250\n");
+        send_message(&client, 200000);
+        hear(&client, "354\n552 5.3.4\n250 2.0.0\n552 5.3.4\n250 2.0.0\n");
+        const struct fake_delivery *delivery = only_delivery();
+        assert_int_equal(delivery->count, 4);
+        assert_true(delivery->committed && !delivery->aborted);
+        assert_int_equal(delivery->length, delivery->commit.octets);
+        uint64_t head = head_of(delivery, 200000);
+        assert_int_equal(delivery->recipients[0].octets_max, 50000 + head);
+        assert_int_equal(delivery->recipients[1].octets_max, 9000000 + head);
+        assert_int_equal(delivery->recipients[2].octets_max, 80000 + head);
+        assert_int_equal(delivery->recipients[3].octets_max, 900000000 + head);
+        client_close(&client);
+    }
+}
+
+static void refuses_at_once_whom_the_declared_size_is_too_large_for(void **state)
 {
     struct client client;
     (void)state;
 
     client_open(&client);
     greet(&client);
-    say(&client, "MAIL FROM:<>\r\n" ANN "RCPT TO:<big@b.example>\r\n" BOB);
-    hear(&client, "250\n250\n250\n250\n");
-    send_message(&client, 200000);
-    hear(&client, "354\n552 5.3.4\n250 2.0.0\n552 5.3.4\n");
-    assert_int_equal(store.delivery_count, 3);
-    assert_true(store.deliveries[0].aborted && !store.deliveries[0].committed);
-    assert_true(store.deliveries[1].committed && !store.deliveries[1].aborted);
-    assert_true(store.deliveries[2].aborted && !store.deliveries[2].committed);
-    assert_true(store.deliveries[1].length > 200000);
-    client_close(&client);
-}
-
-static void keeps_one_body_where_the_declared_size_settles_it(void **state)
-{
-    struct client client;
-    (void)state;
-
-    client_open(&client);
-    greet(&client);
-    say(&client, "MAIL FROM:<> SIZE=200000\r\nRCPT TO:<wide@b.example>\r\n"
+    say(&client, "MAIL FROM:<> SIZE=200000\r\n" ANN "RCPT TO:<wide@b.example>\r\n" BOB
                  "RCPT TO:<big@b.example>\r\n");
-    hear(&client, "250\n250\n250\n");
+    hear(&client, "250\n552 5.3.4\n250\n552 5.3.4\n250\n");
     send_message(&client, 200000);
     hear(&client, "354\n250 2.0.0\n250 2.0.0\n");
     assert_int_equal(only_delivery()->count, 2);
@@ -650,17 +723,29 @@ static void keeps_one_body_where_the_declared_size_settles_it(void **state)
     client_close(&client);
 }
 
-static void bounds_the_bodies_of_one_message(void **state)
+/* Begun, aborted past the largest limit, and the rest is read and thrown away. */
+static void gives_up_a_message_that_is_too_large_for_all(void **state)
 {
-    struct client client;
+    static const size_t octets[] = {80100, 200000, 2000000};
     (void)state;
 
-    client_open(&client);
-    greet(&client);
-    say(&client, "MAIL FROM:<>\r\n" ANN BOB "RCPT TO:<wide@b.example>\r\nRCPT TO:<w1@b.example>\r\n"
-                 "RCPT TO:<w2@b.example>\r\n" ANN "RCPT TO:<late@b.example>\r\n");
-    hear(&client, "250\n250\n250\n250\n250\n452 4.5.3\n250\n250\n");
-    client_close(&client);
+    for (size_t i = 0; i < sizeof(octets) / sizeof(octets[0]); i++) {
+        struct client client;
+        client_open(&client);
+        greet(&client);
+        say(&client, "MAIL FROM:<> SIZE=100\r\n" ANN BOB);
+        hear(&client, "250\n250\n250\n");
+        send_message(&client, octets[i]);
+        hear(&client, "354\n552 5.3.4\n552 5.3.4\n");
+        assert_int_equal(only_delivery()->count, 2);
+        assert_true(only_delivery()->aborted && !only_delivery()->committed);
+        assert_in_range(only_delivery()->length, 1, 80000 + PIECE_SIZE);
+        /* The next message of the connection is none the worse. */
+        say(&client, "MAIL FROM:<>\r\n" ANN "DATA\r\nhi\r\n.\r\n");
+        hear(&client, "250\n250\n354\n250 2.0.0\n");
+        assert_int_equal(store.delivery_count, 2);
+        client_close(&client);
+    }
 }
 
 static void bounds_the_recipients(void **state)
@@ -818,6 +903,72 @@ static void refuses_suspended_addresses_if_told_so(void **state)
     client_close(&client);
 }
 
+/* Runs the session with standard error in a file; returns how many lines of it have `word`. */
+static unsigned lines_logged(struct client *client, const char *says, const char *word)
+{
+    char line[1024];
+    unsigned lines = 0;
+    FILE *file = tmpfile();
+    int saved = dup(STDERR_FILENO);
+
+    assert_true(file != NULL && saved >= 0);
+    dup2(fileno(file), STDERR_FILENO);
+    say(client, says);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        lines += strstr(line, word) != NULL;
+    fclose(file);
+    return lines;
+}
+
+static void counts_and_logs_refused_recipients(void **state)
+{
+    static const char *const refused[] = {
+        "RCPT TO:<@>\r\n",
+        "RCPT TO:<ann>\r\n",
+        "RCPT TO:ann@a.example\r\n",
+        "RCPT TO:<ann@a.example> NOTIFY=NEVER\r\n",
+        "RCPT TO:<\xc3\xa4@b.example>\r\n",
+        "RCPT TO:<no@a.example>\r\n",
+    };
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    say(&client, "MAIL FROM:<>\r\n");
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        int64_t before = metric_sum(METRIC_LMTP_REFUSED);
+        assert_int_equal(lines_logged(&client, refused[i], " from=<> to=<"), 1);
+        assert_int_equal(metric_sum(METRIC_LMTP_REFUSED), before + 1);
+    }
+    client_close(&client);
+}
+
+/* A client that guesses addresses is counted and no longer logged, with and without RSET. */
+static void does_not_let_refusals_fill_the_log(void **state)
+{
+    struct client client;
+    int64_t before = metric_sum(METRIC_LMTP_REFUSED);
+    unsigned lines = 0;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    for (unsigned i = 0; i < 50; i++) {
+        lines += lines_logged(&client, "MAIL FROM:<>\r\nRCPT TO:<no@a.example>\r\n", " to=<");
+        lines += lines_logged(&client, "RCPT TO:<ann>\r\nRSET\r\n", " to=<");
+        hear(&client, "250\n550 5.1.1\n501 5.1.3\n250\n");
+    }
+    assert_int_equal(lines, REFUSALS_LOGGED_MAX);
+    assert_int_equal(metric_sum(METRIC_LMTP_REFUSED) - before, 100);
+    say(&client, "MAIL FROM:<>\r\n" ANN "DATA\r\n.\r\n");
+    assert_int_equal(lines_logged(&client, "MAIL FROM:<>\r\nRCPT TO:<ann>\r\n", " to=<ann> "), 1);
+    client_close(&client);
+}
+
 static void says_goodbye(void **state)
 {
     struct client client;
@@ -854,10 +1005,11 @@ int main(void)
         cmocka_unit_test(names_a_single_recipient),
         cmocka_unit_test(tells_each_recipient_its_own_result),
         cmocka_unit_test(combines_the_results_of_an_alias),
-        cmocka_unit_test(judges_a_small_message_by_its_size),
-        cmocka_unit_test(gives_up_a_large_message_for_those_it_is_too_large_for),
-        cmocka_unit_test(keeps_one_body_where_the_declared_size_settles_it),
-        cmocka_unit_test(bounds_the_bodies_of_one_message),
+        cmocka_unit_test(lets_stored_judge_a_small_message),
+        cmocka_unit_test(tells_stored_nothing_of_a_small_message_too_large_for_all),
+        cmocka_unit_test(stores_a_large_message_once_for_those_who_take_it),
+        cmocka_unit_test(refuses_at_once_whom_the_declared_size_is_too_large_for),
+        cmocka_unit_test(gives_up_a_message_that_is_too_large_for_all),
         cmocka_unit_test(bounds_the_recipients),
         cmocka_unit_test(defers_without_stored),
         cmocka_unit_test(defers_when_stored_goes_away),
@@ -865,6 +1017,8 @@ int main(void)
         cmocka_unit_test(waits_while_the_store_is_full),
         cmocka_unit_test(refuses_malformed_answers),
         cmocka_unit_test(refuses_suspended_addresses_if_told_so),
+        cmocka_unit_test(counts_and_logs_refused_recipients),
+        cmocka_unit_test(does_not_let_refusals_fill_the_log),
         cmocka_unit_test(says_goodbye),
     };
     return cmocka_run_group_tests_name("lmtpd session", tests, NULL, NULL);
