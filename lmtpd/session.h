@@ -40,7 +40,7 @@ struct session {
     bool left;
     bool skipping; /* the rest of a line that is too long */
     unsigned bad_commands;
-    unsigned refusals; /* at RCPT */
+    unsigned refusals; /* at RCPT, logged since the last message */
     char id[17];       /* names the connection in logs */
     unsigned message;  /* counts them: id and this name a message */
     char peer[64];

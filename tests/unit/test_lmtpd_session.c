@@ -116,6 +116,10 @@ static void fake_begin(const struct store_call *call, const struct store_deliver
                        const struct store_recipient *recipients)
 {
     assert_true(store.delivery_count < DELIVERIES_MAX);
+    if (begin == NULL || recipients == NULL) {
+        fail();
+        return;
+    }
     struct fake_delivery *delivery = &store.deliveries[store.delivery_count++];
     delivery->id = call->id;
     delivery->count = begin->count;
