@@ -178,7 +178,7 @@ def test_bye_comes_last(shared):
 
 
 @pytest.mark.parametrize("last", ["QUIT", "421"])
-@pytest.mark.parametrize("piece", [b"x", b"junk\r\n" * 10000])
+@pytest.mark.parametrize("piece", [b"x", b"junk\r\n" * 10000], ids=["slowly", "fast"])
 def test_closes_on_a_client_that_talks_on(shared, last, piece):
     """After the last reply the connection ends soon, whatever the client still sends."""
     account = desks(shared)[0]
