@@ -22,7 +22,7 @@
 /* Tells about itself in files, for it has nothing else. */
 static const char script[] = "#!/bin/sh\n"
                              "env | sort >env\n"
-                             "ls /proc/$$/fd | sort -n >fds\n"
+                             "ls -v /proc/$$/fd >fds\n"
                              "cat <&3 >three\n"
                              "cat <&4 >four\n"
                              "cat >zero\n"
@@ -128,6 +128,18 @@ static void test_launch_fails(void **state)
     assert_int_equal(errno, ECHILD);
 }
 
+/*
+ * The bits of a line of /proc/self/status. Signals 32 and 33 are glibc's own: its posix_spawn(), by
+ * which make may have started this test, leaves them ignored.
+ */
+static unsigned long long signals(const char *status, const char *line)
+{
+    const char *at = strstr(status, line);
+
+    assert_non_null(at);
+    return strtoull(at + strlen(line), NULL, 16) & ~0x180000000ULL;
+}
+
 /* All signals at their defaults and open but SIGHUP, however the parent has them. */
 static void test_launch_signals(void **state)
 {
@@ -148,8 +160,9 @@ static void test_launch_signals(void **state)
     pid_t pid = launch_start(&launch);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_string_equal(content("signals"),
-                        "SigBlk:\t0000000000000001\nSigIgn:\t0000000000000000\n");
+    const char *text = content("signals");
+    assert_int_equal(signals(text, "SigBlk:"), 1);
+    assert_int_equal(signals(text, "SigIgn:"), 0);
     sigset_t now;
     sigprocmask(SIG_UNBLOCK, &set, &now);
     assert_int_equal(sigismember(&now, SIGUSR1), 1);
