@@ -4,9 +4,9 @@
 #include <limits.h>
 
 /*
- * Finds another program of Bellhop ("stored"): next to the running binary, or else in the folder
- * given at compile time as BELLHOP_LIBEXECDIR. Returns 0 with its path, or -1 (errno) when neither
- * place has a program of that name.
+ * Finds another program of Bellhop ("stored") from where the running binary is: in
+ * ../libexec/bellhop, as installed, or else next to it, as built. Returns 0 with its path, or -1
+ * (errno) when it is in neither place.
  */
 int sibling_path(const char *name, char path_r[PATH_MAX]);
 

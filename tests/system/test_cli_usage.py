@@ -212,6 +212,20 @@ def test_store_commands_run_the_sibling_in_the_instance(stopped, tmp_path, argum
     assert done.stdout == f"{os.path.realpath(stopped.dir)} {' '.join(arguments)}\n"
 
 
+def test_an_installed_bellhop_finds_its_programs_from_where_it_is(stopped, tmp_path):
+    """Under any prefix, and not somebody else's program of that name in the same folder."""
+    program = fake_stored(tmp_path / "bin", 1)
+    libexec = tmp_path / "libexec" / "bellhop"
+    libexec.mkdir(parents=True)
+    shutil.copy(program.parent / "stored", libexec)
+    (libexec / "stored").write_text("#!/bin/sh\necho installed\n")
+    (tmp_path / "link").symlink_to(program)
+    for path in program, tmp_path / "link":
+        done = subprocess.run([path, "-C", stopped.dir, "store", "stats"], text=True,
+                              capture_output=True, timeout=20)
+        assert (done.stdout, done.returncode) == ("installed\n", 0)
+
+
 def test_a_missing_sibling_is_one_clear_line(stopped, tmp_path):
     program = fake_stored(tmp_path / "bin", 0)
     (tmp_path / "bin" / "stored").unlink()
