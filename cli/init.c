@@ -21,6 +21,12 @@
 /* The largest of the ports that are added to the base, pop3s, must still be a port. */
 #define PORT_BASE_MAX (65535 - 995)
 
+/*
+ * The group of run/ reaches the sockets in it, whose own modes say which (cli/serve.c). The
+ * set-group-id bit hands that group on to them at every start, so one chgrp lets a mail server in.
+ */
+#define RUN_MODE 02710
+
 struct init {
     const char *directory;
     bool base_given;
@@ -251,7 +257,7 @@ static int make_all(struct init *init)
         (result = make_folder(INSTANCE_TLS, 0750)) != EXIT_DONE ||
         (result = make_tls(init)) != EXIT_DONE ||
         (result = make_folder(INSTANCE_STORE, 0700)) != EXIT_DONE ||
-        (result = make_folder(INSTANCE_RUN, 0700)) != EXIT_DONE ||
+        (result = make_folder(INSTANCE_RUN, RUN_MODE)) != EXIT_DONE ||
         (result = make_database()) != EXIT_DONE)
         return result;
     printf("The instance %s is complete. Run it with: bellhop -C %s serve\n", init->directory,

@@ -44,7 +44,7 @@ struct unix_service {
     mode_t mode;
 };
 
-/* A mail server of another user reaches the two that are meant for it through their group. */
+/* A mail server of another user reaches the two that are meant for it through the group of run/. */
 static const struct unix_service unix_services[] = {
     {"auth", INSTANCE_RUN "/auth.sock", 0660},
     {"auth-front", INSTANCE_RUN "/auth-front.sock", 0600},

@@ -53,7 +53,8 @@ def test_a_new_instance(tmp_path):
     assert done.stderr == ""
     check_complete(directory)
     assert mode(directory) == 0o750
-    assert mode(directory / "run") == mode(directory / "store") == 0o700
+    assert mode(directory / "store") == 0o700
+    assert mode(directory / "run") == 0o2710
     assert mode(directory / "tls" / "key.pem") == 0o600
     assert mode(directory / "accounts.db") == 0o600
     assert sorted(path.name for path in directory.iterdir()) == sorted(
@@ -72,6 +73,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path):
         subprocess.run(["/bin/sh", "-c", 'umask "$0"; exec "$@"', umask, BIN / "bellhop", "init",
                         directory], check=True, stdout=subprocess.DEVNULL, timeout=20)
         assert mode(directory) == 0o750
+        assert mode(directory / "run") == 0o2710
         assert mode(directory / "bellhop.conf") == 0o640
         assert mode(directory / "tls" / "key.pem") == 0o600
         assert mode(directory / "tls" / "cert.pem") == 0o644

@@ -186,6 +186,18 @@ def test_socket_permissions(instance):
                      "stored-control.sock": 0o600}
 
 
+def test_sockets_belong_to_the_group_of_their_folder(stopped):
+    """So that a mail server is let in once, and not after every start."""
+    groups = [4242] if os.geteuid() == 0 else [g for g in os.getgroups() if g != os.getegid()]
+    if not groups:
+        pytest.skip("this user has one group only")
+    os.chown(stopped.dir / "run", -1, groups[0])
+    for _ in range(2):
+        stopped.start()
+        assert {path.stat().st_gid for path in (stopped.dir / "run").glob("*.sock")} == {groups[0]}
+        stopped.stop()
+
+
 def descriptors(pid):
     """Number and file of each descriptor; one that is closed meanwhile is left out."""
     found = {}
