@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
@@ -14,8 +15,23 @@
 #include "stored/segment.h"
 #include "stored/segments.h"
 
+/* Whether nothing was ever served here: there is neither an index nor a log. */
+static bool store_is_new(void)
+{
+    uint64_t *ids;
+    size_t count;
+
+    if (access(INDEX_PATH, F_OK) == 0 || errno != ENOENT || segment_list(&ids, &count) != 0)
+        return false;
+    free(ids);
+    return count == 0;
+}
+
+/* NULL: the store is new, and so empty. */
 static struct index *open_index(uint64_t *seed_r)
 {
+    if (store_is_new())
+        return NULL;
     struct index *index = index_open(INDEX_PATH, INDEX_READ);
 
     if (index == NULL || index_get_seed(index, seed_r) < 0)
@@ -168,20 +184,26 @@ static int verify_message(void *context, const struct index_message *message)
     return 0;
 }
 
+static void verify_all(struct verify *verify, struct index_totals *totals_r)
+{
+    /* One transaction: what is checked is the state of one moment. */
+    index_begin_read(verify->index);
+    if (index_each_on_disk(verify->index, verify_message, verify) < 0 ||
+        index_get_totals(verify->index, true, totals_r) < 0)
+        log_fatal("the index cannot be read");
+    forget_segment(verify);
+    free(verify->seen);
+    index_close(verify->index);
+}
+
 int report_verify(bool json)
 {
     struct verify verify = {.json = json, .damages = json_array(), .segment = {.fd = -1}};
-    struct index_totals totals;
+    struct index_totals totals = {0};
 
     verify.index = open_index(&verify.segment.seed);
-    /* One transaction: what is checked is the state of one moment. */
-    index_begin_read(verify.index);
-    if (index_each_on_disk(verify.index, verify_message, &verify) < 0 ||
-        index_get_totals(verify.index, true, &totals) < 0)
-        log_fatal("the index cannot be read");
-    forget_segment(&verify);
-    free(verify.seen);
-    index_close(verify.index);
+    if (verify.index != NULL)
+        verify_all(&verify, &totals);
     bool good = verify.damage_count == 0 && totals.wrong_usage == 0;
     if (json) {
         print_json(json_pack("{s:b, s:I, s:I, s:I, s:o}", "good", good, "messages",
@@ -240,12 +262,12 @@ int report_stats(bool json)
 {
     struct stats stats = {.json = json, .segments = json_array()};
     struct index *index = open_index(&stats.seed);
-    struct index_totals totals;
+    struct index_totals totals = {0};
 
     if (!json)
         printf("%-20s %14s %14s %14s %14s\n", "SEGMENT", "SIZE", "USED", "LIVE", "DEAD");
-    if (index_each_segment(index, stats_segment, &stats) < 0 ||
-        index_get_totals(index, false, &totals) < 0)
+    if (index != NULL && (index_each_segment(index, stats_segment, &stats) < 0 ||
+                          index_get_totals(index, false, &totals) < 0))
         log_fatal("the index cannot be read");
     index_close(index);
     if (json) {

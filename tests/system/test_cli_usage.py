@@ -192,6 +192,23 @@ def test_a_full_standard_output_is_an_error(stopped):
     assert "standard output" in done.stderr
 
 
+def test_a_store_that_was_never_served_is_empty(stopped):
+    assert "0 messages" in stopped.cli("store", "stats").stdout
+    stats = json.loads(stopped.cli("store", "stats", "--json").stdout)
+    assert (stats["messages"], stats["size"], stats["segments"]) == (0, 0, [])
+    assert stopped.cli("store", "verify").stdout.startswith("good: 0 messages")
+    verified = json.loads(stopped.cli("store", "verify", "--json").stdout)
+    assert verified["good"] is True and verified["messages"] == 0
+    assert list((stopped.dir / "store").iterdir()) == []
+
+
+def test_segments_without_their_index_are_not_an_empty_store(stopped):
+    (stopped.dir / "store" / "00000001.seg").write_bytes(bytes(4096))
+    for command in "stats", "verify":
+        done = stopped.cli("store", command, check=False)
+        assert done.returncode == 1 and "store rebuild" in done.stderr
+
+
 def fake_stored(folder, status):
     """A copy of bellhop with a sibling that tells how it was called."""
     folder.mkdir()
