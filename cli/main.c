@@ -188,7 +188,10 @@ static const struct command *command_find(int argc, char **argv, int *words_r)
     return NULL;
 }
 
-/* Shows the usage of every command whose first word this is; returns whether there is one. */
+/*
+ * Shows the usage of every command whose first word this is, with NULL none; returns whether there
+ * is one.
+ */
 static bool print_group(FILE *file, const char *word)
 {
     bool found = false;
@@ -196,7 +199,8 @@ static bool print_group(FILE *file, const char *word)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcspn(commands[i].words, " ") == strlen(word) &&
             strncmp(commands[i].words, word, strlen(word)) == 0) {
-            print_usage(file, &commands[i]);
+            if (file != NULL)
+                print_usage(file, &commands[i]);
             found = true;
         }
     return found;
@@ -204,12 +208,15 @@ static bool print_group(FILE *file, const char *word)
 
 static int unknown_command(int argc, char **argv)
 {
+    bool group = print_group(NULL, argv[0]);
+
     running = NULL;
-    if (argc > 1)
-        wrong_usage("\"%s %s\" is not a command; \"bellhop help\" shows them all", argv[0],
-                    argv[1]);
+    if (group && argc > 1)
+        wrong_usage("\"%s %s\" is not a command; these are", argv[0], argv[1]);
+    else if (group)
+        wrong_usage("\"%s\" is not a whole command; these are", argv[0]);
     else
-        wrong_usage("\"%s\" is not a whole command; \"bellhop help\" shows them all", argv[0]);
+        wrong_usage("\"%s\" is not a command; \"bellhop help\" shows them all", argv[0]);
     print_group(stderr, argv[0]);
     return EXIT_USAGE;
 }

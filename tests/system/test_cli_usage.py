@@ -116,6 +116,18 @@ def test_wrong_usage(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("typed, sentence, shown", [
+    ("frobnicate", 'bellhop: "frobnicate" is not a command; "bellhop help" shows them all', 0),
+    ("frobnicate now", 'bellhop: "frobnicate" is not a command; "bellhop help" shows them all', 0),
+    ("domain", 'bellhop: "domain" is not a whole command; these are', 3),
+    ("domain ad", 'bellhop: "domain ad" is not a command; these are', 3),
+])
+def test_an_unknown_command_is_told_from_half_of_one(typed, sentence, shown):
+    first, *usages = run(*typed.split(), check=False).stderr.splitlines()
+    assert first == sentence
+    assert len(usages) == shown and all(one.startswith("usage: ") for one in usages)
+
+
 def test_a_repeated_option_counts_the_last_time(stopped):
     stopped.cli("plan", "add", "twice", "--addresses", "2", "--addresses", "3")
     plans = json.loads(stopped.cli("plan", "list", "--json").stdout)
