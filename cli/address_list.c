@@ -183,7 +183,8 @@ static int list_addresses(struct db *db, const char *name, bool json)
         trouble = rows_set_usage(&list, "unknown", json);
     int done = database_list_end(db, result, list.rows, list_columns, json);
     free(list.usages);
-    if (trouble != NULL)
+    /* JSON says it with null, and standard error stays free for what is refused. */
+    if (trouble != NULL && !json)
         (void)refuse("how full the mailboxes are is unknown, %s", trouble);
     return done;
 }

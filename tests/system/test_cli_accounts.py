@@ -270,6 +270,8 @@ def test_address_list(stopped):
     plain = stopped.cli("address", "list")
     assert len(plain.stdout.splitlines()) == 7 and "unknown" in plain.stdout
     assert "not running" in plain.stderr
+    table = stopped.cli("address", "list", "--json")
+    assert json.loads(table.stdout)[0]["used_messages"] is None and table.stderr == ""
 
 
 def test_a_removed_address_is_gone_and_can_be_made_again(stopped):
