@@ -13,8 +13,8 @@
  * Kerberos pass the 255 octets that RFC 5034 has in mind. */
 #define LIMIT_LONG_LINE (8192 + 64)
 
-/* What a client may send ahead of our answers; further octets wait in the kernel, so that a
- * client that pipelines without reading stops itself. Holds the longest line. */
+/* With this much sent ahead of our answers, no more is read; further octets wait in the kernel, so
+ * that a client that pipelines without reading stops itself. Holds the longest line. */
 #define LIMIT_INPUT (16 * 1024)
 
 /* Long answers are made, and messages asked for, only while less than this waits to be sent:

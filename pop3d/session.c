@@ -180,12 +180,29 @@ static void send_output(struct session *session)
         bufferevent_disable(session->stream, EV_WRITE);
 }
 
+/*
+ * A full input is not read on until commands have been taken from it. Not by libevent's high
+ * watermark: its callback comes again and again for as long as the input stays full.
+ */
+static void read_while_room(struct session *session)
+{
+    bool full = evbuffer_get_length(bufferevent_get_input(session->stream)) >= LIMIT_INPUT;
+    bool reading = (bufferevent_get_enabled(session->stream) & EV_READ) != 0;
+
+    if (full && reading)
+        bufferevent_disable(session->stream, EV_READ);
+    else if (!full && !reading && !session->input_ended && !session->broken &&
+             session->wait != SESSION_STARTING_TLS)
+        bufferevent_enable(session->stream, EV_READ);
+}
+
 void session_settle(struct session *session)
 {
     if (session->reason == SESSION_GOES_ON) {
         listing_continue(session);
         fetch_continue(session);
         command_loop(session);
+        read_while_room(session);
         send_output(session);
         look_for_end(session);
     }
@@ -288,7 +305,6 @@ static void prepare_stream(struct session *session)
     if (session->stream == NULL)
         log_fatal("out of memory");
     bufferevent_setcb(session->stream, on_readable, on_written, on_event, session);
-    bufferevent_setwatermark(session->stream, EV_READ, 0, LIMIT_INPUT);
     bufferevent_setwatermark(session->stream, EV_WRITE, LIMIT_OUTPUT - 1, 0);
     bufferevent_set_max_single_write(session->stream, LIMIT_WRITE);
     bufferevent_enable(session->stream, EV_READ);
