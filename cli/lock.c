@@ -1,9 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -11,22 +8,29 @@
 
 #include "cli/lock.h"
 
-/* Programs whose supervisor died get SIGTERM at once and have ended after this many ms. */
+/*
+ * In ms. A supervisor that was just killed may still be dying. Its programs then get SIGTERM and
+ * have ended after the longer time.
+ */
+#define LOCK_DYING    300
 #define LOCK_PATIENCE 6000
 #define LOCK_STEP     50
 
-static pid_t lock_owner(int fd)
+/*
+ * Programs inherit the flock(); this record lock is the supervisor's alone, and the kernel lifts it
+ * when the process dies, whether anybody has waited for it or not.
+ */
+static struct flock whole(void)
 {
-    char text[24] = "";
-
-    if (pread(fd, text, sizeof(text) - 1, 0) < 0)
-        return 0;
-    return (pid_t)strtol(text, NULL, 10);
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
 }
 
-static bool process_lives(pid_t pid)
+/* The process that serves here, or 0. */
+static pid_t lock_owner(int fd)
 {
-    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+    struct flock lock = whole();
+
+    return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
 }
 
 static void wait_a_step(void)
@@ -45,7 +49,7 @@ static int acquire(int fd, const char *path, char *error_r, size_t error_size)
             return -1;
         }
         pid_t owner = lock_owner(fd);
-        if (process_lives(owner)) {
+        if (owner != 0 && waited >= LOCK_DYING) {
             snprintf(error_r, error_size,
                      "another bellhop serve (process %d) runs in this instance; stop it first",
                      (int)owner);
@@ -53,9 +57,9 @@ static int acquire(int fd, const char *path, char *error_r, size_t error_size)
         }
         if (waited >= LOCK_PATIENCE) {
             snprintf(error_r, error_size,
-                     "programs of an earlier bellhop serve (process %d, which is gone) still run "
-                     "in this instance; end them first (fuser %s shows them)",
-                     (int)owner, path);
+                     "programs of an earlier bellhop serve, which is gone, still run in this "
+                     "instance; end them first (fuser %s shows them)",
+                     path);
             return -1;
         }
         wait_a_step();
@@ -68,15 +72,18 @@ int lock_take(const char *path, char *error_r, size_t error_size)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0) {
-        snprintf(error_r, error_size, "cannot open %s: %s; \"bellhop init\" completes an instance",
-                 path, strerror(errno));
+        snprintf(error_r, error_size, "cannot open %s: %s; %s", path, strerror(errno),
+                 errno == ENOENT ? "\"bellhop init\" completes an instance"
+                                 : "the user of bellhop serve must be able to write there");
         return -1;
     }
     if (acquire(fd, path, error_r, error_size) < 0) {
         close(fd);
         return -1;
     }
-    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+    struct flock lock = whole();
+    if (fcntl(fd, F_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
+        dprintf(fd, "%d\n", (int)getpid()) < 0) {
         snprintf(error_r, error_size, "cannot write to %s: %s", path, strerror(errno));
         close(fd);
         return -1;

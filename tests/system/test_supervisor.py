@@ -67,6 +67,11 @@ def test_second_serve(instance):
     instance.wait_healthy(1)
 
 
+def test_run_folder_missing(stopped):
+    shutil.rmtree(stopped.dir / "run")
+    assert "bellhop init" in one_sentence(refused(stopped))
+
+
 def test_database_missing(stopped):
     (stopped.dir / "accounts.db").unlink()
     assert "accounts.db" in one_sentence(refused(stopped))
@@ -430,6 +435,15 @@ def test_killed_supervisor_takes_its_programs_along(stopped):
     for pid in pids:
         wait_gone(pid, 1)
     stopped.wait_healthy(5)
+
+
+def test_serve_at_once_after_a_kill(stopped):
+    """Before the killed process has gone, and while it is a zombie that nobody has waited for."""
+    stopped.start()
+    killed, stopped.process = stopped.process, None
+    killed.kill()
+    stopped.start()
+    killed.wait(10)
 
 
 def test_programs_refuse_to_be_started_by_hand():
