@@ -14,6 +14,10 @@ int instance_enter(struct instance *instance)
     const char *directory = instance->directory;
     char error[512];
 
+    if (chdir(directory) < 0 && errno == EACCES) {
+        refuse("you may not enter %s; run bellhop as the instance's user, or as root", directory);
+        return -1;
+    }
     if (chdir(directory) < 0) {
         refuse("cannot enter the instance %s: %s; \"bellhop init %s\" makes one", directory,
                strerror(errno), directory);
@@ -38,7 +42,8 @@ int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)
 
     int fd = open(INSTANCE_CONF, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        snprintf(error_r, error_size, INSTANCE_CONF ": cannot read it: %s", strerror(errno));
+        snprintf(error_r, error_size, INSTANCE_CONF ": cannot read it: %s%s", strerror(errno),
+                 errno == EACCES ? "; run bellhop as the instance's user, or as root" : "");
         return -1;
     }
     int result = conf_read(conf_r, fd, reason, sizeof(reason));

@@ -142,6 +142,17 @@ def test_no_instance_says_how_to_make_one(command, tmp_path):
     refused(run("-C", tmp_path, *command, check=False), "bellhop.conf", "bellhop init")
 
 
+@pytest.mark.parametrize("closed", [".", "bellhop.conf"])
+def test_an_instance_of_another_user_says_who_may(stopped, closed):
+    (stopped.dir / closed).chmod(0)
+    # Without the capabilities with which root reads anything.
+    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", BIN / "bellhop",
+                           "-C", stopped.dir, "plan", "list"], text=True, capture_output=True,
+                          timeout=20)
+    (stopped.dir / closed).chmod(0o700)
+    refused(done, "as the instance's user, or as root")
+
+
 def test_the_current_directory_is_the_instance_without_option(stopped):
     done = subprocess.run([BIN / "bellhop", "plan", "list"], cwd=stopped.dir, text=True,
                           capture_output=True, timeout=20)
