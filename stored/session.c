@@ -352,6 +352,9 @@ void session_end_all(struct connection *connection)
 {
     struct session *session, *next;
 
+    /* First who waits: the end of a session would let one in that is going as well. */
+    while (connection->waiters != NULL)
+        waiter_free(connection->waiters);
     HASH_ITER (hh, connection->sessions, session, next)
         end(connection, session);
 }

@@ -46,7 +46,10 @@ int session_read(struct connection *connection, const struct channel_message *me
 int session_expunge(struct connection *connection, const struct channel_message *message);
 int session_close(struct connection *connection, const struct channel_message *message);
 
-/* The connection is gone: its sessions' locks go with it, at the latest after running expunges. */
+/*
+ * The connection is gone: nobody waits for a lock any more, and its sessions' locks go with it, at
+ * the latest after running expunges.
+ */
 void session_end_all(struct connection *connection);
 
 /* Answers a request of the session with STORE_FAILED. */
