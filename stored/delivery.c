@@ -25,6 +25,9 @@
 /* A segment of its own grows in steps of this size where the sender did not say how much comes. */
 #define OWN_STEP (8 * 1024 * 1024)
 
+/* What a sender announces is a hint; nobody means more than this. */
+#define ANNOUNCED_MAX (1024 * 1024 * 1024)
+
 struct delivery {
     uint32_t id;
     struct connection *connection; /* NULL: gone, nobody waits for the answer */
@@ -103,7 +106,7 @@ int delivery_begin(struct connection *connection, const struct channel_message *
     delivery->connection = connection;
     delivery->store = connection->store;
     delivery->count = begin.count;
-    delivery->declared = begin.size;
+    delivery->declared = begin.size <= ANNOUNCED_MAX ? begin.size : 0;
     delivery->own.fd = -1;
     delivery->recipients = xmalloc(begin.count * sizeof(*delivery->recipients));
     memcpy(delivery->recipients, (const uint8_t *)message->payload + sizeof(begin),
