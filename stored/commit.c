@@ -362,6 +362,24 @@ static bool try_again(struct commits *commits, struct group *group, struct commi
     return true;
 }
 
+static void tell_done(struct commits *commits, struct group *group, bool frees_space)
+{
+    struct commit **link = &group->first;
+
+    while (*link != NULL) {
+        struct commit *commit = *link;
+        if (commit->frees_space != frees_space) {
+            link = &commit->next;
+            continue;
+        }
+        *link = commit->next;
+        if (try_again(commits, group, commit))
+            continue;
+        commits->waiting -= record_span(commit->header);
+        commit->done(commit, result_of(commit));
+    }
+}
+
 static void on_finished(evutil_socket_t fd, short what, void *context)
 {
     struct commits *commits = context;
@@ -378,13 +396,10 @@ static void on_finished(evutil_socket_t fd, short what, void *context)
     if (group->error == 0)
         start_group(commits);
     enter_into_index(commits, group);
-    for (struct commit *commit = group->first, *next; commit != NULL; commit = next) {
-        next = commit->next;
-        if (try_again(commits, group, commit))
-            continue;
-        commits->waiting -= record_span(commit->header);
-        commit->done(commit, result_of(commit));
-    }
+    /* Who reads usage anew from the index (expunges, drops) must not be followed by who adds to it.
+     */
+    tell_done(commits, group, false);
+    tell_done(commits, group, true);
     /* What could not run while the group before it had failed. */
     start_group(commits);
     if (commits->store->committed != NULL)
