@@ -1,0 +1,448 @@
+/*
+ * The store's three sockets from outside, in one process: the test writes what a peer would write,
+ * lets the event loop run, and reads the answers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/capability.h"
+#include "lib/child.h"
+#include "lib/metrics.h"
+#include "lib/storemsg.h"
+#include "lib/xalloc.h"
+#include "stored/commit.h"
+#include "stored/index.h"
+#include "stored/mailbox.h"
+#include "stored/recovery.h"
+#include "stored/segments.h"
+#include "stored/server.h"
+#include "stored/store.h"
+#include "tests/unit/scratch.h"
+
+#define CONF    "segment_size = 4M\n"
+#define BODY    "Subject: test\r\n\r\ntext\r\n"
+#define SECONDS 10 /* no answer takes longer */
+
+/* --- what the supervisor prepares ---------------------------------------------------------------
+ */
+
+static const char *const names[] = {"conf", "metrics", "deliver", "front", "control"};
+
+enum { CONF_FD = 3, METRICS_FD, DELIVER_FD, FRONT_FD, CONTROL_FD };
+
+static struct child child;
+
+static void place(int fd, int number)
+{
+    if (fd < 0 || dup2(fd, number) < 0)
+        exit(1);
+    if (fd != number)
+        close(fd);
+}
+
+static void listen_at(int number)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    /* Without a path the kernel gives it a name that no file has. */
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)) < 0 ||
+        listen(fd, 16) < 0)
+        exit(1);
+    place(fd, number);
+}
+
+static void prepare(void)
+{
+    char list[64] = "", pid[16], count[16];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        strcat(list, i > 0 ? ":" : "");
+        strcat(list, names[i]);
+    }
+    place(memfd_create("conf", 0), CONF_FD);
+    place(memfd_create("metrics", 0), METRICS_FD);
+    if (write(CONF_FD, CONF, strlen(CONF)) < 0 || ftruncate(METRICS_FD, (off_t)metrics_size()) < 0)
+        exit(1);
+    for (int number = DELIVER_FD; number <= CONTROL_FD; number++)
+        listen_at(number);
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    snprintf(count, sizeof(count), "%zu", sizeof(names) / sizeof(names[0]));
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", count, 1);
+    setenv("LISTEN_FDNAMES", list, 1);
+    setenv("BELLHOP_SLOT", "0", 1);
+    child_init(&child, "test_stored_server");
+}
+
+/* --- the store ----------------------------------------------------------------------------------
+ */
+
+static struct store store;
+static struct server *server;
+
+static void on_group(void *context)
+{
+    (void)context;
+    server_commits_done(server);
+}
+
+static int open_store(void **state)
+{
+    if (scratch_enter(state) != 0 || mkdir("store", 0700) != 0)
+        return -1;
+    memset(&store, 0, sizeof(store));
+    store.base = child.base;
+    store.segment_size = child.conf.segment_size;
+    recovery_run(&store);
+    store.mailboxes = mailboxes_new(store.index);
+    store.segments = segments_new(store.seed);
+    store.commits = commits_new(&store);
+    store.committed = on_group;
+    server = server_new(&store);
+    return 0;
+}
+
+static int close_store(void **state)
+{
+    server_free(server);
+    commits_free(store.commits);
+    segments_free(store.segments);
+    mailboxes_free(store.mailboxes);
+    index_close(store.index);
+    return scratch_leave(state);
+}
+
+static uint64_t milliseconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void run_for(unsigned long duration)
+{
+    uint64_t end = milliseconds() + duration;
+
+    do
+        event_base_loop(child.base, EVLOOP_NONBLOCK);
+    while (milliseconds() < end);
+}
+
+/* --- a peer -------------------------------------------------------------------------------------
+ */
+
+struct frame {
+    uint32_t length;
+    uint8_t version;
+    uint8_t type;
+    uint16_t zero;
+    uint32_t id;
+};
+
+static int connect_to(int listener)
+{
+    struct sockaddr_un address;
+    socklen_t length = sizeof(address);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0), room = 8 << 20;
+
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, length), 0);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    run_for(0);
+    return fd;
+}
+
+static void tell(int fd, enum store_type type, uint32_t id, const void *payload, size_t length)
+{
+    struct frame frame = {(uint32_t)length, 1, (uint8_t)type, 0, id};
+
+    assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
+    for (size_t done = 0; done < length;) {
+        ssize_t part =
+            send(fd, (const uint8_t *)payload + done, length - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (part > 0)
+            done += (size_t)part;
+        else
+            run_for(1);
+    }
+}
+
+static bool has_answer(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+    return poll(&wait, 1, 0) == 1;
+}
+
+/* Runs the loop until the peer has one more message; *payload_r may be NULL. 0: the end. */
+static enum store_type hear(int fd, void *payload_r, size_t room)
+{
+    uint64_t end = milliseconds() + 1000 * SECONDS;
+    static uint8_t rest[CHANNEL_PAYLOAD_MAX];
+    struct frame frame;
+
+    while (!has_answer(fd)) {
+        assert_true(milliseconds() < end);
+        event_base_loop(child.base, EVLOOP_NONBLOCK);
+    }
+    if (recv(fd, &frame, sizeof(frame), MSG_WAITALL) != sizeof(frame))
+        return 0;
+    for (size_t done = 0; done < frame.length;) {
+        ssize_t part = recv(fd, rest + done, frame.length - done, MSG_DONTWAIT);
+        if (part > 0)
+            done += (size_t)part;
+        else
+            event_base_loop(child.base, EVLOOP_NONBLOCK);
+    }
+    if (payload_r != NULL)
+        memcpy(payload_r, rest, frame.length < room ? frame.length : room);
+    return frame.type;
+}
+
+static void begin(int fd, uint32_t id, uint64_t mailbox, uint64_t announced)
+{
+    struct {
+        struct store_deliver_begin begin;
+        struct store_recipient recipient;
+    } message = {{.count = 1, .size = announced}, {mailbox, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+
+    tell(fd, STORE_DELIVER_BEGIN, id, &message, sizeof(message));
+}
+
+static void data(int fd, uint32_t id, const char *body, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        size_t part = length - done < 65536 ? length - done : 65536;
+        tell(fd, STORE_DELIVER_DATA, id, body + done, part);
+        done += part;
+    }
+}
+
+static void commit(int fd, uint32_t id, size_t length)
+{
+    struct store_deliver_commit end = {.octets = length};
+
+    tell(fd, STORE_DELIVER_COMMIT, id, &end, sizeof(end));
+}
+
+static enum store_result delivered(int fd)
+{
+    uint8_t result = UINT8_MAX;
+
+    assert_int_equal(hear(fd, &result, 1), STORE_DELIVERED);
+    return result;
+}
+
+static enum store_result deliver(uint64_t mailbox, const char *body, size_t length,
+                                 uint64_t announced)
+{
+    int fd = connect_to(DELIVER_FD);
+
+    begin(fd, 1, mailbox, announced);
+    data(fd, 1, body, length);
+    commit(fd, 1, length);
+    enum store_result result = delivered(fd);
+    close(fd);
+    return result;
+}
+
+static void ask_open(int fd, uint32_t id, uint64_t mailbox)
+{
+    struct capability capability = {mailbox, 1, (uint64_t)time(NULL) + 20, {0}};
+
+    capability_seal(&capability, store.key);
+    tell(fd, STORE_OPEN, id, &capability, sizeof(capability));
+}
+
+/* The messages of a mailbox that is being opened, or -1 for a refusal. */
+static int opened(int fd)
+{
+    struct store_opened totals = {0};
+    enum store_type type;
+
+    while ((type = hear(fd, &totals, sizeof(totals))) == STORE_ENTRIES)
+        ;
+    return type == STORE_OPENED ? (int)totals.messages : -1;
+}
+
+static int open_anew(uint64_t mailbox)
+{
+    int fd = connect_to(FRONT_FD);
+
+    ask_open(fd, 1, mailbox);
+    int messages = opened(fd);
+    close(fd);
+    run_for(0);
+    return messages;
+}
+
+/* --- the cases ----------------------------------------------------------------------------------
+ */
+
+static void the_end_of_who_waits_for_a_lock_is_harmless(void **state)
+{
+    int holder = connect_to(FRONT_FD), waits = connect_to(FRONT_FD);
+    (void)state;
+
+    ask_open(holder, 1, 1);
+    assert_int_equal(opened(holder), 0);
+    ask_open(waits, 1, 1);
+    run_for(10);
+    assert_false(has_answer(waits));
+    close(waits);
+    run_for(600); /* longer than an open waits */
+    close(holder);
+    assert_int_equal(open_anew(1), 0);
+}
+
+static void a_lock_ends_with_the_connection_that_also_waits_for_it(void **state)
+{
+    int fd = connect_to(FRONT_FD);
+    (void)state;
+
+    ask_open(fd, 1, 1);
+    assert_int_equal(opened(fd), 0);
+    ask_open(fd, 2, 1);
+    run_for(10);
+    close(fd);
+    assert_int_equal(open_anew(1), 0);
+}
+
+static const uint64_t announcements[] = {0,         1,          100000,         3000000,
+                                         200000000, UINT64_MAX, UINT64_MAX / 2, UINT64_MAX - 4096};
+
+static void an_announced_size_is_only_a_hint(void **state)
+{
+    static const size_t lengths[] = {1, 100000, 3000000};
+    char *body = xcalloc(1, 3000000);
+    int messages = 0;
+    (void)state;
+
+    memset(body, 'x', 3000000);
+    for (size_t i = 0; i < sizeof(announcements) / sizeof(announcements[0]); i++)
+        for (size_t k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
+            assert_int_equal(deliver(1, body, lengths[k], announcements[i]), STORE_OK);
+            messages++;
+        }
+    assert_int_equal(open_anew(1), messages);
+    free(body);
+}
+
+static void usage(uint64_t mailbox, struct store_usage_is *usage_r)
+{
+    int fd = connect_to(CONTROL_FD);
+    struct store_mailbox_id id = {mailbox};
+
+    tell(fd, STORE_USAGE, 1, &id, sizeof(id));
+    assert_int_equal(hear(fd, usage_r, sizeof(*usage_r)), STORE_USAGE_IS);
+    close(fd);
+}
+
+static void usage_is_exact_when_mail_comes_and_goes_in_one_group(void **state)
+{
+    int front = connect_to(FRONT_FD), sender = connect_to(DELIVER_FD);
+    size_t length = strlen(BODY);
+    struct store_usage_is now;
+    uint32_t first = 0;
+    (void)state;
+
+    assert_int_equal(deliver(1, BODY, length, 0), STORE_OK);
+    ask_open(front, 1, 1);
+    assert_int_equal(opened(front), 1);
+    tell(front, STORE_EXPUNGE, 1, &first, sizeof(first));
+    begin(sender, 1, 1, 0);
+    data(sender, 1, BODY, length);
+    commit(sender, 1, length);
+    assert_int_equal(hear(front, NULL, 0), STORE_EXPUNGED);
+    assert_int_equal(delivered(sender), STORE_OK);
+    usage(1, &now);
+    assert_int_equal(now.messages, 1);
+    assert_int_equal(now.octets, length);
+    close(front);
+    close(sender);
+}
+
+static void a_long_check_leaves_the_loop_its_turns(void **state)
+{
+    struct store_read request = {.room = STORE_READ_MAX};
+    size_t length = 4 << 20;
+    char *body = xcalloc(1, length);
+    int fd = connect_to(FRONT_FD);
+    (void)state;
+
+    assert_int_equal(deliver(1, body, length, length), STORE_OK);
+    ask_open(fd, 1, 1);
+    assert_int_equal(opened(fd), 1);
+    tell(fd, STORE_READ, 1, &request, sizeof(request));
+    for (int turn = 0; turn < 4; turn++) {
+        event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        assert_false(has_answer(fd));
+    }
+    assert_int_equal(hear(fd, NULL, 0), STORE_DATA);
+    close(fd);
+    free(body);
+}
+
+static void a_session_may_end_in_the_middle_of_a_check(void **state)
+{
+    struct store_read request = {.room = STORE_READ_MAX};
+    size_t length = 4 << 20;
+    char *body = xcalloc(1, length);
+    (void)state;
+
+    assert_int_equal(deliver(1, body, length, length), STORE_OK);
+    for (int by_close = 0; by_close < 2; by_close++) {
+        int fd = connect_to(FRONT_FD);
+        ask_open(fd, 1, 1);
+        assert_int_equal(opened(fd), 1);
+        for (int i = 0; i < 16; i++)
+            tell(fd, STORE_READ, 1, &request, sizeof(request));
+        event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        if (by_close)
+            tell(fd, STORE_CLOSE, 1, NULL, 0);
+        else
+            close(fd);
+        run_for(20);
+        assert_int_equal(open_anew(1), 1);
+        if (by_close)
+            close(fd);
+    }
+    free(body);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(the_end_of_who_waits_for_a_lock_is_harmless),
+        CASE(a_lock_ends_with_the_connection_that_also_waits_for_it),
+        CASE(an_announced_size_is_only_a_hint),
+        CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
+        CASE(a_long_check_leaves_the_loop_its_turns),
+        CASE(a_session_may_end_in_the_middle_of_a_check),
+    };
+
+    prepare();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    child_fini(&child);
+    return failed;
+}
