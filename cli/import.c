@@ -109,8 +109,8 @@ static int read_header(struct import *import)
     for (size_t i = 0; i < row.count; i++) {
         int column = find_column(row.fields[i].text);
         if (column < 0 || seen[column])
-            return refuse("%s line %u: it names the columns, which are address,password,name, "
-                          "each once",
+            return refuse("%s line %u: the first line names the columns, which are "
+                          "address,password,name, each once, with commas between them",
                           import->file, row.line);
         seen[column] = true;
         import->columns[i] = (size_t)column;
@@ -317,8 +317,8 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
     if (import->errors > 0)
         return refuse_all(import);
     if (dry_run) {
-        printf("%zu addresses can be added to \"%s\"; nothing was changed\n", import->count,
-               import->customer.name);
+        printf("%zu address%s can be added to \"%s\"; nothing was changed\n", import->count,
+               import->count == 1 ? "" : "es", import->customer.name);
         return EXIT_DONE;
     }
     if (hash_rows(import, conf) != EXIT_DONE || add_all(import, db, true) != EXIT_DONE)
@@ -326,7 +326,8 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
     /* Somebody else was quicker. */
     if (import->errors > 0)
         return refuse_all(import);
-    printf("%zu addresses were added to \"%s\"\n", import->count, import->customer.name);
+    printf("%zu address%s added to \"%s\"\n", import->count, import->count == 1 ? "" : "es",
+           import->customer.name);
     return show_generated(import);
 }
 

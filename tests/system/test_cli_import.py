@@ -45,7 +45,7 @@ ANNA_BERT = [("anna@quayside.example", "Anna"), ("bert@quayside.example", "Bert,
 def test_tables_as_programs_write_them(stopped, table, content):
     before = hashes(stopped)
     done = import_table(stopped, table(content))
-    assert done.stdout == f'2 addresses were added to "{HOTEL}"\n'
+    assert done.stdout == f'2 addresses added to "{HOTEL}"\n'
     assert imported(stopped) == ANNA_BERT
     new = [text for text in hashes(stopped) if text not in before]
     assert len(new) == 2
@@ -68,7 +68,9 @@ def test_empty_passwords_are_made_and_shown_once(stopped, table):
 
 
 def test_only_the_address_is_needed(stopped, table):
-    import_table(stopped, table("address\nanna@quayside.example\n"))
+    one = table("address\nanna@quayside.example\n")
+    assert import_table(stopped, one, "--dry-run").stdout.startswith("1 address can be added")
+    assert import_table(stopped, one).stdout.startswith(f'1 address added to "{HOTEL}"\n')
     assert imported(stopped) == [("anna@quayside.example", "")]
 
 
@@ -80,7 +82,7 @@ def test_a_table_without_rows_adds_nothing(stopped, table):
     ("", ["line 1", "address,password,name"]),
     ("\n\n", ["line 3", "address,password,name"]),
     ("anna@quayside.example,12345678,Anna\n", ["line 1", "address,password,name"]),
-    ("address;password;name\n", ["line 1"]),
+    ("address;password;name\n", ["line 1", "commas"]),
     ("address,password,address\n", ["line 1"]),
     ("address,password,nickname\n", ["line 1"]),
     ("password,name\n12345678,Anna\n", ["line 1", "address"]),
