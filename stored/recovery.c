@@ -62,7 +62,9 @@ static void apply(struct recovery *recovery, const struct record_header *header)
         return;
     index_apply(recovery->store->index, header);
     recovery->applied++;
-    if (++recovery->in_transaction < APPLY_AT_ONCE)
+    /* Expunges are one transaction with the positions: a message must not come back after a crash.
+     */
+    if (!recovery->messages || ++recovery->in_transaction < APPLY_AT_ONCE)
         return;
     index_commit(recovery->store->index);
     index_begin(recovery->store->index);
@@ -80,24 +82,62 @@ static void suspect(struct recovery *recovery, const struct record_header *heade
     recovery->suspects = suspect;
 }
 
-/* After a pass over all segments, when the number of the last group is known. */
-static void judge_suspects(struct recovery *recovery)
+static bool is_struck_out(const struct record_header *header)
+{
+    const struct record_ref *refs = record_refs(header);
+
+    for (uint32_t i = 0; i < header->ref_count; i++)
+        if (refs[i].mailbox != 0)
+            return false;
+    return true;
+}
+
+/*
+ * Takes the references out of an unfinished message's record, so that a later rebuild, when there
+ * are younger groups, does not take it for a damaged one.
+ */
+static void strike_out(struct recovery *recovery, struct record_header *header)
+{
+    struct segment segment = {.id = header->segment, .seed = recovery->store->seed};
+    struct iovec piece = {header, header->length};
+
+    memset(record_refs(header), 0, header->ref_count * sizeof(struct record_ref));
+    int error = segment_open(&segment);
+    if (error == 0) {
+        record_seal(header, header->segment, header->offset, segment.seed);
+        error = segment_write(&segment, &piece, 1, header->offset);
+        if (error == 0)
+            error = segment_sync(&segment);
+        segment_close(&segment);
+    }
+    if (error != 0)
+        log_warning("the unfinished message cannot be struck out: %s", strerror(error));
+}
+
+static void judge(struct recovery *recovery, struct record_header *header)
 {
     char name[SEGMENT_NAME_SIZE];
 
+    segment_name(header->segment, name);
+    if (header->commit < recovery->store->last_commit) {
+        log_error("damaged: file=%s offset=%" PRIu64 ": the body's checksum does not fit; the "
+                  "message stays listed, and reading it is an error",
+                  name, header->offset);
+        apply(recovery, header);
+    } else {
+        log_warning("file=%s offset=%" PRIu64 ": an unfinished message was not acknowledged and "
+                    "is left out",
+                    name, header->offset);
+        strike_out(recovery, header);
+    }
+}
+
+/* After a pass over all segments, when the number of the last group is known. */
+static void judge_suspects(struct recovery *recovery)
+{
     while (recovery->suspects != NULL) {
         struct suspect *one = recovery->suspects;
-        segment_name(one->header->segment, name);
-        if (one->header->commit < recovery->store->last_commit) {
-            log_error("damaged: file=%s offset=%" PRIu64 ": the body's checksum does not fit; the "
-                      "message stays listed, and reading it is an error",
-                      name, one->header->offset);
-            apply(recovery, one->header);
-        } else {
-            log_info("file=%s offset=%" PRIu64 ": an unfinished message was not acknowledged and "
-                     "is left out",
-                     name, one->header->offset);
-        }
+        judge(recovery, one->header);
         recovery->suspects = one->next;
         free(one->header);
         free(one);
@@ -113,7 +153,7 @@ static void on_record(void *context, const struct record_header *header, bool go
         recovery->store->last_commit = header->commit;
     if (good)
         apply(recovery, header);
-    else if (recovery->messages)
+    else if (recovery->messages && !is_struck_out(header))
         suspect(recovery, header);
 }
 
@@ -158,6 +198,16 @@ static void remove_unused(struct recovery *recovery)
     index_forget_segment(recovery->store->index, recovery->segment.id);
 }
 
+static void tell_dirt(const struct segment *segment, uint64_t end, uint64_t dirt)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name(segment->id, name);
+    log_warning("file=%s: octets %" PRIu64 " to %" PRIu64 " behind the last record are left alone: "
+                "mail that was cut off by a crash before it was acknowledged, or damage",
+                name, end, dirt);
+}
+
 static void recover_segment(struct recovery *recovery, uint64_t id)
 {
     struct store *store = recovery->store;
@@ -175,6 +225,8 @@ static void recover_segment(struct recovery *recovery, uint64_t id)
         error = scan_segment(&recovery->segment, applied, true, &events, recovery, &end, &dirt);
     if (error != 0)
         log_fatal("segment %" PRIu64 " of the store cannot be read: %s", id, strerror(error));
+    if (recovery->messages && dirt > end)
+        tell_dirt(&recovery->segment, end, dirt);
     if (!recovery->messages) {
         if (is_unused(recovery, applied)) {
             remove_unused(recovery);
@@ -249,6 +301,9 @@ static void apply_log(struct store *store)
     pass(store, true, ids, count);
     pass(store, false, ids, count);
     free(ids);
+    /* Above all groups of earlier runs, which wrote into segments below the next. */
+    if (store->last_commit < store->next_segment << 32)
+        store->last_commit = store->next_segment << 32;
 }
 
 void recovery_rebuild(struct store *store)

@@ -10,6 +10,10 @@
 /* Read at once while looking for a record or summing a body. */
 #define WINDOW (256 * 1024)
 
+/* Around an octet that cannot be read, this much is given up; and what stands in its place. */
+#define PAGE       4096
+#define UNREADABLE 0xff
+
 struct scan {
     const struct segment *segment;
     const struct scan_events *events;
@@ -43,8 +47,9 @@ static int read_header(struct scan *scan, uint64_t offset)
         found = error == 0 ? record_check(scan->header, length, segment->id, offset, segment->seed)
                            : -1;
     }
+    /* What the disk does not give back is no record; the search goes on behind it. */
     if (error != 0)
-        return error;
+        return error == EIO ? ENOMSG : error;
     if (found != 0 || offset + scan->header->length + scan->header->body_length > segment->size)
         return ENOMSG;
     return 0;
@@ -74,6 +79,25 @@ static int body_is_good(struct scan *scan, bool *good_r)
     return error == EIO || error == ENODATA ? 0 : error;
 }
 
+/* As read_at(), but what the disk does not give back is UNREADABLE. */
+static int read_around(const struct scan *scan, uint8_t *data_r, size_t length, uint64_t offset)
+{
+    int error = read_at(scan, data_r, length, offset);
+
+    if (error != EIO)
+        return error;
+    for (size_t done = 0, part; done < length; done += part) {
+        part = PAGE - (size_t)((offset + done) % PAGE);
+        part = part < length - done ? part : length - done;
+        error = read_at(scan, data_r + done, part, offset + done);
+        if (error == EIO)
+            memset(data_r + done, UNREADABLE, part);
+        else if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
 static size_t last_octet(const uint8_t *octets, size_t length)
 {
     while (length > 0 && octets[length - 1] == 0)
@@ -92,7 +116,7 @@ static int find_record(struct scan *scan, uint64_t offset, uint64_t *found_r, ui
     while (offset < scan->segment->size) {
         uint64_t left = scan->segment->size - offset;
         size_t length = left < WINDOW ? (size_t)left : WINDOW;
-        int error = read_at(scan, scan->window, length, offset);
+        int error = read_around(scan, scan->window, length, offset);
         if (error != 0)
             return error;
         size_t used = last_octet(scan->window, length);
