@@ -25,6 +25,8 @@ static void on_dropped(void *context, enum store_result result)
 
     if (dropper->stopped)
         return;
+    if (result == STORE_OK)
+        dropper->told = false;
     switch (result) {
     case STORE_OK:
         /* If this fails the entry stays, and the drop is only repeated. */
@@ -35,8 +37,11 @@ static void on_dropped(void *context, enum store_result result)
     case STORE_IN_USE: step(dropper, dropper->mailbox); break;
     case STORE_BUSY: pause_until_next(dropper); break;
     default:
-        log_error("mailbox=%" PRIu64 " cannot be dropped now: stored answers %d; trying again",
-                  dropper->mailbox, (int)result);
+        if (!dropper->told)
+            log_error("the mail of mailbox=%" PRIu64 " cannot be dropped now, as the lines of "
+                      "stored say; trying again each second until it can",
+                      dropper->mailbox);
+        dropper->told = true;
         pause_until_next(dropper);
     }
 }

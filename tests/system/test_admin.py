@@ -337,3 +337,13 @@ def test_drops_wait_for_stored(instance):
     instance.cli("address", "remove", accounts[2].address)
     instance.start()
     wait_until(lambda: dropped(instance) == 3, 10, "the drop at the start")
+
+
+def test_drops_that_fail_are_told_once(instance):
+    """Tried again each second for as long as the store cannot, but not logged as often."""
+    for number in range(1, 4):
+        (instance.dir / "store" / f"{number:08x}.seg").mkdir()
+    instance.cli("address", "remove", instance.customers[0].accounts[0].address)
+    wait_until(lambda: dropped(instance), 15, "the drop")
+    assert len(re.findall(r"stored\[\d+\]: error: ", instance.log)) == 3
+    assert len(re.findall(r"admin\[\d+\]: error: ", instance.log)) == 1
