@@ -18,7 +18,7 @@ struct dropper {
     struct store *store;
     struct event *tick;
     uint64_t mailbox; /* being dropped */
-    bool told; /* that it fails, since the last one that did not */
+    bool told;        /* that it fails, since the last one that did not */
     bool stopped;
 };
 
