@@ -14,13 +14,13 @@ int instance_enter(struct instance *instance)
     const char *directory = instance->directory;
     char error[512];
 
-    if (chdir(directory) < 0 && errno == EACCES) {
-        refuse("you may not enter %s; run bellhop as the instance's user, or as root", directory);
-        return -1;
-    }
     if (chdir(directory) < 0) {
-        refuse("cannot enter the instance %s: %s; \"bellhop init %s\" makes one", directory,
-               strerror(errno), directory);
+        if (errno == EACCES)
+            refuse("you may not enter %s; run bellhop as the instance's user, or as root",
+                   directory);
+        else
+            refuse("cannot enter the instance %s: %s; \"bellhop init %s\" makes one", directory,
+                   strerror(errno), directory);
         return -1;
     }
     if (access(INSTANCE_CONF, F_OK) < 0 && errno == ENOENT) {

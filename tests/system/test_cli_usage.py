@@ -142,6 +142,12 @@ def test_no_instance_says_how_to_make_one(command, tmp_path):
     refused(run("-C", tmp_path, *command, check=False), "bellhop.conf", "bellhop init")
 
 
+def test_an_instance_is_named_relative_to_the_caller(stopped):
+    done = subprocess.run([BIN / "bellhop", "-C", stopped.dir.name, "plan", "list"], text=True,
+                          cwd=stopped.dir.parent, capture_output=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("closed", [".", "bellhop.conf"])
 def test_an_instance_of_another_user_says_who_may(stopped, closed):
     (stopped.dir / closed).chmod(0)
