@@ -7,12 +7,17 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
 
 #define INDEX_VERSION 1
+
+/* To the supervisor, status 1 means that a program cannot run here; any other, to try once more. */
+#define START_AGAIN EX_TEMPFAIL
 
 enum statement {
     S_BEGIN,
@@ -103,11 +108,33 @@ static const char *const statements[S__MAX] = {
 
 struct index {
     sqlite3 *db;
+    char *path; /* NULL: opened for reading only */
     sqlite3_stmt *prepared[S__MAX];
 };
 
+/* A damaged index is no loss: without it, the next start builds a new one from the log. */
+static void give_up_damaged(struct index *index)
+{
+    int code = sqlite3_errcode(index->db);
+
+    if (index->path == NULL ||
+        (code != SQLITE_CORRUPT && code != SQLITE_NOTADB && code != SQLITE_ERROR))
+        return;
+    (void)unlink(index->path);
+    log_error("the index %s is damaged (%s) and was removed; the next start builds it anew from "
+              "the log",
+              index->path, sqlite3_errmsg(index->db));
+    exit(START_AGAIN);
+}
+
 static void broken(struct index *index, const char *what)
 {
+    give_up_damaged(index);
+    if (sqlite3_errcode(index->db) == SQLITE_FULL) {
+        log_error("the disk is full, and the index store/index.db failed while %s: make room",
+                  what);
+        exit(START_AGAIN);
+    }
     log_fatal("the index store/index.db failed while %s: %s; if it does not pass by itself, stop "
               "the service and run \"bellhop -C DIR store rebuild\"",
               what, sqlite3_errmsg(index->db));
@@ -155,6 +182,7 @@ static int end_of_rows(struct index *index, sqlite3_stmt *statement, int status)
     sqlite3_reset(statement);
     if (status == SQLITE_DONE || status == SQLITE_ROW)
         return 0;
+    give_up_damaged(index);
     log_error("the index store/index.db cannot be read: %s", sqlite3_errmsg(index->db));
     return -1;
 }
@@ -196,6 +224,10 @@ static int set_up(struct index *index, enum index_mode mode)
                                 execute(index, "PRAGMA wal_autocheckpoint = 4000") < 0 ||
                                 execute(index, "PRAGMA cache_size = -32768") < 0))
         return -1;
+    if (mode == INDEX_WRITE && sqlite3_db_readonly(index->db, "main") != 0) {
+        log_error("store/index.db cannot be written");
+        return -1;
+    }
     int64_t version = user_version(index);
     if (version == 0 && mode == INDEX_WRITE)
         return create_schema(index);
@@ -221,6 +253,7 @@ struct index *index_open(const char *path, enum index_mode mode)
         index_close(index);
         return NULL;
     }
+    index->path = mode == INDEX_WRITE ? xstrdup(path) : NULL;
     return index;
 }
 
@@ -232,6 +265,7 @@ void index_close(struct index *index)
         sqlite3_finalize(index->prepared[i]);
     /* The last connection of a WAL database checkpoints when it closes. */
     sqlite3_close(index->db);
+    free(index->path);
     free(index);
 }
 

@@ -15,7 +15,8 @@
  * expunges and drops), gives the same index.
  *
  * An index that fails cannot be served from, so failures of writing end the process (log_fatal):
- * the log holds everything, the supervisor starts stored again, and recovery repeats the work.
+ * the log holds everything, the supervisor starts stored again, and recovery repeats the work. An
+ * index that is found damaged is removed first, so that recovery builds it anew.
  * Functions that only read return 0 or -1 (logged).
  */
 

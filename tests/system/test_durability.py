@@ -188,7 +188,7 @@ def test_crash_during_quits(instance):
             assert len(there) == 10
 
 
-@pytest.mark.parametrize("how", ["rebuild", "index removed"])
+@pytest.mark.parametrize("how", ["rebuild", "index removed", "index damaged", "index cut off"])
 def test_index_is_only_a_cache(instance, how):
     """Made anew from the log, it says the same: messages, unique-ids, order, deletions, usage."""
     accounts = [customer.accounts[0] for customer in instance.customers]
@@ -204,8 +204,13 @@ def test_index_is_only_a_cache(instance, how):
     before = [instance.messages(account) for account in accounts]
     assert [len(found) for found in before] == [10, 10]
     instance.stop()
+    index = instance.dir / "store" / "index.db"
     if how == "rebuild":
         instance.cli("store", "rebuild")
+    elif how == "index damaged":
+        index.write_bytes(index.read_bytes()[:4096] + random.Random(1).randbytes(8 * 4096))
+    elif how == "index cut off":
+        index.write_bytes(index.read_bytes()[:3 * 4096 - 7])
     else:
         indexes = list((instance.dir / "store").rglob("index.db*"))
         indexes += list(instance.dir.glob("index.db*"))
@@ -213,6 +218,7 @@ def test_index_is_only_a_cache(instance, how):
         for file in indexes:
             file.unlink()
     instance.start()
+    wait_until(lambda: instance.http("/healthz")[0] == 200, 10, "a healthy store")
     assert [instance.messages(account) for account in accounts] == before
     assert [list(instance.messages(account)) for account in accounts] == [
         list(found) for found in before]
