@@ -8,12 +8,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/channel.h"
 #include "lib/log.h"
+#include "lib/unixsocket.h"
 #include "lib/xalloc.h"
 
 #define CHANNEL_VERSION 1
@@ -190,23 +189,9 @@ struct channel *channel_new(struct event_base *base, int fd, const struct channe
 struct channel *channel_connect(struct event_base *base, const char *path,
                                 const struct channel_events *events, void *context)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = unixsocket_connect(path);
 
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return NULL;
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return NULL;
-    }
-    return channel_new(base, fd, events, context);
+    return fd >= 0 ? channel_new(base, fd, events, context) : NULL;
 }
 
 void channel_free(struct channel *channel)

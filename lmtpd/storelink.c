@@ -1,10 +1,9 @@
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "lib/log.h"
+#include "lib/reconnect.h"
 #include "lib/xalloc.h"
 #include "lmtpd/limits.h"
 #include "lmtpd/storelink.h"
@@ -13,16 +12,16 @@ struct store_link {
     struct event_base *base;
     const char *path;
     struct channel *channel; /* NULL: not connected */
-    struct event *retry;
+    struct reconnect *reconnect;
     const struct timeval *patience; /* in libevent's queue of equal timeouts */
     uint32_t last_id;
     struct store_call *calls; /* by id */
     struct store_waiter *waiters;
 };
 
-static void end_call(struct store_link *link, struct store_call *call)
+static void end_call(struct store_call **calls, struct store_call *call)
 {
-    HASH_DEL(link->calls, call);
+    HASH_DEL(*calls, call);
     call->id = 0;
     event_del(&call->late);
 }
@@ -38,7 +37,7 @@ static int on_message(void *context, const struct channel_message *message)
     HASH_FIND(hh, link->calls, &message->id, sizeof(message->id), call);
     if (call == NULL)
         return 0;
-    end_call(link, call);
+    end_call(&link->calls, call);
     return call->answer(call, message);
 }
 
@@ -65,24 +64,20 @@ static void wake_waiters(struct store_link *link)
     }
 }
 
-static void schedule_retry(struct store_link *link)
-{
-    static const struct timeval pause = {.tv_usec = 100 * 1000};
-
-    event_add(link->retry, &pause);
-}
-
+/* Connects before it tells: what is asked for then belongs to the new connection. */
 static void on_closed(void *context)
 {
     struct store_link *link = context;
+    struct store_call *calls = link->calls;
 
-    log_warning("stored is gone; mail is deferred until it is back");
+    log_warning("stored is gone; %u deliveries and questions are deferred", HASH_COUNT(calls));
     channel_free(link->channel);
     link->channel = NULL;
-    schedule_retry(link);
-    while (link->calls != NULL) {
-        struct store_call *call = link->calls;
-        end_call(link, call);
+    link->calls = NULL;
+    reconnect_again(link->reconnect);
+    while (calls != NULL) {
+        struct store_call *call = calls;
+        end_call(&calls, call);
         (void)call->answer(call, NULL);
     }
     wake_waiters(link);
@@ -114,15 +109,12 @@ static void on_drained(void *context)
 static const struct channel_events store_events = {
     .message = on_message, .closed = on_closed, .drained = on_drained};
 
-static void on_retry(evutil_socket_t fd, short what, void *context)
+static int connect_to_stored(void *context)
 {
     struct store_link *link = context;
-    (void)fd;
-    (void)what;
 
     link->channel = channel_connect(link->base, link->path, &store_events, link);
-    if (link->channel == NULL)
-        schedule_retry(link);
+    return link->channel != NULL ? 0 : -1;
 }
 
 struct store_link *store_link_new(struct event_base *base, const char *path,
@@ -132,16 +124,10 @@ struct store_link *store_link_new(struct event_base *base, const char *path,
 
     link->base = base;
     link->path = path;
-    link->retry = event_new(base, -1, 0, on_retry, link);
     link->patience = event_base_init_common_timeout(base, patience);
-    if (link->retry == NULL || link->patience == NULL)
+    if (link->patience == NULL)
         log_fatal("cannot make a timer");
-    link->channel = channel_connect(base, path, &store_events, link);
-    if (link->channel == NULL) {
-        log_warning("cannot connect to %s: %s; mail is deferred until it works", path,
-                    strerror(errno));
-        schedule_retry(link);
-    }
+    link->reconnect = reconnect_new(base, path, connect_to_stored, link);
     return link;
 }
 
@@ -150,7 +136,7 @@ void store_link_free(struct store_link *link)
     if (link == NULL)
         return;
     channel_free(link->channel);
-    event_free(link->retry);
+    reconnect_free(link->reconnect);
     free(link);
 }
 
@@ -189,5 +175,5 @@ void store_link_ask(struct store_link *link, struct store_call *call, enum store
 void store_link_forget(struct store_link *link, struct store_call *call)
 {
     if (call->id != 0)
-        end_call(link, call);
+        end_call(&link->calls, call);
 }

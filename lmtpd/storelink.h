@@ -12,9 +12,9 @@
 struct event_base;
 
 /*
- * The one connection to stored that all of lmtpd shares. It is made at once and again by timer
- * whenever stored has gone away. A stored that keeps a question or a waiter for too long is as good
- * as gone: the connection is then closed, so what waits in front of it stays bounded.
+ * The one connection to stored that all of lmtpd shares. It is made at once and again whenever
+ * stored has gone away (lib/reconnect.h). A stored that keeps a question or a waiter for too long
+ * is as good as gone: the connection is then closed, so what waits in front of it stays bounded.
  */
 struct store_link;
 
@@ -22,7 +22,8 @@ struct store_link;
 struct store_call {
     uint32_t id;
     /*
-     * The answer, or NULL when stored went away before it. The call is over and may be freed.
+     * The answer, or NULL when stored went away before it. The call is over and may be freed; other
+     * owners' calls may not be ended from here.
      * Returns 0, or -1 for an answer that stored may not give.
      */
     int (*answer)(struct store_call *call, const struct channel_message *message);

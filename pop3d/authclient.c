@@ -2,18 +2,17 @@
  * The client's side of the Dovecot authentication protocol. Its lines carry passwords, so they are
  * handed to the output buffer by reference and wiped when they have been written.
  */
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/reconnect.h"
+#include "lib/unixsocket.h"
 #include "lib/xalloc.h"
 #include "pop3d/authclient.h"
 #include "pop3d/limits.h"
@@ -22,13 +21,12 @@ struct authclient {
     struct event_base *base;
     const char *path;
     struct bufferevent *stream; /* NULL: no connection */
-    struct event *retry;
+    struct reconnect *reconnect;
     struct auth_request *requests;
     uint32_t last_id;
     unsigned mechanism_count;
     struct auth_mechanism mechanisms[LIMIT_MECHANISMS];
     bool greeted; /* this connection has begun its list of mechanisms */
-    bool complained;
 };
 
 static void forget(struct auth_request *request)
@@ -37,32 +35,22 @@ static void forget(struct auth_request *request)
     request->id = 0;
 }
 
-static void schedule_retry(struct authclient *client)
-{
-    const struct timeval delay = {.tv_usec = LIMIT_RETRY_MS * 1000};
-
-    event_add(client->retry, &delay);
-}
-
-/* Once, until authd is heard again. */
-static void complain(struct authclient *client, const char *why)
-{
-    if (!client->complained)
-        log_warning("no connection to authd at %s: %s; trying on", client->path, why);
-    client->complained = true;
-}
-
+/* Connects before it tells: what a session asks for then belongs to the new connection. */
 static void lose_connection(struct authclient *client, const char *why)
 {
     static const struct auth_answer unavailable = {.outcome = AUTH_UNAVAILABLE};
-    struct auth_request *request, *next;
+    struct auth_request *requests = client->requests;
 
-    complain(client, why);
+    log_warning("the connection to authd is lost: %s; %u logins were being checked", why,
+                HASH_COUNT(requests));
     bufferevent_free(client->stream);
     client->stream = NULL;
-    schedule_retry(client);
-    HASH_ITER (hh, client->requests, request, next) {
-        forget(request);
+    client->requests = NULL;
+    reconnect_again(client->reconnect);
+    while (requests != NULL) {
+        struct auth_request *request = requests;
+        HASH_DEL(requests, request);
+        request->id = 0;
         request->answer(request->context, &unavailable);
     }
 }
@@ -123,8 +111,6 @@ static void on_readable(struct bufferevent *stream, void *context)
     }
     if (evbuffer_get_length(input) > LIMIT_AUTH_LINE)
         lose_connection(client, "it sent a line that is too long");
-    else
-        client->complained = false;
 }
 
 static void on_event(struct bufferevent *stream, short what, void *context)
@@ -151,37 +137,13 @@ static void send_line(struct authclient *client, char *line)
         log_fatal("out of memory");
 }
 
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
-static void on_retry(evutil_socket_t number, short what, void *context)
+static int connect_to_authd(void *context)
 {
     struct authclient *client = context;
-    (void)number;
-    (void)what;
 
-    int fd = connect_to(client->path);
-    if (fd < 0) {
-        complain(client, strerror(errno));
-        schedule_retry(client);
-        return;
-    }
+    int fd = unixsocket_connect(client->path);
+    if (fd < 0)
+        return -1;
     client->stream = bufferevent_socket_new(client->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (client->stream == NULL)
         log_fatal("out of memory");
@@ -189,6 +151,7 @@ static void on_retry(evutil_socket_t number, short what, void *context)
     bufferevent_setcb(client->stream, on_readable, NULL, on_event, client);
     bufferevent_enable(client->stream, EV_READ | EV_WRITE);
     send_line(client, xasprintf("VERSION\t1\t2\nCPID\t%ld\n", (long)getpid()));
+    return 0;
 }
 
 struct authclient *authclient_new(struct event_base *base, const char *path)
@@ -197,10 +160,7 @@ struct authclient *authclient_new(struct event_base *base, const char *path)
 
     client->base = base;
     client->path = path;
-    client->retry = evtimer_new(base, on_retry, client);
-    if (client->retry == NULL)
-        log_fatal("out of memory");
-    on_retry(-1, 0, client);
+    client->reconnect = reconnect_new(base, path, connect_to_authd, client);
     return client;
 }
 
@@ -210,7 +170,7 @@ void authclient_free(struct authclient *client)
         return;
     if (client->stream != NULL)
         bufferevent_free(client->stream);
-    event_free(client->retry);
+    reconnect_free(client->reconnect);
     free(client);
 }
 

@@ -13,7 +13,7 @@ struct event_base;
 /*
  * The connection to authd that all sessions of this process share (run/auth-front.sock). Relays
  * SASL exchanges and knows no mechanism. When the connection is lost, every exchange in progress
- * ends with AUTH_UNAVAILABLE; a new connection is tried by timer.
+ * ends with AUTH_UNAVAILABLE; a new connection is made at once (lib/reconnect.h).
  */
 struct authclient;
 

@@ -60,7 +60,7 @@
 /* From SIGTERM to the end, in milliseconds: the supervisor waits 5 s. */
 #define LIMIT_DRAIN_MS 3500
 
-/* Between attempts to reach authd or stored, and to accept after running out of descriptors. */
+/* Before accepting again after running out of descriptors. */
 #define LIMIT_RETRY_MS 100
 
 /* One line of authd's. Dovecot's protocol has 16 KiB. */

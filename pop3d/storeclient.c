@@ -2,25 +2,22 @@
  * The requester's side of lib/storemsg.h. A session's id is never used again while an answer to
  * its former owner may be under way: ids only count up, and answers to unknown ones are dropped.
  */
-#include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/channel.h"
 #include "lib/log.h"
+#include "lib/reconnect.h"
 #include "lib/xalloc.h"
-#include "pop3d/limits.h"
 #include "pop3d/storeclient.h"
 
 struct storeclient {
     struct event_base *base;
     const char *path;
     struct channel *channel; /* NULL: no connection */
-    struct event *retry;
+    struct reconnect *reconnect;
     struct store_session *sessions;
     uint32_t last_id;
-    bool complained;
 };
 
 static void forget(struct store_session *session)
@@ -97,46 +94,34 @@ static int on_message(void *context, const struct channel_message *message)
     }
 }
 
-static void schedule_retry(struct storeclient *client)
-{
-    const struct timeval delay = {.tv_usec = LIMIT_RETRY_MS * 1000};
-
-    event_add(client->retry, &delay);
-}
-
+/* Connects before it tells: what a session asks for then belongs to the new connection. */
 static void on_closed(void *context)
 {
     struct storeclient *client = context;
-    struct store_session *session, *next;
+    struct store_session *sessions = client->sessions;
 
     log_warning("the connection to stored is lost; %u mailboxes were open or being opened",
-                HASH_COUNT(client->sessions));
+                HASH_COUNT(sessions));
     channel_free(client->channel);
     client->channel = NULL;
-    HASH_ITER (hh, client->sessions, session, next) {
-        forget(session);
+    client->sessions = NULL;
+    reconnect_again(client->reconnect);
+    while (sessions != NULL) {
+        struct store_session *session = sessions;
+        HASH_DEL(sessions, session);
+        session->id = 0;
         session->events->lost(session->context);
     }
-    schedule_retry(client);
 }
 
 static const struct channel_events channel_events = {.message = on_message, .closed = on_closed};
 
-static void on_retry(evutil_socket_t fd, short what, void *context)
+static int connect_to_stored(void *context)
 {
     struct storeclient *client = context;
-    (void)fd;
-    (void)what;
 
     client->channel = channel_connect(client->base, client->path, &channel_events, client);
-    if (client->channel == NULL) {
-        if (!client->complained)
-            log_warning("cannot reach stored at %s: %s; trying on", client->path, strerror(errno));
-        client->complained = true;
-        schedule_retry(client);
-        return;
-    }
-    client->complained = false;
+    return client->channel != NULL ? 0 : -1;
 }
 
 struct storeclient *storeclient_new(struct event_base *base, const char *path)
@@ -145,10 +130,7 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path)
 
     client->base = base;
     client->path = path;
-    client->retry = evtimer_new(base, on_retry, client);
-    if (client->retry == NULL)
-        log_fatal("out of memory");
-    on_retry(-1, 0, client);
+    client->reconnect = reconnect_new(base, path, connect_to_stored, client);
     return client;
 }
 
@@ -157,7 +139,7 @@ void storeclient_free(struct storeclient *client)
     if (client == NULL)
         return;
     channel_free(client->channel);
-    event_free(client->retry);
+    reconnect_free(client->reconnect);
     free(client);
 }
 

@@ -13,7 +13,8 @@ struct event_base;
 
 /*
  * The connection to stored that all sessions of this process share (run/stored-front.sock). When
- * it is lost, every open mailbox is lost with its lock; a new connection is tried by timer.
+ * it is lost, every open mailbox is lost with its lock; a new one is made at once
+ * (lib/reconnect.h).
  */
 struct storeclient;
 

@@ -447,6 +447,16 @@ def test_stored_dies_in_the_middle(instance):
         assert [without_trace(got) for got in instance.messages(account).values()] == [NOTE]
 
 
+def test_mail_waits_for_a_stored_that_is_being_started(instance):
+    """Once its loss is known, nothing is deferred for it."""
+    account = instance.customers[0].accounts[0]
+    [stored] = instance.pids()["stored"]
+    signal_process(stored, signal.SIGKILL)
+    wait_until(lambda: "stored is gone" in instance.log)
+    assert codes(instance.deliver(account.address, NOTE)) == ["250 2.0.0"]
+    assert len(instance.messages(account)) == 1
+
+
 def test_lmtpd_dies_in_the_middle(instance):
     """What was not acknowledged is not there; the supervisor starts another one."""
     hotel, group = desks(instance)

@@ -579,8 +579,24 @@ def test_damaged_message(instance):
         assert wire.line() == b"+OK"
 
 
+@pytest.mark.parametrize("name", ["stored", "authd"])
+def test_logins_wait_for_a_neighbour_that_is_being_started(instance, name):
+    """Once its loss is known, no login fails for it."""
+    account = instance.customers[0].accounts[0]
+    fronts = len(instance.pids()["pop3d"])
+    with logged_in(instance, account):
+        pass
+    [pid] = instance.pids()[name]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: instance.log.count(f"connection to {name} is lost") == fronts)
+    for _ in range(2 * fronts):
+        with greeted(instance) as wire:
+            assert log_in(wire, account).startswith(b"+OK")
+            wire.command("QUIT")
+
+
 def test_authd_is_killed(instance):
-    """Sessions go on; the next logins succeed once it is back, and are [SYS/TEMP] until then."""
+    """Sessions go on, and the next logins succeed once it is back."""
     account, other = (customer.accounts[0] for customer in instance.customers)
     with logged_in(instance, account) as wire:
         [pid] = instance.pids()["authd"]
