@@ -44,7 +44,8 @@
  * led to this port) is hung up on before it reaches anything that looks like a command. */
 #define LIMIT_BAD_COMMANDS 10
 
-/* Failed logins on one connection: each further guess costs the guesser a connection. */
+/* Wrong credentials on one connection: each further guess costs the guesser a connection. A login
+ * that failed for another reason is no guess. */
 #define LIMIT_FAILED_LOGINS 3
 
 /* From accept to the end of the TLS handshake: it costs the client two round trips. */

@@ -48,6 +48,15 @@ static void test_auth_code(void **state)
     assert_non_null(strstr(reply_text(REPLY_USE_TLS), "TLS"));
 }
 
+/* A login that fails for another reason is no guess. */
+static void test_only_wrong_credentials_count(void **state)
+{
+    (void)state;
+    for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++)
+        assert_int_equal((reply_flags(reply) & REPLY_FAILED_LOGIN) != 0,
+                         reply == REPLY_WRONG_PASSWORD);
+}
+
 /* A bracketed greeting would be taken for an APOP challenge. */
 static void test_greeting(void **state)
 {
@@ -93,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_auth_code),
+        cmocka_unit_test(test_only_wrong_credentials_count),
         cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_shapes),
     };
