@@ -36,7 +36,7 @@ struct evbuffer;
     ROW(TOO_LARGE, "552 5.3.4 the message is larger than allowed")                                 \
     ROW(OVER_QUOTA, "452 4.2.2 the mailbox is full; try again later")                              \
     ROW(STORE_FULL, "452 4.3.1 there is no room for mail at the moment; try again later")          \
-    ROW(FAILURE, "451 4.3.0 something is broken here; try again later")                            \
+    ROW(FAILURE, "451 4.3.0 this cannot be done at the moment; try again later")                   \
     ROW(BAD_COMMANDS, "421 4.7.0 too many bad commands; goodbye")                                  \
     ROW(TIMEOUT, "421 4.4.2 nothing has come for too long; goodbye")                               \
     ROW(SHUTDOWN, "421 4.3.2 the service is being stopped; try again later")
