@@ -34,6 +34,8 @@ struct group {
     unsigned count;
     uint64_t octets;
     bool roll;              /* begin a new segment first */
+    bool small;             /* with `roll`: one as small as can be, on a full disk */
+    uint64_t spare;         /* with `roll`: what must stay free on the disk */
     struct segment segment; /* the one to write to */
     uint64_t start, end;    /* where in it */
     uint64_t sealed_end;    /* with `roll`: what the segment before has to be trimmed to */
@@ -94,7 +96,7 @@ static int write_group(struct group *group)
     int error = 0;
 
     if (group->roll) {
-        error = segment_create(&group->segment);
+        error = segment_create(&group->segment, group->spare);
         /* Not before the new one exists: its rest is what goes on when the disk is full. */
         if (error == 0 && group->sealed.fd >= 0)
             (void)segment_trim(&group->sealed, group->sealed_end);
@@ -188,7 +190,8 @@ static bool fits_active(const struct commits *commits, const struct commit *comm
 
 /*
  * The group begins a new segment. Its record is the group's first, so the segment before holds
- * nothing of this group; it is kept until the new one exists (finish_group()).
+ * nothing of this group; it is kept until the new one exists (settle_segment()). When the disk is
+ * full, what frees space gets along with little.
  */
 static void roll(struct commits *commits, struct group *group, const struct commit *commit)
 {
@@ -196,11 +199,15 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     struct store *store = commits->store;
 
     group->roll = true;
+    group->small = commit->frees_space && commits->full_until > now();
+    group->spare = group->small ? 0 : store->segment_size;
     group->sealed = commits->active;
     group->sealed_end = commits->active_end;
     commits->active.id = store->next_segment++;
     commits->active.seed = store->seed;
-    commits->active.size = store->segment_size > least ? store->segment_size : least;
+    commits->active.size = store->segment_size;
+    if (group->small || least > store->segment_size)
+        commits->active.size = least;
     commits->active_end = SEGMENT_START;
 }
 
@@ -294,6 +301,11 @@ static void abandon_segment(struct commits *commits, struct group *group)
     commits->active.fd = -1;
 }
 
+static bool found_no_room(const struct group *group)
+{
+    return group->roll && group->error == ENOSPC && group->segment.fd < 0;
+}
+
 /* There was no room for a new segment: the one before goes on for what frees space. */
 static void return_to_sealed(struct commits *commits, struct group *group)
 {
@@ -313,7 +325,7 @@ static void settle_segment(struct commits *commits, struct group *group)
     if (group->error == 0) {
         commits->active.fd = group->segment.fd;
         commits->healthy = true;
-    } else if (group->roll && group->error == ENOSPC) {
+    } else if (found_no_room(group)) {
         return_to_sealed(commits, group);
     } else {
         segment_close(&group->sealed);
@@ -349,11 +361,11 @@ static void enter_into_index(struct commits *commits, const struct group *group)
     metric_add(METRIC_STORE_COMMITS, 1);
 }
 
-/* What frees space tries once more, in the rest of the segment before. */
+/* What frees space tries once more, in the rest of the segment before or in a small one. */
 static bool try_again(struct commits *commits, struct group *group, struct commit *commit)
 {
-    if (!group->roll || group->error != ENOSPC || !commit->frees_space ||
-        !fits_active(commits, commit))
+    if (!found_no_room(group) || !commit->frees_space ||
+        (group->small && !fits_active(commits, commit)))
         return false;
     commit->next = commits->first;
     if (commits->first == NULL)

@@ -140,7 +140,8 @@ static void write_own(struct delivery *delivery, const void *data, size_t length
 
     /* RECORD_ALIGN: the next record's place, were there one, is inside the file. */
     if (offset + length + RECORD_ALIGN > delivery->own.size)
-        error = segment_grow(&delivery->own, offset + length + OWN_STEP);
+        error =
+            segment_grow(&delivery->own, offset + length + OWN_STEP, delivery->store->segment_size);
     if (error == 0)
         error = segment_write(&delivery->own, &piece, 1, offset);
     if (error != 0) {
@@ -163,7 +164,7 @@ static void go_large(struct delivery *delivery)
     delivery->own.seed = store->seed;
     delivery->own.size = own_offset(delivery) +
                          (delivery->declared > 0 ? delivery->declared : OWN_STEP) + RECORD_ALIGN;
-    int error = segment_create(&delivery->own);
+    int error = segment_create(&delivery->own, store->segment_size);
     if (error != 0) {
         fail(delivery, error);
         return;

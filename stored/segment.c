@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -67,7 +68,18 @@ static int sync_folder(void)
     return error;
 }
 
-int segment_create(struct segment *segment)
+/* Takes `length` octets at `offset`, if `spare` are left then. */
+static int allocate(const struct segment *segment, uint64_t offset, uint64_t length, uint64_t spare)
+{
+    struct statvfs disk;
+
+    if (spare > 0 && fstatvfs(segment->fd, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize < length + spare)
+        return ENOSPC;
+    return posix_fallocate(segment->fd, (off_t)offset, (off_t)length);
+}
+
+int segment_create(struct segment *segment, uint64_t spare)
 {
     char name[SEGMENT_NAME_SIZE];
     int error;
@@ -76,7 +88,7 @@ int segment_create(struct segment *segment)
     segment->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (segment->fd < 0)
         return errno;
-    error = posix_fallocate(segment->fd, 0, (off_t)segment->size);
+    error = allocate(segment, 0, segment->size, spare);
     if (error == 0)
         error = write_header(segment);
     if (error == 0 && fsync(segment->fd) < 0)
@@ -124,11 +136,11 @@ void segment_close(struct segment *segment)
     segment->fd = -1;
 }
 
-int segment_grow(struct segment *segment, uint64_t size)
+int segment_grow(struct segment *segment, uint64_t size, uint64_t spare)
 {
     if (size <= segment->size)
         return 0;
-    int error = posix_fallocate(segment->fd, (off_t)segment->size, (off_t)(size - segment->size));
+    int error = allocate(segment, segment->size, size - segment->size, spare);
     if (error == 0)
         segment->size = size;
     return error;

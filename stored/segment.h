@@ -31,9 +31,10 @@ struct segment {
 /*
  * Makes a new file with `size` octets preallocated, its header written and the folder synced: what
  * is written and synced into it afterwards survives a power loss. segment->id, seed and size are
- * set by the caller. On failure nothing is left. ENOSPC: the disk is full.
+ * set by the caller. On failure nothing is left and fd is -1. ENOSPC: the disk is full, or fewer
+ * than `spare` octets would stay free on it.
  */
-int segment_create(struct segment *segment);
+int segment_create(struct segment *segment, uint64_t spare);
 
 /*
  * Opens segment->id for reading and writing and fills in the rest. A damaged header is EBADMSG,
@@ -43,8 +44,8 @@ int segment_open(struct segment *segment);
 
 void segment_close(struct segment *segment);
 
-/* Preallocates up to `size` octets, for a body whose length was not known. */
-int segment_grow(struct segment *segment, uint64_t size);
+/* Preallocates up to `size` octets, for a body whose length was not known; ENOSPC as above. */
+int segment_grow(struct segment *segment, uint64_t size, uint64_t spare);
 
 /* Writes all of the pieces at `offset`; changes the array. */
 int segment_write(const struct segment *segment, struct iovec *pieces, int count, uint64_t offset);

@@ -21,7 +21,7 @@ struct store {
     uint64_t seed;
     uint64_t next_segment;            /* above every id that was ever used */
     uint64_t last_commit;             /* the number of the newest group commit in the log */
-    uint64_t segment_size;            /* octets */
+    uint64_t segment_size;            /* octets; as much stays free on the disk, for the index */
     void (*committed)(void *context); /* called after each group commit */
     void *committed_context;
     uint8_t key[CAPABILITY_KEY_SIZE];

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -62,10 +63,21 @@ ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
     return syscall(SYS_pwritev, fd, pieces, count, offset, 0);
 }
 
+static _Atomic uint64_t free_octets;
+
+int fstatvfs(int fd, struct statvfs *disk_r)
+{
+    (void)fd;
+    *disk_r = (struct statvfs){.f_frsize = 1, .f_bavail = free_octets};
+    return 0;
+}
+
 int posix_fallocate(int fd, off_t offset, off_t length)
 {
     if (failing(&allocate_error) != 0)
         return errno;
+    if ((uint64_t)length > free_octets)
+        return ENOSPC;
     return syscall(SYS_fallocate, fd, 0, offset, length) == 0 ? 0 : errno;
 }
 
@@ -104,6 +116,7 @@ static int open_store(void **state)
     recovery_run(&store);
     store.commits = commits_new(&store);
     next_uid = 1;
+    free_octets = UINT64_MAX;
     sync_error = write_error = allocate_error = syncs = writes = unsynced = 0;
     return 0;
 }
@@ -286,6 +299,44 @@ static void mail_can_be_deleted_on_a_full_disk(void **state)
     assert_int_equal(listed(), before - 1);
 }
 
+static void mail_can_be_deleted_on_a_full_disk_after_a_restart(void **state)
+{
+    struct sent expunge;
+    (void)state;
+
+    assert_int_equal(deliver(NULL), STORE_OK);
+    shut_store();
+    memset(&store, 0, sizeof(store));
+    recovery_run(&store);
+    store.base = event_base_new();
+    store.segment_size = SEGMENT_SIZE;
+    store.commits = commits_new(&store);
+    free_octets = SEGMENT_SIZE - 1;
+    assert_int_equal(deliver(NULL), STORE_FULL);
+    for (uint64_t uid = 1; uid < 3; uid++) {
+        add(&expunge, RECORD_EXPUNGE, uid, NULL);
+        run();
+        assert_int_equal(expunge.result, STORE_OK);
+        free(expunge.commit.header);
+    }
+    assert_int_equal(listed(), 0);
+    hours_passed++;
+    assert_int_equal(deliver(NULL), STORE_FULL);
+    free_octets = UINT64_MAX;
+    hours_passed++;
+    assert_int_equal(deliver(NULL), STORE_OK);
+}
+
+static void room_is_left_for_the_index(void **state)
+{
+    (void)state;
+    free_octets = 2 * SEGMENT_SIZE - 1;
+    assert_int_equal(deliver(NULL), STORE_FULL);
+    hours_passed++;
+    free_octets = 2 * SEGMENT_SIZE;
+    assert_int_equal(deliver(NULL), STORE_OK);
+}
+
 static void an_expunge_beside_a_refused_delivery_is_done(void **state)
 {
     static char body[1000001];
@@ -336,6 +387,8 @@ int main(void)
         CASE(a_failed_write_ends_the_segment),
         CASE(a_disk_that_cannot_begin_goes_on_later),
         CASE(mail_can_be_deleted_on_a_full_disk),
+        CASE(mail_can_be_deleted_on_a_full_disk_after_a_restart),
+        CASE(room_is_left_for_the_index),
         CASE(an_expunge_beside_a_refused_delivery_is_done),
         CASE(uids_and_order_survive_a_roll),
     };

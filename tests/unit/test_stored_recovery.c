@@ -50,7 +50,7 @@ static uint64_t group;
 static void begin_segment(uint64_t id)
 {
     segment = (struct segment){.id = id, .seed = SEED, .size = SIZE, .fd = -1};
-    assert_int_equal(segment_create(&segment), 0);
+    assert_int_equal(segment_create(&segment, 0), 0);
     end = SEGMENT_START;
 }
 
