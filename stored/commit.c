@@ -254,7 +254,7 @@ static void fill_group(struct commits *commits, struct group *group)
 static void refuse_while_full(struct commits *commits)
 {
     while (commits->first != NULL && commits->full_until > now() && commits->first->own == NULL &&
-           !fits_active(commits, commits->first)) {
+           !commits->first->frees_space && !fits_active(commits, commits->first)) {
         struct commit *commit = take_first(commits);
         commits->waiting -= record_span(commit->header);
         commit->done(commit, STORE_FULL);
