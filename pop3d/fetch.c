@@ -1,7 +1,7 @@
 /*
  * A message that fits into one piece for certain ("whole") is asked for with one request, and only
  * behind such a one may the next message be asked for: a second piece of the first would otherwise
- * come after the next message.
+ * come after the next message. One that is longer than what LIST says allows is damaged.
  *
  * The final "." is a promise that the message is complete, so it is never sent after a failure.
  */
@@ -158,8 +158,10 @@ int fetch_data(struct session *session, const struct store_data *data, const voi
     struct fetch *fetch = session->fetches.queue;
     char head[64];
 
-    if (!fits(fetch, data, length) || (fetch->whole && length < data->length))
+    if (!fits(fetch, data, length))
         return -1;
+    if (fetch->whole && length < data->length)
+        return fetch_failed(session, STORE_DAMAGED);
     if (fetch->top && !fetch->begun)
         message_top_init(&fetch->cut, data->top_length, fetch->lines);
     session->fetches.expected -= fetch->room;
