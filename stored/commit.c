@@ -312,7 +312,6 @@ static void return_to_sealed(struct commits *commits, struct group *group)
     commits->active = group->sealed;
     commits->active_end = group->sealed_end;
     commits->full_until = now() + FULL_SECONDS;
-    metric_add(METRIC_STORE_DISK_FULL, group->count);
     log_error("the disk is full: mail is deferred until there is room");
 }
 
@@ -392,6 +391,12 @@ static void tell_done(struct commits *commits, struct group *group, bool frees_s
     }
 }
 
+static void tell_drained(struct commits *commits)
+{
+    if (commits->drained != NULL && !commits->running && commits->first == NULL)
+        commits->drained(commits->drained_context);
+}
+
 static void on_finished(evutil_socket_t fd, short what, void *context)
 {
     struct commits *commits = context;
@@ -416,8 +421,7 @@ static void on_finished(evutil_socket_t fd, short what, void *context)
     start_group(commits);
     if (commits->store->committed != NULL)
         commits->store->committed(commits->store->committed_context);
-    if (commits->drained != NULL && !commits->running)
-        commits->drained(commits->drained_context);
+    tell_drained(commits);
 }
 
 static void on_start(evutil_socket_t fd, short what, void *context)
@@ -425,6 +429,7 @@ static void on_start(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     start_group(context);
+    tell_drained(context);
 }
 
 /* --- the interface -------------------------------------------------------------------------- */
@@ -494,6 +499,5 @@ void commits_drain(struct commits *commits, void (*drained)(void *context), void
 {
     commits->drained = drained;
     commits->drained_context = context;
-    if (!commits->running && commits->first == NULL)
-        drained(context);
+    tell_drained(commits);
 }

@@ -31,7 +31,8 @@ static void on_drained(void *context)
 {
     struct stored *stored = context;
 
-    event_base_loopbreak(stored->child.base);
+    /* Not loopbreak: the last answers leave at the end of this turn. */
+    event_base_loopexit(stored->child.base, NULL);
 }
 
 /* The fronts are gone or going: what they handed over becomes durable, then all ends. */

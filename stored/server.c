@@ -63,6 +63,7 @@ struct server {
     struct store *store;
     struct evconnlistener *listeners[SOCKETS];
     struct connection *connections;
+    bool stopped;
 };
 
 static int on_message(void *context, const struct channel_message *message)
@@ -138,8 +139,13 @@ struct server *server_new(struct store *store)
 
 void server_stop(struct server *server)
 {
+    struct connection *connection;
+
     for (size_t i = 0; i < SOCKETS; i++)
         evconnlistener_disable(server->listeners[i]);
+    DL_FOREACH (server->connections, connection)
+        channel_pause(connection->channel);
+    server->stopped = true;
 }
 
 void server_free(struct server *server)
@@ -157,7 +163,7 @@ void server_commits_done(struct server *server)
 {
     struct connection *connection;
 
-    if (commits_waiting(server->store->commits) > WAITING_MAX / 2)
+    if (server->stopped || commits_waiting(server->store->commits) > WAITING_MAX / 2)
         return;
     DL_FOREACH (server->connections, connection)
         if (connection->paused) {

@@ -37,7 +37,7 @@ struct server *server_new(struct store *store);
 /* Ends all connections and their deliveries and sessions. NULL is allowed. */
 void server_free(struct server *server);
 
-/* No new connections. */
+/* No new connections, and nothing more is read from the old ones; answers still leave. */
 void server_stop(struct server *server);
 
 /* Fewer octets wait for their commit now: deliveries that were held back may go on. */

@@ -72,7 +72,7 @@ class Senders:
         wait_until(lambda: len(self.acknowledged) >= aim, 60, f"{more} more acknowledgements")
 
     def check(self):
-        """Compares all mailboxes with what was sent."""
+        """Compares all mailboxes with what was sent; returns the numbers that were found."""
         assert not self.wrong
         found = {}
         for account in self.mailboxes:
@@ -84,6 +84,7 @@ class Senders:
                 assert self.sent[number] == (account.address, message)
         lost = self.acknowledged - found.keys()
         assert not lost, f"{len(lost)} of {len(self.acknowledged)} acknowledged messages are lost"
+        return found
 
 
 def test_kill_stored_during_deliveries(instance):
@@ -100,6 +101,19 @@ def test_kill_stored_during_deliveries(instance):
     instance.restart()
     senders.check()
     verify(instance)
+
+
+def test_end_stored_during_deliveries(instance):
+    """SIGTERM: what it has made durable it also acknowledges, so nothing is delivered twice."""
+    with Senders(instance) as senders:
+        for _ in range(5):
+            senders.wait(50)
+            [before] = instance.pids()["stored"]
+            signal_process(before, signal.SIGTERM)
+            wait_until(lambda: instance.pids().get("stored", [before]) != [before], 10,
+                       "a new stored")
+        senders.wait(50)
+    assert senders.check().keys() == senders.acknowledged
 
 
 def test_kill_everything_during_deliveries(instance):
