@@ -20,6 +20,7 @@ struct drop {
     uint32_t id;
     struct store *store;
     struct mailbox *mailbox;
+    bool again; /* it had been dropped before */
     struct drop *prev, *next;
 };
 
@@ -75,7 +76,7 @@ static void on_dropped(struct commit *commit, enum store_result result)
         log_info("dropped mailbox=%" PRIu64, drop->mailbox->id);
         mailbox_reload(drop->store->mailboxes, drop->mailbox);
     } else {
-        drop->mailbox->dropped = false;
+        drop->mailbox->dropped = drop->again;
     }
     mailbox_put(drop->store->mailboxes, drop->mailbox);
     if (drop->connection != NULL && result == STORE_OK)
@@ -104,6 +105,7 @@ int control_drop(struct connection *connection, const struct channel_message *me
     drop->id = message->id;
     drop->store = store;
     drop->mailbox = mailbox;
+    drop->again = mailbox->dropped;
     /* From now on nothing is delivered to it and nobody opens it. */
     mailbox->dropped = true;
     drop->commit.header = record_new(RECORD_DROP, 1);

@@ -255,6 +255,8 @@ static void on_committed(struct commit *commit, enum store_result result)
         metric_add(METRIC_STORE_DELIVERIES, 1);
         metric_add(METRIC_STORE_DELIVERED_OCTETS, (int64_t)delivery->octets);
     } else {
+        if (result == STORE_FULL)
+            metric_add(METRIC_STORE_DISK_FULL, 1);
         give_up_own(delivery);
     }
     answer(delivery);
@@ -284,7 +286,9 @@ static uint32_t reserve_all(struct delivery *delivery, struct record_ref *refs_r
         }
         struct mailbox *mailbox = mailbox_get(delivery->store->mailboxes, recipient->mailbox);
         enum store_result result = STORE_BROKEN;
-        if (mailbox != NULL)
+        if (recipient->mailbox == 0)
+            result = STORE_NO_MAILBOX; /* in a record, it would be nobody */
+        else if (mailbox != NULL)
             result = mailbox_reserve(mailbox, recipient, delivery->octets, &refs_r[accepted].uid);
         if (result == STORE_OK) {
             refs_r[accepted++].mailbox = recipient->mailbox;
