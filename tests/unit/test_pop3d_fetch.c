@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
     assert_int_equal(listen(fixture->listener, 4), 0);
     fixture->client = storeclient_new(fixture->base, SOCKET_PATH);
     session->stream = bufferevent_socket_new(fixture->base, -1, 0);
+    evbuffer_unfreeze(session_output(session), 1); /* to be looked at */
     session->state = SESSION_TRANSACTION;
     session->leaving = true; /* no timer is set then */
     assert_int_equal(maildrop_append(&session->maildrop, &entry, 1), 0);
