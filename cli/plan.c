@@ -6,6 +6,7 @@
 #include "cli/listing.h"
 #include "cli/number.h"
 #include "db/plan.h"
+#include "db/transaction.h"
 
 static const struct listing_column columns[] = {{"name", "NAME", LISTING_TEXT},
                                                 {"addresses", "ADDRESSES", LISTING_NUMBER},
@@ -185,41 +186,45 @@ static int no_plan(const char *name)
     return refuse("there is no plan \"%s\"; \"bellhop plan list\" shows them", name);
 }
 
-static int set_plan(struct db *db, const struct db_plan *plan)
+/* Changes what the options say, over what the plan is at that moment. */
+static int set_plan(struct db *db, int argc, char **argv)
 {
+    const char *name = argv[optind];
+    struct db_plan plan;
     const char *error;
 
-    if (db_plan_check(plan, &error) < 0)
+    enum db_result result = database_result(db, db_plan_find(db, name, &plan));
+    if (result == DB_NONE)
+        return no_plan(name);
+    if (result != DB_OK)
+        return EXIT_REFUSED;
+    optind = 0;
+    (void)parse_options(&plan, argc, argv);
+    if (db_plan_check(&plan, &error) < 0)
         return refuse("%s", error);
-    switch (database_result(db, db_plan_set(db, plan))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_NONE: return no_plan(plan->name);
-    default: return EXIT_REFUSED;
-    }
+    result = database_result(db, db_plan_set(db, &plan));
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
 int plan_set_main(struct instance *instance, int argc, char **argv)
 {
-    struct db_plan plan = defaults;
-    int done = EXIT_REFUSED;
+    struct db_plan checked = defaults;
 
-    int given = parse_options(&plan, argc, argv);
+    int given = parse_options(&checked, argc, argv);
     if (given < 0)
         return EXIT_USAGE;
     if (given == 0)
         return wrong_usage("say what to change in the plan");
-    const char *name = argv[optind];
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    enum db_result result = database_result(db, db_plan_find(db, name, &plan));
-    if (result == DB_NONE)
-        no_plan(name);
-    if (result == DB_OK) {
-        /* The options once more, over what the plan is now. */
-        optind = 0;
-        (void)parse_options(&plan, argc, argv);
-        done = set_plan(db, &plan);
+    int done = EXIT_REFUSED;
+    if (database_result(db, db_transaction_begin(db)) == DB_OK) {
+        done = set_plan(db, argc, argv);
+        if (done != EXIT_DONE)
+            db_transaction_rollback(db);
+        else if (database_result(db, db_transaction_commit(db)) != DB_OK)
+            done = EXIT_REFUSED;
     }
     db_close(db);
     return done;

@@ -131,6 +131,16 @@ def test_a_plan_is_added_and_changed(stopped):
     assert len(listing(stopped, "plan", "list")) == 4
 
 
+def test_changes_of_a_plan_at_once_are_all_kept(stopped):
+    options = ["addresses", "domains", "retention-days", "poll-seconds"]
+    for number in range(20, 26):
+        changes = [subprocess.Popen([BIN / "bellhop", "-C", stopped.dir, "plan", "set", "chain",
+                                     f"--{option}", str(number)]) for option in options]
+        assert [change.wait(20) for change in changes] == [0] * len(options)
+        [plan] = [row for row in listing(stopped, "plan", "list") if row["name"] == "chain"]
+        assert [plan[option.replace("-", "_")] for option in options] == [number] * len(options)
+
+
 def test_a_small_quota_makes_the_largest_message_small(stopped):
     stopped.cli("plan", "add", "small", "--quota-bytes", "100K")
     (plan,) = found(stopped, "name", "small", "plan", "list")
