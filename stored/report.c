@@ -65,6 +65,9 @@ struct verify {
     size_t seen_count, seen_room;
     struct segment segment;
     uint64_t applied;
+    /* All segments in ascending order; those before `next` have been read. */
+    struct index_segment *segments;
+    size_t count, room, next;
 };
 
 static void damage(struct verify *verify, const struct index_message *message, uint64_t offset,
@@ -144,33 +147,55 @@ static void forget_segment(struct verify *verify)
 }
 
 /* Reads a whole segment; messages of one that cannot be read are found missing one by one. */
-static void take_segment(struct verify *verify, uint64_t id, uint64_t applied)
+static void take_segment(struct verify *verify, const struct index_segment *row)
 {
     uint64_t end, dirt, seed = verify->segment.seed;
 
     forget_segment(verify);
-    verify->segment = (struct segment){.id = id, .seed = seed, .fd = -1};
-    verify->applied = applied;
+    /* Without the seed first: then a damaged header is an error. */
+    verify->segment = (struct segment){.id = row->segment, .fd = -1};
+    verify->applied = row->applied;
     verify->segment_count++;
     int error = segment_open(&verify->segment);
+    if (error == EBADMSG) {
+        damage(verify, NULL, 0, "the segment's header is damaged");
+        verify->segment.seed = seed;
+        error = segment_open(&verify->segment);
+    }
     if (error == 0)
         error = scan_segment(&verify->segment, SEGMENT_START, true, &events, verify, &end, &dirt);
     verify->segment.seed = seed;
     if (error != 0)
         damage(verify, NULL, 0, strerror(error));
+    else if (end < row->applied)
+        damage(verify, NULL, end, "octets that are no record, where there were records");
     segment_close(&verify->segment);
+}
+
+static int note_segment(void *context, const struct index_segment *row)
+{
+    struct verify *verify = context;
+
+    if (verify->count == verify->room) {
+        verify->room = verify->room > 0 ? 2 * verify->room : 64;
+        verify->segments = xrealloc(verify->segments, verify->room * sizeof(*verify->segments));
+    }
+    verify->segments[verify->count++] = *row;
+    return 0;
+}
+
+/* Reads the segments up to `id`; those without messages too: expunges and drops are in them. */
+static void take_segments(struct verify *verify, uint64_t id)
+{
+    while (verify->next < verify->count && verify->segments[verify->next].segment <= id)
+        take_segment(verify, &verify->segments[verify->next++]);
 }
 
 static int verify_message(void *context, const struct index_message *message)
 {
     struct verify *verify = context;
-    struct index_segment row;
 
-    if (message->segment != verify->segment.id) {
-        if (index_get_segment(verify->index, message->segment, &row) < 0)
-            return -1;
-        take_segment(verify, message->segment, row.applied);
-    }
+    take_segments(verify, message->segment);
     const struct seen *seen = NULL;
     if (verify->seen_count > 0)
         seen = bsearch(&message->offset, verify->seen, verify->seen_count, sizeof(*verify->seen),
@@ -188,9 +213,12 @@ static void verify_all(struct verify *verify, struct index_totals *totals_r)
 {
     /* One transaction: what is checked is the state of one moment. */
     index_begin_read(verify->index);
-    if (index_each_on_disk(verify->index, verify_message, verify) < 0 ||
+    if (index_each_segment(verify->index, note_segment, verify) < 0 ||
+        index_each_on_disk(verify->index, verify_message, verify) < 0 ||
         index_get_totals(verify->index, true, totals_r) < 0)
         log_fatal("the index cannot be read");
+    take_segments(verify, UINT64_MAX);
+    free(verify->segments);
     forget_segment(verify);
     free(verify->seen);
     index_close(verify->index);

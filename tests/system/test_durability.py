@@ -333,18 +333,27 @@ def test_flipped_bit_in_a_body_is_noticed(instance):
 
 
 def test_flipped_bit_is_noticed_wherever_it_is(instance):
-    """Every octet of header, references and body counts; only the padding behind them does not."""
+    """
+    Every octet of header, references and body counts, in what says that mail is deleted as well,
+    and every octet of a segment's header; only the padding behind a record does not.
+    """
     account = instance.customers[0].accounts[0]
-    fill(instance, account, 1, "before")
+    fill(instance, account, 2, "before")
     message = b"Subject: marked\r\n\r\n" + MARK + b"\r\n"
     assert instance.deliver(account.address, message)[0].code == 250
     fill(instance, account, 1, "after")
+    pop3 = instance.pop3(account)
+    pop3.dele(1)
+    pop3.quit()
     instance.stop()
     [segment] = [file for file in (instance.dir / "store").rglob("*")
                  if file.is_file() and "index" not in file.name and MARK in file.read_bytes()]
     at = segment.read_bytes().find(MARK)
     begin = segment.read_bytes().rfind(b"BHr1", 0, at)
-    for position in range(begin, at + len(MARK), 13):
+    last = segment.read_bytes().rfind(b"BHr1")
+    assert last > at
+    for position in [*range(0, 64, 13), *range(begin, at + len(MARK), 13),
+                     *range(last, last + 104, 13)]:
         flip(segment, position)
         verified = instance.cli("store", "verify", check=False)
         assert verified.returncode == 1, f"octet {position - at} from the mark"
