@@ -32,8 +32,8 @@ override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-
 	$(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
-LIB_SOURCES := lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c lib/log.c \
-	lib/message.c lib/metrics.c lib/reconnect.c lib/unixsocket.c lib/utf8.c lib/xalloc.c
+LIB_SOURCES := lib/acceptor.c lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c \
+	lib/log.c lib/message.c lib/metrics.c lib/reconnect.c lib/unixsocket.c lib/utf8.c lib/xalloc.c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
 DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/limit.c db/login.c \

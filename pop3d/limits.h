@@ -61,9 +61,6 @@
 /* From SIGTERM to the end, in milliseconds: the supervisor waits 5 s. */
 #define LIMIT_DRAIN_MS 3500
 
-/* Before accepting again after running out of descriptors. */
-#define LIMIT_RETRY_MS 100
-
 /* One line of authd's. Dovecot's protocol has 16 KiB. */
 #define LIMIT_AUTH_LINE (16 * 1024)
 

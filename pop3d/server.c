@@ -1,12 +1,12 @@
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "lib/acceptor.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "pop3d/authclient.h"
@@ -15,19 +15,6 @@
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
 #include "pop3d/tls.h"
-
-static void set_accepting(struct server *server, bool accepting)
-{
-    if (server->accepting == accepting)
-        return;
-    server->accepting = accepting;
-    for (unsigned i = 0; i < server->listener_count; i++) {
-        if (accepting)
-            evconnlistener_enable(server->listeners[i]);
-        else
-            evconnlistener_disable(server->listeners[i]);
-    }
-}
 
 static bool is_full(const struct server *server)
 {
@@ -41,45 +28,17 @@ static void accept_session(struct server *server, int fd, const struct sockaddr 
     server->session_count++;
     session_start(server, fd, address, tls);
     if (is_full(server))
-        set_accepting(server, false);
+        acceptor_set_open(server->acceptor, false);
 }
 
-static void on_plain(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                     int length, void *context)
+static void on_plain(void *context, int fd, const struct sockaddr *address)
 {
-    (void)listener;
-    (void)length;
     accept_session(context, fd, address, false);
 }
 
-static void on_tls(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                   int length, void *context)
+static void on_tls(void *context, int fd, const struct sockaddr *address)
 {
-    (void)listener;
-    (void)length;
     accept_session(context, fd, address, true);
-}
-
-/* Out of descriptors or memory: the client waits in the backlog until some come back. */
-static void on_accept_error(struct evconnlistener *listener, void *context)
-{
-    const struct timeval delay = {.tv_usec = LIMIT_RETRY_MS * 1000};
-    struct server *server = context;
-    (void)listener;
-
-    log_warning("cannot accept a connection: %s", strerror(errno));
-    set_accepting(server, false);
-    event_add(server->resume, &delay);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *context)
-{
-    struct server *server = context;
-    (void)fd;
-    (void)what;
-
-    if (!server->draining && !is_full(server))
-        set_accepting(server, true);
 }
 
 /* Accepted sockets inherit both options, which saves two system calls for each. */
@@ -92,21 +51,14 @@ static void set_options(int fd)
         log_warning("cannot set options of a listening socket: %s", strerror(errno));
 }
 
-static void listen_on(struct server *server, const char *name, evconnlistener_cb accept)
+static void listen_on(struct server *server, const char *name,
+                      void (*accepted)(void *context, int fd, const struct sockaddr *address))
 {
     int fd;
 
-    for (unsigned i = 0; (fd = child_descriptor(name, i)) >= 0; i++) {
-        if (server->listener_count == SERVER_LISTENERS_MAX)
-            log_fatal("more than %d listening sockets", SERVER_LISTENERS_MAX);
+    for (unsigned i = 0; (fd = child_descriptor(name, i)) >= 0; i++)
         set_options(fd);
-        struct evconnlistener *listener =
-            evconnlistener_new(server->child->base, accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-        if (listener == NULL)
-            log_fatal("cannot listen on a %s socket", name);
-        evconnlistener_set_error_cb(listener, on_accept_error);
-        server->listeners[server->listener_count++] = listener;
-    }
+    acceptor_listen(server->acceptor, name, accepted, server);
 }
 
 /* Returns -1 when libevent has no more of them, after some 250 different durations. */
@@ -145,15 +97,8 @@ static void reload(void *context)
     if (set_timeout(server, SERVER_IDLE, server->child->conf.pop3_idle) < 0)
         log_error("pop3_idle cannot be changed any more, restart to change it");
     if (!server->draining)
-        set_accepting(server, !is_full(server));
+        acceptor_set_open(server->acceptor, !is_full(server));
     log_info("configuration and certificate read anew");
-}
-
-static void close_listeners(struct server *server)
-{
-    for (unsigned i = 0; i < server->listener_count; i++)
-        evconnlistener_free(server->listeners[i]);
-    server->listener_count = 0;
 }
 
 static void on_finish(evutil_socket_t fd, short what, void *context)
@@ -172,7 +117,7 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
     }
     authclient_free(server->auth);
     storeclient_free(server->store);
-    event_free(server->resume);
+    acceptor_free(server->acceptor);
     event_free(server->finish);
     SSL_CTX_free(server->tls);
     event_base_loopexit(server->child->base, NULL);
@@ -188,7 +133,7 @@ static void drain(void *context)
     if (server->draining)
         return;
     server->draining = true;
-    close_listeners(server);
+    acceptor_set_open(server->acceptor, false);
     event_add(server->finish, &limit);
     if (server->sessions == NULL)
         event_active(server->finish, EV_TIMEOUT, 0);
@@ -202,19 +147,18 @@ void server_init(struct server *server, struct child *child)
 {
     memset(server, 0, sizeof(*server));
     server->child = child;
-    server->accepting = true;
     load_tls(server);
     if (set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
         set_timeout(server, SERVER_LOGIN, LIMIT_LOGIN_TIME) < 0 ||
         set_timeout(server, SERVER_IDLE, child->conf.pop3_idle) < 0 ||
         set_timeout(server, SERVER_FAREWELL, LIMIT_FAREWELL_TIME) < 0)
         log_fatal("cannot set up the timeouts");
-    server->resume = evtimer_new(child->base, on_resume, server);
     server->finish = evtimer_new(child->base, on_finish, server);
-    if (server->resume == NULL || server->finish == NULL)
+    if (server->finish == NULL)
         log_fatal("out of memory");
     server->auth = authclient_new(child->base, "run/auth-front.sock");
     server->store = storeclient_new(child->base, "run/stored-front.sock");
+    server->acceptor = acceptor_new(child->base);
     listen_on(server, "pop3", on_plain);
     listen_on(server, "pop3s", on_tls);
     child->reload = reload;
@@ -228,7 +172,6 @@ void server_session_gone(struct server *server)
     server->session_count--;
     if (server->draining && server->sessions == NULL)
         event_active(server->finish, EV_TIMEOUT, 0);
-    else if (!server->draining && !is_full(server) &&
-             !event_pending(server->resume, EV_TIMEOUT, NULL))
-        set_accepting(server, true);
+    else if (!server->draining && !is_full(server))
+        acceptor_set_open(server->acceptor, true);
 }

@@ -6,9 +6,9 @@
 
 #include "lib/child.h"
 
+struct acceptor;
 struct authclient;
 struct event;
-struct evconnlistener;
 struct session;
 struct storeclient;
 
@@ -24,9 +24,6 @@ enum server_timeout {
     SERVER__TIMEOUTS
 };
 
-/* An IPv4 and an IPv6 socket for each of pop3 and pop3s, or several on a larger machine. */
-#define SERVER_LISTENERS_MAX 16
-
 /* What all sessions of this process share. */
 struct server {
     struct child *child;
@@ -36,12 +33,9 @@ struct server {
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */
     unsigned session_count;
-    bool draining; /* after SIGTERM: no new command is begun */
-    bool accepting;
-    struct event *resume; /* accept again after running out of descriptors */
+    bool draining;        /* after SIGTERM: no new command is begun */
     struct event *finish; /* the end: all sessions are gone, or their time is over */
-    unsigned listener_count;
-    struct evconnlistener *listeners[SERVER_LISTENERS_MAX];
+    struct acceptor *acceptor;
 };
 
 /*

@@ -1,6 +1,9 @@
 """Limits hold exactly, however many ask at once; and no message is held in memory."""
 
 import json
+import os
+import resource
+import select
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bellhop import BIN
+from bellhop import BIN, wait_until
 from wire import stuffed
 
 PARALLEL = 32
@@ -157,3 +160,25 @@ def test_a_large_message_is_not_held_in_memory(instance):
         del found
     grown = {f"{name}[{pid}]": peak(pid) - before[pid] for name, pid in pids}
     assert {name: growth for name, growth in grown.items() if growth > 10 * MIB} == {}
+
+
+# --- descriptors
+
+
+@pytest.mark.parametrize("program, service", [("pop3d", "pop3"), ("lmtpd", "lmtp")])
+def test_out_of_descriptors(stopped, program, service):
+    """Clients wait without a flood in the log, and are served when others leave."""
+    stopped.configure(pop3_processes=1)
+    instance = stopped.start()
+    [pid] = instance.pids()[program]
+    used = len(os.listdir(f"/proc/{pid}/fd"))
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 5, hard))
+    held = [instance.wire(service) for _ in range(10)]
+    wait_until(lambda: "cannot accept a connection" in instance.log)
+    assert not select.select([held[-1].sock], [], [], 0.5)[0]
+    assert instance.log.count("cannot accept a connection") == 1
+    for wire in held[:-1]:
+        wire.close()
+    assert held[-1].line()
+    held[-1].close()
