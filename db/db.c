@@ -45,7 +45,7 @@ static int check_version(const struct identity *identity, const char *path, char
     if (identity->version < db_schema_version()) {
         snprintf(error_r, error_size,
                  "%s is of version %u and this program needs version %u: bring it up to date with "
-                 "\"bellhop init DIR\", which keeps everything.",
+                 "\"bellhop init DIR\", which keeps everything",
                  path, identity->version, db_schema_version());
         return -1;
     }
@@ -59,7 +59,7 @@ struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t er
 
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         snprintf(error_r, error_size,
-                 "There is no account database %s: make an instance with \"bellhop init DIR\".",
+                 "there is no account database %s: make an instance with \"bellhop init DIR\"",
                  path);
         return NULL;
     }
@@ -67,7 +67,7 @@ struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t er
     db_audit_actor(db, "bellhop");
     int code = sqlite3_open_v2(path, &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s cannot be opened: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be opened: %s", path, sqlite3_errstr(code));
         goto fail;
     }
     /* The identity first: asking a file that is no database for anything else says less. */
@@ -78,7 +78,7 @@ struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t er
     }
     code = set_up(db->sqlite, mode);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s cannot be used: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be used: %s", path, sqlite3_errstr(code));
         goto fail;
     }
     return db;

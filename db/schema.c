@@ -61,7 +61,7 @@ int identity_read(struct sqlite3 *sqlite, const char *path, struct identity *ide
     } else if ((code & 0xff) == SQLITE_NOTADB) {
         result = 0;
     } else {
-        snprintf(error_r, error_size, "%s cannot be read: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be read: %s", path, sqlite3_errstr(code));
     }
     sqlite3_finalize(ask);
     return result;
@@ -72,14 +72,14 @@ int identity_check(const struct identity *identity, unsigned known, const char *
 {
     if (!identity->ours) {
         snprintf(error_r, error_size,
-                 "%s is not an account database of Bellhop: name the directory of an instance.",
+                 "%s is not an account database of Bellhop: name the directory of an instance",
                  path);
         return -1;
     }
     if (identity->version > known) {
         snprintf(error_r, error_size,
                  "%s is of version %u and this program knows only version %u: install a Bellhop at "
-                 "least as new as the one that wrote it.",
+                 "least as new as the one that wrote it",
                  path, identity->version, known);
         return -1;
     }
@@ -98,14 +98,14 @@ static int migrate(struct sqlite3 *sqlite, const char *sql, unsigned version, ch
     if (sqlite3_exec(sqlite, sql, NULL, NULL, NULL) != SQLITE_OK ||
         ask(sqlite, "PRAGMA user_version", &now) != SQLITE_OK ||
         ask(sqlite, "SELECT count(*) FROM pragma_foreign_key_check", &orphans) != SQLITE_OK) {
-        snprintf(error_r, error_size, "The change to version %u failed and was undone: %s.",
-                 version, sqlite3_errmsg(sqlite));
+        snprintf(error_r, error_size, "the change to version %u failed and was undone: %s", version,
+                 sqlite3_errmsg(sqlite));
         return -1;
     }
     if (now != (int64_t)version || orphans != 0) {
         snprintf(error_r, error_size,
-                 "The change to version %u was undone: it left version %lld and %lld broken "
-                 "references.",
+                 "the change to version %u was undone: it left version %lld and %lld broken "
+                 "references",
                  version, (long long)now, (long long)orphans);
         return -1;
     }
@@ -124,7 +124,7 @@ static int step(struct sqlite3 *sqlite, const char *const *list, unsigned count,
 
     int code = sqlite3_exec(sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s cannot be changed now: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be changed now: %s", path, sqlite3_errstr(code));
         return -1;
     }
     if (identity_read(sqlite, path, &identity, error_r, error_size) != 0) {
@@ -143,7 +143,7 @@ static int step(struct sqlite3 *sqlite, const char *const *list, unsigned count,
     }
     code = sqlite3_exec(sqlite, "COMMIT", NULL, NULL, NULL);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s could not be written: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s could not be written: %s", path, sqlite3_errstr(code));
         goto out;
     }
     return 1;
@@ -179,7 +179,7 @@ static int apply(struct sqlite3 *sqlite, const char *const *list, unsigned count
     }
     int code = set_up(sqlite);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s cannot be used: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be used: %s", path, sqlite3_errstr(code));
         return -1;
     }
     for (bool first = true; result == 1; first = false) {
@@ -202,12 +202,12 @@ int migrations_apply(const char *const *list, unsigned count, const char *path, 
      * descriptor: to close one would end the locks that this process has on the file.
      */
     if (mknod(path, S_IFREG | 0600, 0) != 0 && errno != EEXIST) {
-        snprintf(error_r, error_size, "%s cannot be made: %s.", path, strerror(errno));
+        snprintf(error_r, error_size, "%s cannot be made: %s", path, strerror(errno));
         return -1;
     }
     int code = sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s cannot be opened: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be opened: %s", path, sqlite3_errstr(code));
         goto out;
     }
     result = apply(sqlite, list, count, path, from_r, error_r, error_size);
@@ -229,7 +229,7 @@ int db_schema_read(const char *path, unsigned *version_r, char *error_r, size_t 
 
     int code = sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {
-        snprintf(error_r, error_size, "%s cannot be opened: %s.", path, sqlite3_errstr(code));
+        snprintf(error_r, error_size, "%s cannot be opened: %s", path, sqlite3_errstr(code));
         goto out;
     }
     sqlite3_busy_timeout(sqlite, DB_BUSY_MS);
