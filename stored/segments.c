@@ -55,6 +55,11 @@ const struct segment *segments_get(struct segments *segments, uint64_t id)
     entry->segment.id = id;
     entry->segment.seed = segments->seed;
     int error = segment_open(&entry->segment);
+    /* Short of descriptors, the oldest gives way. */
+    while ((error == EMFILE || error == ENFILE) && segments->open != NULL) {
+        drop(segments, segments->open);
+        error = segment_open(&entry->segment);
+    }
     if (error != 0) {
         free(entry);
         errno = error;

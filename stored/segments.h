@@ -5,7 +5,7 @@
 
 #include "stored/segment.h"
 
-/* Segments held open for reading, a bounded number of them. */
+/* Segments held open for reading: a bounded number, and fewer when descriptors run out. */
 
 struct segments;
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -428,6 +429,43 @@ static void a_session_may_end_in_the_middle_of_a_check(void **state)
     free(body);
 }
 
+/* Reads all messages of mailbox 1 from their beginning; how many could be read. */
+static int read_all(int messages)
+{
+    int fd = connect_to(FRONT_FD), good = 0;
+
+    ask_open(fd, 1, 1);
+    assert_int_equal(opened(fd), messages);
+    for (int i = 0; i < messages; i++) {
+        struct store_read request = {.message = (uint32_t)i, .room = STORE_READ_MAX};
+        tell(fd, STORE_READ, 1, &request, sizeof(request));
+        good += hear(fd, NULL, 0) == STORE_DATA;
+    }
+    close(fd);
+    run_for(0);
+    return good;
+}
+
+static void reading_needs_few_descriptors(void **state)
+{
+    enum { MESSAGES = 40 };
+    size_t length = (1 << 20) + 1; /* a segment of its own */
+    char *body = xcalloc(1, length);
+    struct rlimit before, few;
+    (void)state;
+
+    for (int i = 0; i < MESSAGES; i++)
+        assert_int_equal(deliver(1, body, length, length), STORE_OK);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 40;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int good = read_all(MESSAGES);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(good, MESSAGES);
+    free(body);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 
 int main(void)
@@ -439,6 +477,7 @@ int main(void)
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
         CASE(a_long_check_leaves_the_loop_its_turns),
         CASE(a_session_may_end_in_the_middle_of_a_check),
+        CASE(reading_needs_few_descriptors),
     };
 
     prepare();
