@@ -336,6 +336,12 @@ class Instance:
             connection.close()
 
 
+def sanitized():
+    """AddressSanitizer keeps freed memory back, so sizes say nothing."""
+    symbols = subprocess.run(["grep", "-c", "__asan_init", BIN / "stored"], capture_output=True)
+    return symbols.returncode == 0
+
+
 def retrieve(pop3, number) -> bytes:
     """RETR over poplib: the message's octets."""
     return b"".join(line + b"\r\n" for line in pop3.retr(number)[1])

@@ -4,14 +4,13 @@ import json
 import os
 import resource
 import select
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from bellhop import BIN, wait_until
+from bellhop import sanitized, wait_until
 from wire import stuffed
 
 PARALLEL = 32
@@ -123,12 +122,6 @@ def peak(pid):
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"process {pid} has no VmHWM")
-
-
-def sanitized():
-    """AddressSanitizer keeps freed memory back, so sizes say nothing."""
-    symbols = subprocess.run(["grep", "-c", "__asan_init", BIN / "stored"], capture_output=True)
-    return symbols.returncode == 0
 
 
 def test_a_large_message_is_not_held_in_memory(instance):
