@@ -326,13 +326,20 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
     commit_add(delivery->store->commits, &delivery->commit);
 }
 
+/* Stuffing adds at most one octet to a line, and a line that has one added has three or more. */
+static bool is_credible(uint64_t octets, uint64_t length)
+{
+    return octets <= length && length - octets <= octets / 3 + 1;
+}
+
 int delivery_commit(struct connection *connection, const struct channel_message *message)
 {
     struct delivery *delivery = find(connection, message->id);
     struct store_deliver_commit end;
 
     memcpy(&end, message->payload, sizeof(end));
-    if (delivery == NULL || end.top_length > delivery->length)
+    if (delivery == NULL || end.top_length > delivery->length ||
+        (delivery->failed == STORE_OK && !is_credible(end.octets, delivery->length)))
         return -1;
     delivery->octets = end.octets;
     delivery->results = xcalloc(delivery->count, 1);

@@ -347,6 +347,28 @@ static void an_announced_size_is_only_a_hint(void **state)
     free(body);
 }
 
+/* Stuffing adds one octet to a line of three or more; quotas and LIST count on it. */
+static void a_size_that_cannot_be_is_no_size(void **state)
+{
+    static const struct {
+        uint64_t octets;
+        bool taken;
+    } sizes[] = {{0, false},   {748, false},  {749, true},
+                 {1000, true}, {1001, false}, {UINT64_MAX, false}};
+    char body[1000];
+    (void)state;
+
+    memset(body, '.', sizeof(body));
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int fd = connect_to(DELIVER_FD);
+        begin(fd, 1, 1, 0);
+        data(fd, 1, body, sizeof(body));
+        commit(fd, 1, sizes[i].octets);
+        assert_int_equal(hear(fd, NULL, 0), sizes[i].taken ? STORE_DELIVERED : 0);
+        close(fd);
+    }
+}
+
 static void usage(uint64_t mailbox, struct store_usage_is *usage_r)
 {
     int fd = connect_to(CONTROL_FD);
@@ -474,6 +496,7 @@ int main(void)
         CASE(the_end_of_who_waits_for_a_lock_is_harmless),
         CASE(a_lock_ends_with_the_connection_that_also_waits_for_it),
         CASE(an_announced_size_is_only_a_hint),
+        CASE(a_size_that_cannot_be_is_no_size),
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
         CASE(a_long_check_leaves_the_loop_its_turns),
         CASE(a_session_may_end_in_the_middle_of_a_check),
