@@ -8,8 +8,8 @@ struct service;
 
 /* One listening socket and its connections. */
 
-/* Begins to accept. `service` stays the caller's and outlives the listener; so does `fd`. */
-struct listener *listener_new(const struct service *service, int fd);
+/* Begins to accept. `service` stays the caller's and outlives the listener. */
+struct listener *listener_new(const struct service *service);
 
 /* Closes the connections. NULL is allowed. */
 void listener_free(struct listener *listener);

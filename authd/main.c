@@ -93,15 +93,6 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static struct listener *listen_on(const struct service *service)
-{
-    int fd = child_descriptor(service->name, 0);
-
-    if (fd < 0)
-        log_fatal("the supervisor has not passed the socket %s", service->name);
-    return listener_new(service, fd);
-}
-
 static void start(struct authd *authd)
 {
     struct event_base *base = authd->child.base;
@@ -114,8 +105,8 @@ static void start(struct authd *authd)
         (struct service){"auth", base, authd->checker, NULL, MTA_CONNECTIONS_MAX, MTA_REQUESTS_MAX};
     authd->front = (struct service){
         "auth-front", base, authd->checker, authd->key, FRONT_CONNECTIONS_MAX, FRONT_REQUESTS_MAX};
-    authd->mta_listener = listen_on(&authd->mta);
-    authd->front_listener = listen_on(&authd->front);
+    authd->mta_listener = listener_new(&authd->mta);
+    authd->front_listener = listener_new(&authd->front);
     authd->tick = event_new(base, -1, EV_PERSIST, on_tick, authd);
     if (authd->tick == NULL)
         log_fatal("out of memory");

@@ -114,6 +114,8 @@ void acceptor_listen(struct acceptor *acceptor, const char *name,
 {
     int fd;
 
+    if (child_descriptor(name, 0) < 0)
+        log_fatal("the socket \"%s\" was not passed on", name);
     for (unsigned i = 0; (fd = child_descriptor(name, i)) >= 0; i++) {
         if (acceptor->count == ACCEPTOR_SOCKETS_MAX)
             log_fatal("more than %d listening sockets", ACCEPTOR_SOCKETS_MAX);

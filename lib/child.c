@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -107,6 +108,7 @@ void child_init(struct child *child, const char *name)
     memset(child, 0, sizeof(*child));
     child->name = name;
     log_open(name);
+    umask(077);
     take_descriptors(name);
     const char *slot = getenv("BELLHOP_SLOT");
     if (slot == NULL ||

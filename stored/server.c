@@ -1,11 +1,10 @@
 #include <errno.h>
-#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
+#include "lib/acceptor.h"
 #include "lib/capability.h"
-#include "lib/child.h"
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
@@ -47,21 +46,9 @@ static const struct request requests[] = {
     {STORE_DROP, CONNECTION_CONTROL, EXACTLY(struct store_mailbox_id), control_drop},
 };
 
-/* The descriptors by which the supervisor passes the listening sockets. */
-static const struct {
-    const char *name;
-    enum connection_kind kind;
-} sockets[] = {
-    {"deliver", CONNECTION_DELIVER},
-    {"front", CONNECTION_FRONT},
-    {"control", CONNECTION_CONTROL},
-};
-
-#define SOCKETS (sizeof(sockets) / sizeof(sockets[0]))
-
 struct server {
     struct store *store;
-    struct evconnlistener *listeners[SOCKETS];
+    struct acceptor *acceptor;
     struct connection *connections;
     bool stopped;
 };
@@ -105,21 +92,33 @@ static void on_closed(void *context)
 
 static const struct channel_events events = {.message = on_message, .closed = on_closed};
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                      int length, void *context)
+static void add_connection(struct server *server, enum connection_kind kind, int fd)
 {
-    struct server *server = context;
     struct connection *connection = xcalloc(1, sizeof(*connection));
-    (void)address;
-    (void)length;
 
     connection->server = server;
     connection->store = server->store;
-    for (size_t i = 0; i < SOCKETS; i++)
-        if (server->listeners[i] == listener)
-            connection->kind = sockets[i].kind;
+    connection->kind = kind;
     connection->channel = channel_new(server->store->base, fd, &events, connection);
     DL_APPEND(server->connections, connection);
+}
+
+static void accept_deliver(void *context, int fd, const struct sockaddr *address)
+{
+    (void)address;
+    add_connection(context, CONNECTION_DELIVER, fd);
+}
+
+static void accept_front(void *context, int fd, const struct sockaddr *address)
+{
+    (void)address;
+    add_connection(context, CONNECTION_FRONT, fd);
+}
+
+static void accept_control(void *context, int fd, const struct sockaddr *address)
+{
+    (void)address;
+    add_connection(context, CONNECTION_CONTROL, fd);
 }
 
 struct server *server_new(struct store *store)
@@ -127,13 +126,10 @@ struct server *server_new(struct store *store)
     struct server *server = xcalloc(1, sizeof(*server));
 
     server->store = store;
-    for (size_t i = 0; i < SOCKETS; i++) {
-        int fd = child_descriptor(sockets[i].name, 0);
-        server->listeners[i] =
-            evconnlistener_new(store->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-        if (fd < 0 || server->listeners[i] == NULL)
-            log_fatal("the socket \"%s\" was not passed on", sockets[i].name);
-    }
+    server->acceptor = acceptor_new(store->base);
+    acceptor_listen(server->acceptor, "deliver", accept_deliver, server);
+    acceptor_listen(server->acceptor, "front", accept_front, server);
+    acceptor_listen(server->acceptor, "control", accept_control, server);
     return server;
 }
 
@@ -141,8 +137,7 @@ void server_stop(struct server *server)
 {
     struct connection *connection;
 
-    for (size_t i = 0; i < SOCKETS; i++)
-        evconnlistener_disable(server->listeners[i]);
+    acceptor_set_open(server->acceptor, false);
     DL_FOREACH (server->connections, connection)
         channel_pause(connection->channel);
     server->stopped = true;
@@ -154,8 +149,7 @@ void server_free(struct server *server)
         return;
     while (server->connections != NULL)
         connection_free(server->connections);
-    for (size_t i = 0; i < SOCKETS; i++)
-        evconnlistener_free(server->listeners[i]);
+    acceptor_free(server->acceptor);
     free(server);
 }
 
