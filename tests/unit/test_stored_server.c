@@ -353,7 +353,7 @@ static void a_size_that_cannot_be_is_no_size(void **state)
     static const struct {
         uint64_t octets;
         bool taken;
-    } sizes[] = {{0, false},   {748, false},  {749, true},
+    } sizes[] = {{0, false},   {749, false},  {750, true},
                  {1000, true}, {1001, false}, {UINT64_MAX, false}};
     char body[1000];
     (void)state;
