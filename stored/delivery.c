@@ -186,7 +186,7 @@ static void gather(struct delivery *delivery, const void *data, size_t length)
 {
     size_t wanted = (size_t)delivery->length + length;
 
-    if (wanted > delivery->room) {
+    if (delivery->body == NULL || wanted > delivery->room) {
         size_t room = wanted > delivery->declared ? 2 * wanted : (size_t)delivery->declared + 4096;
         room = room > BODY_MEMORY_MAX && wanted <= BODY_MEMORY_MAX ? BODY_MEMORY_MAX : room;
         gathered += room - delivery->room;

@@ -17,16 +17,20 @@ struct process {
     bool inside;
 };
 
+/* The number-th field of proc_pid_stat(5), of which `fields` begins with the end of the second. */
+static unsigned long field(const char *fields, unsigned number)
+{
+    for (unsigned i = 2; i < number && fields != NULL; i++)
+        fields = strchr(fields + 1, ' ');
+    return fields != NULL ? strtoul(fields, NULL, 10) : 0;
+}
+
 /* Returns 0, or -1 when the process is gone. The name may hold anything, so fields count from ")".
  */
 static int read_process(struct process *process, const char *pid)
 {
     char path[64];
     char text[1024];
-    int parent;
-    unsigned long user;
-    unsigned long system;
-    long pages;
 
     snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
     FILE *file = fopen(path, "re");
@@ -36,16 +40,12 @@ static int read_process(struct process *process, const char *pid)
     fclose(file);
     text[length] = '\0';
     const char *fields = strrchr(text, ')');
-    if (fields == NULL ||
-        sscanf(fields,
-               ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u "
-               "%*u %ld",
-               &parent, &user, &system, &pages) != 4)
+    if (fields == NULL)
         return -1;
     process->pid = (pid_t)strtol(pid, NULL, 10);
-    process->parent = parent;
-    process->ticks = user + system;
-    process->pages = (uint64_t)pages;
+    process->parent = (pid_t)field(fields, 4);
+    process->ticks = field(fields, 14) + field(fields, 15);
+    process->pages = field(fields, 24);
     process->inside = false;
     return 0;
 }

@@ -73,10 +73,8 @@ static void prepare(void)
 {
     char list[64] = "", pid[16], count[16];
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        strcat(list, i > 0 ? ":" : "");
-        strcat(list, names[i]);
-    }
+    for (size_t i = 0, end = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        end += (size_t)snprintf(list + end, sizeof(list) - end, "%s%s", i > 0 ? ":" : "", names[i]);
     place(memfd_create("conf", 0), CONF_FD);
     place(memfd_create("metrics", 0), METRICS_FD);
     if (write(CONF_FD, CONF, strlen(CONF)) < 0 || ftruncate(METRICS_FD, (off_t)metrics_size()) < 0)
