@@ -41,6 +41,7 @@ struct channel {
     size_t end;
     bool paused;
     bool broken;
+    bool unheard; /* the peer reads no more; what is sent is thrown away */
     bool flush_wanted;
     bool handling;
     uint8_t *input;
@@ -72,7 +73,9 @@ static void flush(struct channel *channel)
             event_add(channel->writable, NULL);
             return;
         }
-        break_off(channel);
+        /* The peer is gone. What it sent before is still to be read, and behind that its end. */
+        channel->unheard = true;
+        evbuffer_drain(channel->output, evbuffer_get_length(channel->output));
         return;
     }
     if (channel->events->drained != NULL)
@@ -222,7 +225,7 @@ void channel_end(struct channel *channel, uint8_t type, uint32_t id, size_t leng
     struct frame_header header = {
         .length = (uint32_t)length, .version = CHANNEL_VERSION, .type = type, .id = id};
 
-    if (channel->broken) {
+    if (channel->broken || channel->unheard) {
         channel_cancel(channel);
         return;
     }

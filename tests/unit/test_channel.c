@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,31 @@ static void the_end_of_the_peer_is_told(void **state)
     close_pair(&one, &other);
 }
 
+/* A program that ends has answered what it could; its answers count, whatever we had to say. */
+static void what_came_before_the_end_is_read(void **state)
+{
+    struct peer peer = {.received = 1};
+    uint8_t message[12 + 37] = {37, 0, 0, 0, 1, 1, 0, 0, 1}; /* type 1, id 1: what comes next */
+    int fds[2];
+    (void)state;
+
+    for (uint8_t i = 0; i < 37; i++)
+        message[12 + i] = 1 + i;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    peer.base = event_base_new();
+    peer.channel = channel_new(peer.base, fds[0], &events, &peer);
+    assert_int_equal(write(fds[0], "unread", 6), 6);
+    assert_int_equal(write(fds[1], message, sizeof(message)), sizeof(message));
+    close(fds[1]);
+    channel_send(peer.channel, 1, 1, "x", 1, NULL, 0);
+    event_base_dispatch(peer.base);
+    assert_int_equal(peer.received, 2);
+    assert_true(peer.closed);
+    channel_free(peer.channel);
+    event_base_free(peer.base);
+}
+
 static const struct {
     const char *what;
     uint8_t octets[12];
@@ -202,12 +228,14 @@ static void a_bad_header_ends_the_channel(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_arrive_in_order),
         cmocka_unit_test(a_pause_holds_back_and_loses_nothing),
         cmocka_unit_test(a_cancelled_message_is_not_sent),
         cmocka_unit_test(a_refused_message_ends_the_channel),
         cmocka_unit_test(the_end_of_the_peer_is_told),
+        cmocka_unit_test(what_came_before_the_end_is_read),
         cmocka_unit_test(a_bad_header_ends_the_channel),
     };
 
