@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include "lib/child.h"
+#include "lib/log.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
 
@@ -16,6 +17,7 @@ int main(void)
     mallopt(M_TRIM_THRESHOLD, LIMIT_SPARE_MEMORY);
     child_init(&child, "pop3d");
     server_init(&server, &child);
+    log_info("ready for mail programs");
     child_run(&child);
     return 0;
 }

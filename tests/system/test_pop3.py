@@ -585,8 +585,7 @@ def test_logins_wait_for_a_neighbour_that_is_being_started(instance, name):
     """Once its loss is known, no login fails for it."""
     account = instance.customers[0].accounts[0]
     fronts = len(instance.pids()["pop3d"])
-    with logged_in(instance, account):
-        pass
+    wait_until(lambda: instance.log.count("ready for mail programs") == fronts)
     [pid] = instance.pids()[name]
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: instance.log.count(f"connection to {name} is lost") == fronts)
