@@ -341,7 +341,7 @@ def test_drops_wait_for_stored(instance):
 
 def test_drops_that_fail_are_told_once(instance):
     """Tried again each second for as long as the store cannot, but not logged as often."""
-    instance.wait_healthy()
+    wait_until(lambda: "the store is ready" in instance.log)
     for number in range(1, 4):
         (instance.dir / "store" / f"{number:08x}.seg").mkdir()
     instance.cli("address", "remove", instance.customers[0].accounts[0].address)
