@@ -5,7 +5,6 @@
  */
 #include <event2/event.h>
 #include <sodium.h>
-#include <sys/resource.h>
 
 #include "authd/check.h"
 #include "authd/listener.h"
@@ -28,9 +27,6 @@ static const struct timeval drain_tick = {.tv_usec = 20 * 1000};
 /* A pop3d has one connection, with up to an exchange for each session. */
 #define FRONT_CONNECTIONS_MAX 256
 #define FRONT_REQUESTS_MAX    32768
-
-/* Both, and the rest: database, sockets, pipes. */
-#define DESCRIPTORS (MTA_CONNECTIONS_MAX + FRONT_CONNECTIONS_MAX + 64)
 
 struct authd {
     struct child child;
@@ -83,16 +79,6 @@ static void on_drain(void *context)
     event_add(authd->tick, &drain_tick);
 }
 
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
-        return;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void start(struct authd *authd)
 {
     struct event_base *base = authd->child.base;
@@ -117,7 +103,6 @@ int main(void)
     static struct authd authd;
 
     child_init(&authd.child, "authd");
-    raise_descriptor_limit();
     start(&authd);
     authd.child.reload = on_reload;
     authd.child.drain = on_drain;

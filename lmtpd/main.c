@@ -7,7 +7,6 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "db/db.h"
@@ -21,9 +20,6 @@
 
 /* Octets of free memory that are not given back to the system. */
 #define MEMORY_KEPT (8 * 1024 * 1024)
-
-/* What is open besides connections: listeners, database, stored, the loop. */
-#define DESCRIPTORS_BESIDE 64
 
 struct lmtpd {
     struct child child;
@@ -106,18 +102,6 @@ static void on_reload(void *context)
     set_accepting(context);
 }
 
-/* A larger setting after SIGHUP is met by the acceptor. */
-static void raise_descriptor_limit(uint64_t connections)
-{
-    rlim_t wanted = connections + DESCRIPTORS_BESIDE;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void start(struct lmtpd *lmtpd)
 {
     static const struct timeval patience = {.tv_sec = STORE_ANSWER_SECONDS};
@@ -149,7 +133,6 @@ int main(void)
        in and cleared anew: a tenth of all time. */
     mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
     child_init(&lmtpd.child, "lmtpd");
-    raise_descriptor_limit(lmtpd.child.conf.lmtp_connections);
     start(&lmtpd);
     child_run(&lmtpd.child);
     db_close(lmtpd.server.db);
