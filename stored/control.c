@@ -15,7 +15,7 @@
 
 /* A mailbox's drop on its way into the log. */
 struct drop {
-    struct commit commit;
+    struct commit commit;          /* first: on_dropped() finds the drop by it */
     struct connection *connection; /* NULL: gone */
     uint32_t id;
     struct store *store;
@@ -70,7 +70,7 @@ int control_usage(struct connection *connection, const struct channel_message *m
 
 static void on_dropped(struct commit *commit, enum store_result result)
 {
-    struct drop *drop = (struct drop *)(void *)((uint8_t *)commit - offsetof(struct drop, commit));
+    struct drop *drop = (struct drop *)(void *)commit;
 
     if (result == STORE_OK) {
         log_info("dropped mailbox=%" PRIu64, drop->mailbox->id);

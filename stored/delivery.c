@@ -29,6 +29,7 @@
 #define ANNOUNCED_MAX (1024 * 1024 * 1024)
 
 struct delivery {
+    struct commit commit; /* first: on_committed() finds the delivery by it */
     uint32_t id;
     struct connection *connection; /* NULL: gone, nobody waits for the answer */
     struct store *store;
@@ -45,7 +46,6 @@ struct delivery {
     struct segment own;
     XXH3_state_t *sum;
     enum store_result failed; /* the large body could not be written */
-    struct commit commit;
     UT_hash_handle hh;
 };
 
@@ -238,8 +238,7 @@ static void answer(struct delivery *delivery)
 
 static void on_committed(struct commit *commit, enum store_result result)
 {
-    struct delivery *delivery =
-        (struct delivery *)(void *)((uint8_t *)commit - offsetof(struct delivery, commit));
+    struct delivery *delivery = (struct delivery *)(void *)commit;
     struct mailboxes *mailboxes = delivery->store->mailboxes;
 
     for (uint32_t i = 0; i < delivery->count; i++) {

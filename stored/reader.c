@@ -128,16 +128,6 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
     return STORE_BROKEN;
 }
 
-static bool has_ref(const struct record_header *header, uint64_t mailbox, uint64_t uid)
-{
-    const struct record_ref *refs = record_refs(header);
-
-    for (uint32_t i = 0; i < header->ref_count; i++)
-        if (refs[i].mailbox == mailbox && refs[i].uid == uid)
-            return true;
-    return false;
-}
-
 /* Whether the header in scratch is this message's own. */
 static enum store_result check_header(const struct reading *reading)
 {
@@ -148,7 +138,7 @@ static enum store_result check_header(const struct reading *reading)
                      session->store->seed) != 0)
         return damaged(reading, "its header's checksum does not fit");
     if (scratch.header.body_length != message->body_length ||
-        !has_ref(&scratch.header, session->mailbox->id, message->uid))
+        !record_names(&scratch.header, session->mailbox->id, message->uid))
         return damaged(reading, "the index names another message's place");
     return STORE_OK;
 }

@@ -25,6 +25,16 @@ struct record_ref *record_refs(const struct record_header *header)
     return (struct record_ref *)(uintptr_t)(header + 1);
 }
 
+bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid)
+{
+    const struct record_ref *refs = record_refs(header);
+
+    for (uint32_t i = 0; i < header->ref_count; i++)
+        if (refs[i].mailbox == mailbox && refs[i].uid == uid)
+            return true;
+    return false;
+}
+
 uint64_t record_sum(uint64_t seed, const void *data, size_t length)
 {
     return XXH3_64bits_withSeed(data, length, seed);

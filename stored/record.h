@@ -1,6 +1,7 @@
 #ifndef STORED_RECORD_H
 #define STORED_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,9 @@ struct record_header *record_new(enum record_type type, uint32_t count);
 
 /* The references that follow the header in the same memory. */
 struct record_ref *record_refs(const struct record_header *header);
+
+/* Whether one of the references is this message of this mailbox. */
+bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid);
 
 /*
  * Checksums are XXH3 with 64 bits, seeded with the segment's own random number, so that nobody can

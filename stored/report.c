@@ -129,16 +129,6 @@ static int compare(const void *key, const void *element)
     return (*offset > seen->offset) - (*offset < seen->offset);
 }
 
-static bool lists(const struct record_header *header, const struct index_message *message)
-{
-    const struct record_ref *refs = record_refs(header);
-
-    for (uint32_t i = 0; i < header->ref_count; i++)
-        if (refs[i].mailbox == message->mailbox && refs[i].uid == message->uid)
-            return true;
-    return false;
-}
-
 static void forget_segment(struct verify *verify)
 {
     for (size_t i = 0; i < verify->seen_count; i++)
@@ -202,7 +192,7 @@ static int verify_message(void *context, const struct index_message *message)
                        compare);
     if (seen == NULL)
         damage(verify, message, message->offset, "its record is missing or its header is damaged");
-    else if (!lists(seen->header, message))
+    else if (!record_names(seen->header, message->mailbox, message->uid))
         damage(verify, message, message->offset, "its record does not name the mailbox");
     else if (!seen->good)
         damage(verify, message, message->offset, "its body is damaged");

@@ -36,7 +36,7 @@ struct waiter {
 };
 
 struct expunge {
-    struct commit commit;
+    struct commit commit; /* first: on_expunged() finds the expunge by it */
     struct session *session;
 };
 
@@ -262,8 +262,7 @@ int session_read(struct connection *connection, const struct channel_message *me
 
 static void on_expunged(struct commit *commit, enum store_result result)
 {
-    struct expunge *expunge =
-        (struct expunge *)(void *)((uint8_t *)commit - offsetof(struct expunge, commit));
+    struct expunge *expunge = (struct expunge *)(void *)commit;
     struct session *session = expunge->session;
 
     if (result == STORE_OK) {
