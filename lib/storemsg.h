@@ -9,7 +9,8 @@
  *
  *   run/stored-deliver.sock  lmtpd   USAGE and DELIVER_*
  *   run/stored-front.sock    pop3d   OPEN, READ, EXPUNGE, CLOSE
- *   run/stored-control.sock  admin, bellhop   PING, USAGE, DROP
+ *   run/stored-control.sock  admin, bellhop   PING, USAGE, DROP, EXPIRE, HOLD, IMPORT with
+ *                                             DELIVER_DATA, _COMMIT and _ABORT
  *
  * Any other type, or a payload of another size than the one given here, closes the connection.
  * Connections are shared: the message's id tells what a request is about, a delivery or a session
@@ -26,7 +27,7 @@ enum store_type {
     STORE_DELIVER_DATA,   /* octets of the body, in stored form (lib/message.h) */
     STORE_DELIVER_COMMIT, /* struct store_deliver_commit -> STORE_DELIVERED */
     STORE_DELIVER_ABORT,  /* empty; nothing is kept, no answer */
-    STORE_DELIVERED,      /* one uint8_t (enum store_result) for each recipient, in order */
+    STORE_DELIVERED,      /* a struct store_delivered for each recipient, in order */
 
     /* front; id names the session */
     STORE_OPEN,     /* struct capability           -> STORE_OPENED or STORE_FAILED */
@@ -40,11 +41,24 @@ enum store_type {
     STORE_FAILED,   /* one uint8_t (enum store_result) */
 
     /* control */
-    STORE_PING,   /* empty                       -> STORE_PONG */
-    STORE_PONG,   /* empty: the store can read and write */
-    STORE_DROP,   /* struct store_mailbox_id     -> STORE_DROPPED or STORE_FAILED */
-    STORE_DROPPED /* empty: all mail of the mailbox is gone, durably */
+    STORE_PING,    /* empty                       -> STORE_PONG */
+    STORE_PONG,    /* empty: the store can read and write */
+    STORE_DROP,    /* struct store_mailbox_id     -> STORE_DROPPED or STORE_FAILED */
+    STORE_DROPPED, /* empty: all mail of the mailbox is gone, durably */
+    STORE_EXPIRE,  /* struct store_expire         -> STORE_EXPIRED or STORE_FAILED */
+    STORE_EXPIRED, /* struct store_expired */
+    STORE_HOLD,    /* empty                       -> STORE_HELD; see below */
+    STORE_HELD,    /* empty */
+
+    /* A delivery with a past: instead of DELIVER_BEGIN, for one mailbox. id as there. */
+    STORE_IMPORT,   /* struct store_import -> STORE_IMPORTING, or STORE_DELIVERED when refused */
+    STORE_IMPORTING /* empty: DELIVER_DATA and DELIVER_COMMIT may come */
 };
+
+/*
+ * From STORE_HELD until the connection ends, nothing is moved, punched or removed in store/, so
+ * that its files can be read beside the service by whoever owns them.
+ */
 
 /* The three failures (docs/DESIGN.md) with the details that a reply on the wire needs. */
 enum store_result {
@@ -54,6 +68,7 @@ enum store_result {
     STORE_OVER_QUOTA,    /* no: this mailbox is full */
     STORE_TOO_LARGE,     /* no: the message is larger than this mailbox takes */
     STORE_NO_MAILBOX,    /* no: the mailbox has been dropped */
+    STORE_EXISTS,        /* no: the mailbox has a message with this unique-id */
     STORE_IN_USE,        /* not now: another session holds the mailbox */
     STORE_BUSY,          /* not now: a limit of stored's own is reached */
     STORE_FULL,          /* not now: the disk is full */
@@ -85,6 +100,37 @@ struct store_recipient {
     uint64_t quota_octets; /* the plan's limits, as lmtpd has just read them */
     uint64_t quota_messages;
     uint64_t octets_max; /* of one message, with what lmtpd has put in front of it */
+};
+
+struct store_delivered {
+    uint8_t result;  /* enum store_result */
+    uint8_t crossed; /* the highest of STORE_QUOTA_LINES that this message has crossed, or 0 */
+};
+
+/* Percent of a mailbox's quota, in octets or in messages, at which its owner is warned. */
+#define STORE_QUOTA_LINES                                                                          \
+    {                                                                                              \
+        80, 95                                                                                     \
+    }
+
+/* RFC 1939 section 7: 1 to 70 octets from 0x21 to 0x7e. */
+#define STORE_UNIQUE_ID_MAX 70
+
+struct store_import {
+    struct store_recipient recipient;
+    uint64_t time;      /* microseconds since 1970 */
+    char unique_id[72]; /* NUL padded; empty: stored gives its own */
+};
+
+/* Expunges messages older than `before`, some at a time, while nobody has the mailbox open. */
+struct store_expire {
+    uint64_t mailbox;
+    uint64_t before; /* microseconds since 1970 */
+};
+
+struct store_expired {
+    uint32_t count;
+    uint32_t more; /* 1: there are further ones, ask again */
 };
 
 struct store_deliver_commit {

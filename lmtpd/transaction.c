@@ -121,13 +121,13 @@ static void close_all(struct transaction *transaction, enum reply reply)
 /* What stored says of each target, in the order of STORE_DELIVER_BEGIN. */
 static int take_results(struct transaction *transaction, const struct channel_message *message)
 {
-    const uint8_t *results = message->payload;
+    const struct store_delivered *results = message->payload;
 
     if (message->type != STORE_DELIVERED || transaction->state != TRANSACTION_COMMITTED ||
-        message->length != transaction->targets.count)
+        message->length != transaction->targets.count * sizeof(*results))
         return -1;
     for (unsigned i = 0; i < transaction->targets.count; i++)
-        transaction->targets.all[i].reply = reply_of_store((enum store_result)results[i]);
+        transaction->targets.all[i].reply = reply_of_store((enum store_result)results[i].result);
     transaction->state = TRANSACTION_CLOSED;
     return 0;
 }

@@ -68,6 +68,15 @@ int control_usage(struct connection *connection, const struct channel_message *m
     return 0;
 }
 
+int control_hold(struct connection *connection, const struct channel_message *message)
+{
+    if (!connection->holding)
+        connection->store->holds++;
+    connection->holding = true;
+    channel_send(connection->channel, STORE_HELD, message->id, NULL, 0, NULL, 0);
+    return 0;
+}
+
 static void on_dropped(struct commit *commit, enum store_result result)
 {
     struct drop *drop = (struct drop *)(void *)commit;
@@ -94,7 +103,7 @@ int control_drop(struct connection *connection, const struct channel_message *me
     uint64_t id = mailbox_id(message);
     struct mailbox *mailbox = id > 0 ? mailbox_get(store->mailboxes, id) : NULL;
 
-    if (mailbox == NULL || mailbox->holder != NULL) {
+    if (mailbox == NULL || mailbox->locked) {
         answer(connection, message->id, mailbox == NULL ? STORE_BROKEN : STORE_IN_USE);
         if (mailbox != NULL)
             mailbox_put(store->mailboxes, mailbox);
@@ -108,7 +117,7 @@ int control_drop(struct connection *connection, const struct channel_message *me
     drop->again = mailbox->dropped;
     /* From now on nothing is delivered to it and nobody opens it. */
     mailbox->dropped = true;
-    drop->commit.header = record_new(RECORD_DROP, 1);
+    drop->commit.header = record_new(RECORD_DROP, 1, NULL);
     drop->commit.header->time = (uint64_t)time(NULL) * 1000000;
     record_refs(drop->commit.header)[0].mailbox = id;
     drop->commit.frees_space = true;
@@ -122,6 +131,8 @@ void control_end_all(struct connection *connection)
 {
     struct drop *drop;
 
+    if (connection->holding)
+        connection->store->holds--;
     DL_FOREACH (drops, drop)
         if (drop->connection == connection)
             drop->connection = NULL;

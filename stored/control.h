@@ -5,12 +5,13 @@
 
 struct connection;
 
-/* Handlers of STORE_PING, USAGE and DROP: 0, or -1 when the message breaks the protocol. */
+/* Handlers of STORE_PING, USAGE, HOLD and DROP: 0, or -1 when the message breaks the protocol. */
 int control_ping(struct connection *connection, const struct channel_message *message);
 int control_usage(struct connection *connection, const struct channel_message *message);
+int control_hold(struct connection *connection, const struct channel_message *message);
 int control_drop(struct connection *connection, const struct channel_message *message);
 
-/* The connection is gone: nobody waits for the answers to its drops. */
+/* The connection is gone: nobody waits for the answers to its drops, and its hold ends. */
 void control_end_all(struct connection *connection);
 
 #endif

@@ -36,7 +36,7 @@ struct delivery {
     uint32_t count;
     struct store_recipient *recipients;
     struct mailbox **mailboxes; /* reserved ones while the commit runs, else NULL */
-    uint8_t *results;
+    struct store_delivered *results;
     uint64_t declared;
     uint64_t length; /* of the body so far */
     uint64_t octets;
@@ -159,7 +159,7 @@ static void go_large(struct delivery *delivery)
     size_t length = (size_t)delivery->length;
 
     delivery->large = true;
-    delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count);
+    delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count, NULL);
     delivery->own.id = store->next_segment++;
     delivery->own.seed = store->seed;
     delivery->own.size = own_offset(delivery) +
@@ -232,7 +232,7 @@ static void answer(struct delivery *delivery)
 {
     if (delivery->connection != NULL)
         channel_send(delivery->connection->channel, STORE_DELIVERED, delivery->id,
-                     delivery->results, delivery->count, NULL, 0);
+                     delivery->results, delivery->count * sizeof(delivery->results[0]), NULL, 0);
     forget(delivery);
 }
 
@@ -246,8 +246,8 @@ static void on_committed(struct commit *commit, enum store_result result)
             mailbox_settle(delivery->mailboxes[i], delivery->octets, result == STORE_OK);
             mailbox_put(mailboxes, delivery->mailboxes[i]);
         }
-        if (delivery->results[i] == STORE_OK)
-            delivery->results[i] = (uint8_t)result;
+        if (delivery->results[i].result == STORE_OK)
+            delivery->results[i].result = (uint8_t)result;
     }
     if (result == STORE_OK) {
         segment_close(&delivery->own);
@@ -295,7 +295,7 @@ static uint32_t reserve_all(struct delivery *delivery, struct record_ref *refs_r
         } else if (mailbox != NULL) {
             mailbox_put(delivery->store->mailboxes, mailbox);
         }
-        delivery->results[i] = (uint8_t)result;
+        delivery->results[i].result = (uint8_t)result;
     }
     return accepted;
 }
@@ -341,15 +341,16 @@ int delivery_commit(struct connection *connection, const struct channel_message 
         (delivery->failed == STORE_OK && !is_credible(end.octets, delivery->length)))
         return -1;
     delivery->octets = end.octets;
-    delivery->results = xcalloc(delivery->count, 1);
+    delivery->results = xcalloc(delivery->count, sizeof(delivery->results[0]));
     delivery->mailboxes = xcalloc(delivery->count, sizeof(struct mailbox *));
     if (delivery->failed != STORE_OK) {
-        memset(delivery->results, (int)delivery->failed, delivery->count);
+        for (uint32_t i = 0; i < delivery->count; i++)
+            delivery->results[i].result = (uint8_t)delivery->failed;
         answer(delivery);
         return 0;
     }
     if (delivery->commit.header == NULL)
-        delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count);
+        delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count, NULL);
     if (reserve_all(delivery, record_refs(delivery->commit.header)) > 0) {
         start_commit(delivery, &end);
         return 0;

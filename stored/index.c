@@ -14,7 +14,7 @@
 #include "lib/xalloc.h"
 #include "stored/index.h"
 
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 
 /* To the supervisor, status 1 means that a program cannot run here; any other, to try once more. */
 #define START_AGAIN EX_TEMPFAIL
@@ -24,11 +24,15 @@ enum statement {
     S_BEGIN_READ,
     S_COMMIT,
     S_INSERT_MESSAGE,
+    S_GET_PLACE,
+    S_MOVE_MESSAGE,
+    S_FIND_UNIQUE_ID,
     S_DELETE_MESSAGE,
     S_DELETE_MAILBOX,
     S_ADD_USAGE,
     S_TAKE_USAGE,
     S_DROP_USAGE,
+    S_NOTE_UID,
     S_GET_MAILBOX,
     S_ADD_LIVE,
     S_SET_APPLIED,
@@ -41,18 +45,22 @@ enum statement {
     S_WRONG_USAGE,
     S_GET_SEED,
     S_SET_SEED,
+    S_COUNT_SYNC,
     S__MAX
 };
 
 static const char schema[] =
     /* One row a message in a mailbox. Its place on disk is segment and offset; `share` is its part
      * of the record's octets when several mailboxes share the record: a record is dead when all
-     * parts are taken off its segment's live octets. */
+     * parts are taken off its segment's live octets. `unique_id` is what an imported message came
+     * with. */
     "CREATE TABLE message ("
     " mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, time INTEGER NOT NULL,"
     " octets INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL,"
     " header_length INTEGER NOT NULL, body_length INTEGER NOT NULL, share INTEGER NOT NULL,"
-    " PRIMARY KEY (mailbox, uid)) STRICT, WITHOUT ROWID;"
+    " unique_id TEXT, PRIMARY KEY (mailbox, uid)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX message_by_unique_id ON message (mailbox, unique_id)"
+    " WHERE unique_id IS NOT NULL;"
     /* One row a mailbox that ever had a message: usage, and what a uid must be above. */
     "CREATE TABLE mailbox ("
     " mailbox INTEGER PRIMARY KEY, messages INTEGER NOT NULL, octets INTEGER NOT NULL,"
@@ -60,18 +68,23 @@ static const char schema[] =
     /* One row a segment: how far its records are in this index, and how much of it is live. */
     "CREATE TABLE segment ("
     " segment INTEGER PRIMARY KEY, applied INTEGER NOT NULL, live INTEGER NOT NULL) STRICT;"
-    /* One row in all: the seed of the store's checksums. */
-    "CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), seed INTEGER NOT NULL) STRICT;";
+    /* One row in all: the seed of the store's checksums; `syncs` is only there to be changed. */
+    "CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), seed INTEGER NOT NULL,"
+    " syncs INTEGER NOT NULL DEFAULT 0) STRICT;";
 
 static const char *const statements[S__MAX] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_BEGIN_READ] = "BEGIN",
     [S_COMMIT] = "COMMIT",
     [S_INSERT_MESSAGE] = "INSERT INTO message (mailbox, uid, time, octets, segment, offset,"
-                         " header_length, body_length, share) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                         " ?8, ?9 WHERE NOT EXISTS"
+                         " header_length, body_length, share, unique_id)"
+                         " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE NOT EXISTS"
                          " (SELECT 1 FROM mailbox WHERE mailbox = ?1 AND dropped)"
                          " ON CONFLICT (mailbox, uid) DO NOTHING",
+    [S_GET_PLACE] = "SELECT segment, offset, share FROM message WHERE mailbox = ?1 AND uid = ?2",
+    [S_MOVE_MESSAGE] = "UPDATE message SET segment = ?3, offset = ?4, header_length = ?5,"
+                       " share = ?6 WHERE mailbox = ?1 AND uid = ?2",
+    [S_FIND_UNIQUE_ID] = "SELECT 1 FROM message WHERE mailbox = ?1 AND unique_id = ?2",
     [S_DELETE_MESSAGE] = "DELETE FROM message WHERE mailbox = ?1 AND uid = ?2"
                          " RETURNING octets, segment, share",
     [S_DELETE_MAILBOX] = "DELETE FROM message WHERE mailbox = ?1 RETURNING octets, segment, share",
@@ -84,6 +97,9 @@ static const char *const statements[S__MAX] = {
     [S_DROP_USAGE] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
                      " VALUES (?1, 0, 0, 1, 1) ON CONFLICT (mailbox) DO UPDATE SET"
                      " messages = 0, octets = 0, dropped = 1",
+    [S_NOTE_UID] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
+                   " VALUES (?1, 0, 0, ?2 + 1, 0) ON CONFLICT (mailbox) DO UPDATE SET"
+                   " uid_next = ?2 + 1 WHERE uid_next < ?2 + 1",
     [S_GET_MAILBOX] = "SELECT messages, octets, uid_next, dropped FROM mailbox WHERE mailbox = ?1",
     [S_ADD_LIVE] = "INSERT INTO segment (segment, applied, live) VALUES (?1, 0, ?2)"
                    " ON CONFLICT (segment) DO UPDATE SET live = live + ?2",
@@ -92,9 +108,10 @@ static const char *const statements[S__MAX] = {
     [S_GET_SEGMENT] = "SELECT segment, applied, live FROM segment WHERE segment = ?1",
     [S_FORGET_SEGMENT] = "DELETE FROM segment WHERE segment = ?1",
     [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
-                       " header_length FROM message WHERE mailbox = ?1 ORDER BY uid",
+                       " header_length, unique_id FROM message WHERE mailbox = ?1 ORDER BY uid",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
-                       " header_length FROM message ORDER BY segment, offset, mailbox",
+                       " header_length, unique_id FROM message"
+                       " ORDER BY segment, offset, mailbox",
     [S_EACH_SEGMENT] = "SELECT segment, applied, live FROM segment ORDER BY segment",
     [S_TOTALS] = "SELECT count(*), ifnull(sum(messages), 0), ifnull(sum(octets), 0) FROM mailbox"
                  " WHERE messages > 0",
@@ -104,6 +121,7 @@ static const char *const statements[S__MAX] = {
                       " OR ifnull(max(s.uid), 0) >= m.uid_next)",
     [S_GET_SEED] = "SELECT seed FROM store WHERE id = 1",
     [S_SET_SEED] = "INSERT OR REPLACE INTO store (id, seed) VALUES (1, ?1)",
+    [S_COUNT_SYNC] = "UPDATE store SET syncs = syncs + 1",
 };
 
 struct index {
@@ -210,7 +228,7 @@ static int64_t user_version(struct index *index)
 static int create_schema(struct index *index)
 {
     return execute(index, "BEGIN IMMEDIATE") == 0 && execute(index, schema) == 0 &&
-                   execute(index, "PRAGMA user_version = 1") == 0 && execute(index, "COMMIT") == 0
+                   execute(index, "PRAGMA user_version = 2") == 0 && execute(index, "COMMIT") == 0
                ? 0
                : -1;
 }
@@ -297,6 +315,46 @@ static void add_live(struct index *index, uint64_t segment, int64_t octets)
     run(index, BIND(index, S_ADD_LIVE, segment, (uint64_t)octets));
 }
 
+/* A record of a message that has a row already: its copy further on in the log takes its place. */
+static uint64_t move_message(struct index *index, const struct record_header *header,
+                             const struct record_ref *ref, uint64_t part)
+{
+    sqlite3_stmt *statement = BIND(index, S_GET_PLACE, ref->mailbox, ref->uid);
+    int status = sqlite3_step(statement);
+    uint64_t segment = 0, offset = 0, old_part = 0;
+
+    if (status == SQLITE_ROW) {
+        segment = column(statement, 0);
+        offset = column(statement, 1);
+        old_part = column(statement, 2);
+    }
+    if (end_of_rows(index, statement, status) < 0)
+        broken(index, "a message was moved");
+    if (status != SQLITE_ROW || segment > header->segment ||
+        (segment == header->segment && offset >= header->offset))
+        return 0;
+    run(index, BIND(index, S_MOVE_MESSAGE, ref->mailbox, ref->uid, header->segment, header->offset,
+                    header->length, part));
+    add_live(index, segment, -(int64_t)old_part);
+    return part;
+}
+
+/* Returns the octets that the record has in use for this reference now. */
+static uint64_t apply_reference(struct index *index, const struct record_header *header,
+                                const struct record_ref *ref, uint64_t part)
+{
+    sqlite3_stmt *statement =
+        BIND(index, S_INSERT_MESSAGE, ref->mailbox, ref->uid, header->time, header->octets,
+             header->segment, header->offset, header->length, header->body_length, part);
+
+    sqlite3_bind_text(statement, 10, record_unique_id(header), -1, SQLITE_STATIC);
+    run(index, statement);
+    if (sqlite3_changes(index->db) == 0)
+        return move_message(index, header, ref, part);
+    run(index, BIND(index, S_ADD_USAGE, ref->mailbox, header->octets, ref->uid));
+    return part;
+}
+
 static void apply_message(struct index *index, const struct record_header *header)
 {
     const struct record_ref *refs = record_refs(header);
@@ -309,13 +367,7 @@ static void apply_message(struct index *index, const struct record_header *heade
         if (refs[i].mailbox == 0)
             continue;
         uint64_t part = share(header, count, number++);
-        run(index, BIND(index, S_INSERT_MESSAGE, refs[i].mailbox, refs[i].uid, header->time,
-                        header->octets, header->segment, header->offset, header->length,
-                        header->body_length, part));
-        if (sqlite3_changes(index->db) == 0)
-            continue;
-        live += (int64_t)part;
-        run(index, BIND(index, S_ADD_USAGE, refs[i].mailbox, header->octets, refs[i].uid));
+        live += (int64_t)apply_reference(index, header, &refs[i], part);
     }
     if (live > 0)
         add_live(index, header->segment, live);
@@ -330,6 +382,7 @@ static void apply_expunge(struct index *index, const struct record_header *heade
         if (sqlite3_step(statement) != SQLITE_ROW) {
             if (end_of_rows(index, statement, SQLITE_DONE) < 0)
                 broken(index, "a message was expunged");
+            run(index, BIND(index, S_NOTE_UID, refs[i].mailbox, refs[i].uid));
             continue;
         }
         uint64_t octets = column(statement, 0), segment = column(statement, 1);
@@ -427,6 +480,7 @@ static int each_message(struct index *index, sqlite3_stmt *statement,
             .offset = column(statement, 5),
             .body_length = column(statement, 6),
             .header_length = (uint32_t)column(statement, 7),
+            .unique_id = (const char *)sqlite3_column_text(statement, 8),
         };
         result = each(context, &message);
     }
@@ -468,6 +522,37 @@ int index_each_segment(struct index *index,
         return result;
     }
     return end_of_rows(index, statement, status);
+}
+
+int index_find_place(struct index *index, uint64_t mailbox, uint64_t uid,
+                     struct index_place *place_r)
+{
+    sqlite3_stmt *statement = BIND(index, S_GET_PLACE, mailbox, uid);
+    int status = sqlite3_step(statement);
+
+    if (status == SQLITE_ROW)
+        *place_r = (struct index_place){column(statement, 0), column(statement, 1)};
+    return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;
+}
+
+int index_find_unique_id(struct index *index, uint64_t mailbox, const char *unique_id)
+{
+    sqlite3_stmt *statement = BIND(index, S_FIND_UNIQUE_ID, mailbox);
+
+    sqlite3_bind_text(statement, 2, unique_id, -1, SQLITE_STATIC);
+    int status = sqlite3_step(statement);
+    return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;
+}
+
+void index_sync(struct index *index)
+{
+    if (execute(index, "PRAGMA synchronous = FULL") < 0)
+        broken(index, "it was synced");
+    index_begin(index);
+    run(index, bind(index, S_COUNT_SYNC, 0, NULL));
+    index_commit(index);
+    if (execute(index, "PRAGMA synchronous = NORMAL") < 0)
+        broken(index, "it was synced");
 }
 
 int index_get_totals(struct index *index, bool check, struct index_totals *totals_r)

@@ -12,7 +12,8 @@
  * may be behind, never ahead, and stored brings it up to date before it serves (recovery.h).
  *
  * Applying a record twice, or in another order than it was written (all messages before all
- * expunges and drops), gives the same index.
+ * expunges and drops), gives the same index. Of several records of one message, the furthest on in
+ * the log is its place.
  *
  * An index that fails cannot be served from, so failures of writing end the process (log_fatal):
  * the log holds everything, the supervisor starts stored again, and recovery repeats the work. An
@@ -77,6 +78,7 @@ struct index_message {
     uint64_t offset;
     uint64_t body_length;
     uint32_t header_length;
+    const char *unique_id; /* that it was imported with, or NULL; valid during the call */
 };
 
 /*
@@ -96,6 +98,24 @@ int index_each_on_disk(struct index *index,
 int index_each_segment(struct index *index,
                        int (*each)(void *context, const struct index_segment *segment),
                        void *context);
+
+/* Where a message's record is. Returns 1, 0 when there is no such message, or -1. */
+struct index_place {
+    uint64_t segment;
+    uint64_t offset;
+};
+
+int index_find_place(struct index *index, uint64_t mailbox, uint64_t uid,
+                     struct index_place *place_r);
+
+/* Whether a message of the mailbox was imported with this unique-id: 1, 0 or -1. */
+int index_find_unique_id(struct index *index, uint64_t mailbox, const char *unique_id);
+
+/*
+ * Makes durable what has been applied: only then may a part of the log go that the index, thrown
+ * back by a power loss, would need again.
+ */
+void index_sync(struct index *index);
 
 struct index_totals {
     uint64_t mailboxes; /* with at least one message */

@@ -89,6 +89,36 @@ void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox)
     forget(mailboxes, oldest);
 }
 
+bool mailbox_lock(struct mailbox *mailbox)
+{
+    if (mailbox->locked)
+        return false;
+    mailbox->locked = true;
+    return true;
+}
+
+void mailbox_wait(struct mailbox *mailbox, struct mailbox_waiter *waiter)
+{
+    DL_APPEND(mailbox->waiters, waiter);
+}
+
+void mailbox_wait_end(struct mailbox *mailbox, struct mailbox_waiter *waiter)
+{
+    DL_DELETE(mailbox->waiters, waiter);
+}
+
+void mailbox_unlock(struct mailbox *mailbox)
+{
+    struct mailbox_waiter *first = mailbox->waiters;
+
+    if (first == NULL) {
+        mailbox->locked = false;
+        return;
+    }
+    mailbox_wait_end(mailbox, first);
+    first->granted(first);
+}
+
 void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox)
 {
     if (load(mailboxes, mailbox) < 0)

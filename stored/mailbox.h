@@ -8,8 +8,12 @@
 #include "lib/storemsg.h"
 
 struct index;
-struct session;
-struct waiter;
+
+/* Somebody who waits for a mailbox's lock; a member of the waiting thing. */
+struct mailbox_waiter {
+    void (*granted)(struct mailbox_waiter *waiter); /* the lock is the waiter's now */
+    struct mailbox_waiter *prev, *next;
+};
 
 /*
  * What stored knows of a mailbox beside its messages: usage, the next uid, and who holds its lock.
@@ -24,8 +28,8 @@ struct mailbox {
     uint64_t waiting_octets;
     uint64_t uid_next;
     bool dropped;
-    struct session *holder; /* the session with the exclusive lock (RFC 1939 section 4), or NULL */
-    struct waiter *waiters; /* for that lock */
+    bool locked;
+    struct mailbox_waiter *waiters;
     unsigned users;
     struct mailbox *prev, *next; /* among those without users, in order of last use */
     UT_hash_handle hh;
@@ -39,6 +43,18 @@ void mailboxes_free(struct mailboxes *mailboxes);
 /* The mailbox, loaded from the index if need be; mailbox_put() when done. NULL: the index fails. */
 struct mailbox *mailbox_get(struct mailboxes *mailboxes, uint64_t id);
 void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox);
+
+/*
+ * The exclusive lock (RFC 1939 section 4). A session holds it from its opening until its last
+ * expunge is durable; what moves or expires messages holds it for moments. Nothing of a mailbox is
+ * moved or expunged without it. Who holds it or waits for it also has a use of the mailbox.
+ */
+bool mailbox_lock(struct mailbox *mailbox); /* false: somebody else has it */
+void mailbox_wait(struct mailbox *mailbox, struct mailbox_waiter *waiter);
+void mailbox_wait_end(struct mailbox *mailbox, struct mailbox_waiter *waiter);
+
+/* Gives the lock back, or to the first that waits, whose granted() is called from here. */
+void mailbox_unlock(struct mailbox *mailbox);
 
 /* Reads the durable usage again, after an expunge or a drop has been applied. */
 void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox);

@@ -1,15 +1,31 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "lib/storemsg.h"
 #include "lib/xalloc.h"
 #include "stored/record.h"
+
+/* A unique-id with at least one NUL behind it. */
+#define UNIQUE_ID_SIZE 72
 
 _Static_assert(sizeof(struct record_header) == 88, "the header has no holes");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are little-endian on disk");
 
-struct record_header *record_new(enum record_type type, uint32_t count)
+_Static_assert(UNIQUE_ID_SIZE > STORE_UNIQUE_ID_MAX && UNIQUE_ID_SIZE % RECORD_ALIGN == 0, "room");
+
+static size_t refs_length(uint32_t count)
 {
-    size_t length = sizeof(struct record_header) + count * sizeof(struct record_ref);
+    return sizeof(struct record_header) + count * sizeof(struct record_ref);
+}
+
+struct record_header *record_new(enum record_type type, uint32_t count, const char *unique_id)
+{
+    size_t length = refs_length(count);
+
+    if (type == RECORD_EXPUNGE)
+        length += count * sizeof(uint64_t);
+    else if (unique_id != NULL)
+        length += UNIQUE_ID_SIZE;
     struct record_header *header = xcalloc(1, length);
 
     header->magic = RECORD_MAGIC;
@@ -17,12 +33,30 @@ struct record_header *record_new(enum record_type type, uint32_t count)
     header->type = (uint8_t)type;
     header->length = (uint32_t)length;
     header->ref_count = count;
+    if (unique_id != NULL)
+        memcpy((char *)header + refs_length(count), unique_id,
+               strnlen(unique_id, STORE_UNIQUE_ID_MAX));
     return header;
 }
 
 struct record_ref *record_refs(const struct record_header *header)
 {
     return (struct record_ref *)(uintptr_t)(header + 1);
+}
+
+static void *extra(const struct record_header *header)
+{
+    return (void *)(record_refs(header) + header->ref_count);
+}
+
+uint64_t *record_places(const struct record_header *header)
+{
+    return extra(header);
+}
+
+const char *record_unique_id(const struct record_header *header)
+{
+    return header->length > refs_length(header->ref_count) ? extra(header) : NULL;
 }
 
 bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid)
@@ -47,7 +81,7 @@ static uint64_t header_sum(const struct record_header *header, uint64_t seed)
 
     copy.header_sum = 0;
     uint64_t sum = record_sum(seed, &copy, sizeof(copy));
-    return record_sum(sum, record_refs(header), header->ref_count * sizeof(struct record_ref));
+    return record_sum(sum, record_refs(header), header->length - sizeof(copy));
 }
 
 void record_seal(struct record_header *header, uint64_t segment, uint64_t offset, uint64_t seed)
@@ -57,13 +91,18 @@ void record_seal(struct record_header *header, uint64_t segment, uint64_t offset
     header->header_sum = header_sum(header, seed);
 }
 
-static int type_is_known(const struct record_header *header)
+/* Whether the type is known and goes with the lengths. */
+static bool type_fits(const struct record_header *header)
 {
+    size_t bare = refs_length(header->ref_count);
+
     switch (header->type) {
-    case RECORD_MESSAGE: return 1;
+    case RECORD_MESSAGE: return header->length == bare || header->length == bare + UNIQUE_ID_SIZE;
     case RECORD_EXPUNGE:
-    case RECORD_DROP: return header->body_length == 0;
-    default: return 0;
+        return header->length == bare + header->ref_count * sizeof(uint64_t) &&
+               header->body_length == 0;
+    case RECORD_DROP: return header->length == bare && header->body_length == 0;
+    default: return false;
     }
 }
 
@@ -75,9 +114,8 @@ int record_check(const void *data, size_t available, uint64_t segment, uint64_t 
     if (available < sizeof(*header))
         return 1;
     if (header->magic != RECORD_MAGIC || header->version != RECORD_VERSION ||
-        header->ref_count > RECORD_REFS_MAX ||
-        header->length != sizeof(*header) + header->ref_count * sizeof(struct record_ref) ||
-        header->segment != segment || header->offset != offset || !type_is_known(header))
+        header->ref_count > RECORD_REFS_MAX || header->segment != segment ||
+        header->offset != offset || !type_fits(header))
         return -1;
     if (available < header->length)
         return 1;

@@ -7,21 +7,26 @@
 
 /*
  * The records of the mail log, as they stand in a segment file (docs/DESIGN.md has the format).
- * Pure: no files here. Numbers are little-endian. A record is its header, its references, its
- * body, and zeros up to a multiple of 8 octets.
+ * Pure: no files here. Numbers are little-endian. A record is its header, its references, what its
+ * type has behind them ("extra"), its body, and zeros up to a multiple of 8 octets.
  */
 
 #define RECORD_MAGIC   UINT32_C(0x31724842) /* "BHr1" */
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 #define RECORD_ALIGN   8
 
 /* More references than one delivery or one STORE_EXPUNGE has. */
 #define RECORD_REFS_MAX 16384
 
 enum record_type {
-    RECORD_MESSAGE = 1, /* a body, and the mailboxes that it is in, each with its uid there */
-    RECORD_EXPUNGE,     /* the references are gone; no body */
-    RECORD_DROP         /* each reference's mailbox is gone with all its mail; uid is 0; no body */
+    /* A body, and the mailboxes that it is in, each with its uid there. Extra: the unique-id that
+     * the message came with from another server, or nothing. A second record of the same message
+     * further on in the log is its copy: the message has moved there. */
+    RECORD_MESSAGE = 1,
+    /* The references are gone, and their uids have been given out. No body. Extra: places. */
+    RECORD_EXPUNGE,
+    /* Each reference's mailbox is gone with all its mail; uid is 0. No body, no extra. */
+    RECORD_DROP
 };
 
 struct record_header {
@@ -29,7 +34,7 @@ struct record_header {
     uint8_t version;
     uint8_t type; /* enum record_type */
     uint16_t zero;
-    uint32_t length; /* of this header with its references: where the body begins */
+    uint32_t length; /* of this header with references and extra: where the body begins */
     uint32_t ref_count;
     uint64_t body_length; /* octets, in stored form (lib/message.h) */
     uint64_t octets;      /* what LIST says */
@@ -39,7 +44,7 @@ struct record_header {
     uint64_t segment;     /* where the record stands: a copy of it elsewhere is no record */
     uint64_t offset;
     uint64_t body_sum;
-    uint64_t header_sum; /* over header and references, with this member 0 */
+    uint64_t header_sum; /* over `length` octets, with this member 0 */
 };
 
 struct record_ref {
@@ -48,13 +53,27 @@ struct record_ref {
 };
 
 #define RECORD_HEADER_MAX                                                                          \
-    (sizeof(struct record_header) + RECORD_REFS_MAX * sizeof(struct record_ref))
+    (sizeof(struct record_header) +                                                                \
+     RECORD_REFS_MAX * (sizeof(struct record_ref) + sizeof(uint64_t)))
 
-/* A header with room for `count` references (zeroed), magic, version, type and lengths set. */
-struct record_header *record_new(enum record_type type, uint32_t count);
+/*
+ * A header with room for `count` references (zeroed), magic, version, type and lengths set.
+ * `unique_id`: of an imported message, at most STORE_UNIQUE_ID_MAX octets, or NULL.
+ */
+struct record_header *record_new(enum record_type type, uint32_t count, const char *unique_id);
 
 /* The references that follow the header in the same memory. */
 struct record_ref *record_refs(const struct record_header *header);
+
+/*
+ * For each reference of an EXPUNGE, the segment in which the message's record stood when it was
+ * expunged; 0: none any more, the reference only tells that the uid was given out. The record must
+ * not go before that segment has gone.
+ */
+uint64_t *record_places(const struct record_header *header);
+
+/* The unique-id that a MESSAGE came with, or NULL; valid as long as the header. */
+const char *record_unique_id(const struct record_header *header);
 
 /* Whether one of the references is this message of this mailbox. */
 bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid);

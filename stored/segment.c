@@ -15,7 +15,7 @@
 #include "stored/segment.h"
 
 #define SEGMENT_MAGIC   UINT64_C(0x31677365736c6842) /* "Bhlsesg1" */
-#define SEGMENT_VERSION 1
+#define SEGMENT_VERSION 2
 
 struct segment_header {
     uint64_t magic;
@@ -40,8 +40,7 @@ static uint64_t header_sum(const struct segment_header *header)
 
 static int header_is_valid(const struct segment_header *header, uint64_t id)
 {
-    return header->magic == SEGMENT_MAGIC && header->version == SEGMENT_VERSION &&
-           header->id == id && header->sum == header_sum(header);
+    return header->magic == SEGMENT_MAGIC && header->id == id && header->sum == header_sum(header);
 }
 
 static int write_header(const struct segment *segment)
@@ -116,6 +115,11 @@ int segment_open(struct segment *segment)
     int error = segment_read(segment, &piece, 1, 0);
     if (error == 0 && header_is_valid(&header, segment->id)) {
         segment->seed = header.seed;
+        if (header.version != SEGMENT_VERSION) {
+            log_error("%s has format %" PRIu64 ", this program knows %d", name, header.version,
+                      SEGMENT_VERSION);
+            error = EPROTONOSUPPORT;
+        }
     } else if (error == 0 || error == ENODATA) {
         error = segment->seed != 0 ? 0 : EBADMSG;
         log_error("the header of %s is damaged; its records are judged one by one", name);

@@ -38,7 +38,8 @@ int segment_create(struct segment *segment, uint64_t spare);
 
 /*
  * Opens segment->id for reading and writing and fills in the rest. A damaged header is EBADMSG,
- * but only an error in the log where the caller has set segment->seed (otherwise 0).
+ * but only an error in the log where the caller has set segment->seed (otherwise 0). One of another
+ * version is EPROTONOSUPPORT.
  */
 int segment_open(struct segment *segment);
 

@@ -43,6 +43,7 @@ static const struct request requests[] = {
     {STORE_PING, CONNECTION_CONTROL, 0, 0, control_ping},
     {STORE_USAGE, CONNECTION_CONTROL | CONNECTION_DELIVER, EXACTLY(struct store_mailbox_id),
      control_usage},
+    {STORE_HOLD, CONNECTION_CONTROL, 0, 0, control_hold},
     {STORE_DROP, CONNECTION_CONTROL, EXACTLY(struct store_mailbox_id), control_drop},
 };
 

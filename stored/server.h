@@ -26,6 +26,7 @@ struct connection {
     struct session *sessions;    /* by the peer's id */
     struct waiter *waiters;      /* opens that wait for a mailbox's lock */
     bool paused;
+    bool holding; /* counts in store->holds */
     struct connection *prev, *next;
 };
 

@@ -27,12 +27,12 @@
 
 /* Who waits for a mailbox's lock. */
 struct waiter {
+    struct mailbox_waiter place; /* first: on_granted() finds the waiter by it */
     uint32_t id;
     struct connection *connection;
     struct mailbox *mailbox;
     struct event *patience;
-    struct waiter *prev, *next; /* of the connection */
-    struct waiter *mailbox_prev, *mailbox_next;
+    struct waiter *prev, *next;
 };
 
 struct expunge {
@@ -57,18 +57,15 @@ void session_refuse(struct session *session, enum store_result result)
                      NULL, 0);
 }
 
-static void admit_next(struct mailbox *mailbox);
-
 static void session_free(struct session *session)
 {
     struct mailbox *mailbox = session->mailbox;
     struct store *store = session->store;
 
-    mailbox->holder = NULL;
     metric_add(METRIC_STORE_SESSIONS, -1);
     free(session->messages);
     free(session);
-    admit_next(mailbox);
+    mailbox_unlock(mailbox);
     mailbox_put(store->mailboxes, mailbox);
 }
 
@@ -133,6 +130,7 @@ static enum store_result list_messages(struct session *session)
     return STORE_OK;
 }
 
+/* The mailbox's lock has been taken for it; takes over the caller's use. */
 static void start_session(struct connection *connection, uint32_t id, struct mailbox *mailbox)
 {
     struct session *session = xcalloc(1, sizeof(*session));
@@ -141,7 +139,6 @@ static void start_session(struct connection *connection, uint32_t id, struct mai
     session->connection = connection;
     session->store = connection->store;
     session->mailbox = mailbox;
-    mailbox->holder = session;
     HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
     metric_add(METRIC_STORE_SESSIONS, 1);
     enum store_result result = list_messages(session);
@@ -161,13 +158,22 @@ static void refuse_open(struct connection *connection, uint32_t id, enum store_r
 
 /* --- waiting for the lock --------------------------------------------------------------------- */
 
+/* Keeps the use of the mailbox. */
 static void waiter_free(struct waiter *waiter)
 {
     DL_DELETE(waiter->connection->waiters, waiter);
-    DL_DELETE2(waiter->mailbox->waiters, waiter, mailbox_prev, mailbox_next);
-    mailbox_put(waiter->connection->store->mailboxes, waiter->mailbox);
     event_free(waiter->patience);
     free(waiter);
+}
+
+static void give_up_waiting(struct waiter *waiter)
+{
+    struct mailbox *mailbox = waiter->mailbox;
+    struct store *store = waiter->connection->store;
+
+    mailbox_wait_end(mailbox, &waiter->place);
+    waiter_free(waiter);
+    mailbox_put(store->mailboxes, mailbox);
 }
 
 static void on_impatient(evutil_socket_t fd, short what, void *context)
@@ -177,7 +183,18 @@ static void on_impatient(evutil_socket_t fd, short what, void *context)
     (void)what;
 
     refuse_open(waiter->connection, waiter->id, STORE_IN_USE);
+    give_up_waiting(waiter);
+}
+
+static void on_granted(struct mailbox_waiter *place)
+{
+    struct waiter *waiter = (struct waiter *)(void *)place;
+    struct connection *connection = waiter->connection;
+    struct mailbox *mailbox = waiter->mailbox;
+    uint32_t id = waiter->id;
+
     waiter_free(waiter);
+    start_session(connection, id, mailbox);
 }
 
 /* Takes over the caller's use of the mailbox. */
@@ -186,6 +203,7 @@ static void wait_for(struct connection *connection, uint32_t id, struct mailbox 
     static const struct timeval patience = {.tv_usec = LOCK_PATIENCE_MS * 1000};
     struct waiter *waiter = xcalloc(1, sizeof(*waiter));
 
+    waiter->place.granted = on_granted;
     waiter->id = id;
     waiter->connection = connection;
     waiter->mailbox = mailbox;
@@ -193,21 +211,7 @@ static void wait_for(struct connection *connection, uint32_t id, struct mailbox 
     if (waiter->patience == NULL || evtimer_add(waiter->patience, &patience) < 0)
         log_fatal("out of memory");
     DL_APPEND(connection->waiters, waiter);
-    DL_APPEND2(mailbox->waiters, waiter, mailbox_prev, mailbox_next);
-}
-
-/* The lock is free: the first that waits gets it. */
-static void admit_next(struct mailbox *mailbox)
-{
-    struct waiter *waiter = mailbox->waiters;
-
-    if (waiter == NULL)
-        return;
-    struct connection *connection = waiter->connection;
-    uint32_t id = waiter->id;
-    mailbox->users++; /* the session's, before the waiter's is given back */
-    waiter_free(waiter);
-    start_session(connection, id, mailbox);
+    mailbox_wait(mailbox, &waiter->place);
 }
 
 static struct waiter *find_waiter(struct connection *connection, uint32_t id)
@@ -237,10 +241,10 @@ int session_open(struct connection *connection, const struct channel_message *me
     } else if (mailbox->dropped) {
         mailbox_put(store->mailboxes, mailbox);
         refuse_open(connection, message->id, STORE_NO_MAILBOX);
-    } else if (mailbox->holder != NULL) {
-        wait_for(connection, message->id, mailbox);
-    } else {
+    } else if (mailbox_lock(mailbox)) {
         start_session(connection, message->id, mailbox);
+    } else {
+        wait_for(connection, message->id, mailbox);
     }
     return 0;
 }
@@ -287,6 +291,7 @@ static int mark_expunged(struct session *session, const uint8_t *indexes,
                          struct record_header *header)
 {
     struct record_ref *refs = record_refs(header);
+    uint64_t *places = record_places(header);
     uint32_t index;
 
     for (uint32_t i = 0; i < header->ref_count; i++) {
@@ -296,6 +301,7 @@ static int mark_expunged(struct session *session, const uint8_t *indexes,
         session->messages[index].expunged = 1;
         refs[i].mailbox = session->mailbox->id;
         refs[i].uid = session->messages[index].uid;
+        places[i] = session->messages[index].segment;
     }
     return 0;
 }
@@ -310,7 +316,7 @@ int session_expunge(struct connection *connection, const struct channel_message 
         return -1;
     struct expunge *expunge = xcalloc(1, sizeof(*expunge));
     expunge->session = session;
-    expunge->commit.header = record_new(RECORD_EXPUNGE, (uint32_t)count);
+    expunge->commit.header = record_new(RECORD_EXPUNGE, (uint32_t)count, NULL);
     if (mark_expunged(session, message->payload, expunge->commit.header) < 0) {
         free(expunge->commit.header);
         free(expunge);
@@ -343,7 +349,7 @@ int session_close(struct connection *connection, const struct channel_message *m
     if (session != NULL)
         end(connection, session);
     else if (waiter != NULL)
-        waiter_free(waiter);
+        give_up_waiting(waiter);
     return 0;
 }
 
@@ -353,7 +359,7 @@ void session_end_all(struct connection *connection)
 
     /* First who waits: the end of a session would let one in that is going as well. */
     while (connection->waiters != NULL)
-        waiter_free(connection->waiters);
+        give_up_waiting(connection->waiters);
     HASH_ITER (hh, connection->sessions, session, next)
         end(connection, session);
 }

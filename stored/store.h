@@ -24,6 +24,7 @@ struct store {
     uint64_t segment_size;            /* octets; as much stays free on the disk, for the index */
     void (*committed)(void *context); /* called after each group commit */
     void *committed_context;
+    unsigned holds; /* while there is one, nothing of the log is moved, punched or removed */
     uint8_t key[CAPABILITY_KEY_SIZE];
 };
 

@@ -218,7 +218,7 @@ static void give_answer(struct store_call *call, uint8_t type, const void *paylo
 
 static void answer_call(struct store_call *call)
 {
-    uint8_t results[MAILBOXES_MAX];
+    struct store_delivered results[MAILBOXES_MAX] = {0};
     struct store_usage_is usage = {.octets = 999, .messages = 2};
 
     for (unsigned i = 0; i < store.asked_count; i++)
@@ -234,11 +234,11 @@ static void answer_call(struct store_call *call)
             continue;
         for (uint32_t j = 0; j < delivery->count; j++) {
             const struct store_recipient *recipient = &delivery->recipients[j];
-            results[j] = (uint8_t)store.results[recipient->mailbox];
+            results[j].result = (uint8_t)store.results[recipient->mailbox];
             if (delivery->commit.octets > recipient->octets_max)
-                results[j] = STORE_TOO_LARGE;
+                results[j].result = STORE_TOO_LARGE;
         }
-        give_answer(call, STORE_DELIVERED, results, delivery->count, 0);
+        give_answer(call, STORE_DELIVERED, results, delivery->count * sizeof(results[0]), 0);
         return;
     }
     fail_msg("the session waits for an answer to a delivery that it has not committed");
@@ -876,7 +876,7 @@ static void waits_while_the_store_is_full(void **state)
 
 static void refuses_malformed_answers(void **state)
 {
-    static const uint8_t results[2] = {STORE_OK, STORE_OK};
+    static const struct store_delivered results[2] = {{STORE_OK, 0}, {STORE_OK, 0}};
     struct client client;
     (void)state;
 
@@ -889,7 +889,7 @@ static void refuses_malformed_answers(void **state)
     hear(&client, "250\n250\n");
     evbuffer_add_printf(client.input, "DATA\r\n.\r\n");
     client_feed(&client);
-    give_answer(store.calls, STORE_DELIVERED, results, 2, -1);
+    give_answer(store.calls, STORE_DELIVERED, results, 2 * sizeof(results[0]), -1);
     hear(&client, "354\n451 4.3.0\n");
     client_close(&client);
 }

@@ -148,7 +148,7 @@ static void on_done(struct commit *commit, enum store_result result)
 
 static void add(struct sent *sent, enum record_type type, uint64_t uid, const char *body)
 {
-    struct record_header *header = record_new(type, 1);
+    struct record_header *header = record_new(type, 1, NULL);
 
     memset(sent, 0, sizeof(*sent));
     record_refs(header)[0] = (struct record_ref){1, uid};

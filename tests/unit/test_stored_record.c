@@ -15,7 +15,7 @@
 
 static struct record_header *sealed_message(void)
 {
-    struct record_header *header = record_new(RECORD_MESSAGE, 3);
+    struct record_header *header = record_new(RECORD_MESSAGE, 3, NULL);
 
     for (uint32_t i = 0; i < 3; i++)
         record_refs(header)[i] = (struct record_ref){.mailbox = i + 1, .uid = 100 + i};
@@ -75,7 +75,7 @@ static void refuses_a_copy_elsewhere(void **state)
 
 static void spans_are_aligned(void **state)
 {
-    struct record_header *header = record_new(RECORD_MESSAGE, 1);
+    struct record_header *header = record_new(RECORD_MESSAGE, 1, NULL);
     (void)state;
 
     for (uint64_t length = 0; length < 20; length++) {
@@ -90,7 +90,7 @@ static void spans_are_aligned(void **state)
 
 static void an_expunge_has_no_body(void **state)
 {
-    struct record_header *header = record_new(RECORD_EXPUNGE, 1);
+    struct record_header *header = record_new(RECORD_EXPUNGE, 1, NULL);
     (void)state;
 
     header->body_length = 1;

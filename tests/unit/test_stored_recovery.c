@@ -74,7 +74,7 @@ static uint64_t append(struct record_header *header, const char *body)
 
 static uint64_t message(uint64_t mailbox, uint64_t uid, const char *body)
 {
-    struct record_header *header = record_new(RECORD_MESSAGE, 1);
+    struct record_header *header = record_new(RECORD_MESSAGE, 1, NULL);
 
     record_refs(header)[0] = (struct record_ref){mailbox, uid};
     return append(header, body);
@@ -82,7 +82,7 @@ static uint64_t message(uint64_t mailbox, uint64_t uid, const char *body)
 
 static void take_away(enum record_type type, uint64_t mailbox, uint64_t uid)
 {
-    struct record_header *header = record_new(type, 1);
+    struct record_header *header = record_new(type, 1, NULL);
 
     record_refs(header)[0] = (struct record_ref){mailbox, uid};
     append(header, NULL);
@@ -308,7 +308,7 @@ static void an_unfinished_large_message_is_removed(void **state)
 
 static void a_forged_record_in_a_body_is_text(void **state)
 {
-    struct record_header *forged = record_new(RECORD_MESSAGE, 1);
+    struct record_header *forged = record_new(RECORD_MESSAGE, 1, NULL);
     static char body[512];
     (void)state;
 
@@ -320,7 +320,7 @@ static void a_forged_record_in_a_body_is_text(void **state)
     memcpy(body + 8, forged, forged->length);
     free(forged);
     uint64_t offset = end;
-    struct record_header *header = record_new(RECORD_MESSAGE, 1);
+    struct record_header *header = record_new(RECORD_MESSAGE, 1, NULL);
     record_refs(header)[0] = (struct record_ref){1, 1};
     header->body_length = header->octets = sizeof(body);
     header->body_sum = record_sum(SEED, body, sizeof(body));

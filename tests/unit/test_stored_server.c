@@ -244,10 +244,10 @@ static void commit(int fd, uint32_t id, size_t length)
 
 static enum store_result delivered(int fd)
 {
-    uint8_t result = UINT8_MAX;
+    struct store_delivered delivered = {.result = UINT8_MAX};
 
-    assert_int_equal(hear(fd, &result, 1), STORE_DELIVERED);
-    return result;
+    assert_int_equal(hear(fd, &delivered, sizeof(delivered)), STORE_DELIVERED);
+    return delivered.result;
 }
 
 static enum store_result deliver(uint64_t mailbox, const char *body, size_t length,
