@@ -33,7 +33,8 @@ override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SOURCES := lib/acceptor.c lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c \
-	lib/log.c lib/message.c lib/metrics.c lib/reconnect.c lib/unixsocket.c lib/utf8.c lib/xalloc.c
+	lib/fault.c lib/log.c lib/message.c lib/metrics.c lib/reconnect.c lib/unixsocket.c \
+	lib/utf8.c lib/xalloc.c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
 DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/limit.c db/login.c \
@@ -74,7 +75,7 @@ BELLHOP_LIBS    := jansson libcrypto
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all help deps lint-deps run check check-built unit system measure lint install clean
+.PHONY: all faults help deps lint-deps run check check-built unit system measure lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -118,6 +119,37 @@ $(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# The same programs with the points at which a test lets them die or fail (lib/fault.h). What has
+# such points is compiled again and comes before the archives, so theirs is not taken.
+FAULT_SOURCES := $(filter-out lib/fault.c,$(shell grep -l '"lib/fault\.h"' $(foreach folder,\
+	lib db pop3d authd stored lmtpd admin cli,$(wildcard $(folder)/*.c))))
+
+$(BUILD)/faults/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $< (faults)")
+	$(Q)$(CC) $(CFLAGS) -DBELLHOP_FAULTS -MMD -MP -c -o $@ $<
+
+# $(1) program, $(2) prefix of its variables, $(3) folder
+define fault_program
+$(BUILD)/faults/bin/$(1): $(patsubst %.c,$(BUILD)/faults/obj/%.o,$(filter $(FAULT_SOURCES),$(LIB_SOURCES) \
+		$(DB_SOURCES) $($(2)_SOURCES))) $(if $(filter $(3)/main.c,$(FAULT_SOURCES)),,$(BUILD)/obj/$(3)/main.o) \
+		$(BUILD)/lib/$(1).a $(BUILD)/lib/db.a $(BUILD)/lib/lib.a
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LINK  $$@")
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call link_flags,$(LIB_LIBS) $(DB_LIBS) $($(2)_LIBS))
+endef
+
+$(eval $(call fault_program,pop3d,POP3D,pop3d))
+$(eval $(call fault_program,authd,AUTHD,authd))
+$(eval $(call fault_program,stored,STORED,stored))
+$(eval $(call fault_program,lmtpd,LMTPD,lmtpd))
+$(eval $(call fault_program,admin,ADMIN,admin))
+$(eval $(call fault_program,bellhop,BELLHOP,cli))
+
+faults: $(PROGRAMS:%=$(BUILD)/faults/bin/%)
+
+-include $(shell find $(BUILD)/faults/obj -name '*.d' 2>/dev/null)
+
 # The load generator; its own tool, so it stands on the libraries alone.
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 $(BUILD)/bench/load: $(call objects,$(BENCH_SOURCES)) $(BUILD)/lib/lib.a
@@ -159,7 +191,7 @@ $(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
 
-system: all
+system: all faults
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/system
 
 check: deps
@@ -175,6 +207,7 @@ help:
 	@echo 'make deps     install the missing Debian packages (asks sudo where it is not root)'
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
+	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make lint     formatting, static analysis, layers'
 	@echo 'make measure  the figures that Bellhop must reach, measured here'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
@@ -97,14 +98,15 @@ static int write_group(struct group *group)
 
     if (group->roll) {
         error = segment_create(&group->segment, group->spare);
+        fault_point("roll.created");
         /* Not before the new one exists: its rest is what goes on when the disk is full. */
         if (error == 0 && group->sealed.fd >= 0)
             (void)segment_trim(&group->sealed, group->sealed_end);
     }
     if (error == 0)
-        error = write_shared(group);
+        error = fault_try("commit.write", write_shared(group));
     if (error == 0)
-        error = segment_sync(&group->segment);
+        error = fault_try("commit.sync", segment_sync(&group->segment));
     return error;
 }
 
@@ -113,11 +115,13 @@ static int write_own(struct commit *commit)
 {
     struct iovec piece = {commit->header, commit->header->length};
     uint64_t offset = commit->header->offset;
-    int error = segment_write(commit->own, &piece, 1, offset);
+    int error = fault_try("large.write", segment_write(commit->own, &piece, 1, offset));
 
     if (error == 0)
         error = segment_trim(commit->own, offset + record_span(commit->header));
-    return error == 0 ? segment_sync(commit->own) : error;
+    if (error == 0)
+        error = fault_try("large.sync", segment_sync(commit->own));
+    return error;
 }
 
 static void run_group(struct group *group)
@@ -143,6 +147,7 @@ static void *commit_thread(void *context)
         commits->job = NULL;
         pthread_mutex_unlock(&commits->mutex);
         run_group(group);
+        fault_point("commit.synced");
         if (write(commits->wakeup, &one, sizeof(one)) != sizeof(one))
             log_panic("the event loop cannot be woken: %s", strerror(errno));
         pthread_mutex_lock(&commits->mutex);
@@ -296,7 +301,7 @@ static void abandon_segment(struct commits *commits, struct group *group)
     commits->healthy = false;
     errno = group->error;
     log_error("%s takes no more mail, %u records were refused: %m", name, group->count);
-    (void)segment_trim(&group->segment, group->start);
+    (void)fault_try("abandon.trim", segment_trim(&group->segment, group->start));
     segment_close(&group->segment);
     commits->active.fd = -1;
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
@@ -82,6 +83,7 @@ static void on_dropped(struct commit *commit, enum store_result result)
     struct drop *drop = (struct drop *)(void *)commit;
 
     if (result == STORE_OK) {
+        fault_point("drop.unanswered");
         log_info("dropped mailbox=%" PRIu64, drop->mailbox->id);
         mailbox_reload(drop->store->mailboxes, drop->mailbox);
     } else {
@@ -124,6 +126,7 @@ int control_drop(struct connection *connection, const struct channel_message *me
     drop->commit.done = on_dropped;
     DL_APPEND(drops, drop);
     commit_add(store->commits, &drop->commit);
+    fault_point("drop.waiting");
     return 0;
 }
 

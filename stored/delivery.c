@@ -5,6 +5,7 @@
 #include <uthash.h>
 #include <xxhash.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/storemsg.h"
@@ -140,16 +141,17 @@ static void write_own(struct delivery *delivery, const void *data, size_t length
 
     /* RECORD_ALIGN: the next record's place, were there one, is inside the file. */
     if (offset + length + RECORD_ALIGN > delivery->own.size)
-        error =
-            segment_grow(&delivery->own, offset + length + OWN_STEP, delivery->store->segment_size);
+        error = fault_try("large.grow", segment_grow(&delivery->own, offset + length + OWN_STEP,
+                                                     delivery->store->segment_size));
     if (error == 0)
-        error = segment_write(&delivery->own, &piece, 1, offset);
+        error = fault_try("large.body", segment_write(&delivery->own, &piece, 1, offset));
     if (error != 0) {
         fail(delivery, error);
         return;
     }
     XXH3_64bits_update(delivery->sum, data, length);
     delivery->length += length;
+    fault_point("large.coming");
 }
 
 /* Begins the segment and moves what is in memory there. */
@@ -195,6 +197,7 @@ static void gather(struct delivery *delivery, const void *data, size_t length)
     }
     memcpy(delivery->body + delivery->length, data, length);
     delivery->length += length;
+    fault_point("delivery.coming");
 }
 
 int delivery_data(struct connection *connection, const struct channel_message *message)
@@ -250,6 +253,7 @@ static void on_committed(struct commit *commit, enum store_result result)
             delivery->results[i].result = (uint8_t)result;
     }
     if (result == STORE_OK) {
+        fault_point("delivery.unanswered");
         segment_close(&delivery->own);
         metric_add(METRIC_STORE_DELIVERIES, 1);
         metric_add(METRIC_STORE_DELIVERED_OCTETS, (int64_t)delivery->octets);
@@ -323,6 +327,7 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
     delivery->commit.body = delivery->body;
     delivery->commit.done = on_committed;
     commit_add(delivery->store->commits, &delivery->commit);
+    fault_point("delivery.waiting");
 }
 
 /* Stuffing adds at most one octet to a line, and a line that has one added has three or more. */

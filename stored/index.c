@@ -4,12 +4,15 @@
  * transactions, which recovery applies again.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
@@ -129,6 +132,44 @@ struct index {
     char *path; /* NULL: opened for reading only */
     sqlite3_stmt *prepared[S__MAX];
 };
+
+#ifdef BELLHOP_FAULTS
+/* SQLite's own reads and writes of the index, so that a test can reach the middle of one. */
+static int pass_file(int fd, const char *wal, const char *file)
+{
+    char link[32], path[PATH_MAX];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof(path) - 1);
+    path[length > 0 ? length : 0] = '\0';
+    const char *end = strrchr(path, '-');
+    if (end == NULL || strchr(end, '/') != NULL)
+        return fault_pass(file);
+    return strcmp(end, "-wal") == 0 ? fault_pass(wal) : 0;
+}
+
+static ssize_t faulty_write(int fd, const void *data, size_t length, off_t offset)
+{
+    return pass_file(fd, "index.wal", "index.file") == 0 ? pwrite(fd, data, length, offset) : -1;
+}
+
+static ssize_t faulty_read(int fd, void *data, size_t length, off_t offset)
+{
+    return pass_file(fd, "index.read", "index.read") == 0 ? pread(fd, data, length, offset) : -1;
+}
+
+static void make_faulty(void)
+{
+    sqlite3_vfs *files = sqlite3_vfs_find(NULL);
+
+    files->xSetSystemCall(files, "pwrite64", (sqlite3_syscall_ptr)faulty_write);
+    files->xSetSystemCall(files, "pread64", (sqlite3_syscall_ptr)faulty_read);
+}
+#else
+static void make_faulty(void)
+{
+}
+#endif
 
 /* A damaged index is no loss: without it, the next start builds a new one from the log. */
 static void give_up_damaged(struct index *index)
@@ -262,6 +303,7 @@ struct index *index_open(const char *path, enum index_mode mode)
     int flags =
         mode == INDEX_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 
+    make_faulty();
     if (sqlite3_open_v2(path, &index->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         log_error("cannot open %s: %s", path, sqlite3_errmsg(index->db));
         index_close(index);
@@ -299,7 +341,9 @@ void index_begin_read(struct index *index)
 
 void index_commit(struct index *index)
 {
+    fault_point("index.commit");
     run(index, bind(index, S_COMMIT, 0, NULL));
+    fault_point("index.committed");
 }
 
 /* The i-th mailbox's part of a record's octets; all parts together are the whole. */
@@ -417,6 +461,7 @@ void index_apply(struct index *index, const struct record_header *header)
     case RECORD_DROP: apply_drop(index, header); break;
     default: log_panic("a record of type %u reached the index", header->type);
     }
+    fault_point("index.apply");
 }
 
 void index_set_applied(struct index *index, uint64_t segment, uint64_t offset)

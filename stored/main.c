@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/child.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "stored/commit.h"
 #include "stored/index.h"
@@ -31,6 +32,7 @@ static void on_drained(void *context)
 {
     struct stored *stored = context;
 
+    fault_point("stop.drained");
     /* Not loopbreak: the last answers leave at the end of this turn. */
     event_base_loopexit(stored->child.base, NULL);
 }
@@ -76,9 +78,11 @@ static void stop(struct stored *stored)
 
     server_free(stored->server);
     commits_free(store->commits);
+    fault_point("stop.trimmed");
     segments_free(store->segments);
     mailboxes_free(store->mailboxes);
     index_close(store->index);
+    fault_point("stop.closed");
     sodium_memzero(store->key, sizeof(store->key));
 }
 

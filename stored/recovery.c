@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
@@ -105,6 +106,7 @@ static void strike_out(struct recovery *recovery, struct record_header *header)
     int error = segment_open(&segment);
     if (error == 0) {
         record_seal(header, header->segment, header->offset, segment.seed);
+        fault_point("recovery.strike");
         error = segment_write(&segment, &piece, 1, header->offset);
         if (error == 0)
             error = segment_sync(&segment);
@@ -192,6 +194,7 @@ static void remove_unused(struct recovery *recovery)
 {
     int error = segment_remove(recovery->segment.id);
 
+    fault_point("recovery.removed");
     if (error != 0)
         log_warning("segment %" PRIu64 " is empty and cannot be removed: %s", recovery->segment.id,
                     strerror(error));
@@ -299,7 +302,9 @@ static void apply_log(struct store *store)
         log_fatal("the index cannot be read");
     find_seed(store, ids, count);
     pass(store, true, ids, count);
+    fault_point("recovery.messages");
     pass(store, false, ids, count);
+    fault_point("recovery.done");
     free(ids);
     /* Above all groups of earlier runs, which wrote into segments below the next. */
     if (store->last_commit < store->next_segment << 32)
@@ -318,10 +323,13 @@ void recovery_rebuild(struct store *store)
     apply_log(store);
     index_close(store->index);
     store->index = NULL;
+    fault_point("rebuild.built");
     /* First the old one: a crash from here on leaves no index, and that is rebuilt. */
     (void)unlink(INDEX_PATH);
+    fault_point("rebuild.removing");
     (void)unlink(INDEX_PATH "-wal");
     (void)unlink(INDEX_PATH "-shm");
+    fault_point("rebuild.removed");
     if (rename(INDEX_NEW_PATH, INDEX_PATH) < 0)
         log_fatal("%s cannot be put in place: %s", INDEX_PATH, strerror(errno));
 }

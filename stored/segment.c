@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "stored/segment.h"
@@ -56,7 +57,7 @@ static int write_header(const struct segment *segment)
 }
 
 /* A new file's name is durable only when its folder is synced. */
-static int sync_folder(void)
+static int sync_folder_now(void)
 {
     int fd = open("store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -65,6 +66,11 @@ static int sync_folder(void)
     int error = fsync(fd) < 0 ? errno : 0;
     close(fd);
     return error;
+}
+
+static int sync_folder(void)
+{
+    return fault_try("folder.sync", sync_folder_now());
 }
 
 /* Takes `length` octets at `offset`, if `spare` are left then. */
@@ -87,11 +93,11 @@ int segment_create(struct segment *segment, uint64_t spare)
     segment->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (segment->fd < 0)
         return errno;
-    error = allocate(segment, 0, segment->size, spare);
+    error = fault_try("segment.allocate", allocate(segment, 0, segment->size, spare));
     if (error == 0)
-        error = write_header(segment);
-    if (error == 0 && fsync(segment->fd) < 0)
-        error = errno;
+        error = fault_try("segment.header", write_header(segment));
+    if (error == 0)
+        error = fault_try("segment.sync", fsync(segment->fd) < 0 ? errno : 0);
     if (error == 0)
         error = sync_folder();
     if (error != 0) {
@@ -220,8 +226,9 @@ int segment_remove(uint64_t id)
     char name[SEGMENT_NAME_SIZE];
 
     segment_name(id, name);
-    if (unlink(name) < 0)
-        return errno == ENOENT ? 0 : errno;
+    int error = fault_try("segment.unlink", unlink(name) < 0 ? errno : 0);
+    if (error != 0)
+        return error == ENOENT ? 0 : error;
     return sync_folder();
 }
 

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "lib/capability.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
@@ -270,6 +271,7 @@ static void on_expunged(struct commit *commit, enum store_result result)
     struct session *session = expunge->session;
 
     if (result == STORE_OK) {
+        fault_point("expunge.unanswered");
         mailbox_reload(session->store->mailboxes, session->mailbox);
         metric_add(METRIC_STORE_EXPUNGED, (int64_t)commit->header->ref_count);
     }
@@ -327,6 +329,7 @@ int session_expunge(struct connection *connection, const struct channel_message 
     expunge->commit.done = on_expunged;
     session->expunging++;
     commit_add(session->store->commits, &expunge->commit);
+    fault_point("expunge.waiting");
     return 0;
 }
 
