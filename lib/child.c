@@ -121,6 +121,7 @@ void child_init(struct child *child, const char *name)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         log_warning("no_new_privs is not to be had here: %s", strerror(errno));
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an errno, EFBIG */
     child->base = event_base_new();
     if (child->base == NULL)
         log_fatal("cannot make an event loop");

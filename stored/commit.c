@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +20,7 @@
 #include "stored/index.h"
 #include "stored/segment.h"
 #include "stored/store.h"
+#include "stored/trouble.h"
 
 /* The end of a segment that only records which free space may use. */
 #define SEGMENT_RESERVE (512 * 1024)
@@ -27,8 +29,8 @@
 #define GROUP_OCTETS_MAX  (8 * 1024 * 1024)
 #define GROUP_RECORDS_MAX 4096
 
-/* After a full disk, how long to refuse deliveries before trying again. */
-#define FULL_SECONDS 1
+/* After a new segment could not be made, how long to refuse deliveries before trying again. */
+#define REFUSE_SECONDS 1
 
 struct group {
     struct commit *first, **last;
@@ -53,8 +55,9 @@ struct commits {
     bool running;
     struct segment active; /* fd -1: none */
     uint64_t active_end;
-    uint64_t number; /* of the last group */
-    time_t full_until;
+    uint64_t number;     /* of the last group */
+    time_t refuse_until; /* no segment could be made a moment ago */
+    int refusal;         /* and why */
     bool healthy;
     void (*drained)(void *context);
     void *drained_context;
@@ -185,6 +188,11 @@ static void append(struct group *group, struct commit *commit)
     group->octets += record_span(commit->header);
 }
 
+static bool is_refusing(const struct commits *commits)
+{
+    return commits->refuse_until > now();
+}
+
 static bool fits_active(const struct commits *commits, const struct commit *commit)
 {
     uint64_t reserve = commit->frees_space ? 0 : SEGMENT_RESERVE;
@@ -204,7 +212,7 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     struct store *store = commits->store;
 
     group->roll = true;
-    group->small = commit->frees_space && commits->full_until > now();
+    group->small = commit->frees_space && is_refusing(commits) && segment_is_full(commits->refusal);
     group->spare = group->small ? 0 : store->segment_size;
     group->sealed = commits->active;
     group->sealed_end = commits->active_end;
@@ -255,14 +263,21 @@ static void fill_group(struct commits *commits, struct group *group)
     group->segment = commits->active;
 }
 
-/* On a disk that was full a moment ago, deliveries that need a new segment fail at once. */
-static void refuse_while_full(struct commits *commits)
+static enum store_result result_of(int error)
 {
-    while (commits->first != NULL && commits->full_until > now() && commits->first->own == NULL &&
+    if (error == 0)
+        return STORE_OK;
+    return segment_is_full(error) ? STORE_FULL : STORE_BROKEN;
+}
+
+/* Where no segment could be made a moment ago, deliveries that need one fail at once. */
+static void refuse_at_once(struct commits *commits)
+{
+    while (commits->first != NULL && is_refusing(commits) && commits->first->own == NULL &&
            !commits->first->frees_space && !fits_active(commits, commits->first)) {
         struct commit *commit = take_first(commits);
         commits->waiting -= record_span(commit->header);
-        commit->done(commit, STORE_FULL);
+        commit->done(commit, result_of(commits->refusal));
     }
 }
 
@@ -270,7 +285,7 @@ static void start_group(struct commits *commits)
 {
     struct group *group = &commits->groups[commits->current];
 
-    refuse_while_full(commits);
+    refuse_at_once(commits);
     if (commits->running || commits->first == NULL)
         return;
     memset(group, 0, sizeof(*group));
@@ -287,6 +302,17 @@ static void start_group(struct commits *commits)
 
 /* --- after a group -------------------------------------------------------------------------- */
 
+static void tell_failure(struct commits *commits, uint64_t segment, int error)
+{
+    char name[SEGMENT_NAME_SIZE], what[SEGMENT_NAME_SIZE + 64];
+
+    segment_name(segment, name);
+    snprintf(what, sizeof(what), "%s takes no more mail, which is deferred", name);
+    trouble_tell(TROUBLE_WRITE, what, error);
+    metric_add(METRIC_STORE_WRITE_FAILURES, 1);
+    commits->healthy = false;
+}
+
 /*
  * A segment whose write or sync failed is never written again: after a failed fdatasync the kernel
  * may have dropped the pages and would call the next one a success. What the group left in it was
@@ -294,56 +320,66 @@ static void start_group(struct commits *commits)
  */
 static void abandon_segment(struct commits *commits, struct group *group)
 {
-    char name[SEGMENT_NAME_SIZE];
-
-    segment_name(group->segment.id, name);
-    metric_add(METRIC_STORE_WRITE_FAILURES, 1);
-    commits->healthy = false;
-    errno = group->error;
-    log_error("%s takes no more mail, %u records were refused: %m", name, group->count);
     (void)fault_try("abandon.trim", segment_trim(&group->segment, group->start));
     segment_close(&group->segment);
+    segment_close(&group->sealed);
     commits->active.fd = -1;
+    tell_failure(commits, group->segment.id, group->error);
 }
 
-static bool found_no_room(const struct group *group)
+static bool made_no_segment(const struct group *group)
 {
-    return group->roll && group->error == ENOSPC && group->segment.fd < 0;
+    return group->roll && group->error != 0 && group->segment.fd < 0;
 }
 
-/* There was no room for a new segment: the one before goes on for what frees space. */
+/* A new segment could not be made: the one before, with which nothing is wrong, goes on. */
 static void return_to_sealed(struct commits *commits, struct group *group)
 {
     commits->active = group->sealed;
     commits->active_end = group->sealed_end;
-    commits->full_until = now() + FULL_SECONDS;
-    log_error("the disk is full: mail is deferred until there is room");
+    commits->refuse_until = now() + REFUSE_SECONDS;
+    commits->refusal = group->error;
+    if (segment_is_full(group->error))
+        trouble_tell(TROUBLE_FULL, "mail is deferred until there is room", group->error);
+    else
+        tell_failure(commits, group->segment.id, group->error);
 }
 
 static void settle_segment(struct commits *commits, struct group *group)
 {
     if (group->end == group->start)
         return;
-    if (group->roll && group->error == 0)
-        segment_close(&group->sealed);
-    if (group->error == 0) {
-        commits->active.fd = group->segment.fd;
-        commits->healthy = true;
-    } else if (found_no_room(group)) {
+    if (made_no_segment(group)) {
         return_to_sealed(commits, group);
+    } else if (group->error != 0) {
+        abandon_segment(commits, group);
     } else {
         segment_close(&group->sealed);
-        abandon_segment(commits, group);
+        commits->active.fd = group->segment.fd;
+        if (group->roll && !group->small) {
+            commits->refuse_until = 0;
+            trouble_passed(TROUBLE_FULL);
+        }
+        if (!is_refusing(commits)) {
+            commits->healthy = true;
+            trouble_passed(TROUBLE_WRITE);
+        }
     }
 }
 
-static enum store_result result_of(const struct commit *commit)
+/* Large messages: each stands or falls for itself. Whether anything of the group is durable. */
+static bool settle_records(struct commits *commits, const struct group *group)
 {
-    switch (commit->error) {
-    case 0: return STORE_OK;
-    case ENOSPC: return STORE_FULL;
-    default: return STORE_BROKEN;
+    bool any = false;
+
+    for (const struct commit *commit = group->first; commit != NULL; commit = commit->next) {
+        any |= commit->error == 0;
+        if (commit->own != NULL && commit->error != 0)
+            tell_failure(commits, commit->own->id, commit->error);
+        else if (commit->own != NULL)
+            trouble_passed(TROUBLE_FULL);
     }
+    return any;
 }
 
 static void enter_into_index(struct commits *commits, const struct group *group)
@@ -368,8 +404,10 @@ static void enter_into_index(struct commits *commits, const struct group *group)
 /* What frees space tries once more, in the rest of the segment before or in a small one. */
 static bool try_again(struct commits *commits, struct group *group, struct commit *commit)
 {
-    if (!found_no_room(group) || !commit->frees_space ||
-        (group->small && !fits_active(commits, commit)))
+    bool smaller = segment_is_full(group->error) && !group->small;
+
+    if (!made_no_segment(group) || !commit->frees_space ||
+        !(smaller || fits_active(commits, commit)))
         return false;
     commit->next = commits->first;
     if (commits->first == NULL)
@@ -392,7 +430,7 @@ static void tell_done(struct commits *commits, struct group *group, bool frees_s
         if (try_again(commits, group, commit))
             continue;
         commits->waiting -= record_span(commit->header);
-        commit->done(commit, result_of(commit));
+        commit->done(commit, result_of(commit->error));
     }
 }
 
@@ -417,7 +455,8 @@ static void on_finished(evutil_socket_t fd, short what, void *context)
     commits->current ^= 1;
     if (group->error == 0)
         start_group(commits);
-    enter_into_index(commits, group);
+    if (settle_records(commits, group))
+        enter_into_index(commits, group);
     /* Who reads usage anew from the index (expunges, drops) must not be followed by who adds to it.
      */
     tell_done(commits, group, false);

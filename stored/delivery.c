@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 #include "stored/segment.h"
 #include "stored/server.h"
 #include "stored/store.h"
+#include "stored/trouble.h"
 
 /* A larger body gets a segment of its own. */
 #define BODY_MEMORY_MAX (1024 * 1024)
@@ -56,10 +56,14 @@ static void give_up_own(struct delivery *delivery)
 {
     if (!delivery->large || delivery->own.fd < 0)
         return;
+    /* What cannot be removed must at least be no record when recovery finds it. */
+    int error = segment_remove(delivery->own.id);
+    if (error != 0) {
+        (void)segment_trim(&delivery->own, SEGMENT_START);
+        trouble_tell(TROUBLE_WRITE, "a refused message's segment stays until the next start",
+                     error);
+    }
     segment_close(&delivery->own);
-    if (segment_remove(delivery->own.id) != 0)
-        log_warning("segment %llu of a refused message stays until the next start",
-                    (unsigned long long)delivery->own.id);
 }
 
 static void delivery_free(struct delivery *delivery)
@@ -120,10 +124,11 @@ int delivery_begin(struct connection *connection, const struct channel_message *
 
 static void fail(struct delivery *delivery, int error)
 {
-    delivery->failed = error == ENOSPC ? STORE_FULL : STORE_BROKEN;
-    metric_add(error == ENOSPC ? METRIC_STORE_DISK_FULL : METRIC_STORE_WRITE_FAILURES, 1);
-    errno = error;
-    log_error("a large message was not written: %m");
+    bool full = segment_is_full(error);
+
+    delivery->failed = full ? STORE_FULL : STORE_BROKEN;
+    metric_add(full ? METRIC_STORE_DISK_FULL : METRIC_STORE_WRITE_FAILURES, 1);
+    trouble_tell(full ? TROUBLE_FULL : TROUBLE_WRITE, "a large message is deferred", error);
     give_up_own(delivery);
 }
 

@@ -15,6 +15,7 @@
 #include "stored/server.h"
 #include "stored/session.h"
 #include "stored/store.h"
+#include "stored/trouble.h"
 
 /* Requests of one session that wait; a front needs one, and a few more to read ahead. */
 #define REQUESTS_MAX 16
@@ -119,12 +120,13 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
     int error =
         segment == NULL ? errno : segment_read(segment, pieces, count, message->offset + offset);
 
-    if (error == 0)
+    if (error == 0) {
+        trouble_passed(TROUBLE_READ);
         return STORE_OK;
+    }
     if (error == ENOENT || error == ENODATA || error == EIO || error == EBADMSG)
         return damaged(reading, strerror(error));
-    errno = error;
-    log_error("a message cannot be read: %m");
+    trouble_tell(TROUBLE_READ, "a message cannot be read", error);
     return STORE_BROKEN;
 }
 

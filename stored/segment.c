@@ -39,6 +39,11 @@ static uint64_t header_sum(const struct segment_header *header)
     return XXH3_64bits(header, offsetof(struct segment_header, sum));
 }
 
+bool segment_is_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
 static int header_is_valid(const struct segment_header *header, uint64_t id)
 {
     return header->magic == SEGMENT_MAGIC && header->id == id && header->sum == header_sum(header);
@@ -116,6 +121,8 @@ int segment_open(struct segment *segment)
 
     segment_name(segment->id, name);
     segment->fd = open(name, O_RDWR | O_CLOEXEC);
+    if (segment->fd < 0 && errno == EROFS)
+        segment->fd = open(name, O_RDONLY | O_CLOEXEC);
     if (segment->fd < 0)
         return errno;
     int error = segment_read(segment, &piece, 1, 0);

@@ -1,6 +1,7 @@
 #ifndef STORED_SEGMENT_H
 #define STORED_SEGMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -16,6 +17,9 @@
  */
 
 #define SEGMENT_START 64
+
+/* Whether an error says that there is no room: on the disk, in its owner's quota, for a file. */
+bool segment_is_full(int error);
 
 /* The name of a segment for messages to people: "store/00000001.seg". */
 #define SEGMENT_NAME_SIZE 32
@@ -37,9 +41,9 @@ struct segment {
 int segment_create(struct segment *segment, uint64_t spare);
 
 /*
- * Opens segment->id for reading and writing and fills in the rest. A damaged header is EBADMSG,
- * but only an error in the log where the caller has set segment->seed (otherwise 0). One of another
- * version is EPROTONOSUPPORT.
+ * Opens segment->id for reading and writing (for reading on a disk that is read-only) and fills in
+ * the rest. A damaged header is EBADMSG, but only an error in the log where the caller has set
+ * segment->seed (otherwise 0). One of another version is EPROTONOSUPPORT.
  */
 int segment_open(struct segment *segment);
 

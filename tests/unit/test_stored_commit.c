@@ -263,8 +263,8 @@ static void a_disk_that_cannot_begin_goes_on_later(void **state)
     assert_int_equal(listed(), 1);
 }
 
-/* Fills the first segment up to its reserve, and has the next one refused. */
-static void fill_the_disk(void)
+/* Fills the first segment up to its reserve, and has the next one refused. Returns its id. */
+static uint64_t fill_segment(int error, enum store_result expected)
 {
     static char body[1000001];
     enum store_result result;
@@ -273,7 +273,7 @@ static void fill_the_disk(void)
     memset(body, 'x', sizeof(body) - 1);
     do {
         struct sent sent;
-        allocate_error = first == 0 ? 0 : ENOSPC;
+        allocate_error = first == 0 ? 0 : error;
         add(&sent, RECORD_MESSAGE, next_uid++, body);
         run();
         result = sent.result;
@@ -281,7 +281,61 @@ static void fill_the_disk(void)
         first = first == 0 ? segment : first;
         free(sent.commit.header);
     } while (result == STORE_OK && segment == first);
-    assert_int_equal(result, STORE_FULL);
+    assert_int_equal(result, expected);
+    allocate_error = 0;
+    return first;
+}
+
+static void fill_the_disk(void)
+{
+    fill_segment(ENOSPC, STORE_FULL);
+}
+
+/* Also where it is not the disk that is full: a quota, the largest file, descriptors, a bad disk.
+ */
+static void a_segment_that_cannot_be_made_does_no_harm_to_the_last(void **state)
+{
+    static const struct {
+        int error;
+        enum store_result result;
+    } cases[] = {{ENOSPC, STORE_FULL}, {EDQUOT, STORE_FULL},   {EFBIG, STORE_FULL},
+                 {EIO, STORE_BROKEN},  {EMFILE, STORE_BROKEN}, {EROFS, STORE_BROKEN}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sent expunge;
+        uint64_t uid = next_uid;
+        uint64_t segment = fill_segment(cases[i].error, cases[i].result);
+        uint64_t before = listed();
+        add(&expunge, RECORD_EXPUNGE, uid, NULL);
+        run();
+        assert_int_equal(expunge.result, STORE_OK);
+        assert_true(expunge.commit.header->segment == segment);
+        free(expunge.commit.header);
+        assert_int_equal(listed(), before - 1);
+        hours_passed++;
+    }
+}
+
+/* Neither in the rest of a segment, nor in a small one: then it is refused, and not tried for ever.
+ */
+static void an_expunge_that_finds_no_place_is_refused(void **state)
+{
+    static const int errors[] = {ENOSPC, EIO};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        struct sent expunge;
+        free_octets = errors[i] == ENOSPC ? 0 : UINT64_MAX;
+        write_error = EIO;
+        (void)deliver(NULL); /* no segment is open from here on */
+        write_error = errors[i] == EIO ? EIO : 0;
+        add(&expunge, RECORD_EXPUNGE, 1, NULL);
+        run();
+        assert_int_equal(expunge.result, errors[i] == ENOSPC ? STORE_FULL : STORE_BROKEN);
+        free(expunge.commit.header);
+        write_error = 0;
+    }
 }
 
 static void mail_can_be_deleted_on_a_full_disk(void **state)
@@ -386,6 +440,8 @@ int main(void)
         CASE(what_was_refused_does_not_come_back),
         CASE(a_failed_write_ends_the_segment),
         CASE(a_disk_that_cannot_begin_goes_on_later),
+        CASE(a_segment_that_cannot_be_made_does_no_harm_to_the_last),
+        CASE(an_expunge_that_finds_no_place_is_refused),
         CASE(mail_can_be_deleted_on_a_full_disk),
         CASE(mail_can_be_deleted_on_a_full_disk_after_a_restart),
         CASE(room_is_left_for_the_index),
