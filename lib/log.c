@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -64,6 +65,12 @@ void log_fatal(const char *format, ...)
 {
     LOG_WITH("fatal: ");
     exit(1);
+}
+
+void log_retry(const char *format, ...)
+{
+    LOG_WITH("fatal: ");
+    exit(EX_TEMPFAIL);
 }
 
 void log_panic(const char *format, ...)

@@ -8,6 +8,8 @@
  *   warning  wrong, and dealt with
  *   error    ours: a bug or a broken machine; service goes on, somebody must look
  *   fatal    the environment does not let this program run: exits with status 1
+ *            log_retry(): not now, but it may pass: exits with EX_TEMPFAIL, and the supervisor,
+ * which takes status 1 at the first start for final, starts the program again, later and later
  *   panic    a bug in this program: aborts, so that there is a core
  *
  * A line is written with one write(2), so lines of several programs do not mix. Control
@@ -22,6 +24,7 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void log_retry(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void log_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 #endif

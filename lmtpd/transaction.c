@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/message.h"
 #include "lib/xalloc.h"
@@ -126,6 +127,7 @@ static int take_results(struct transaction *transaction, const struct channel_me
     if (message->type != STORE_DELIVERED || transaction->state != TRANSACTION_COMMITTED ||
         message->length != transaction->targets.count * sizeof(*results))
         return -1;
+    fault_point("lmtpd.unanswered");
     for (unsigned i = 0; i < transaction->targets.count; i++)
         transaction->targets.all[i].reply = reply_of_store((enum store_result)results[i].result);
     transaction->state = TRANSACTION_CLOSED;

@@ -1,4 +1,5 @@
 #include "pop3d/transaction.h"
+#include "lib/fault.h"
 #include "lib/metrics.h"
 #include "pop3d/number.h"
 
@@ -130,6 +131,7 @@ enum reply transaction_quit(struct session *session, const struct words *words)
         return REPLY_GOODBYE;
     }
     session->state = SESSION_UPDATE;
+    fault_point("pop3d.expunging");
     if (!storeclient_is_open(&session->store))
         return REPLY_NOT_REMOVED;
     session->wait = SESSION_EXPUNGING;
@@ -144,6 +146,7 @@ int transaction_expunged(struct session *session)
     if (expunge_more(session))
         return 0;
     session->wait = SESSION_READY;
+    fault_point("pop3d.unanswered");
     session->deleted = session->maildrop.deleted;
     metric_add(METRIC_POP3_DELETED, session->maildrop.deleted);
     storeclient_close(&session->store);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/fault.h"
@@ -18,9 +17,6 @@
 #include "stored/index.h"
 
 #define INDEX_VERSION 2
-
-/* To the supervisor, status 1 means that a program cannot run here; any other, to try once more. */
-#define START_AGAIN EX_TEMPFAIL
 
 enum statement {
     S_BEGIN,
@@ -180,21 +176,18 @@ static void give_up_damaged(struct index *index)
         (code != SQLITE_CORRUPT && code != SQLITE_NOTADB && code != SQLITE_ERROR))
         return;
     (void)unlink(index->path);
-    log_error("the index %s is damaged (%s) and was removed; the next start builds it anew from "
+    log_retry("the index %s is damaged (%s) and was removed; the next start builds it anew from "
               "the log",
               index->path, sqlite3_errmsg(index->db));
-    exit(START_AGAIN);
 }
 
 static void broken(struct index *index, const char *what)
 {
     give_up_damaged(index);
-    if (sqlite3_errcode(index->db) == SQLITE_FULL) {
-        log_error("the disk is full, and the index store/index.db failed while %s: make room",
+    if (sqlite3_errcode(index->db) == SQLITE_FULL)
+        log_retry("the disk is full, and the index store/index.db failed while %s: make room",
                   what);
-        exit(START_AGAIN);
-    }
-    log_fatal("the index store/index.db failed while %s: %s; if it does not pass by itself, stop "
+    log_retry("the index store/index.db failed while %s: %s; if it does not pass by itself, stop "
               "the service and run \"bellhop -C DIR store rebuild\"",
               what, sqlite3_errmsg(index->db));
 }

@@ -15,7 +15,7 @@
  * expunges and drops), gives the same index. Of several records of one message, the furthest on in
  * the log is its place.
  *
- * An index that fails cannot be served from, so failures of writing end the process (log_fatal):
+ * An index that fails cannot be served from, so failures of writing end the process (log_retry):
  * the log holds everything, the supervisor starts stored again, and recovery repeats the work. An
  * index that is found damaged is removed first, so that recovery builds it anew.
  * Functions that only read return 0 or -1 (logged).

@@ -122,7 +122,7 @@ void mailbox_unlock(struct mailbox *mailbox)
 void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox)
 {
     if (load(mailboxes, mailbox) < 0)
-        log_fatal("usage cannot be read from the index");
+        log_retry("usage cannot be read from the index");
 }
 
 enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_recipient *limits,

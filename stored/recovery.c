@@ -222,12 +222,12 @@ static void recover_segment(struct recovery *recovery, uint64_t id)
     recovery->records = 0;
     int error = segment_open(&recovery->segment);
     if (error == 0 && index_get_segment(store->index, id, &row) < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     uint64_t applied = error == 0 && row.applied > 0 ? row.applied : SEGMENT_START;
     if (error == 0)
         error = scan_segment(&recovery->segment, applied, true, &events, recovery, &end, &dirt);
     if (error != 0)
-        log_fatal("segment %" PRIu64 " of the store cannot be read: %s", id, strerror(error));
+        log_retry("segment %" PRIu64 " of the store cannot be read: %s", id, strerror(error));
     if (recovery->messages && dirt > end)
         tell_dirt(&recovery->segment, end, dirt);
     if (!recovery->messages) {
@@ -262,7 +262,7 @@ static void pass(struct store *store, bool messages, const uint64_t *ids, size_t
 static void find_seed(struct store *store, const uint64_t *ids, size_t count)
 {
     if (index_get_seed(store->index, &store->seed) < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     for (size_t i = 0; i < count && store->seed == 0; i++) {
         struct segment segment = {.id = ids[i]};
         if (segment_open(&segment) == 0) {
@@ -296,10 +296,10 @@ static void apply_log(struct store *store)
 
     int error = segment_list(&ids, &count);
     if (error != 0)
-        log_fatal("the folder store/ cannot be read: %s", strerror(error));
+        log_retry("the folder store/ cannot be read: %s", strerror(error));
     store->next_segment = count > 0 ? ids[count - 1] + 1 : 1;
     if (index_each_segment(store->index, note_segment, store) < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     find_seed(store, ids, count);
     pass(store, true, ids, count);
     fault_point("recovery.messages");
@@ -314,12 +314,12 @@ static void apply_log(struct store *store)
 void recovery_rebuild(struct store *store)
 {
     if (unlink(INDEX_NEW_PATH) < 0 && errno != ENOENT)
-        log_fatal("%s cannot be removed: %s", INDEX_NEW_PATH, strerror(errno));
+        log_retry("%s cannot be removed: %s", INDEX_NEW_PATH, strerror(errno));
     (void)unlink(INDEX_NEW_PATH "-wal");
     (void)unlink(INDEX_NEW_PATH "-shm");
     store->index = index_open(INDEX_NEW_PATH, INDEX_WRITE);
     if (store->index == NULL)
-        log_fatal("a new index cannot be made");
+        log_retry("a new index cannot be made");
     apply_log(store);
     index_close(store->index);
     store->index = NULL;
@@ -331,7 +331,7 @@ void recovery_rebuild(struct store *store)
     (void)unlink(INDEX_PATH "-shm");
     fault_point("rebuild.removed");
     if (rename(INDEX_NEW_PATH, INDEX_PATH) < 0)
-        log_fatal("%s cannot be put in place: %s", INDEX_PATH, strerror(errno));
+        log_retry("%s cannot be put in place: %s", INDEX_PATH, strerror(errno));
 }
 
 void recovery_run(struct store *store)
@@ -342,7 +342,7 @@ void recovery_run(struct store *store)
         recovery_rebuild(store);
         store->index = index_open(INDEX_PATH, INDEX_WRITE);
         if (store->index == NULL)
-            log_fatal("the new index cannot be opened");
+            log_retry("the new index cannot be opened");
     }
     apply_log(store);
 }

@@ -12,8 +12,7 @@
  * behind each segment's applied position, first all messages, then all expunges and drops, so
  * that the order of segments does not matter. A damaged or missing index is rebuilt whole.
  *
- * Sets index, seed, next_segment and last_commit of the store. Exits (log_fatal) when the log
- * cannot be read.
+ * Sets index, seed, next_segment and last_commit of the store. Exits when the log cannot be read.
  */
 void recovery_run(struct store *store);
 
