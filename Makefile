@@ -68,7 +68,12 @@ ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c 
 	admin/store.c
 ADMIN_LIBS    := jansson libmicrohttpd
 
-BELLHOP_SOURCES :=  cli/main.c cli/instance.c cli/sibling.c cli/init.c cli/certificate.c cli/file.c cli/password.c cli/listing.c cli/plan.c cli/customer.c cli/domain.c cli/address.c cli/import.c cli/csv.c cli/address_list.c cli/database.c cli/hash.c cli/invitation.c cli/number.c cli/terminal.c cli/text.c cli/usage.c cli/store.c cli/inventory.c cli/launch.c cli/listen.c cli/lock.c cli/material.c cli/process.c cli/serve.c cli/share.c cli/supervisor.c cli/tlskey.c
+BELLHOP_SOURCES := cli/address.c cli/address_list.c cli/certificate.c cli/csv.c cli/customer.c \
+	cli/database.c cli/domain.c cli/file.c cli/hash.c cli/import.c cli/init.c cli/instance.c \
+	cli/inventory.c cli/invitation.c cli/launch.c cli/listen.c cli/listing.c cli/lock.c cli/main.c \
+	cli/material.c cli/number.c cli/password.c cli/plan.c cli/process.c cli/progress.c cli/serve.c \
+	cli/share.c cli/sibling.c cli/store.c cli/supervisor.c cli/terminal.c cli/text.c cli/tlskey.c \
+	cli/usage.c
 BELLHOP_LIBS    := jansson libcrypto
 
 # --- what is built -------------------------------------------------------------------------------
