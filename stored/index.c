@@ -26,6 +26,10 @@ enum statement {
     S_GET_PLACE,
     S_MOVE_MESSAGE,
     S_FIND_UNIQUE_ID,
+    S_GET_SHARED,
+    S_ADD_SHARED,
+    S_TAKE_SHARED,
+    S_FORGET_SHARED,
     S_DELETE_MESSAGE,
     S_DELETE_MAILBOX,
     S_ADD_USAGE,
@@ -35,6 +39,9 @@ enum statement {
     S_GET_MAILBOX,
     S_ADD_LIVE,
     S_SET_APPLIED,
+    S_SET_PUNCHED,
+    S_SET_MOVED,
+    S_NEEDS_EXPUNGE,
     S_GET_SEGMENT,
     S_FORGET_SEGMENT,
     S_EACH_MESSAGE,
@@ -49,24 +56,29 @@ enum statement {
 };
 
 static const char schema[] =
-    /* One row a message in a mailbox. Its place on disk is segment and offset; `share` is its part
-     * of the record's octets when several mailboxes share the record: a record is dead when all
-     * parts are taken off its segment's live octets. `unique_id` is what an imported message came
-     * with. */
+    /* One row a message in a mailbox. Its place on disk is segment and offset; `span` are the
+     * octets that are dead there when this row goes, or 0 when several mailboxes share the record.
+     * `unique_id` is what an imported message came with. */
     "CREATE TABLE message ("
     " mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, time INTEGER NOT NULL,"
     " octets INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL,"
-    " header_length INTEGER NOT NULL, body_length INTEGER NOT NULL, share INTEGER NOT NULL,"
+    " header_length INTEGER NOT NULL, body_length INTEGER NOT NULL, span INTEGER NOT NULL,"
     " unique_id TEXT, PRIMARY KEY (mailbox, uid)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX message_by_unique_id ON message (mailbox, unique_id)"
     " WHERE unique_id IS NOT NULL;"
+    /* One row a record that several messages share: how many there are left. */
+    "CREATE TABLE shared ("
+    " segment INTEGER NOT NULL, offset INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " span INTEGER NOT NULL, PRIMARY KEY (segment, offset)) STRICT, WITHOUT ROWID;"
     /* One row a mailbox that ever had a message: usage, and what a uid must be above. */
     "CREATE TABLE mailbox ("
     " mailbox INTEGER PRIMARY KEY, messages INTEGER NOT NULL, octets INTEGER NOT NULL,"
     " uid_next INTEGER NOT NULL, dropped INTEGER NOT NULL) STRICT;"
-    /* One row a segment: how far its records are in this index, and how much of it is live. */
+    /* One row a segment: how far its records are in this index, how much of it is live and how much
+     * has been given back to the disk, and whether a message has moved out of it. */
     "CREATE TABLE segment ("
-    " segment INTEGER PRIMARY KEY, applied INTEGER NOT NULL, live INTEGER NOT NULL) STRICT;"
+    " segment INTEGER PRIMARY KEY, applied INTEGER NOT NULL, live INTEGER NOT NULL,"
+    " punched INTEGER NOT NULL DEFAULT 0, moved INTEGER NOT NULL DEFAULT 0) STRICT;"
     /* One row in all: the seed of the store's checksums; `syncs` is only there to be changed. */
     "CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), seed INTEGER NOT NULL,"
     " syncs INTEGER NOT NULL DEFAULT 0) STRICT;";
@@ -76,17 +88,24 @@ static const char *const statements[S__MAX] = {
     [S_BEGIN_READ] = "BEGIN",
     [S_COMMIT] = "COMMIT",
     [S_INSERT_MESSAGE] = "INSERT INTO message (mailbox, uid, time, octets, segment, offset,"
-                         " header_length, body_length, share, unique_id)"
+                         " header_length, body_length, span, unique_id)"
                          " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE NOT EXISTS"
                          " (SELECT 1 FROM mailbox WHERE mailbox = ?1 AND dropped)"
                          " ON CONFLICT (mailbox, uid) DO NOTHING",
-    [S_GET_PLACE] = "SELECT segment, offset, share FROM message WHERE mailbox = ?1 AND uid = ?2",
+    [S_GET_PLACE] = "SELECT segment, offset, span FROM message WHERE mailbox = ?1 AND uid = ?2",
     [S_MOVE_MESSAGE] = "UPDATE message SET segment = ?3, offset = ?4, header_length = ?5,"
-                       " share = ?6 WHERE mailbox = ?1 AND uid = ?2",
+                       " span = ?6 WHERE mailbox = ?1 AND uid = ?2",
     [S_FIND_UNIQUE_ID] = "SELECT 1 FROM message WHERE mailbox = ?1 AND unique_id = ?2",
+    [S_GET_SHARED] = "SELECT count FROM shared WHERE segment = ?1 AND offset = ?2",
+    [S_ADD_SHARED] = "INSERT INTO shared (segment, offset, count, span) VALUES (?1, ?2, ?3, ?4)"
+                     " ON CONFLICT (segment, offset) DO UPDATE SET count = count + ?3",
+    [S_TAKE_SHARED] = "UPDATE shared SET count = count - 1 WHERE segment = ?1 AND offset = ?2"
+                      " RETURNING count, span",
+    [S_FORGET_SHARED] = "DELETE FROM shared WHERE segment = ?1 AND offset = ?2",
     [S_DELETE_MESSAGE] = "DELETE FROM message WHERE mailbox = ?1 AND uid = ?2"
-                         " RETURNING octets, segment, share",
-    [S_DELETE_MAILBOX] = "DELETE FROM message WHERE mailbox = ?1 RETURNING octets, segment, share",
+                         " RETURNING octets, segment, offset, span",
+    [S_DELETE_MAILBOX] = "DELETE FROM message WHERE mailbox = ?1"
+                         " RETURNING octets, segment, offset, span",
     [S_ADD_USAGE] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
                     " VALUES (?1, 1, ?2, ?3 + 1, 0) ON CONFLICT (mailbox) DO UPDATE SET"
                     " messages = messages + 1, octets = octets + ?2,"
@@ -104,14 +123,18 @@ static const char *const statements[S__MAX] = {
                    " ON CONFLICT (segment) DO UPDATE SET live = live + ?2",
     [S_SET_APPLIED] = "INSERT INTO segment (segment, applied, live) VALUES (?1, ?2, 0)"
                       " ON CONFLICT (segment) DO UPDATE SET applied = ?2",
-    [S_GET_SEGMENT] = "SELECT segment, applied, live FROM segment WHERE segment = ?1",
+    [S_SET_PUNCHED] = "UPDATE segment SET punched = ?2 WHERE segment = ?1",
+    [S_SET_MOVED] = "UPDATE segment SET moved = 1 WHERE segment = ?1 AND NOT moved",
+    [S_NEEDS_EXPUNGE] = "SELECT 1 FROM segment WHERE segment <> ?2"
+                        " AND (segment = ?1 OR (segment < ?1 AND moved)) LIMIT 1",
+    [S_GET_SEGMENT] = "SELECT segment, applied, live, punched FROM segment WHERE segment = ?1",
     [S_FORGET_SEGMENT] = "DELETE FROM segment WHERE segment = ?1",
     [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
                        " header_length, unique_id FROM message WHERE mailbox = ?1 ORDER BY uid",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
                        " header_length, unique_id FROM message"
                        " ORDER BY segment, offset, mailbox",
-    [S_EACH_SEGMENT] = "SELECT segment, applied, live FROM segment ORDER BY segment",
+    [S_EACH_SEGMENT] = "SELECT segment, applied, live, punched FROM segment ORDER BY segment",
     [S_TOTALS] = "SELECT count(*), ifnull(sum(messages), 0), ifnull(sum(octets), 0) FROM mailbox"
                  " WHERE messages > 0",
     [S_WRONG_USAGE] = "SELECT count(*) FROM (SELECT m.mailbox FROM mailbox AS m LEFT JOIN message"
@@ -339,95 +362,130 @@ void index_commit(struct index *index)
     fault_point("index.committed");
 }
 
-/* The i-th mailbox's part of a record's octets; all parts together are the whole. */
-static uint64_t share(const struct record_header *header, uint32_t refs, uint32_t i)
-{
-    uint64_t span = record_span(header);
-
-    return span / refs + (i == 0 ? span % refs : 0);
-}
-
 static void add_live(struct index *index, uint64_t segment, int64_t octets)
 {
     run(index, BIND(index, S_ADD_LIVE, segment, (uint64_t)octets));
 }
 
-/* A record of a message that has a row already: its copy further on in the log takes its place. */
-static uint64_t move_message(struct index *index, const struct record_header *header,
-                             const struct record_ref *ref, uint64_t part)
+/* `count` messages more have the record for their place; those that had it before are counted. */
+static void share_record(struct index *index, const struct record_header *header, uint64_t count)
+{
+    sqlite3_stmt *statement = BIND(index, S_GET_SHARED, header->segment, header->offset);
+    int status = sqlite3_step(statement);
+    uint64_t span = record_span(header);
+
+    if (end_of_rows(index, statement, status) < 0)
+        broken(index, "a shared message was entered");
+    run(index, BIND(index, S_ADD_SHARED, header->segment, header->offset, count, span));
+    if (status != SQLITE_ROW)
+        add_live(index, header->segment, (int64_t)span);
+}
+
+/* A message less has its place there. `span` is the row's. */
+static void leave_record(struct index *index, uint64_t segment, uint64_t offset, uint64_t span)
+{
+    if (span == 0) {
+        sqlite3_stmt *statement = BIND(index, S_TAKE_SHARED, segment, offset);
+        int status = sqlite3_step(statement);
+        if (status == SQLITE_ROW && column(statement, 0) == 0)
+            span = column(statement, 1);
+        if (end_of_rows(index, statement, status) < 0)
+            broken(index, "a shared message was taken away");
+        if (span == 0)
+            return;
+        run(index, BIND(index, S_FORGET_SHARED, segment, offset));
+    }
+    add_live(index, segment, -(int64_t)span);
+}
+
+/*
+ * A record of a message that has a row already: its copy further on in the log takes its place.
+ * Whether it did.
+ */
+static bool move_message(struct index *index, const struct record_header *header,
+                         const struct record_ref *ref, uint64_t span)
 {
     sqlite3_stmt *statement = BIND(index, S_GET_PLACE, ref->mailbox, ref->uid);
     int status = sqlite3_step(statement);
-    uint64_t segment = 0, offset = 0, old_part = 0;
+    uint64_t segment = 0, offset = 0, old_span = 0;
 
     if (status == SQLITE_ROW) {
         segment = column(statement, 0);
         offset = column(statement, 1);
-        old_part = column(statement, 2);
+        old_span = column(statement, 2);
     }
     if (end_of_rows(index, statement, status) < 0)
         broken(index, "a message was moved");
     if (status != SQLITE_ROW || segment > header->segment ||
         (segment == header->segment && offset >= header->offset))
-        return 0;
+        return false;
     run(index, BIND(index, S_MOVE_MESSAGE, ref->mailbox, ref->uid, header->segment, header->offset,
-                    header->length, part));
-    add_live(index, segment, -(int64_t)old_part);
-    return part;
+                    header->length, span));
+    leave_record(index, segment, offset, old_span);
+    run(index, BIND(index, S_SET_MOVED, segment));
+    return true;
 }
 
-/* Returns the octets that the record has in use for this reference now. */
-static uint64_t apply_reference(struct index *index, const struct record_header *header,
-                                const struct record_ref *ref, uint64_t part)
+/* Whether the record is the message's place now and was not before. */
+static bool apply_reference(struct index *index, const struct record_header *header,
+                            const struct record_ref *ref, uint64_t span)
 {
     sqlite3_stmt *statement =
         BIND(index, S_INSERT_MESSAGE, ref->mailbox, ref->uid, header->time, header->octets,
-             header->segment, header->offset, header->length, header->body_length, part);
+             header->segment, header->offset, header->length, header->body_length, span);
 
     sqlite3_bind_text(statement, 10, record_unique_id(header), -1, SQLITE_STATIC);
     run(index, statement);
     if (sqlite3_changes(index->db) == 0)
-        return move_message(index, header, ref, part);
+        return move_message(index, header, ref, span);
     run(index, BIND(index, S_ADD_USAGE, ref->mailbox, header->octets, ref->uid));
-    return part;
+    return true;
 }
 
 static void apply_message(struct index *index, const struct record_header *header)
 {
     const struct record_ref *refs = record_refs(header);
-    uint32_t count = 0;
-    int64_t live = 0;
+    uint64_t count = 0, placed = 0;
 
     for (uint32_t i = 0; i < header->ref_count; i++)
         count += refs[i].mailbox != 0;
-    for (uint32_t i = 0, number = 0; i < header->ref_count; i++) {
-        if (refs[i].mailbox == 0)
-            continue;
-        uint64_t part = share(header, count, number++);
-        live += (int64_t)apply_reference(index, header, &refs[i], part);
+    uint64_t span = count == 1 ? record_span(header) : 0;
+    for (uint32_t i = 0; i < header->ref_count; i++)
+        placed += refs[i].mailbox != 0 && apply_reference(index, header, &refs[i], span);
+    if (placed > 0 && count == 1)
+        add_live(index, header->segment, (int64_t)span);
+    else if (placed > 0)
+        share_record(index, header, placed);
+}
+
+static void expunge(struct index *index, const struct record_ref *ref, uint64_t place)
+{
+    sqlite3_stmt *statement = BIND(index, S_DELETE_MESSAGE, ref->mailbox, ref->uid);
+    int status = sqlite3_step(statement);
+
+    if (status != SQLITE_ROW) {
+        if (end_of_rows(index, statement, status) < 0)
+            broken(index, "a message was expunged");
+        run(index, BIND(index, S_NOTE_UID, ref->mailbox, ref->uid));
+        return;
     }
-    if (live > 0)
-        add_live(index, header->segment, live);
+    uint64_t octets = column(statement, 0), segment = column(statement, 1);
+    uint64_t offset = column(statement, 2), span = column(statement, 3);
+    run(index, statement);
+    run(index, BIND(index, S_TAKE_USAGE, ref->mailbox, octets));
+    leave_record(index, segment, offset, span);
+    /* Its copy, which the expunge was of, has gone before what it was copied from. */
+    if (place != segment)
+        run(index, BIND(index, S_SET_MOVED, segment));
 }
 
 static void apply_expunge(struct index *index, const struct record_header *header)
 {
     const struct record_ref *refs = record_refs(header);
+    const uint64_t *places = record_places(header);
 
-    for (uint32_t i = 0; i < header->ref_count; i++) {
-        sqlite3_stmt *statement = BIND(index, S_DELETE_MESSAGE, refs[i].mailbox, refs[i].uid);
-        if (sqlite3_step(statement) != SQLITE_ROW) {
-            if (end_of_rows(index, statement, SQLITE_DONE) < 0)
-                broken(index, "a message was expunged");
-            run(index, BIND(index, S_NOTE_UID, refs[i].mailbox, refs[i].uid));
-            continue;
-        }
-        uint64_t octets = column(statement, 0), segment = column(statement, 1);
-        int64_t part = sqlite3_column_int64(statement, 2);
-        run(index, statement);
-        run(index, BIND(index, S_TAKE_USAGE, refs[i].mailbox, octets));
-        add_live(index, segment, -part);
-    }
+    for (uint32_t i = 0; i < header->ref_count; i++)
+        expunge(index, &refs[i], places[i]);
 }
 
 /* RETURNING gives its rows after the whole deletion, so other statements may run in between. */
@@ -439,7 +497,7 @@ static void apply_drop(struct index *index, const struct record_header *header)
         sqlite3_stmt *statement = BIND(index, S_DELETE_MAILBOX, refs[i].mailbox);
         int status;
         while ((status = sqlite3_step(statement)) == SQLITE_ROW)
-            add_live(index, column(statement, 1), -sqlite3_column_int64(statement, 2));
+            leave_record(index, column(statement, 1), column(statement, 2), column(statement, 3));
         if (end_of_rows(index, statement, status) < 0)
             broken(index, "a mailbox was dropped");
         run(index, BIND(index, S_DROP_USAGE, refs[i].mailbox));
@@ -467,6 +525,7 @@ static void read_segment(sqlite3_stmt *statement, struct index_segment *segment_
     segment_r->segment = column(statement, 0);
     segment_r->applied = column(statement, 1);
     segment_r->live = column(statement, 2);
+    segment_r->punched = column(statement, 3);
 }
 
 int index_get_segment(struct index *index, uint64_t segment, struct index_segment *segment_r)
@@ -479,6 +538,19 @@ int index_get_segment(struct index *index, uint64_t segment, struct index_segmen
     if (status == SQLITE_ROW)
         read_segment(statement, segment_r);
     return end_of_rows(index, statement, status);
+}
+
+void index_set_punched(struct index *index, uint64_t segment, uint64_t octets)
+{
+    run(index, BIND(index, S_SET_PUNCHED, segment, octets));
+}
+
+int index_needs_expunge(struct index *index, uint64_t place, uint64_t segment)
+{
+    sqlite3_stmt *statement = BIND(index, S_NEEDS_EXPUNGE, place, segment);
+    int status = sqlite3_step(statement);
+
+    return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;
 }
 
 void index_forget_segment(struct index *index, uint64_t segment)

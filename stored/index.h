@@ -51,10 +51,20 @@ struct index_segment {
     uint64_t segment;
     uint64_t applied; /* 0: nothing yet */
     uint64_t live;    /* octets of records whose messages are still in some mailbox */
+    uint64_t punched; /* octets that have been given back to the disk */
 };
 
 /* Fills in *segment_r for one segment; zeros for an unknown one. */
 int index_get_segment(struct index *index, uint64_t segment, struct index_segment *segment_r);
+
+void index_set_punched(struct index *index, uint64_t segment, uint64_t octets);
+
+/*
+ * Whether an expunge that stands in `segment` and was of a message in the segment `place` is needed
+ * by another: there may still be a record of that message, in `place` itself or in one before it
+ * that messages have been moved out of. 1, 0 or -1.
+ */
+int index_needs_expunge(struct index *index, uint64_t place, uint64_t segment);
 
 /* Forgets a segment whose file is gone. */
 void index_forget_segment(struct index *index, uint64_t segment);

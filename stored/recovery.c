@@ -2,7 +2,9 @@
  * Recovery; see recovery.h and the state table in docs/DESIGN.md. What it trusts: a record whose
  * checksums fit was written by stored. What it does not: that the last group is whole. A record
  * with a good header and a bad body is damage if a later group exists (groups are written one after
- * another, so it had been durable); otherwise it is torn, was never acknowledged, and is left out.
+ * another, so it had been durable) and its message was not expunged, for bodies of expunged
+ * messages are given back to the disk; otherwise it is torn, was never acknowledged, and is left
+ * out.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +85,12 @@ static void suspect(struct recovery *recovery, const struct record_header *heade
     recovery->suspects = suspect;
 }
 
+static void suspect_free(struct suspect *suspect)
+{
+    free(suspect->header);
+    free(suspect);
+}
+
 static bool is_struck_out(const struct record_header *header)
 {
     const struct record_ref *refs = record_refs(header);
@@ -116,33 +124,83 @@ static void strike_out(struct recovery *recovery, struct record_header *header)
         log_warning("the unfinished message cannot be struck out: %s", strerror(error));
 }
 
-static void judge(struct recovery *recovery, struct record_header *header)
+/* Leaves to the record the messages that have no other: a good copy of one is its place. */
+static void apply_damaged(struct recovery *recovery, const struct record_header *header)
 {
-    char name[SEGMENT_NAME_SIZE];
+    struct record_header *copy = xmalloc(header->length);
+    struct record_ref *refs = record_refs(copy);
+    struct index_place place;
+    bool any = false;
 
-    segment_name(header->segment, name);
-    if (header->commit < recovery->store->last_commit) {
-        log_error("damaged: file=%s offset=%" PRIu64 ": the body's checksum does not fit; the "
-                  "message stays listed, and reading it is an error",
-                  name, header->offset);
-        apply(recovery, header);
-    } else {
+    memcpy(copy, header, header->length);
+    for (uint32_t i = 0; i < copy->ref_count; i++) {
+        if (refs[i].mailbox == 0)
+            continue;
+        int found = index_find_place(recovery->store->index, refs[i].mailbox, refs[i].uid, &place);
+        if (found < 0)
+            log_fatal("the index cannot be read");
+        if (found == 1)
+            refs[i].mailbox = 0;
+        any = any || found == 0;
+    }
+    if (any)
+        apply(recovery, copy);
+    free(copy);
+}
+
+/*
+ * After the pass over all messages, when the number of the last group is known: what was not
+ * durable yet is left out and taken off the list; the rest is damage, or a body that is not there
+ * because its message was expunged.
+ */
+static void judge_suspects(struct recovery *recovery)
+{
+    struct suspect **link = &recovery->suspects;
+
+    while (*link != NULL) {
+        struct suspect *one = *link;
+        char name[SEGMENT_NAME_SIZE];
+
+        if (one->header->commit < recovery->store->last_commit) {
+            apply_damaged(recovery, one->header);
+            link = &one->next;
+            continue;
+        }
+        segment_name(one->header->segment, name);
         log_warning("file=%s offset=%" PRIu64 ": an unfinished message was not acknowledged and "
                     "is left out",
-                    name, header->offset);
-        strike_out(recovery, header);
+                    name, one->header->offset);
+        strike_out(recovery, one->header);
+        *link = one->next;
+        suspect_free(one);
     }
 }
 
-/* After a pass over all segments, when the number of the last group is known. */
-static void judge_suspects(struct recovery *recovery)
+static void tell_damage(struct recovery *recovery, const struct record_header *header,
+                        const struct record_ref *ref)
+{
+    struct index_place place = {0};
+    char name[SEGMENT_NAME_SIZE];
+
+    if (index_find_place(recovery->store->index, ref->mailbox, ref->uid, &place) != 1 ||
+        place.segment != header->segment || place.offset != header->offset)
+        return;
+    segment_name(header->segment, name);
+    log_error("damaged: mailbox=%" PRIu64 " uid=%" PRIu64 " file=%s offset=%" PRIu64
+              ": the body's checksum does not fit; the message stays listed, and reading it is an "
+              "error",
+              ref->mailbox, ref->uid, name, header->offset);
+}
+
+/* After all expunges: the suspects that are still listed are damage. */
+static void tell_damages(struct recovery *recovery)
 {
     while (recovery->suspects != NULL) {
         struct suspect *one = recovery->suspects;
-        judge(recovery, one->header);
+        for (uint32_t i = 0; i < one->header->ref_count; i++)
+            tell_damage(recovery, one->header, &record_refs(one->header)[i]);
         recovery->suspects = one->next;
-        free(one->header);
-        free(one);
+        suspect_free(one);
     }
 }
 
@@ -242,20 +300,32 @@ static void recover_segment(struct recovery *recovery, uint64_t id)
     segment_close(&recovery->segment);
 }
 
-static void pass(struct store *store, bool messages, const uint64_t *ids, size_t count)
+static void pass(struct recovery *recovery, bool messages, const uint64_t *ids)
 {
-    struct recovery recovery = {.store = store, .messages = messages, .count = count};
-
-    index_begin(store->index);
-    for (recovery.number = 0; recovery.number < count; recovery.number++) {
-        recover_segment(&recovery, ids[recovery.number]);
-        tell_progress(&recovery);
+    recovery->messages = messages;
+    recovery->applied = 0;
+    index_begin(recovery->store->index);
+    for (recovery->number = 0; recovery->number < recovery->count; recovery->number++) {
+        recover_segment(recovery, ids[recovery->number]);
+        tell_progress(recovery);
     }
-    judge_suspects(&recovery);
-    index_commit(store->index);
-    if (recovery.applied > 0)
-        log_info("recovery: applied %" PRIu64 " %s from the log", recovery.applied,
+    if (messages)
+        judge_suspects(recovery);
+    index_commit(recovery->store->index);
+    if (recovery->applied > 0)
+        log_info("recovery: applied %" PRIu64 " %s from the log", recovery->applied,
                  messages ? "messages" : "expunges and drops");
+}
+
+/* First all messages, then what takes them away: so the order of segments does not matter. */
+static void apply_all(struct store *store, const uint64_t *ids, size_t count)
+{
+    struct recovery recovery = {.store = store, .count = count};
+
+    pass(&recovery, true, ids);
+    fault_point("recovery.messages");
+    pass(&recovery, false, ids);
+    tell_damages(&recovery);
 }
 
 /* The store's seed is in the index and in every segment's header. */
@@ -289,6 +359,48 @@ static int note_segment(void *context, const struct index_segment *segment)
     return 0;
 }
 
+struct missing {
+    const uint64_t *ids; /* of the files, ascending */
+    size_t count, next;
+    uint64_t *empty; /* without a file and without mail */
+    size_t empty_count;
+};
+
+static int find_missing(void *context, const struct index_segment *row)
+{
+    struct missing *missing = context;
+    char name[SEGMENT_NAME_SIZE];
+
+    while (missing->next < missing->count && missing->ids[missing->next] < row->segment)
+        missing->next++;
+    if (missing->next < missing->count && missing->ids[missing->next] == row->segment)
+        return 0;
+    if (row->live == 0) {
+        missing->empty = xrealloc(missing->empty, (missing->empty_count + 1) * sizeof(uint64_t));
+        missing->empty[missing->empty_count++] = row->segment;
+        return 0;
+    }
+    segment_name(row->segment, name);
+    log_error("damaged: %s is missing, with %" PRIu64 " octets of mail: put it back from a backup "
+              "with the service stopped",
+              name, row->live);
+    return 0;
+}
+
+/* A segment is removed first and forgotten then; only what holds no mail may be missing. */
+static void forget_missing(struct store *store, const uint64_t *ids, size_t count)
+{
+    struct missing missing = {.ids = ids, .count = count};
+
+    if (index_each_segment(store->index, find_missing, &missing) < 0)
+        log_fatal("the index cannot be read");
+    index_begin(store->index);
+    for (size_t i = 0; i < missing.empty_count; i++)
+        index_forget_segment(store->index, missing.empty[i]);
+    index_commit(store->index);
+    free(missing.empty);
+}
+
 static void apply_log(struct store *store)
 {
     uint64_t *ids;
@@ -301,9 +413,8 @@ static void apply_log(struct store *store)
     if (index_each_segment(store->index, note_segment, store) < 0)
         log_retry("the index cannot be read");
     find_seed(store, ids, count);
-    pass(store, true, ids, count);
-    fault_point("recovery.messages");
-    pass(store, false, ids, count);
+    forget_missing(store, ids, count);
+    apply_all(store, ids, count);
     fault_point("recovery.done");
     free(ids);
     /* Above all groups of earlier runs, which wrote into segments below the next. */
