@@ -83,9 +83,9 @@ def free_port_base():
             return base
 
 
-def run(*args, input=None, check=True, timeout=CLI_TIME):
+def run(*args, input=None, check=True, timeout=CLI_TIME, programs=BIN):
     """Runs build/bin/bellhop. With check, an exit status other than 0 fails the test."""
-    done = subprocess.run([BIN / "bellhop", *map(str, args)], input=input, text=True,
+    done = subprocess.run([programs / "bellhop", *map(str, args)], input=input, text=True,
                           stdin=subprocess.DEVNULL if input is None else None,
                           capture_output=True, timeout=timeout)
     trouble = TROUBLE.search(done.stderr)
@@ -99,9 +99,13 @@ def run(*args, input=None, check=True, timeout=CLI_TIME):
 class Instance:
     """An instance directory; start() and stop() run it. Made by the fixtures of conftest.py."""
 
-    def __init__(self, directory, source=None):
-        """A new instance in `directory`, or a copy of the stopped instance `source`."""
+    def __init__(self, directory, source=None, programs=BIN):
+        """
+        A new instance in `directory`, or a copy of the stopped instance `source`. `programs`: the
+        folder with those that serve it.
+        """
         self.dir = Path(directory)
+        self.programs = programs
         self.customers: list[Customer] = []
         self.process = None
         self.log_path = self.dir.with_name(self.dir.name + ".log")
@@ -140,7 +144,8 @@ class Instance:
 
     def cli(self, *args, input=None, check=True, timeout=CLI_TIME):
         """bellhop -C DIR ARGS: a CompletedProcess with text output."""
-        return run("-C", self.dir, *args, input=input, check=check, timeout=timeout)
+        return run("-C", self.dir, *args, input=input, check=check, timeout=timeout,
+                   programs=self.programs)
 
     def customer(self, name, plan, domain, *local_parts) -> Customer:
         """Adds a customer with one domain and an address (with a password) for each local part."""
@@ -177,7 +182,7 @@ class Instance:
 
     def _spawn(self):
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen([BIN / "bellhop", "-C", self.dir, "serve"],
+            self.process = subprocess.Popen([self.programs / "bellhop", "-C", self.dir, "serve"],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _ready(self):
