@@ -56,7 +56,7 @@ AUTHD_LIBS    := -pthread
 STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c stored/main.c \
 	stored/mailbox.c stored/reader.c stored/record.c stored/recovery.c stored/report.c \
 	stored/scan.c stored/segment.c stored/segments.c stored/server.c stored/session.c \
-	stored/trouble.c
+	stored/trouble.c stored/uniqueid.c
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
 LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c lmtpd/parse.c \

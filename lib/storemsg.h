@@ -118,7 +118,7 @@ struct store_delivered {
 
 struct store_import {
     struct store_recipient recipient;
-    uint64_t time;      /* microseconds since 1970 */
+    uint64_t size;      /* the octets that will come, about; 0 if unknown */
     char unique_id[72]; /* NUL padded; empty: stored gives its own */
 };
 
@@ -136,6 +136,7 @@ struct store_expired {
 struct store_deliver_commit {
     uint64_t octets;     /* of the message as LIST says: CRLF lines, not dot-stuffed */
     uint64_t top_length; /* of the header section with its blank line, in stored form */
+    uint64_t time;       /* microseconds since 1970, of an import; 0: now */
 };
 
 /* The message with index i (from 0) is RFC 1939's message-number i + 1. */

@@ -16,6 +16,7 @@
 #include "stored/server.h"
 #include "stored/store.h"
 #include "stored/trouble.h"
+#include "stored/uniqueid.h"
 
 /* A larger body gets a segment of its own. */
 #define BODY_MEMORY_MAX (1024 * 1024)
@@ -39,7 +40,8 @@ struct delivery {
     struct mailbox **mailboxes; /* reserved ones while the commit runs, else NULL */
     struct store_delivered *results;
     uint64_t declared;
-    uint64_t length; /* of the body so far */
+    struct unique_id unique_id; /* of an import */
+    uint64_t length;            /* of the body so far */
     uint64_t octets;
     uint8_t *body; /* gathered in memory; room octets */
     size_t room;
@@ -94,30 +96,40 @@ static struct delivery *find(struct connection *connection, uint32_t id)
     return delivery != NULL && delivery->mailboxes == NULL ? delivery : NULL;
 }
 
+/* NULL: the peer has a delivery with this id. */
+static struct delivery *delivery_new(struct connection *connection, uint32_t id, uint64_t size,
+                                     uint32_t count, const void *recipients)
+{
+    struct delivery *delivery;
+
+    HASH_FIND(hh, connection->deliveries, &id, sizeof(id), delivery);
+    if (delivery != NULL)
+        return NULL;
+    delivery = xcalloc(1, sizeof(*delivery));
+    delivery->id = id;
+    delivery->connection = connection;
+    delivery->store = connection->store;
+    delivery->count = count;
+    delivery->declared = size <= ANNOUNCED_MAX ? size : 0;
+    delivery->own.fd = -1;
+    delivery->recipients = xmalloc(count * sizeof(*delivery->recipients));
+    memcpy(delivery->recipients, recipients, count * sizeof(*delivery->recipients));
+    HASH_ADD(hh, connection->deliveries, id, sizeof(delivery->id), delivery);
+    return delivery;
+}
+
 int delivery_begin(struct connection *connection, const struct channel_message *message)
 {
     struct store_deliver_begin begin;
-    struct delivery *delivery;
 
     memcpy(&begin, message->payload, sizeof(begin));
     if (begin.count == 0 || begin.count > STORE_RECIPIENTS_MAX ||
         message->length != sizeof(begin) + begin.count * sizeof(struct store_recipient))
         return -1;
-    HASH_FIND(hh, connection->deliveries, &message->id, sizeof(message->id), delivery);
-    if (delivery != NULL)
-        return -1;
-    delivery = xcalloc(1, sizeof(*delivery));
-    delivery->id = message->id;
-    delivery->connection = connection;
-    delivery->store = connection->store;
-    delivery->count = begin.count;
-    delivery->declared = begin.size <= ANNOUNCED_MAX ? begin.size : 0;
-    delivery->own.fd = -1;
-    delivery->recipients = xmalloc(begin.count * sizeof(*delivery->recipients));
-    memcpy(delivery->recipients, (const uint8_t *)message->payload + sizeof(begin),
-           begin.count * sizeof(*delivery->recipients));
-    HASH_ADD(hh, connection->deliveries, id, sizeof(delivery->id), delivery);
-    return 0;
+    return delivery_new(connection, message->id, begin.size, begin.count,
+                        (const uint8_t *)message->payload + sizeof(begin)) != NULL
+               ? 0
+               : -1;
 }
 
 /* --- a large body ----------------------------------------------------------------------------- */
@@ -130,6 +142,13 @@ static void fail(struct delivery *delivery, int error)
     metric_add(full ? METRIC_STORE_DISK_FULL : METRIC_STORE_WRITE_FAILURES, 1);
     trouble_tell(full ? TROUBLE_FULL : TROUBLE_WRITE, "a large message is deferred", error);
     give_up_own(delivery);
+}
+
+static struct record_header *new_header(const struct delivery *delivery)
+{
+    const char *unique_id = delivery->unique_id.key.text;
+
+    return record_new(RECORD_MESSAGE, delivery->count, unique_id[0] != '\0' ? unique_id : NULL);
 }
 
 /* The body stands behind a header with room for every recipient. */
@@ -166,7 +185,7 @@ static void go_large(struct delivery *delivery)
     size_t length = (size_t)delivery->length;
 
     delivery->large = true;
-    delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count, NULL);
+    delivery->commit.header = new_header(delivery);
     delivery->own.id = store->next_segment++;
     delivery->own.seed = store->seed;
     delivery->own.size = own_offset(delivery) +
@@ -244,11 +263,37 @@ static void answer(struct delivery *delivery)
     forget(delivery);
 }
 
+/* What is there already needs not come; what is refused later would have been to no purpose. */
+int delivery_import(struct connection *connection, const struct channel_message *message)
+{
+    struct store_import import;
+
+    memcpy(&import, message->payload, sizeof(import));
+    if (!unique_id_is_valid(&import))
+        return -1;
+    struct delivery *delivery =
+        delivery_new(connection, message->id, import.size, 1, &import.recipient);
+    if (delivery == NULL)
+        return -1;
+    delivery->unique_id.key.mailbox = import.recipient.mailbox;
+    memcpy(delivery->unique_id.key.text, import.unique_id, sizeof(import.unique_id));
+    enum store_result result = unique_id_judge(connection->store, &delivery->unique_id);
+    if (result == STORE_OK) {
+        channel_send(connection->channel, STORE_IMPORTING, delivery->id, NULL, 0, NULL, 0);
+        return 0;
+    }
+    delivery->results = xcalloc(1, sizeof(delivery->results[0]));
+    delivery->results[0].result = (uint8_t)result;
+    answer(delivery);
+    return 0;
+}
+
 static void on_committed(struct commit *commit, enum store_result result)
 {
     struct delivery *delivery = (struct delivery *)(void *)commit;
     struct mailboxes *mailboxes = delivery->store->mailboxes;
 
+    unique_id_release(&delivery->unique_id);
     for (uint32_t i = 0; i < delivery->count; i++) {
         if (delivery->mailboxes[i] != NULL) {
             mailbox_settle(delivery->mailboxes[i], delivery->octets, result == STORE_OK);
@@ -324,13 +369,14 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
     header->body_length = delivery->length;
     header->octets = end->octets;
     header->top_length = end->top_length;
-    header->time = microseconds();
+    header->time = end->time > 0 ? end->time : microseconds();
     if (delivery->large) {
         header->body_sum = XXH3_64bits_digest(delivery->sum);
         delivery->commit.own = &delivery->own;
     }
     delivery->commit.body = delivery->body;
     delivery->commit.done = on_committed;
+    unique_id_take(&delivery->unique_id);
     commit_add(delivery->store->commits, &delivery->commit);
     fault_point("delivery.waiting");
 }
@@ -353,14 +399,18 @@ int delivery_commit(struct connection *connection, const struct channel_message 
     delivery->octets = end.octets;
     delivery->results = xcalloc(delivery->count, sizeof(delivery->results[0]));
     delivery->mailboxes = xcalloc(delivery->count, sizeof(struct mailbox *));
-    if (delivery->failed != STORE_OK) {
+    enum store_result refused = delivery->failed;
+    if (refused == STORE_OK)
+        refused = unique_id_judge(delivery->store, &delivery->unique_id);
+    if (refused != STORE_OK) {
         for (uint32_t i = 0; i < delivery->count; i++)
-            delivery->results[i].result = (uint8_t)delivery->failed;
+            delivery->results[i].result = (uint8_t)refused;
+        give_up_own(delivery);
         answer(delivery);
         return 0;
     }
     if (delivery->commit.header == NULL)
-        delivery->commit.header = record_new(RECORD_MESSAGE, delivery->count, NULL);
+        delivery->commit.header = new_header(delivery);
     if (reserve_all(delivery, record_refs(delivery->commit.header)) > 0) {
         start_commit(delivery, &end);
         return 0;

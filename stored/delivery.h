@@ -6,12 +6,13 @@
 struct connection;
 
 /*
- * Deliveries (STORE_DELIVER_*). A body of usual size is gathered in memory and goes into the
- * shared log; a large one, or any when much is being gathered, is written as it comes into a
- * segment of its own, so that its size costs no memory. Handlers return 0, or -1 when the message
- * breaks the protocol.
+ * Deliveries (STORE_DELIVER_* and STORE_IMPORT). A body of usual size is gathered in memory and
+ * goes into the shared log; a large one, or any when much is being gathered, is written as it comes
+ * into a segment of its own, so that its size costs no memory. Handlers return 0, or -1 when the
+ * message breaks the protocol.
  */
 int delivery_begin(struct connection *connection, const struct channel_message *message);
+int delivery_import(struct connection *connection, const struct channel_message *message);
 int delivery_data(struct connection *connection, const struct channel_message *message);
 int delivery_commit(struct connection *connection, const struct channel_message *message);
 int delivery_abort(struct connection *connection, const struct channel_message *message);

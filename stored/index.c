@@ -30,6 +30,7 @@ enum statement {
     S_ADD_SHARED,
     S_TAKE_SHARED,
     S_FORGET_SHARED,
+    S_FIND_OWN_ID,
     S_DELETE_MESSAGE,
     S_DELETE_MAILBOX,
     S_ADD_USAGE,
@@ -102,6 +103,8 @@ static const char *const statements[S__MAX] = {
     [S_TAKE_SHARED] = "UPDATE shared SET count = count - 1 WHERE segment = ?1 AND offset = ?2"
                       " RETURNING count, span",
     [S_FORGET_SHARED] = "DELETE FROM shared WHERE segment = ?1 AND offset = ?2",
+    [S_FIND_OWN_ID] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2 AND time = ?3"
+                      " AND unique_id IS NULL",
     [S_DELETE_MESSAGE] = "DELETE FROM message WHERE mailbox = ?1 AND uid = ?2"
                          " RETURNING octets, segment, offset, span",
     [S_DELETE_MAILBOX] = "DELETE FROM message WHERE mailbox = ?1"
@@ -651,6 +654,14 @@ int index_find_unique_id(struct index *index, uint64_t mailbox, const char *uniq
 
     sqlite3_bind_text(statement, 2, unique_id, -1, SQLITE_STATIC);
     int status = sqlite3_step(statement);
+    return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;
+}
+
+int index_find_own_id(struct index *index, uint64_t mailbox, uint64_t uid, uint64_t time)
+{
+    sqlite3_stmt *statement = BIND(index, S_FIND_OWN_ID, mailbox, uid, time);
+    int status = sqlite3_step(statement);
+
     return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;
 }
 

@@ -121,6 +121,9 @@ int index_find_place(struct index *index, uint64_t mailbox, uint64_t uid,
 /* Whether a message of the mailbox was imported with this unique-id: 1, 0 or -1. */
 int index_find_unique_id(struct index *index, uint64_t mailbox, const char *unique_id);
 
+/* The same for a message that shows a unique-id of stored's own making. */
+int index_find_own_id(struct index *index, uint64_t mailbox, uint64_t uid, uint64_t time);
+
 /*
  * Makes durable what has been applied: only then may a part of the log go that the index, thrown
  * back by a power loss, would need again.

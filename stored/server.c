@@ -31,10 +31,12 @@ struct request {
 static const struct request requests[] = {
     {STORE_DELIVER_BEGIN, CONNECTION_DELIVER, sizeof(struct store_deliver_begin),
      CHANNEL_PAYLOAD_MAX, delivery_begin},
-    {STORE_DELIVER_DATA, CONNECTION_DELIVER, 1, CHANNEL_PAYLOAD_MAX, delivery_data},
-    {STORE_DELIVER_COMMIT, CONNECTION_DELIVER, EXACTLY(struct store_deliver_commit),
-     delivery_commit},
-    {STORE_DELIVER_ABORT, CONNECTION_DELIVER, 0, 0, delivery_abort},
+    {STORE_IMPORT, CONNECTION_CONTROL, EXACTLY(struct store_import), delivery_import},
+    {STORE_DELIVER_DATA, CONNECTION_DELIVER | CONNECTION_CONTROL, 1, CHANNEL_PAYLOAD_MAX,
+     delivery_data},
+    {STORE_DELIVER_COMMIT, CONNECTION_DELIVER | CONNECTION_CONTROL,
+     EXACTLY(struct store_deliver_commit), delivery_commit},
+    {STORE_DELIVER_ABORT, CONNECTION_DELIVER | CONNECTION_CONTROL, 0, 0, delivery_abort},
     {STORE_OPEN, CONNECTION_FRONT, EXACTLY(struct capability), session_open},
     {STORE_READ, CONNECTION_FRONT, EXACTLY(struct store_read), session_read},
     {STORE_EXPUNGE, CONNECTION_FRONT, sizeof(uint32_t), STORE_EXPUNGE_MAX * sizeof(uint32_t),
@@ -66,7 +68,7 @@ static int on_message(void *context, const struct channel_message *message)
             message->length > request->most)
             return -1;
         int result = request->handle(connection, message);
-        if (connection->kind == CONNECTION_DELIVER && !connection->paused &&
+        if (request->type == STORE_DELIVER_COMMIT && !connection->paused &&
             commits_waiting(connection->store->commits) > WAITING_MAX) {
             connection->paused = true;
             channel_pause(connection->channel);

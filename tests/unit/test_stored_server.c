@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -486,6 +487,140 @@ static void reading_needs_few_descriptors(void **state)
     free(body);
 }
 
+/* --- imports ------------------------------------------------------------------------------------
+ */
+
+static enum store_type ask_import(int fd, uint32_t id, uint64_t mailbox, const char *unique_id)
+{
+    struct store_import import = {.recipient = {mailbox, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    struct store_delivered answer = {.result = UINT8_MAX};
+
+    memcpy(import.unique_id, unique_id, strlen(unique_id));
+    tell(fd, STORE_IMPORT, id, &import, sizeof(import));
+    enum store_type type = hear(fd, &answer, sizeof(answer));
+    if (type == STORE_DELIVERED)
+        assert_int_equal(answer.result, STORE_EXISTS);
+    return type;
+}
+
+static void finish_import(int fd, uint32_t id, uint64_t time)
+{
+    struct store_deliver_commit end = {.octets = strlen(BODY), .time = time};
+
+    data(fd, id, BODY, strlen(BODY));
+    tell(fd, STORE_DELIVER_COMMIT, id, &end, sizeof(end));
+}
+
+static void import(uint64_t mailbox, const char *unique_id, uint64_t time)
+{
+    int fd = connect_to(CONTROL_FD);
+
+    assert_int_equal(ask_import(fd, 1, mailbox, unique_id), STORE_IMPORTING);
+    finish_import(fd, 1, time);
+    assert_int_equal(delivered(fd), STORE_OK);
+    close(fd);
+}
+
+static int check_import(void *context, const struct index_message *message)
+{
+    const struct index_message *expected = context;
+
+    assert_int_equal(message->time, expected->time);
+    assert_string_equal(message->unique_id, expected->unique_id);
+    return 1;
+}
+
+static void an_import_keeps_its_unique_id_and_its_time(void **state)
+{
+    struct index_message expected = {.time = 1234567890123456, .unique_id = "UID1-1234"};
+    (void)state;
+
+    import(1, "UID1-1234", expected.time);
+    assert_int_equal(index_each_message(store.index, 1, check_import, &expected), 1);
+}
+
+static void an_import_comes_once_into_a_mailbox(void **state)
+{
+    int fd = connect_to(CONTROL_FD);
+    (void)state;
+
+    import(1, "twice", 1);
+    assert_int_equal(ask_import(fd, 1, 1, "twice"), STORE_DELIVERED);
+    assert_int_equal(ask_import(fd, 1, 1, "twic"), STORE_IMPORTING);
+    assert_int_equal(ask_import(fd, 2, 2, "twice"), STORE_IMPORTING);
+    close(fd);
+    run_for(0);
+}
+
+static void an_import_on_its_way_to_the_disk_counts(void **state)
+{
+    int fd = connect_to(CONTROL_FD);
+    enum store_result first, second;
+    (void)state;
+
+    assert_int_equal(ask_import(fd, 1, 1, "raced"), STORE_IMPORTING);
+    assert_int_equal(ask_import(fd, 2, 1, "raced"), STORE_IMPORTING);
+    finish_import(fd, 1, 1);
+    finish_import(fd, 2, 1);
+    first = delivered(fd);
+    second = delivered(fd);
+    assert_true((first == STORE_OK && second == STORE_EXISTS) ||
+                (first == STORE_EXISTS && second == STORE_OK));
+    close(fd);
+    run_for(0);
+    assert_int_equal(open_anew(1), 1);
+}
+
+static int note_time(void *context, const struct index_message *message)
+{
+    *(uint64_t *)context = message->time;
+    return 1;
+}
+
+static void the_stores_own_unique_id_counts_as_well(void **state)
+{
+    char own[48], other[48];
+    uint64_t time;
+    (void)state;
+
+    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(index_each_message(store.index, 1, note_time, &time), 1);
+    snprintf(own, sizeof(own), "1.%" PRIx64, time);
+    snprintf(other, sizeof(other), "01.%" PRIx64, time);
+    int fd = connect_to(CONTROL_FD);
+    assert_int_equal(ask_import(fd, 1, 1, own), STORE_DELIVERED);
+    assert_int_equal(ask_import(fd, 1, 1, other), STORE_IMPORTING);
+    assert_int_equal(ask_import(fd, 2, 2, own), STORE_IMPORTING);
+    close(fd);
+    run_for(0);
+}
+
+static const char *const bad_unique_ids[] = {"a b", "\x7f", "\xc3\xa9", "a\tb"};
+
+static void what_is_no_unique_id_ends_the_connection(void **state)
+{
+    struct store_import good = {.recipient = {1, UINT64_MAX, UINT64_MAX, UINT64_MAX}}, bad;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bad_unique_ids) / sizeof(bad_unique_ids[0]) + 2; i++) {
+        int fd = connect_to(CONTROL_FD);
+        bad = good;
+        if (i < sizeof(bad_unique_ids) / sizeof(bad_unique_ids[0]))
+            memcpy(bad.unique_id, bad_unique_ids[i], strlen(bad_unique_ids[i]));
+        else if (i % 2 == 0)
+            memset(bad.unique_id, 'a', STORE_UNIQUE_ID_MAX + 1);
+        else
+            bad.unique_id[1] = 'a';
+        tell(fd, STORE_IMPORT, 1, &bad, sizeof(bad));
+        assert_int_equal(hear(fd, NULL, 0), 0);
+        close(fd);
+    }
+    int fd = connect_to(DELIVER_FD);
+    tell(fd, STORE_IMPORT, 1, &good, sizeof(good));
+    assert_int_equal(hear(fd, NULL, 0), 0);
+    close(fd);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 
 int main(void)
@@ -499,6 +634,11 @@ int main(void)
         CASE(a_long_check_leaves_the_loop_its_turns),
         CASE(a_session_may_end_in_the_middle_of_a_check),
         CASE(reading_needs_few_descriptors),
+        CASE(an_import_keeps_its_unique_id_and_its_time),
+        CASE(an_import_comes_once_into_a_mailbox),
+        CASE(an_import_on_its_way_to_the_disk_counts),
+        CASE(the_stores_own_unique_id_counts_as_well),
+        CASE(what_is_no_unique_id_ends_the_connection),
     };
 
     prepare();
