@@ -156,14 +156,19 @@ faults: $(PROGRAMS:%=$(BUILD)/faults/bin/%)
 
 -include $(shell find $(BUILD)/faults/obj -name '*.d' 2>/dev/null)
 
-# The load generator; its own tool, so it stands on the libraries alone.
-BENCH_SOURCES := $(wildcard tests/bench/*.c)
-$(BUILD)/bench/load: $(call objects,$(BENCH_SOURCES)) $(BUILD)/lib/lib.a
+# The load generator, and the bare program that deliveries are measured against; tools of their own,
+# so they stand on the libraries alone.
+LOAD_SOURCES     := $(filter-out tests/bench/appender.c,$(wildcard tests/bench/*.c))
+APPENDER_SOURCES := tests/bench/appender.c tests/bench/latency.c
+BENCH_PROGRAMS   := $(BUILD)/bench/appender $(BUILD)/bench/load
+$(BUILD)/bench/load: $(call objects,$(LOAD_SOURCES)) $(BUILD)/lib/lib.a
+$(BUILD)/bench/appender: $(call objects,$(APPENDER_SOURCES)) $(BUILD)/lib/lib.a
+$(BENCH_PROGRAMS):
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS)) -pthread
 
-measure: all $(BUILD)/bench/load
+measure: all $(BENCH_PROGRAMS)
 	$(PYTHON) tests/bench/measure $(BUILD)
 
 # --- tests ---------------------------------------------------------------------------------------
