@@ -168,6 +168,12 @@ $(BENCH_PROGRAMS):
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS)) -pthread
 
+# What stands between stored and its files in system tests; without sanitizers, in front of libc.
+$(BUILD)/tests/disk.so: tests/disk/disk.c Makefile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) -O2 -g -std=c17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $<
+
 measure: all $(BENCH_PROGRAMS)
 	$(PYTHON) tests/bench/measure $(BUILD)
 
@@ -202,7 +208,7 @@ $(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
 
-system: all faults
+system: all faults $(BUILD)/tests/disk.so
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/system
 
 check: deps

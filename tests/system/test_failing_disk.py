@@ -1,0 +1,260 @@
+"""
+A disk that fails under stored, at each call in turn: what was answered with 250 is there, what was
+not is not, and service goes on by itself when the disk works again.
+
+In `make check` the first and the last call of each kind fail once, with the first error of its row;
+with BELLHOP_TORTURE=1 every call does with every error, once and until the disk works again.
+"""
+
+import errno
+import os
+import poplib
+import re
+from errno import EDQUOT, EFBIG, EIO, EMFILE, ENOSPC, EROFS
+
+import pytest
+
+from bellhop import retrieve, signal_process, wait_until
+from disk import FOLDER, FOREVER, INDEX, SEGMENTS, SHORT, WAL, Disk, name
+from wire import without_trace
+
+TORTURE = os.environ.get("BELLHOP_TORTURE") == "1"
+FULL = {ENOSPC, EDQUOT, EFBIG}  # what counts as a full disk
+AGAIN = 20                      # seconds until all works again, restarts with their back-off included
+
+
+class Witness:
+    """Sends numbered messages to a mailbox of each customer, and knows what must be there."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.accounts = [customer.accounts[0] for customer in instance.customers]
+        self.sent: list[bytes] = []
+        self.there: set[int] = set()
+        self.perhaps: set[int] = set()  # stored ended before it answered, or could not cut off
+        self.gone: set[tuple[int, str]] = set()
+
+    def stored(self):
+        return instance_pid(self.instance)
+
+    def send(self, size=300):
+        """One message to both. Returns the code, which is the same for both."""
+        number = len(self.sent)
+        message = b"X-Number: %d\r\n\r\n" % number
+        message += (b"line of %d\r\n" % number) * max(1, (size - len(message)) // 12)
+        self.sent.append(message)
+        before = self.stored()
+        replies = self.instance.deliver([account.address for account in self.accounts], message)
+        assert len({reply.code for reply in replies}) == 1, replies
+        code = replies[0].code
+        if code == 250:
+            self.there.add(number)
+        elif before is None or self.stored() != before:
+            self.perhaps.add(number)
+        return code
+
+    def send_again(self):
+        """Until it is taken: the disk works again."""
+        wait_until(lambda: self.send() == 250, AGAIN, "a delivery")
+
+    def check(self):
+        """Compares the mailboxes with what was answered."""
+        for account in self.accounts:
+            self._check(account, self._messages(account))
+
+    def _messages(self, account):
+        def read():
+            try:
+                return list(self.instance.messages(account).values())
+            except (poplib.error_proto, OSError, EOFError):
+                return None
+        return wait_until(lambda: (found := read()) is not None and (found,), AGAIN, "RETR")[0]
+
+    def _check(self, account, messages):
+        found = set()
+        for message in map(without_trace, messages):
+            number = int(re.match(rb"X-Number: (\d+)\r\n", message).group(1))
+            assert number not in found, f"message {number} is there twice"
+            assert message == self.sent[number], f"message {number} is not what was sent"
+            found.add(number)
+        there = {n for n in self.there if (n, account.address) not in self.gone}
+        lost = there - found
+        assert not lost, f"lost, though answered with 250: {lost}"
+        more = found - there - self.perhaps
+        assert not more, f"there, though it was refused or deleted: {more}"
+
+    # --- operations; each says what the client was told
+
+    def small(self):
+        return self.send()
+
+    def large(self):
+        return self.send(3 << 19)
+
+    def retrieve(self):
+        """Either what was sent or an error."""
+        try:
+            pop3 = self.instance.pop3(self.accounts[0])
+            try:
+                message = without_trace(retrieve(pop3, len(pop3.list()[1])))
+            finally:
+                pop3.close()
+        except (poplib.error_proto, OSError, EOFError) as error:
+            assert "+OK" not in str(error)
+            return "-ERR"
+        assert message in self.sent
+        return "+OK"
+
+    def quit(self):
+        """Deletes a message: gone with +OK, there with -ERR, and either when stored ended."""
+        account = self.accounts[0]
+        pop3 = self.instance.pop3(account)
+        number = int(re.search(rb"X-Number: (\d+)", retrieve(pop3, 1)).group(1))
+        pop3.dele(1)
+        before = self.stored()
+        try:
+            pop3.quit()
+            self.gone.add((number, account.address))
+            return "+OK"
+        except (poplib.error_proto, OSError, EOFError):
+            if self.stored() != before:
+                self.perhaps.add(number)
+                self.gone.add((number, account.address))
+            return "-ERR"
+
+    def start(self):
+        """A kill -9, and a start on the failing disk."""
+        before = self.stored()
+        signal_process(before, 9)
+        wait_until(lambda: self.stored() not in (None, before), AGAIN, "a new stored")
+        return "started"
+
+
+def instance_pid(instance):
+    return (instance.pids().get("stored") or [None])[-1]
+
+
+def no_segment_open(disk, witness):
+    """The next delivery begins a segment."""
+    disk.fail("sync", SEGMENTS, EIO, count=1)
+    assert witness.small() == 451
+    disk.clear()
+
+
+def something_to_read(disk, witness):
+    """In a segment that has not been opened for reading yet."""
+    no_segment_open(disk, witness)
+    assert witness.small() == 250
+
+
+def nothing(disk, witness):
+    pass
+
+
+# operation, what is done before, calls, files, errors
+ROWS = [
+    ("small", nothing, "write", SEGMENTS, [EIO, ENOSPC, EDQUOT, SHORT]),
+    ("small", nothing, "sync", SEGMENTS, [EIO, ENOSPC]),
+    ("small", no_segment_open, "open", SEGMENTS, [EMFILE, EIO, EROFS, ENOSPC]),
+    ("small", no_segment_open, "allocate", SEGMENTS, [ENOSPC, EDQUOT, EFBIG, EIO]),
+    ("small", no_segment_open, "write", SEGMENTS, [ENOSPC, EIO, SHORT]),
+    ("small", no_segment_open, "sync", SEGMENTS, [EIO]),
+    ("small", no_segment_open, "open|sync", FOLDER, [EIO, EMFILE]),
+    ("large", nothing, "open", SEGMENTS, [EMFILE, EIO]),
+    ("large", nothing, "allocate", SEGMENTS, [ENOSPC, EFBIG, EIO]),
+    ("large", nothing, "write", SEGMENTS, [ENOSPC, EIO, SHORT]),
+    ("large", nothing, "truncate", SEGMENTS, [EIO]),
+    ("large", nothing, "sync", SEGMENTS, [EIO, ENOSPC]),
+    ("large", nothing, "open|sync", FOLDER, [EIO]),
+    ("small", nothing, "write", WAL, [ENOSPC, EIO, SHORT]),
+    ("retrieve", something_to_read, "open", SEGMENTS, [EMFILE, EIO]),
+    ("retrieve", something_to_read, "read", SEGMENTS, [EIO, SHORT]),
+    ("quit", nothing, "write", SEGMENTS, [EIO, ENOSPC, SHORT]),
+    ("quit", nothing, "sync", SEGMENTS, [EIO]),
+    ("quit", nothing, "write", WAL, [EIO, ENOSPC]),
+    ("start", nothing, "list", FOLDER, [EIO, EMFILE]),
+    ("start", nothing, "open", SEGMENTS, [EMFILE, EIO]),
+    ("start", nothing, "read", SEGMENTS, [EIO, SHORT]),
+    ("start", nothing, "truncate|unlink", SEGMENTS, [EIO]),
+    ("start", nothing, "open", INDEX, [EMFILE, EIO]),
+    ("start", nothing, "read", INDEX, [EIO]),
+    ("start", nothing, "write|read|open|truncate", WAL, [EIO, ENOSPC]),
+]
+
+
+def row_name(row):
+    operation, before, calls, files, _ = row
+    told = "" if before is nothing else f", {before.__name__.replace('_', ' ')}"
+    return f"{operation}: {calls} {files.rpartition('/')[2]}{told}"
+
+
+def cases(count, errors):
+    """(the call that fails, with what, how many from there on)"""
+    if TORTURE:
+        return [(first, error, many) for first in range(1, count + 1) for error in errors
+                for many in (1, FOREVER)]
+    return [(first, errors[0], 1) for first in sorted({1, count})]
+
+
+def expected(operation, calls, files, error):
+    """What the client may be told. With index.db the message is in the log already."""
+    if operation in ("retrieve", "quit"):
+        return {"+OK", "-ERR"}
+    if operation == "start":
+        return {"started"}
+    if error == SHORT:
+        return {250}
+    if files == WAL:
+        return {250, 451}
+    return {452 if error in FULL else 451}
+
+
+def check_synced_once(recorded):
+    """After a failed sync nothing goes to that file any more but what cuts it off."""
+    spoiled = set()
+    for call, file, action in recorded:
+        if file.endswith(".seg"):
+            assert file not in spoiled or call in ("truncate", "unlink"), (call, file)
+            if call == "sync" and action > 0:
+                spoiled.add(file)
+
+
+@pytest.fixture
+def failing(stopped):
+    disk = Disk(stopped)
+    stopped.start()
+    yield stopped, disk
+    disk.clear()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=row_name)
+def test_each_call(failing, row):
+    instance, disk = failing
+    operation, before, calls, files, errors = row
+    witness = Witness(instance)
+    for _ in range(4):
+        assert witness.small() == 250
+    before(disk, witness)
+    disk.fail(calls, files, 0)
+    getattr(witness, operation)()
+    witness.send_again()
+    count = disk.matched() if operation == "start" else max(1, disk.matched() - 1)
+    assert disk.matched() > 0, "the operation makes no such call"
+    disk.record()
+    for first, error, many in cases(count, errors):
+        before(disk, witness)
+        disk.fail(calls, files, error, first, many)
+        told = getattr(witness, operation)()
+        acted = disk.acted()
+        disk.clear()
+        if acted:
+            assert told in expected(operation, calls, files, error), (first, name(error), told)
+        if acted and {"truncate", "unlink"} & set(calls.split("|")):
+            witness.perhaps.add(len(witness.sent) - 1)
+        witness.send_again()
+        witness.check()
+    check_synced_once(disk.recorded())
+    instance.restart()
+    witness.check()
+    instance.stop()
+    instance.cli("store", "verify")
