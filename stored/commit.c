@@ -313,6 +313,17 @@ static void tell_failure(struct commits *commits, uint64_t segment, int error)
     commits->healthy = false;
 }
 
+/* What goes into the rest of a segment while no new one can be made says little. */
+static void tell_success(struct commits *commits, bool in_new_segment)
+{
+    if (in_new_segment)
+        trouble_passed(TROUBLE_FULL);
+    if (is_refusing(commits))
+        return;
+    commits->healthy = true;
+    trouble_passed(TROUBLE_WRITE);
+}
+
 /*
  * A segment whose write or sync failed is never written again: after a failed fdatasync the kernel
  * may have dropped the pages and would call the next one a success. What the group left in it was
@@ -356,14 +367,9 @@ static void settle_segment(struct commits *commits, struct group *group)
     } else {
         segment_close(&group->sealed);
         commits->active.fd = group->segment.fd;
-        if (group->roll && !group->small) {
+        if (group->roll && !group->small)
             commits->refuse_until = 0;
-            trouble_passed(TROUBLE_FULL);
-        }
-        if (!is_refusing(commits)) {
-            commits->healthy = true;
-            trouble_passed(TROUBLE_WRITE);
-        }
+        tell_success(commits, group->roll && !group->small);
     }
 }
 
@@ -377,7 +383,7 @@ static bool settle_records(struct commits *commits, const struct group *group)
         if (commit->own != NULL && commit->error != 0)
             tell_failure(commits, commit->own->id, commit->error);
         else if (commit->own != NULL)
-            trouble_passed(TROUBLE_FULL);
+            tell_success(commits, true);
     }
     return any;
 }

@@ -381,10 +381,16 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
     fault_point("delivery.waiting");
 }
 
-/* Stuffing adds at most one octet to a line, and a line that has one added has three or more. */
-static bool is_credible(uint64_t octets, uint64_t length)
+/*
+ * Stuffing adds at most one octet to a line, and a line that has one added has three or more. Of a
+ * message that could not be written, the length is not known.
+ */
+static bool is_credible(const struct delivery *delivery, const struct store_deliver_commit *end)
 {
-    return octets <= length && length - octets <= octets / 3 + 1;
+    uint64_t octets = end->octets, length = delivery->length;
+
+    return delivery->failed != STORE_OK ||
+           (octets <= length && length - octets <= octets / 3 + 1 && end->top_length <= length);
 }
 
 int delivery_commit(struct connection *connection, const struct channel_message *message)
@@ -393,8 +399,7 @@ int delivery_commit(struct connection *connection, const struct channel_message 
     struct store_deliver_commit end;
 
     memcpy(&end, message->payload, sizeof(end));
-    if (delivery == NULL || end.top_length > delivery->length ||
-        (delivery->failed == STORE_OK && !is_credible(end.octets, delivery->length)))
+    if (delivery == NULL || !is_credible(delivery, &end))
         return -1;
     delivery->octets = end.octets;
     delivery->results = xcalloc(delivery->count, sizeof(delivery->results[0]));

@@ -2,14 +2,15 @@
 A disk that fails under stored, at each call in turn: what was answered with 250 is there, what was
 not is not, and service goes on by itself when the disk works again.
 
-In `make check` the first and the last call of each kind fail once, with the first error of its row;
-with BELLHOP_TORTURE=1 every call does with every error, once and until the disk works again.
+In `make check` the first two and the last call of each kind fail once, with the first error of its
+row; with BELLHOP_TORTURE=1 every call does with every error, once and until the disk works again.
 """
 
-import errno
+import json
 import os
 import poplib
 import re
+import resource
 from errno import EDQUOT, EFBIG, EIO, EMFILE, ENOSPC, EROFS
 
 import pytest
@@ -35,7 +36,11 @@ class Witness:
         self.gone: set[tuple[int, str]] = set()
 
     def stored(self):
-        return instance_pid(self.instance)
+        return (self.instance.pids().get("stored") or [None])[-1]
+
+    def stored_ended(self, mark):
+        """Behind this place in the log, and a front noticed before it answered."""
+        return re.search("stored is gone|connection to stored is lost", self.instance.log[mark:])
 
     def send(self, size=300):
         """One message to both. Returns the code, which is the same for both."""
@@ -43,13 +48,13 @@ class Witness:
         message = b"X-Number: %d\r\n\r\n" % number
         message += (b"line of %d\r\n" % number) * max(1, (size - len(message)) // 12)
         self.sent.append(message)
-        before = self.stored()
+        mark = len(self.instance.log)
         replies = self.instance.deliver([account.address for account in self.accounts], message)
         assert len({reply.code for reply in replies}) == 1, replies
         code = replies[0].code
         if code == 250:
             self.there.add(number)
-        elif before is None or self.stored() != before:
+        elif self.stored_ended(mark):
             self.perhaps.add(number)
         return code
 
@@ -111,13 +116,13 @@ class Witness:
         pop3 = self.instance.pop3(account)
         number = int(re.search(rb"X-Number: (\d+)", retrieve(pop3, 1)).group(1))
         pop3.dele(1)
-        before = self.stored()
+        mark = len(self.instance.log)
         try:
             pop3.quit()
             self.gone.add((number, account.address))
             return "+OK"
         except (poplib.error_proto, OSError, EOFError):
-            if self.stored() != before:
+            if self.stored_ended(mark):
                 self.perhaps.add(number)
                 self.gone.add((number, account.address))
             return "-ERR"
@@ -128,10 +133,6 @@ class Witness:
         signal_process(before, 9)
         wait_until(lambda: self.stored() not in (None, before), AGAIN, "a new stored")
         return "started"
-
-
-def instance_pid(instance):
-    return (instance.pids().get("stored") or [None])[-1]
 
 
 def no_segment_open(disk, witness):
@@ -193,7 +194,7 @@ def cases(count, errors):
     if TORTURE:
         return [(first, error, many) for first in range(1, count + 1) for error in errors
                 for many in (1, FOREVER)]
-    return [(first, errors[0], 1) for first in sorted({1, count})]
+    return [(first, errors[0], 1) for first in sorted({1, min(2, count), count})]
 
 
 def expected(operation, calls, files, error):
@@ -258,3 +259,90 @@ def test_each_call(failing, row):
     witness.check()
     instance.stop()
     instance.cli("store", "verify")
+
+
+def counter(instance, counted):
+    found = re.search(rf"(?m)^bellhop_{counted} (\d+)$", instance.http("/metrics")[1])
+    return int(found.group(1))
+
+
+# calls, files, error, message's size, code, what is counted, what the one line says, and the last
+STORMS = [
+    ("allocate", SEGMENTS, ENOSPC, 300, 452, "store_disk_full_total",
+     "mail is deferred until there is room: No space left", "there is room for mail again"),
+    ("allocate", SEGMENTS, EDQUOT, 300, 452, "store_disk_full_total",
+     "mail is deferred until there is room: Disk quota", "there is room for mail again"),
+    ("allocate", SEGMENTS, ENOSPC, 3 << 19, 452, "store_disk_full_total",
+     "a large message is deferred: No space left", "there is room for mail again"),
+    ("sync", SEGMENTS, EIO, 300, 451, "store_write_failures_total",
+     "takes no more mail, which is deferred: Input/output error", "mail is written again"),
+    ("sync", SEGMENTS, EIO, 3 << 19, 451, "store_write_failures_total",
+     "a large message is deferred: Input/output error", "mail is written again"),
+    ("open", SEGMENTS, EMFILE, 300, 451, "store_write_failures_total",
+     "takes no more mail, which is deferred: Too many open files", "mail is written again"),
+]
+
+
+@pytest.mark.parametrize("storm", STORMS, ids=lambda row: f"{row[0]} {name(row[2])} {row[3]}")
+def test_storm_is_told_once(failing, storm):
+    """However many deliveries meet the same fault, the log has one line of it, and one of its end."""
+    instance, disk = failing
+    calls, files, error, size, code, counted, line, passed = storm
+    witness = Witness(instance)
+    before = counter(instance, counted)
+    disk.fail(calls, files, error)
+    for _ in range(12):
+        assert witness.send(size) == code
+    disk.clear()
+    wait_until(lambda: witness.send(size) == 250, AGAIN, "a delivery")
+    assert counter(instance, counted) > before
+    errors = [text for text in instance.log.splitlines() if "error: " in text]
+    assert len(errors) == 1 and line in errors[0], errors
+    assert instance.log.count(passed) == 1
+    witness.check()
+
+
+def test_reading_without_descriptors_is_told_once(failing):
+    instance, disk = failing
+    witness = Witness(instance)
+    witness.small()
+    disk.fail("open", SEGMENTS, EMFILE)
+    for _ in range(5):
+        assert witness.retrieve() == "-ERR"
+    disk.clear()
+    assert witness.retrieve() == "+OK"
+    errors = [text for text in instance.log.splitlines() if "error: " in text]
+    assert len(errors) == 1 and "a message cannot be read: Too many open files" in errors[0]
+    assert instance.log.count("mail is read again") == 1
+
+
+def test_file_that_may_not_grow_is_a_full_disk(instance):
+    """The kernel's limit itself: an errno, and not the end by SIGXFSZ."""
+    witness = Witness(instance)
+    stored = witness.stored()
+    before = resource.prlimit(stored, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+    assert witness.small() == 452
+    assert witness.large() == 452
+    resource.prlimit(stored, resource.RLIMIT_FSIZE, before)
+    witness.send_again()
+    witness.check()
+    assert witness.stored() == stored
+
+
+def test_removed_mailbox_on_a_failing_disk(failing):
+    """Its mail goes as soon as the disk lets it."""
+    instance, disk = failing
+    witness = Witness(instance)
+    for _ in range(3):
+        assert witness.small() == 250
+    disk.fail("write|sync", SEGMENTS, EIO)
+    gone = witness.accounts.pop()
+    instance.cli("address", "remove", gone.address)
+    wait_until(disk.acted, AGAIN, "the first try")
+    disk.clear()
+    wait_until(lambda: "dropped mailbox=" in instance.log, AGAIN, "the drop")
+    witness.check()
+    instance.stop()
+    instance.cli("store", "verify")
+    stats = json.loads(instance.cli("store", "stats", "--json").stdout)
+    assert (stats["mailboxes"], stats["messages"]) == (1, 3)
