@@ -32,6 +32,14 @@
 /* After a new segment could not be made, how long to refuse deliveries before trying again. */
 #define REFUSE_SECONDS 1
 
+/*
+ * Groups enter the index in one transaction until it has so many records or is so old: its pages,
+ * which groups that follow each other mostly share, are then written once. More records would make
+ * its commit long; more time, a recovery.
+ */
+#define INDEX_RECORDS_MAX  512
+#define INDEX_MICROSECONDS 50000
+
 struct group {
     struct commit *first, **last;
     unsigned count;
@@ -64,6 +72,8 @@ struct commits {
 
     struct event *start;    /* at the end of this turn of the loop */
     struct event *finished; /* the thread wrote to `wakeup` */
+    struct event *age;      /* pending while the index has something to commit */
+    unsigned uncommitted;   /* records that it has */
     int wakeup;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -388,8 +398,23 @@ static bool settle_records(struct commits *commits, const struct group *group)
     return any;
 }
 
+static void commit_index(struct commits *commits)
+{
+    index_commit(commits->store->index);
+    commits->uncommitted = 0;
+    event_del(commits->age);
+}
+
+static void on_age(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    commit_index(context);
+}
+
 static void enter_into_index(struct commits *commits, const struct group *group)
 {
+    static const struct timeval age = {.tv_usec = INDEX_MICROSECONDS};
     struct index *index = commits->store->index;
 
     index_begin(index);
@@ -403,8 +428,12 @@ static void enter_into_index(struct commits *commits, const struct group *group)
     }
     if (group->end > group->start && group->error == 0)
         index_set_applied(index, group->segment.id, group->end);
-    index_commit(index);
     metric_add(METRIC_STORE_COMMITS, 1);
+    commits->uncommitted += group->count;
+    if (commits->uncommitted >= INDEX_RECORDS_MAX)
+        commit_index(commits);
+    else if (event_pending(commits->age, EV_TIMEOUT, NULL) == 0)
+        event_add(commits->age, &age);
 }
 
 /* What frees space tries once more, in the rest of the segment before or in a small one. */
@@ -497,10 +526,11 @@ struct commits *commits_new(struct store *store)
     commits->start = event_new(store->base, -1, 0, on_start, commits);
     commits->finished =
         event_new(store->base, commits->wakeup, EV_READ | EV_PERSIST, on_finished, commits);
+    commits->age = event_new(store->base, -1, 0, on_age, commits);
     pthread_mutex_init(&commits->mutex, NULL);
     pthread_cond_init(&commits->ready, NULL);
     if (commits->wakeup < 0 || commits->start == NULL || commits->finished == NULL ||
-        event_add(commits->finished, NULL) < 0 ||
+        commits->age == NULL || event_add(commits->finished, NULL) < 0 ||
         pthread_create(&commits->thread, NULL, commit_thread, commits) != 0)
         log_fatal("cannot start the thread that writes mail");
     return commits;
@@ -519,6 +549,7 @@ void commits_free(struct commits *commits)
     pthread_mutex_destroy(&commits->mutex);
     event_free(commits->start);
     event_free(commits->finished);
+    event_free(commits->age);
     close(commits->wakeup);
     if (commits->active.fd >= 0)
         (void)segment_trim(&commits->active, commits->active_end);

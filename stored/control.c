@@ -10,6 +10,7 @@
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/control.h"
+#include "stored/index.h"
 #include "stored/mailbox.h"
 #include "stored/server.h"
 #include "stored/store.h"
@@ -74,6 +75,8 @@ int control_hold(struct connection *connection, const struct channel_message *me
     if (!connection->holding)
         connection->store->holds++;
     connection->holding = true;
+    /* Who holds reads the index beside us. */
+    index_commit(connection->store->index);
     channel_send(connection->channel, STORE_HELD, message->id, NULL, 0, NULL, 0);
     return 0;
 }

@@ -152,6 +152,7 @@ static const char *const statements[S__MAX] = {
 struct index {
     sqlite3 *db;
     char *path; /* NULL: opened for reading only */
+    bool begun;
     sqlite3_stmt *prepared[S__MAX];
 };
 
@@ -340,6 +341,7 @@ void index_close(struct index *index)
 {
     if (index == NULL)
         return;
+    index_commit(index);
     for (int i = 0; i < S__MAX; i++)
         sqlite3_finalize(index->prepared[i]);
     /* The last connection of a WAL database checkpoints when it closes. */
@@ -350,6 +352,9 @@ void index_close(struct index *index)
 
 void index_begin(struct index *index)
 {
+    if (index->begun)
+        return;
+    index->begun = true;
     run(index, bind(index, S_BEGIN, 0, NULL));
 }
 
@@ -360,6 +365,9 @@ void index_begin_read(struct index *index)
 
 void index_commit(struct index *index)
 {
+    if (!index->begun)
+        return;
+    index->begun = false;
     fault_point("index.commit");
     run(index, bind(index, S_COMMIT, 0, NULL));
     fault_point("index.committed");
@@ -667,6 +675,7 @@ int index_find_own_id(struct index *index, uint64_t mailbox, uint64_t uid, uint6
 
 void index_sync(struct index *index)
 {
+    index_commit(index);
     if (execute(index, "PRAGMA synchronous = FULL") < 0)
         broken(index, "it was synced");
     index_begin(index);

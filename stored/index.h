@@ -34,7 +34,12 @@ struct index *index_open(const char *path, enum index_mode mode);
 /* Also writes everything into the main file, so that the next start is quick. NULL is allowed. */
 void index_close(struct index *index);
 
-/* Everything between these is applied at once or not at all. Not synced: the log is. */
+/*
+ * Everything between these is applied at once or not at all. Not synced: the log is. What has been
+ * begun may be gone on with by another index_begin(): until index_commit(), the reads of this index
+ * see what was applied and those of other processes do not. Without index_begin(), index_commit()
+ * has nothing to do; index_close() commits.
+ */
 void index_begin(struct index *index);
 void index_commit(struct index *index);
 
