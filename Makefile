@@ -53,10 +53,10 @@ AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd
 	authd/listener.c authd/main.c authd/mechanism.c authd/request.c
 AUTHD_LIBS    := -pthread
 
-STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c stored/main.c \
-	stored/mailbox.c stored/reader.c stored/record.c stored/recovery.c stored/report.c \
-	stored/scan.c stored/segment.c stored/segments.c stored/server.c stored/session.c \
-	stored/trouble.c stored/uniqueid.c
+STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c \
+	stored/mailbox.c stored/main.c stored/opening.c stored/places.c stored/reader.c stored/record.c \
+	stored/recovery.c stored/report.c stored/scan.c stored/segment.c stored/segments.c \
+	stored/server.c stored/session.c stored/trouble.c stored/uniqueid.c
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
 LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c lmtpd/parse.c \
@@ -167,6 +167,12 @@ $(BENCH_PROGRAMS):
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS)) -pthread
+
+# Fills a store, so it stands on stored's archive.
+$(BUILD)/bench/fill: $(call objects,tests/bench/scale/fill.c) $(BUILD)/lib/stored.a $(BUILD)/lib/lib.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS) $(STORED_LIBS))
 
 # What stands between stored and its files in system tests; without sanitizers, in front of libc.
 $(BUILD)/tests/disk.so: tests/disk/disk.c Makefile

@@ -30,15 +30,17 @@ enum store_type {
     STORE_DELIVERED,      /* a struct store_delivered for each recipient, in order */
 
     /* front; id names the session */
-    STORE_OPEN,     /* struct capability           -> STORE_OPENED or STORE_FAILED */
-    STORE_OPENED,   /* struct store_opened, after the last STORE_ENTRIES */
-    STORE_ENTRIES,  /* 1 or more struct store_entry, in the order of the unique-ids */
-    STORE_READ,     /* struct store_read           -> STORE_DATA or STORE_FAILED */
-    STORE_DATA,     /* struct store_data, then octets of the body */
-    STORE_EXPUNGE,  /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
-    STORE_EXPUNGED, /* empty: the deletions are durable */
-    STORE_CLOSE,    /* empty, no answer: releases the lock */
-    STORE_FAILED,   /* one uint8_t (enum store_result) */
+    STORE_OPEN,       /* struct capability           -> STORE_OPENING or STORE_FAILED */
+    STORE_OPENING,    /* struct store_opening; then entries, and STORE_OPENED or STORE_FAILED */
+    STORE_ENTRIES,    /* 1 or more struct store_entry, in the order of the uids */
+    STORE_UNIQUE_IDS, /* 1 or more struct store_unique_id and their text: of entries before it */
+    STORE_OPENED,     /* struct store_opened: that was all */
+    STORE_READ,       /* struct store_read           -> STORE_DATA or STORE_FAILED */
+    STORE_DATA,       /* struct store_data, then octets of the body */
+    STORE_EXPUNGE,    /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
+    STORE_EXPUNGED,   /* empty: the deletions are durable */
+    STORE_CLOSE,      /* empty, no answer: releases the lock, also while the mailbox is opened */
+    STORE_FAILED,     /* one uint8_t (enum store_result) */
 
     /* control */
     STORE_PING,    /* empty                       -> STORE_PONG */
@@ -144,6 +146,20 @@ struct store_entry {
     uint64_t uid;
     uint64_t time; /* microseconds since 1970 */
     uint64_t octets;
+};
+
+/* How many entries are to be expected. STORE_OPENED says how many there were. */
+struct store_opening {
+    uint32_t messages;
+};
+
+/*
+ * The unique-id that a message was imported with, which then is the one to show; a message without
+ * one has its uid and time for that. `length` octets of text follow, packed. Messages ascend.
+ */
+struct store_unique_id {
+    uint32_t message; /* index */
+    uint32_t length;  /* 1 to STORE_UNIQUE_ID_MAX */
 };
 
 struct store_opened {

@@ -13,12 +13,12 @@
 static size_t format_line(char *text_r, const struct maildrop *maildrop, enum listing_kind kind,
                           uint32_t index)
 {
-    const struct store_entry *entry = &maildrop->entries[index];
-
     size_t length = number_format(text_r, index + 1);
     text_r[length++] = ' ';
-    length += kind == LISTING_SIZES ? number_format(text_r + length, entry->octets)
-                                    : maildrop_unique_id(entry, text_r + length);
+    if (kind == LISTING_SIZES)
+        length += number_format(text_r + length, maildrop->entries[index].octets);
+    else
+        length += maildrop_unique_id(maildrop, index, text_r + length);
     text_r[length++] = '\r';
     text_r[length++] = '\n';
     return length;

@@ -192,15 +192,32 @@ size_t login_mechanisms(const struct session *session, char *text_r, size_t size
     return length;
 }
 
-int login_entries(struct session *session, const void *entries, size_t count)
+static int refuse_too_many(struct session *session)
 {
-    if (maildrop_append(&session->maildrop, entries, count) == 0)
-        return 0;
     log_error("session=%016" PRIx64 " mailbox=%" PRIu64 " has more than %d messages", session->id,
               session->mailbox, LIMIT_MESSAGES);
     storeclient_close(&session->store);
     command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
     return 0;
+}
+
+int login_opening(struct session *session, uint32_t messages)
+{
+    if (session->maildrop.room > 0)
+        return -1;
+    return maildrop_expect(&session->maildrop, messages) == 0 ? 0 : refuse_too_many(session);
+}
+
+int login_entries(struct session *session, const void *entries, size_t count)
+{
+    if (maildrop_append(&session->maildrop, entries, count) == 0)
+        return 0;
+    return refuse_too_many(session);
+}
+
+int login_unique_ids(struct session *session, const void *payload, size_t length)
+{
+    return maildrop_add_unique_ids(&session->maildrop, payload, length);
 }
 
 int login_opened(struct session *session, const struct store_opened *opened)

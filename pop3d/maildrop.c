@@ -6,6 +6,37 @@
 #include "pop3d/maildrop.h"
 #include "pop3d/number.h"
 
+/* Room for `needed` things of `size` octets, half as much again as before. */
+static void *grow(void *old, uint32_t *room_r, size_t needed, size_t size)
+{
+    size_t grown = *room_r + (size_t)*room_r / 2;
+
+    if (needed <= *room_r)
+        return old;
+    grown = grown > needed ? grown : needed;
+    *room_r = (uint32_t)grown;
+    return xrealloc(old, grown * size);
+}
+
+static void *trim(void *old, uint32_t *room_r, uint32_t needed, size_t size)
+{
+    if (needed == *room_r)
+        return old;
+    *room_r = needed;
+    if (needed > 0)
+        return xrealloc(old, needed * size);
+    free(old);
+    return NULL;
+}
+
+int maildrop_expect(struct maildrop *maildrop, uint32_t count)
+{
+    if (count > LIMIT_MESSAGES)
+        return -1;
+    maildrop->entries = grow(maildrop->entries, &maildrop->room, count, sizeof(struct store_entry));
+    return 0;
+}
+
 int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count)
 {
     if (count > LIMIT_MESSAGES - maildrop->count)
@@ -13,31 +44,75 @@ int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count
     if (count == 0)
         return 0;
     uint32_t needed = maildrop->count + (uint32_t)count;
-    if (needed > maildrop->room) {
-        /* Exact for the first piece, which is all that most mailboxes need. */
-        uint32_t grown = maildrop->room + maildrop->room / 2;
-        maildrop->room = grown > needed ? grown : needed;
-        maildrop->entries =
-            xrealloc(maildrop->entries, maildrop->room * sizeof(maildrop->entries[0]));
-    }
+    maildrop->entries =
+        grow(maildrop->entries, &maildrop->room, needed, sizeof(struct store_entry));
     memcpy(maildrop->entries + maildrop->count, entries, count * sizeof(maildrop->entries[0]));
     for (; maildrop->count < needed; maildrop->count++)
         maildrop->octets += maildrop->entries[maildrop->count].octets;
     return 0;
 }
 
+/* RFC 1939 section 7. */
+static bool may_be_shown(const char *text, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i++)
+        if (text[i] < 0x21 || text[i] > 0x7e)
+            return false;
+    return length > 0 && length <= STORE_UNIQUE_ID_MAX;
+}
+
+static int add_name(struct maildrop *maildrop, const struct store_unique_id *head, const char *text)
+{
+    uint32_t length = maildrop->unique_ids_length;
+    const struct maildrop_name *last = maildrop->names + maildrop->name_count - 1;
+
+    if (head->message >= maildrop->count ||
+        (maildrop->name_count > 0 && head->message <= last->index) ||
+        !may_be_shown(text, head->length))
+        return -1;
+    maildrop->names = grow(maildrop->names, &maildrop->name_room, maildrop->name_count + 1,
+                           sizeof(maildrop->names[0]));
+    maildrop->unique_ids =
+        grow(maildrop->unique_ids, &maildrop->unique_ids_room, length + head->length, 1);
+    maildrop->names[maildrop->name_count++] = (struct maildrop_name){head->message, length};
+    memcpy(maildrop->unique_ids + length, text, head->length);
+    maildrop->unique_ids_length += head->length;
+    return 0;
+}
+
+int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size_t length)
+{
+    const char *next = payload;
+    struct store_unique_id head;
+
+    while (length >= sizeof(head)) {
+        memcpy(&head, next, sizeof(head));
+        next += sizeof(head);
+        length -= sizeof(head);
+        if (head.length > length || add_name(maildrop, &head, next) < 0)
+            return -1;
+        next += head.length;
+        length -= head.length;
+    }
+    return length == 0 ? 0 : -1;
+}
+
 void maildrop_complete(struct maildrop *maildrop)
 {
-    if (maildrop->room == maildrop->count)
-        return;
-    maildrop->room = maildrop->count;
-    maildrop->entries = xrealloc(maildrop->entries, maildrop->room * sizeof(maildrop->entries[0]));
+    maildrop->entries =
+        trim(maildrop->entries, &maildrop->room, maildrop->count, sizeof(maildrop->entries[0]));
+    maildrop->names = trim(maildrop->names, &maildrop->name_room, maildrop->name_count,
+                           sizeof(maildrop->names[0]));
+    maildrop->unique_ids =
+        trim(maildrop->unique_ids, &maildrop->unique_ids_room, maildrop->unique_ids_length, 1);
 }
 
 void maildrop_clear(struct maildrop *maildrop)
 {
     free(maildrop->entries);
     free(maildrop->marks);
+    free(maildrop->names);
+    free(maildrop->unique_ids);
     *maildrop = (struct maildrop){0};
 }
 
@@ -90,10 +165,34 @@ size_t maildrop_collect_deleted(const struct maildrop *maildrop, uint32_t *next_
     return found;
 }
 
-size_t maildrop_unique_id(const struct store_entry *entry, char *text_r)
+/* The name of the message, or NULL. */
+static const struct maildrop_name *find_name(const struct maildrop *maildrop, uint32_t index)
 {
-    size_t length = number_format_hex(text_r, entry->uid);
+    uint32_t low = 0, high = maildrop->name_count;
 
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (maildrop->names[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < maildrop->name_count && maildrop->names[low].index == index ? &maildrop->names[low]
+                                                                             : NULL;
+}
+
+size_t maildrop_unique_id(const struct maildrop *maildrop, uint32_t index, char *text_r)
+{
+    const struct maildrop_name *name = find_name(maildrop, index);
+    const struct store_entry *entry = &maildrop->entries[index];
+
+    if (name != NULL) {
+        bool last = name + 1 == maildrop->names + maildrop->name_count;
+        uint32_t end = last ? maildrop->unique_ids_length : name[1].offset;
+        memcpy(text_r, maildrop->unique_ids + name->offset, end - name->offset);
+        return end - name->offset;
+    }
+    size_t length = number_format_hex(text_r, entry->uid);
     text_r[length++] = '.';
     return length + number_format_hex(text_r + length, entry->time);
 }

@@ -7,25 +7,44 @@
 
 #include "lib/storemsg.h"
 
+/* Where the unique-id of a message that was imported with one begins in maildrop.unique_ids. */
+struct maildrop_name {
+    uint32_t index;
+    uint32_t offset;
+};
+
 /*
  * The messages of one session's mailbox and which of them are marked as deleted. Message numbers
  * on the wire count from 1 and never change during a session (RFC 1939 section 5); here an index
- * counts from 0. 24 octets and one bit a message.
+ * counts from 0. 24 octets and one bit a message; 8 and the text for a unique-id from elsewhere.
  */
 struct maildrop {
     struct store_entry *entries;
-    uint8_t *marks; /* one bit a message: deleted; NULL until the first mark */
+    uint8_t *marks;              /* one bit a message: deleted; NULL until the first mark */
+    struct maildrop_name *names; /* ascending; of imported messages only */
+    char *unique_ids;            /* their text, one behind the other */
+    uint32_t name_count, name_room;
+    uint32_t unique_ids_length, unique_ids_room;
     uint32_t count;
     uint32_t room;    /* entries that fit without growing */
     uint32_t deleted; /* how many are marked */
     uint64_t octets;  /* of the messages that are not marked */
 };
 
+/* So many messages will come: takes memory for them. Returns 0, or -1 above LIMIT_MESSAGES. */
+int maildrop_expect(struct maildrop *maildrop, uint32_t count);
+
 /*
  * Adds `count` struct store_entry (at any alignment) in the order of their numbers. Returns 0, or
  * -1 above LIMIT_MESSAGES.
  */
 int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count);
+
+/*
+ * Adds the payload of a STORE_UNIQUE_IDS. Returns 0, or -1 when it breaks the rules of
+ * lib/storemsg.h, or a client could not be shown one (RFC 1939 section 7).
+ */
+int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size_t length);
 
 /* No more messages come: gives back the memory that growing has left over. */
 void maildrop_complete(struct maildrop *maildrop);
@@ -62,13 +81,14 @@ size_t maildrop_collect_deleted(const struct maildrop *maildrop, uint32_t *next_
                                 uint32_t *indexes_r, size_t most);
 
 /* Octets that maildrop_unique_id() writes at most; it writes no NUL. */
-#define MAILDROP_UNIQUE_ID_MAX 33
+#define MAILDROP_UNIQUE_ID_MAX STORE_UNIQUE_ID_MAX
 
 /*
- * A message's unique-id (RFC 1939 section 7): uid and time in hexadecimal. Both are in the
- * message's record, so the unique-id outlives every rebuild of the index; and because of the time
- * it stays different even if a uid were ever given twice. Returns how many octets it wrote.
+ * A message's unique-id (RFC 1939 section 7): the one that it was imported with, or uid and time in
+ * hexadecimal. All are in the message's record, so the unique-id outlives every rebuild of the
+ * index; and because of the time it stays different even if a uid were ever given twice. Returns
+ * how many octets it wrote.
  */
-size_t maildrop_unique_id(const struct store_entry *entry, char *text_r);
+size_t maildrop_unique_id(const struct maildrop *maildrop, uint32_t index, char *text_r);
 
 #endif

@@ -388,11 +388,31 @@ void session_logged_in(struct session *session)
 
 /* --- stored's answers, by what the session waits for */
 
+static int on_opening(void *context, uint32_t messages)
+{
+    struct session *session = context;
+
+    if (session->wait != SESSION_OPENING || login_opening(session, messages) < 0)
+        return -1;
+    session_settle(session);
+    return 0;
+}
+
 static int on_entries(void *context, const void *entries, size_t count)
 {
     struct session *session = context;
 
     if (session->wait != SESSION_OPENING || login_entries(session, entries, count) < 0)
+        return -1;
+    session_settle(session);
+    return 0;
+}
+
+static int on_unique_ids(void *context, const void *payload, size_t length)
+{
+    struct session *session = context;
+
+    if (session->wait != SESSION_OPENING || login_unique_ids(session, payload, length) < 0)
         return -1;
     session_settle(session);
     return 0;
@@ -458,7 +478,9 @@ static void on_lost(void *context)
 }
 
 const struct store_events session_store_events = {
+    .opening = on_opening,
     .entries = on_entries,
+    .unique_ids = on_unique_ids,
     .opened = on_opened,
     .data = on_data,
     .expunged = on_expunged,

@@ -26,12 +26,29 @@ static void forget(struct store_session *session)
     session->id = 0;
 }
 
+static int handle_opening(struct store_session *session, const struct channel_message *message)
+{
+    struct store_opening opening;
+
+    if (message->length != sizeof(opening))
+        return -1;
+    memcpy(&opening, message->payload, sizeof(opening));
+    return session->events->opening(session->context, opening.messages);
+}
+
 static int handle_entries(struct store_session *session, const struct channel_message *message)
 {
     if (message->length == 0 || message->length % sizeof(struct store_entry) != 0)
         return -1;
     return session->events->entries(session->context, message->payload,
                                     message->length / sizeof(struct store_entry));
+}
+
+static int handle_unique_ids(struct store_session *session, const struct channel_message *message)
+{
+    if (message->length == 0)
+        return -1;
+    return session->events->unique_ids(session->context, message->payload, message->length);
 }
 
 static int handle_opened(struct store_session *session, const struct channel_message *message)
@@ -83,9 +100,11 @@ static int on_message(void *context, const struct channel_message *message)
 
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
     if (session == NULL)
-        return message->type >= STORE_OPENED && message->type <= STORE_FAILED ? 0 : -1;
+        return message->type >= STORE_OPENING && message->type <= STORE_FAILED ? 0 : -1;
     switch (message->type) {
+    case STORE_OPENING: return handle_opening(session, message);
     case STORE_ENTRIES: return handle_entries(session, message);
+    case STORE_UNIQUE_IDS: return handle_unique_ids(session, message);
     case STORE_OPENED: return handle_opened(session, message);
     case STORE_DATA: return handle_data(session, message);
     case STORE_EXPUNGED: return handle_expunged(session, message);

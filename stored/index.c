@@ -46,6 +46,7 @@ enum statement {
     S_GET_SEGMENT,
     S_FORGET_SEGMENT,
     S_EACH_MESSAGE,
+    S_LIST,
     S_EACH_ON_DISK,
     S_EACH_SEGMENT,
     S_TOTALS,
@@ -133,7 +134,10 @@ static const char *const statements[S__MAX] = {
     [S_GET_SEGMENT] = "SELECT segment, applied, live, punched FROM segment WHERE segment = ?1",
     [S_FORGET_SEGMENT] = "DELETE FROM segment WHERE segment = ?1",
     [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
-                       " header_length, unique_id FROM message WHERE mailbox = ?1 ORDER BY uid",
+                       " header_length, unique_id FROM message WHERE mailbox = ?1"
+                       " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
+    [S_LIST] = "SELECT uid, time, octets, unique_id FROM message WHERE mailbox = ?1"
+               " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
                        " header_length, unique_id FROM message"
                        " ORDER BY segment, offset, mailbox",
@@ -151,7 +155,7 @@ static const char *const statements[S__MAX] = {
 
 struct index {
     sqlite3 *db;
-    char *path; /* NULL: opened for reading only */
+    char *path; /* NULL: of a service that runs beside this program */
     bool begun;
     sqlite3_stmt *prepared[S__MAX];
 };
@@ -307,6 +311,8 @@ static int set_up(struct index *index, enum index_mode mode)
         log_error("store/index.db cannot be written");
         return -1;
     }
+    if (mode == INDEX_SCAN && execute(index, "PRAGMA cache_size = -1024") < 0)
+        return -1;
     int64_t version = user_version(index);
     if (version == 0 && mode == INDEX_WRITE)
         return create_schema(index);
@@ -321,7 +327,7 @@ struct index *index_open(const char *path, enum index_mode mode)
 {
     struct index *index = xcalloc(1, sizeof(*index));
     int flags =
-        mode == INDEX_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+        mode == INDEX_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 
     make_faulty();
     if (sqlite3_open_v2(path, &index->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
@@ -333,7 +339,7 @@ struct index *index_open(const char *path, enum index_mode mode)
         index_close(index);
         return NULL;
     }
-    index->path = mode == INDEX_WRITE ? xstrdup(path) : NULL;
+    index->path = mode != INDEX_READ ? xstrdup(path) : NULL;
     return index;
 }
 
@@ -612,11 +618,37 @@ static int each_message(struct index *index, sqlite3_stmt *statement,
     return end_of_rows(index, statement, status);
 }
 
-int index_each_message(struct index *index, uint64_t mailbox,
+int index_each_message(struct index *index, const struct index_range *range,
                        int (*each)(void *context, const struct index_message *message),
                        void *context)
 {
-    return each_message(index, BIND(index, S_EACH_MESSAGE, mailbox), each, context);
+    return each_message(
+        index, BIND(index, S_EACH_MESSAGE, range->mailbox, range->from, range->to, range->most),
+        each, context);
+}
+
+int index_list(struct index *index, const struct index_range *range,
+               int (*each)(void *context, const struct index_message *message), void *context)
+{
+    sqlite3_stmt *statement =
+        BIND(index, S_LIST, range->mailbox, range->from, range->to, range->most);
+    int status, result = 0;
+
+    while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct index_message message = {
+            .mailbox = range->mailbox,
+            .uid = column(statement, 0),
+            .time = column(statement, 1),
+            .octets = column(statement, 2),
+            .unique_id = (const char *)sqlite3_column_text(statement, 3),
+        };
+        result = each(context, &message);
+    }
+    if (result != 0) {
+        sqlite3_reset(statement);
+        return result;
+    }
+    return end_of_rows(index, statement, status);
 }
 
 int index_each_on_disk(struct index *index,

@@ -23,7 +23,11 @@
 
 struct index;
 
-enum index_mode { INDEX_READ, INDEX_WRITE };
+enum index_mode {
+    INDEX_READ, /* by a program of its own, beside the service */
+    INDEX_SCAN, /* beside INDEX_WRITE in one process: long lists that should not fill its cache */
+    INDEX_WRITE
+};
 
 /*
  * Opens the file at `path`, made new in INDEX_WRITE if it is missing. NULL: damaged, or of another
@@ -96,15 +100,27 @@ struct index_message {
     const char *unique_id; /* that it was imported with, or NULL; valid during the call */
 };
 
+/* Some of a mailbox's messages. */
+struct index_range {
+    uint64_t mailbox;
+    uint64_t from, to; /* uids, both included */
+    uint64_t most;     /* messages */
+};
+
 /*
- * Calls `each` for a mailbox's messages in the order of their uids, until it returns other than 0.
- * Returns that, or 0, or -1.
+ * Calls `each` for the messages in the range in the order of their uids, until it returns other
+ * than 0. Returns that, or 0, or -1.
  */
-int index_each_message(struct index *index, uint64_t mailbox,
+int index_each_message(struct index *index, const struct index_range *range,
                        int (*each)(void *context, const struct index_message *message),
                        void *context);
 
-/* The same for all messages of the store, in the order in which they stand on disk. */
+/* The same, in half the time: only uid, time, octets and unique_id are filled in. */
+int index_list(struct index *index, const struct index_range *range,
+               int (*each)(void *context, const struct index_message *message), void *context);
+
+/* As index_each_message() for all messages of the store, in the order in which they stand on disk.
+ */
 int index_each_on_disk(struct index *index,
                        int (*each)(void *context, const struct index_message *message),
                        void *context);

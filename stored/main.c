@@ -16,6 +16,7 @@
 #include "stored/commit.h"
 #include "stored/index.h"
 #include "stored/mailbox.h"
+#include "stored/opening.h"
 #include "stored/recovery.h"
 #include "stored/report.h"
 #include "stored/segments.h"
@@ -64,9 +65,13 @@ static void start(struct stored *stored)
     store->segment_size = stored->child.conf.segment_size;
     recovery_lock();
     recovery_run(store);
+    store->scans = index_open(INDEX_PATH, INDEX_SCAN);
+    if (store->scans == NULL)
+        log_fatal("the index cannot be opened a second time");
     store->mailboxes = mailboxes_new(store->index);
     store->segments = segments_new(store->seed);
     store->commits = commits_new(store);
+    store->openings = openings_new(store);
     stored->server = server_new(store);
     store->committed = committed;
     store->committed_context = stored;
@@ -77,6 +82,7 @@ static void stop(struct stored *stored)
     struct store *store = &stored->store;
 
     server_free(stored->server);
+    openings_free(store->openings);
     commits_free(store->commits);
     fault_point("stop.trimmed");
     segments_free(store->segments);

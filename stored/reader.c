@@ -9,6 +9,7 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "stored/mailbox.h"
+#include "stored/places.h"
 #include "stored/reader.h"
 #include "stored/record.h"
 #include "stored/segments.h"
@@ -23,12 +24,14 @@
 /* What is checked of a long message before other work has its turn: about 0.1 ms. */
 #define SLICE (256 * 1024)
 
-#define NOTHING_CHECKED UINT32_MAX
+#define NO_MESSAGE UINT32_MAX
 
 struct reading {
     struct session *session;
     struct store_read requests[REQUESTS_MAX];
     unsigned first, count;
+    uint32_t placed; /* the message that `place` is of */
+    struct place place;
     uint32_t checked; /* the message whose body was found good last */
     uint64_t top_length;
     /* The check of a long message, for the first request in the queue. */
@@ -59,7 +62,8 @@ struct reading *reading_new(struct session *session)
     struct reading *reading = xcalloc(1, sizeof(*reading));
 
     reading->session = session;
-    reading->checked = NOTHING_CHECKED;
+    reading->placed = NO_MESSAGE;
+    reading->checked = NO_MESSAGE;
     reading->turn = event_new(session->store->base, -1, 0, on_turn, reading);
     if (reading->turn == NULL)
         log_fatal("out of memory");
@@ -80,11 +84,6 @@ static const struct store_read *request_of(const struct reading *reading)
     return &reading->requests[reading->first];
 }
 
-static const struct session_message *message_of(const struct reading *reading)
-{
-    return &reading->session->messages[request_of(reading)->message];
-}
-
 static void next_request(struct reading *reading)
 {
     reading->first = (reading->first + 1) % REQUESTS_MAX;
@@ -100,12 +99,14 @@ static void refuse(struct reading *reading, enum store_result result)
 /* Says what is wrong with a message on disk, in the words that `store verify` uses. */
 static enum store_result damaged(const struct reading *reading, const char *what)
 {
-    const struct session_message *message = message_of(reading);
+    const struct place *place = &reading->place;
     char name[SEGMENT_NAME_SIZE];
 
-    segment_name(message->segment, name);
+    segment_name(place->segment, name);
     log_error("damaged: mailbox=%" PRIu64 " uid=%" PRIu64 " file=%s offset=%" PRIu64 ": %s",
-              reading->session->mailbox->id, message->uid, name, message->offset, what);
+              reading->session->mailbox->id,
+              session_uid(reading->session, request_of(reading)->message), name, place->offset,
+              what);
     metric_add(METRIC_STORE_DAMAGED, 1);
     return STORE_DAMAGED;
 }
@@ -114,11 +115,10 @@ static enum store_result damaged(const struct reading *reading, const char *what
 static enum store_result read_pieces(const struct reading *reading, struct iovec *pieces, int count,
                                      uint64_t offset)
 {
-    const struct session_message *message = message_of(reading);
-    const struct segment *segment =
-        segments_get(reading->session->store->segments, message->segment);
+    const struct place *place = &reading->place;
+    const struct segment *segment = segments_get(reading->session->store->segments, place->segment);
     int error =
-        segment == NULL ? errno : segment_read(segment, pieces, count, message->offset + offset);
+        segment == NULL ? errno : segment_read(segment, pieces, count, place->offset + offset);
 
     if (error == 0) {
         trouble_passed(TROUBLE_READ);
@@ -133,21 +133,23 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
 /* Whether the header in scratch is this message's own. */
 static enum store_result check_header(const struct reading *reading)
 {
-    const struct session_message *message = message_of(reading);
+    const struct place *place = &reading->place;
     const struct session *session = reading->session;
 
-    if (record_check(scratch.octets, message->header_length, message->segment, message->offset,
+    if (record_check(scratch.octets, place->header_length, place->segment, place->offset,
                      session->store->seed) != 0)
         return damaged(reading, "its header's checksum does not fit");
-    if (scratch.header.body_length != message->body_length ||
-        !record_names(&scratch.header, session->mailbox->id, message->uid))
+    if (scratch.header.body_length != place->body_length ||
+        scratch.header.octets != place->octets || scratch.header.time != place->time ||
+        !record_names(&scratch.header, session->mailbox->id,
+                      session_uid(session, request_of(reading)->message)))
         return damaged(reading, "the index names another message's place");
     return STORE_OK;
 }
 
-static void set_data(void *payload_r, const struct session_message *message, uint64_t top_length)
+static void set_data(void *payload_r, const struct place *place, uint64_t top_length)
 {
-    struct store_data data = {.length = message->body_length, .top_length = top_length};
+    struct store_data data = {.length = place->body_length, .top_length = top_length};
 
     memcpy(payload_r, &data, sizeof(data));
 }
@@ -155,13 +157,13 @@ static void set_data(void *payload_r, const struct session_message *message, uin
 /* A message that fits the answer: header and body in one read, the body straight into it. */
 static void serve_whole(struct reading *reading)
 {
-    const struct session_message *message = message_of(reading);
+    const struct place *place = &reading->place;
     struct channel *channel = reading->session->connection->channel;
-    size_t length = (size_t)message->body_length;
+    size_t length = (size_t)place->body_length;
 
     uint8_t *payload = channel_begin(channel, sizeof(struct store_data) + length);
     uint8_t *body = payload + sizeof(struct store_data);
-    struct iovec pieces[] = {{scratch.octets, message->header_length}, {body, length}};
+    struct iovec pieces[] = {{scratch.octets, place->header_length}, {body, length}};
     enum store_result result = read_pieces(reading, pieces, 2, 0);
     if (result == STORE_OK)
         result = check_header(reading);
@@ -173,7 +175,7 @@ static void serve_whole(struct reading *reading)
         refuse(reading, result);
         return;
     }
-    set_data(payload, message, scratch.header.top_length);
+    set_data(payload, place, scratch.header.top_length);
     channel_end(channel, STORE_DATA, reading->session->id, sizeof(struct store_data) + length);
     metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
     next_request(reading);
@@ -183,22 +185,21 @@ static void serve_whole(struct reading *reading)
 static void serve_piece(struct reading *reading)
 {
     const struct store_read *request = request_of(reading);
-    const struct session_message *message = message_of(reading);
+    const struct place *place = &reading->place;
     struct channel *channel = reading->session->connection->channel;
-    uint64_t left =
-        request->offset < message->body_length ? message->body_length - request->offset : 0;
+    uint64_t left = request->offset < place->body_length ? place->body_length - request->offset : 0;
     size_t length = left < request->room ? (size_t)left : request->room;
 
     uint8_t *payload = channel_begin(channel, sizeof(struct store_data) + length);
     struct iovec piece = {payload + sizeof(struct store_data), length};
     enum store_result result =
-        read_pieces(reading, &piece, 1, message->header_length + request->offset);
+        read_pieces(reading, &piece, 1, place->header_length + request->offset);
     if (result != STORE_OK) {
         channel_cancel(channel);
         refuse(reading, result);
         return;
     }
-    set_data(payload, message, reading->top_length);
+    set_data(payload, place, reading->top_length);
     channel_end(channel, STORE_DATA, reading->session->id, sizeof(struct store_data) + length);
     metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
     next_request(reading);
@@ -206,14 +207,14 @@ static void serve_piece(struct reading *reading)
 
 static enum store_result start_check(struct reading *reading)
 {
-    struct iovec piece = {scratch.octets, message_of(reading)->header_length};
+    struct iovec piece = {scratch.octets, reading->place.header_length};
     enum store_result result = read_pieces(reading, &piece, 1, 0);
 
     if (result == STORE_OK)
         result = check_header(reading);
     if (result != STORE_OK)
         return result;
-    reading->checked = NOTHING_CHECKED; /* top_length is this message's from here on */
+    reading->checked = NO_MESSAGE; /* top_length is this message's from here on */
     reading->sum = XXH3_createState();
     if (reading->sum == NULL)
         log_fatal("out of memory");
@@ -233,17 +234,17 @@ static void stop_check(struct reading *reading)
 /* Checks one more slice of a long message. */
 static void go_on_checking(struct reading *reading)
 {
-    const struct session_message *message = message_of(reading);
-    uint64_t left = message->body_length - reading->summed;
+    const struct place *place = &reading->place;
+    uint64_t left = place->body_length - reading->summed;
     struct iovec piece = {slice, left < SLICE ? (size_t)left : SLICE};
     size_t length = piece.iov_len;
     enum store_result result =
-        read_pieces(reading, &piece, 1, message->header_length + reading->summed);
+        read_pieces(reading, &piece, 1, place->header_length + reading->summed);
 
     if (result == STORE_OK) {
         XXH3_64bits_update(reading->sum, slice, length);
         reading->summed += length;
-        if (reading->summed < message->body_length)
+        if (reading->summed < place->body_length)
             return;
         if (XXH3_64bits_digest(reading->sum) == reading->body_sum)
             reading->checked = request_of(reading)->message;
@@ -255,27 +256,46 @@ static void go_on_checking(struct reading *reading)
         refuse(reading, result);
 }
 
+/* Finds where the first request's message is. */
+static enum store_result find_place(struct reading *reading)
+{
+    struct session *session = reading->session;
+    uint32_t message = request_of(reading)->message;
+    const struct place *place;
+
+    if (message >= session->count || (session->uids[message] & SESSION_EXPUNGED) != 0)
+        return STORE_NO_MESSAGE;
+    if (message == reading->placed)
+        return STORE_OK;
+    if (session->places == NULL)
+        session->places = places_new(session);
+    enum store_result result = places_find(session->places, message, &place);
+    if (result == STORE_BROKEN || session->mailbox->dropped)
+        return result;
+    reading->place = *place;
+    reading->placed = result == STORE_OK ? message : NO_MESSAGE;
+    return result == STORE_OK ? STORE_OK : damaged(reading, "the index has lost it");
+}
+
 /* One step for the first request. Whether the loop should take a turn before the next step. */
 static bool step(struct reading *reading)
 {
     const struct store_read *request = request_of(reading);
-    struct session *session = reading->session;
+    enum store_result result = STORE_OK;
 
     if (reading->sum != NULL) {
         go_on_checking(reading);
         return reading->sum != NULL;
     }
-    if (request->message >= session->count || session->messages[request->message].expunged) {
-        refuse(reading, STORE_NO_MESSAGE);
-    } else if (request->offset == 0 && message_of(reading)->body_length <= request->room) {
+    result = find_place(reading);
+    if (result == STORE_OK && request->offset == 0 && reading->place.body_length <= request->room)
         serve_whole(reading);
-    } else if (reading->checked == request->message) {
+    else if (result == STORE_OK && reading->checked == request->message)
         serve_piece(reading);
-    } else {
-        enum store_result result = start_check(reading);
-        if (result != STORE_OK)
-            refuse(reading, result);
-    }
+    else if (result == STORE_OK)
+        result = start_check(reading);
+    if (result != STORE_OK)
+        refuse(reading, result);
     return false;
 }
 

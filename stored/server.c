@@ -11,6 +11,7 @@
 #include "stored/commit.h"
 #include "stored/control.h"
 #include "stored/delivery.h"
+#include "stored/opening.h"
 #include "stored/server.h"
 #include "stored/session.h"
 #include "stored/store.h"
@@ -93,7 +94,15 @@ static void on_closed(void *context)
     connection_free(context);
 }
 
-static const struct channel_events events = {.message = on_message, .closed = on_closed};
+static void on_drained(void *context)
+{
+    struct connection *connection = context;
+
+    openings_go_on(connection->store->openings);
+}
+
+static const struct channel_events events = {
+    .message = on_message, .closed = on_closed, .drained = on_drained};
 
 static void add_connection(struct server *server, enum connection_kind kind, int fd)
 {

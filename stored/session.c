@@ -10,15 +10,13 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
-#include "stored/index.h"
 #include "stored/mailbox.h"
+#include "stored/opening.h"
+#include "stored/places.h"
 #include "stored/reader.h"
 #include "stored/server.h"
 #include "stored/session.h"
 #include "stored/store.h"
-
-/* Entries in one STORE_ENTRIES: 96 KiB. */
-#define ENTRIES_AT_ONCE 4096
 
 /*
  * How long an open waits for the lock before it is IN_USE: a client that reconnects at once comes
@@ -49,6 +47,16 @@ static struct session *find(struct connection *connection, uint32_t id)
     return session;
 }
 
+uint64_t session_uid(const struct session *session, uint32_t message)
+{
+    return session->uids[message] & ~SESSION_EXPUNGED;
+}
+
+struct index *session_index(const struct session *session)
+{
+    return session->large ? session->store->scans : session->store->index;
+}
+
 void session_refuse(struct session *session, enum store_result result)
 {
     uint8_t code = (uint8_t)result;
@@ -64,72 +72,26 @@ static void session_free(struct session *session)
     struct store *store = session->store;
 
     metric_add(METRIC_STORE_SESSIONS, -1);
-    free(session->messages);
+    free(session->uids);
+    places_free(session->places);
     free(session);
     mailbox_unlock(mailbox);
     mailbox_put(store->mailboxes, mailbox);
 }
 
+/* The lock stays until running expunges are durable, so that the next session does not see them. */
+void session_end(struct session *session)
+{
+    HASH_DEL(session->connection->sessions, session);
+    opening_stop(session->opening);
+    session->connection = NULL;
+    reading_free(session->reading);
+    session->reading = NULL;
+    if (session->expunging == 0)
+        session_free(session);
+}
+
 /* --- opening -------------------------------------------------------------------------------- */
-
-struct opening {
-    struct session *session;
-    struct store_entry entries[ENTRIES_AT_ONCE];
-    unsigned count;
-    uint64_t octets;
-};
-
-static void send_entries(struct opening *opening)
-{
-    struct session *session = opening->session;
-
-    if (opening->count > 0)
-        channel_send(session->connection->channel, STORE_ENTRIES, session->id, opening->entries,
-                     opening->count * sizeof(opening->entries[0]), NULL, 0);
-    opening->count = 0;
-}
-
-static int add_message(void *context, const struct index_message *message)
-{
-    struct opening *opening = context;
-    struct session *session = opening->session;
-
-    if (session->count == session->room) {
-        session->room = session->room > 0 ? session->room + session->room / 2 : 32;
-        session->messages = xrealloc(session->messages, session->room * sizeof(*session->messages));
-    }
-    session->messages[session->count++] = (struct session_message){
-        .uid = message->uid,
-        .offset = message->offset,
-        .body_length = message->body_length,
-        .segment = (uint32_t)message->segment,
-        .header_length = message->header_length & INT32_MAX,
-    };
-    opening->entries[opening->count++] =
-        (struct store_entry){message->uid, message->time, message->octets};
-    opening->octets += message->octets;
-    if (opening->count == ENTRIES_AT_ONCE)
-        send_entries(opening);
-    return 0;
-}
-
-static enum store_result list_messages(struct session *session)
-{
-    static struct opening opening; /* too large for the stack; one opening at a time */
-    struct store_opened opened = {0};
-
-    opening.session = session;
-    opening.count = 0;
-    opening.octets = 0;
-    if (index_each_message(session->store->index, session->mailbox->id, add_message, &opening) < 0)
-        return STORE_BROKEN;
-    send_entries(&opening);
-    opened.messages = session->count;
-    opened.octets = opening.octets;
-    channel_send(session->connection->channel, STORE_OPENED, session->id, &opened, sizeof(opened),
-                 NULL, 0);
-    return STORE_OK;
-}
 
 /* The mailbox's lock has been taken for it; takes over the caller's use. */
 static void start_session(struct connection *connection, uint32_t id, struct mailbox *mailbox)
@@ -142,11 +104,10 @@ static void start_session(struct connection *connection, uint32_t id, struct mai
     session->mailbox = mailbox;
     HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
     metric_add(METRIC_STORE_SESSIONS, 1);
-    enum store_result result = list_messages(session);
+    enum store_result result = opening_begin(session);
     if (result != STORE_OK) {
         session_refuse(session, result);
-        HASH_DEL(connection->sessions, session);
-        session_free(session);
+        session_end(session);
     }
 }
 
@@ -258,7 +219,8 @@ int session_read(struct connection *connection, const struct channel_message *me
     struct store_read request;
 
     memcpy(&request, message->payload, sizeof(request));
-    if (session == NULL || request.room == 0 || request.room > STORE_READ_MAX)
+    if (session == NULL || session->opening != NULL || request.room == 0 ||
+        request.room > STORE_READ_MAX)
         return -1;
     if (session->reading == NULL)
         session->reading = reading_new(session);
@@ -288,24 +250,42 @@ static void on_expunged(struct commit *commit, enum store_result result)
     free(expunge);
 }
 
-/* Fills in the references; -1 for an index that is not in the session or came before. */
-static int mark_expunged(struct session *session, const uint8_t *indexes,
-                         struct record_header *header)
+/* Marks the messages; -1 for an index that is not in the session or came before. */
+static int mark_expunged(struct session *session, const uint8_t *indexes, size_t count)
+{
+    uint32_t index;
+
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&index, indexes + i * sizeof(index), sizeof(index));
+        if (index >= session->count || (session->uids[index] & SESSION_EXPUNGED) != 0)
+            return -1;
+        session->uids[index] |= SESSION_EXPUNGED;
+    }
+    return 0;
+}
+
+/* Fills in the references and where their messages are. */
+static enum store_result name_expunged(struct session *session, const uint8_t *indexes,
+                                       struct record_header *header)
 {
     struct record_ref *refs = record_refs(header);
     uint64_t *places = record_places(header);
+    const struct place *place;
     uint32_t index;
 
+    if (session->places == NULL)
+        session->places = places_new(session);
     for (uint32_t i = 0; i < header->ref_count; i++) {
         memcpy(&index, indexes + i * sizeof(index), sizeof(index));
-        if (index >= session->count || session->messages[index].expunged)
-            return -1;
-        session->messages[index].expunged = 1;
+        enum store_result result = places_find(session->places, index, &place);
+        /* A mailbox that was dropped meanwhile has no rows any more. */
+        if (result != STORE_OK && !session->mailbox->dropped)
+            return STORE_BROKEN;
         refs[i].mailbox = session->mailbox->id;
-        refs[i].uid = session->messages[index].uid;
-        places[i] = session->messages[index].segment;
+        refs[i].uid = session_uid(session, index);
+        places[i] = result == STORE_OK ? place->segment : 0;
     }
-    return 0;
+    return STORE_OK;
 }
 
 int session_expunge(struct connection *connection, const struct channel_message *message)
@@ -313,16 +293,18 @@ int session_expunge(struct connection *connection, const struct channel_message 
     struct session *session = find(connection, message->id);
     size_t count = message->length / sizeof(uint32_t);
 
-    if (session == NULL || count == 0 || count > STORE_EXPUNGE_MAX ||
-        message->length % sizeof(uint32_t) != 0)
+    if (session == NULL || session->opening != NULL || message->length % sizeof(uint32_t) != 0 ||
+        mark_expunged(session, message->payload, count) < 0)
         return -1;
     struct expunge *expunge = xcalloc(1, sizeof(*expunge));
     expunge->session = session;
     expunge->commit.header = record_new(RECORD_EXPUNGE, (uint32_t)count, NULL);
-    if (mark_expunged(session, message->payload, expunge->commit.header) < 0) {
+    enum store_result result = name_expunged(session, message->payload, expunge->commit.header);
+    if (result != STORE_OK) {
+        session_refuse(session, result);
         free(expunge->commit.header);
         free(expunge);
-        return -1;
+        return 0;
     }
     expunge->commit.header->time = (uint64_t)time(NULL) * 1000000;
     expunge->commit.frees_space = true;
@@ -333,24 +315,13 @@ int session_expunge(struct connection *connection, const struct channel_message 
     return 0;
 }
 
-/* The lock stays until running expunges are durable, so that the next session does not see them. */
-static void end(struct connection *connection, struct session *session)
-{
-    HASH_DEL(connection->sessions, session);
-    session->connection = NULL;
-    reading_free(session->reading);
-    session->reading = NULL;
-    if (session->expunging == 0)
-        session_free(session);
-}
-
 int session_close(struct connection *connection, const struct channel_message *message)
 {
     struct session *session = find(connection, message->id);
     struct waiter *waiter = find_waiter(connection, message->id);
 
     if (session != NULL)
-        end(connection, session);
+        session_end(session);
     else if (waiter != NULL)
         give_up_waiting(waiter);
     return 0;
@@ -364,5 +335,5 @@ void session_end_all(struct connection *connection)
     while (connection->waiters != NULL)
         give_up_waiting(connection->waiters);
     HASH_ITER (hh, connection->sessions, session, next)
-        end(connection, session);
+        session_end(session);
 }

@@ -9,33 +9,40 @@
 #include "lib/storemsg.h"
 
 struct connection;
+struct index;
 struct mailbox;
+struct opening;
+struct places;
 struct reading;
 struct store;
 
-/* Where a message of an open mailbox is. Nothing moves while a session holds the mailbox. */
-struct session_message {
-    uint64_t uid;
-    uint64_t offset;
-    uint64_t body_length;
-    uint32_t segment;
-    uint32_t header_length : 31;
-    uint32_t expunged : 1;
-};
-
-/* A mailbox opened by a front: the exclusive lock and a snapshot of the messages. */
+/*
+ * A mailbox opened by a front: the exclusive lock and a snapshot of the messages, 8 octets each.
+ * Where they are is asked from the index when they are read (places.h).
+ */
 struct session {
     uint32_t id;
     struct connection *connection; /* NULL: closed, an expunge is still under way */
     struct store *store;
     struct mailbox *mailbox;
-    struct session_message *messages;
+    uint64_t *uids; /* ascending; with SESSION_EXPUNGED */
     uint32_t count;
-    uint32_t room;
-    unsigned expunging; /* group commits that this session waits for */
+    bool large;              /* one of those that are read without the index's own cache */
+    unsigned expunging;      /* group commits that this session waits for */
+    struct opening *opening; /* not all messages have been told to the front yet */
+    struct places *places;
     struct reading *reading;
     UT_hash_handle hh;
 };
+
+/* Added to the uid of a message that is expunged; SQLite's numbers do not reach it. */
+#define SESSION_EXPUNGED (UINT64_C(1) << 63)
+
+/* The uid of a message by its index, which counts from 0. */
+uint64_t session_uid(const struct session *session, uint32_t message);
+
+/* The index to ask about the session's mailbox. */
+struct index *session_index(const struct session *session);
 
 /*
  * Handlers of STORE_OPEN, READ, EXPUNGE, CLOSE: 0, or -1 when the message breaks the protocol. An
@@ -51,6 +58,9 @@ int session_close(struct connection *connection, const struct channel_message *m
  * the latest after running expunges.
  */
 void session_end_all(struct connection *connection);
+
+/* Takes the session from its connection; its lock goes as above. */
+void session_end(struct session *session);
 
 /* Answers a request of the session with STORE_FAILED. */
 void session_refuse(struct session *session, enum store_result result);

@@ -9,15 +9,18 @@ struct commits;
 struct event_base;
 struct index;
 struct mailboxes;
+struct openings;
 struct segments;
 
 /* What the parts of a running store share. One thread, but for what commit.h says. */
 struct store {
     struct event_base *base;
     struct index *index;
+    struct index *scans; /* the same for INDEX_SCAN */
     struct mailboxes *mailboxes;
     struct segments *segments; /* open for reading */
     struct commits *commits;
+    struct openings *openings;
     uint64_t seed;
     uint64_t next_segment;            /* above every id that was ever used */
     uint64_t last_commit;             /* the number of the newest group commit in the log */

@@ -94,9 +94,12 @@ static void test_unique_ids(void **state)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct store_entry entry = {.uid = cases[i].uid, .time = cases[i].time};
+        struct maildrop maildrop = {0};
         char text[MAILDROP_UNIQUE_ID_MAX];
-        assert_int_equal(maildrop_unique_id(&entry, text), strlen(cases[i].text));
+        assert_int_equal(maildrop_append(&maildrop, &entry, 1), 0);
+        assert_int_equal(maildrop_unique_id(&maildrop, 0, text), strlen(cases[i].text));
         assert_memory_equal(text, cases[i].text, strlen(cases[i].text));
+        maildrop_clear(&maildrop);
     }
 }
 

@@ -31,6 +31,7 @@
 #include "stored/commit.h"
 #include "stored/index.h"
 #include "stored/mailbox.h"
+#include "stored/opening.h"
 #include "stored/recovery.h"
 #include "stored/segments.h"
 #include "stored/server.h"
@@ -111,10 +112,12 @@ static int open_store(void **state)
     store.base = child.base;
     store.segment_size = child.conf.segment_size;
     recovery_run(&store);
+    store.scans = index_open(INDEX_PATH, INDEX_SCAN);
     store.mailboxes = mailboxes_new(store.index);
     store.segments = segments_new(store.seed);
     store.commits = commits_new(&store);
     store.committed = on_group;
+    store.openings = openings_new(&store);
     server = server_new(&store);
     return 0;
 }
@@ -122,9 +125,11 @@ static int open_store(void **state)
 static int close_store(void **state)
 {
     server_free(server);
+    openings_free(store.openings);
     commits_free(store.commits);
     segments_free(store.segments);
     mailboxes_free(store.mailboxes);
+    index_close(store.scans);
     index_close(store.index);
     return scratch_leave(state);
 }
@@ -278,8 +283,9 @@ static int opened(int fd)
     struct store_opened totals = {0};
     enum store_type type;
 
-    while ((type = hear(fd, &totals, sizeof(totals))) == STORE_ENTRIES)
-        ;
+    do
+        type = hear(fd, &totals, sizeof(totals));
+    while (type == STORE_OPENING || type == STORE_ENTRIES || type == STORE_UNIQUE_IDS);
     return type == STORE_OPENED ? (int)totals.messages : -1;
 }
 
@@ -521,6 +527,8 @@ static void import(uint64_t mailbox, const char *unique_id, uint64_t time)
     close(fd);
 }
 
+static const struct index_range first_message = {.mailbox = 1, .to = INT64_MAX, .most = 1};
+
 static int check_import(void *context, const struct index_message *message)
 {
     const struct index_message *expected = context;
@@ -536,7 +544,7 @@ static void an_import_keeps_its_unique_id_and_its_time(void **state)
     (void)state;
 
     import(1, "UID1-1234", expected.time);
-    assert_int_equal(index_each_message(store.index, 1, check_import, &expected), 1);
+    assert_int_equal(index_each_message(store.index, &first_message, check_import, &expected), 1);
 }
 
 static void an_import_comes_once_into_a_mailbox(void **state)
@@ -584,7 +592,7 @@ static void the_stores_own_unique_id_counts_as_well(void **state)
     (void)state;
 
     assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
-    assert_int_equal(index_each_message(store.index, 1, note_time, &time), 1);
+    assert_int_equal(index_each_message(store.index, &first_message, note_time, &time), 1);
     snprintf(own, sizeof(own), "1.%" PRIx64, time);
     snprintf(other, sizeof(other), "01.%" PRIx64, time);
     int fd = connect_to(CONTROL_FD);
