@@ -14,9 +14,9 @@ Q       := $(if $(filter 1,$(V)),,@)
 # Debian's own Python, whose pytest is the package python3-pytest.
 PYTHON  := /usr/bin/python3
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config libevent-dev libidn2-dev libjansson-dev \
-	libmicrohttpd-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev libxxhash-dev \
-	uthash-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn2-dev \
+	libjansson-dev libmicrohttpd-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
+	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest fetchmail sqlite3 procps
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
@@ -69,12 +69,14 @@ ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c 
 ADMIN_LIBS    := jansson libmicrohttpd
 
 BELLHOP_SOURCES := cli/address.c cli/address_list.c cli/certificate.c cli/csv.c cli/customer.c \
-	cli/database.c cli/domain.c cli/file.c cli/hash.c cli/import.c cli/init.c cli/instance.c \
-	cli/inventory.c cli/invitation.c cli/launch.c cli/listen.c cli/listing.c cli/lock.c cli/main.c \
-	cli/material.c cli/number.c cli/password.c cli/plan.c cli/process.c cli/progress.c cli/serve.c \
-	cli/share.c cli/sibling.c cli/store.c cli/supervisor.c cli/terminal.c cli/text.c cli/tlskey.c \
-	cli/usage.c
-BELLHOP_LIBS    := jansson libcrypto
+	cli/database.c cli/domain.c cli/file.c cli/hash.c cli/import.c cli/importer.c \
+	cli/init.c cli/instance.c cli/inventory.c cli/invitation.c cli/launch.c cli/listen.c \
+	cli/listing.c cli/lock.c cli/mailbox.c cli/maildirsource.c cli/main.c \
+	cli/material.c cli/mbox.c cli/mboxsource.c cli/number.c cli/password.c \
+	cli/plan.c cli/pop3source.c cli/process.c cli/progress.c cli/serve.c cli/share.c cli/sibling.c \
+	cli/source.c cli/store.c cli/supervisor.c cli/terminal.c cli/text.c cli/tlskey.c cli/uidlist.c \
+	cli/uniqueid.c cli/usage.c
+BELLHOP_LIBS    := jansson libcrypto libcurl
 
 # --- what is built -------------------------------------------------------------------------------
 

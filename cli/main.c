@@ -61,6 +61,11 @@ static const struct command commands[] = {
     {"address import", "FILE.csv --customer NAME [--dry-run]",
      "make the addresses in a table with the columns address,password,name", COMMAND_INSTANCE,
      address_import_main},
+    {"mailbox import",
+     "ADDRESS --maildir DIR | --mbox FILE | --pop3 HOST[:PORT] --user NAME [--password-stdin] "
+     "[--ca FILE] [--stls | --cleartext] [--progress]",
+     "bring mail in from another server, with the unique-ids that clients know", COMMAND_INSTANCE,
+     mailbox_import_main},
     {"store verify", "[--json]", "check every message of the store", COMMAND_INSTANCE, store_main},
     {"store rebuild", "[--json]", "make the store's index anew from its log", COMMAND_INSTANCE,
      store_main},

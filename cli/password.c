@@ -36,15 +36,27 @@ const char *password_check(const char *text, size_t length)
     return "the password is not valid UTF-8; type it on a terminal set to UTF-8";
 }
 
+/* What another server takes as a password, and what can be sent to it in a line. */
+static const char *check_foreign(const char *text, size_t length)
+{
+    if (length == 0 || length > PASSWORD_MOST)
+        return length == 0 ? "no password was given" : "the password is too long";
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            return "the password holds a control character (a tab or a newline, for example)";
+    return NULL;
+}
+
 /* Cuts off the newline and keeps the rest as a password. */
-static int take(struct password *password_r, const char *text, size_t length)
+static int take(struct password *password_r, const char *text, size_t length,
+                const char *(*check)(const char *text, size_t length))
 {
     if (length > 0 && text[length - 1] == '\n') {
         length--;
         if (length > 0 && text[length - 1] == '\r')
             length--;
     }
-    const char *error = password_check(text, length);
+    const char *error = check(text, length);
     if (error != NULL)
         return refuse("%s", error);
     memcpy(password_r->text, text, length);
@@ -53,7 +65,8 @@ static int take(struct password *password_r, const char *text, size_t length)
     return EXIT_DONE;
 }
 
-int password_read(struct password *password_r)
+static int read_input(struct password *password_r,
+                      const char *(*check)(const char *text, size_t length))
 {
     char *text;
 
@@ -63,9 +76,33 @@ int password_read(struct password *password_r)
         return refuse("%s", password_check("", PASSWORD_MOST + 1));
     if (length < 0)
         return refuse("cannot read the password from standard input: %s", strerror(errno));
-    int result = take(password_r, text, (size_t)length);
+    int result = take(password_r, text, (size_t)length, check);
     sodium_memzero(text, (size_t)length);
     free(text);
+    return result;
+}
+
+int password_read(struct password *password_r)
+{
+    return read_input(password_r, password_check);
+}
+
+int password_read_foreign(struct password *password_r)
+{
+    return read_input(password_r, check_foreign);
+}
+
+int password_ask_foreign(const char *prompt, struct password *password_r)
+{
+    char text[PASSWORD_MOST + 3];
+    int result = EXIT_REFUSED;
+
+    ssize_t length = terminal_ask(prompt, text, sizeof(text));
+    if (length < 0)
+        refuse("no password was typed; nothing was done");
+    else
+        result = take(password_r, text, (size_t)length, check_foreign);
+    sodium_memzero(text, sizeof(text));
     return result;
 }
 
@@ -82,7 +119,7 @@ int password_ask(struct password *password_r)
     else if (length != again || memcmp(first, second, (size_t)length) != 0)
         refuse("the two passwords differ; nothing was changed");
     else
-        result = take(password_r, first, (size_t)length);
+        result = take(password_r, first, (size_t)length, password_check);
     sodium_memzero(first, sizeof(first));
     sodium_memzero(second, sizeof(second));
     return result;

@@ -36,6 +36,13 @@ int password_read(struct password *password_r);
  */
 int password_ask(struct password *password_r);
 
+/*
+ * The same for a password that another server has given out: any octets but control characters are
+ * good. On the terminal it is asked for once, with `prompt`.
+ */
+int password_read_foreign(struct password *password_r);
+int password_ask_foreign(const char *prompt, struct password *password_r);
+
 /* Draws one of 80 random bits, easy to read out and to type. */
 void password_generate(struct password *password_r);
 

@@ -1,0 +1,39 @@
+#ifndef CLI_POP3SOURCE_H
+#define CLI_POP3SOURCE_H
+
+#include <stdbool.h>
+
+#include "cli/password.h"
+#include "cli/source.h"
+
+/*
+ * The messages of a mailbox on another POP3 server, which keeps them: nothing is deleted there.
+ * Unique-ids are the server's. One that gives none has every message fetched before it is known
+ * whether it is there already; its unique-id is then derived from its octets. A message's time is
+ * when the other server received it, as its first Received field says, else now.
+ */
+
+struct pop3source_options {
+    const char *host; /* HOST or HOST:PORT; an IPv6 address in brackets */
+    const char *user;
+    const char *authority; /* a file of certificates, or NULL: the system's */
+    enum { POP3_TLS, POP3_STLS, POP3_CLEARTEXT } protection;
+};
+
+/* Splits HOST[:PORT]; port_r is 0 where none is given. Returns 0, or -1 when it is neither. */
+int pop3source_parse_host(const char *text, char host_r[256], unsigned *port_r);
+
+/* What a line of UIDL's or LIST's answer says; -1: nothing. */
+int pop3source_parse_line(char *line, unsigned *number_r, char **word_r);
+
+/* Seconds since 1970 of the first Received field in a header section's beginning; 0: none. */
+int64_t pop3source_received(const char *header, size_t length);
+
+/*
+ * Logs in and asks for the list. The password is not kept here but by libcurl, which wipes none; so
+ * the process should end soon after. Returns NULL after refuse().
+ */
+struct source *pop3source_open(const struct pop3source_options *options,
+                               const struct password *password);
+
+#endif
