@@ -107,6 +107,9 @@ struct store_recipient {
 struct store_delivered {
     uint8_t result;  /* enum store_result */
     uint8_t crossed; /* the highest of STORE_QUOTA_LINES that this message has crossed, or 0 */
+    uint8_t zero[6];
+    uint64_t octets; /* of the mailbox with this message, where a line was crossed; else 0 */
+    uint64_t messages;
 };
 
 /* Percent of a mailbox's quota, in octets or in messages, at which its owner is warned. */
@@ -124,15 +127,20 @@ struct store_import {
     char unique_id[72]; /* NUL padded; empty: stored gives its own */
 };
 
-/* Expunges messages older than `before`, some at a time, while nobody has the mailbox open. */
+/*
+ * Looks at some messages of a mailbox in the order of their uids and expunges those older than
+ * `before`: STORE_IN_USE where there are such and somebody has the mailbox open.
+ */
 struct store_expire {
     uint64_t mailbox;
     uint64_t before; /* microseconds since 1970 */
+    uint64_t after;  /* begin behind this uid: 0, or the last answer's `next` */
 };
 
 struct store_expired {
-    uint32_t count;
-    uint32_t more; /* 1: there are further ones, ask again */
+    uint32_t count; /* expunged, durably */
+    uint32_t more;  /* 1: there are messages behind `next`; ask again */
+    uint64_t next;
 };
 
 struct store_deliver_commit {

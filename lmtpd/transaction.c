@@ -122,14 +122,17 @@ static void close_all(struct transaction *transaction, enum reply reply)
 /* What stored says of each target, in the order of STORE_DELIVER_BEGIN. */
 static int take_results(struct transaction *transaction, const struct channel_message *message)
 {
-    const struct store_delivered *results = message->payload;
+    const uint8_t *results = message->payload;
+    struct store_delivered delivered;
 
     if (message->type != STORE_DELIVERED || transaction->state != TRANSACTION_COMMITTED ||
-        message->length != transaction->targets.count * sizeof(*results))
+        message->length != transaction->targets.count * sizeof(delivered))
         return -1;
     fault_point("lmtpd.unanswered");
-    for (unsigned i = 0; i < transaction->targets.count; i++)
-        transaction->targets.all[i].reply = reply_of_store((enum store_result)results[i].result);
+    for (unsigned i = 0; i < transaction->targets.count; i++) {
+        memcpy(&delivered, results + i * sizeof(delivered), sizeof(delivered));
+        transaction->targets.all[i].reply = reply_of_store((enum store_result)delivered.result);
+    }
     transaction->state = TRANSACTION_CLOSED;
     return 0;
 }

@@ -288,17 +288,31 @@ int delivery_import(struct connection *connection, const struct channel_message 
     return 0;
 }
 
+/* What has become of one recipient's message: usage, and the line that it crosses. */
+static void settle(struct delivery *delivery, uint32_t i, enum store_result result)
+{
+    struct store_delivered *delivered = &delivery->results[i];
+    struct mailbox *mailbox = delivery->mailboxes[i];
+
+    mailbox_settle(mailbox, delivery->octets, result == STORE_OK);
+    if (result == STORE_OK)
+        delivered->crossed =
+            (uint8_t)mailbox_crossed(mailbox, &delivery->recipients[i], delivery->octets);
+    if (delivered->crossed > 0) {
+        delivered->octets = mailbox->octets;
+        delivered->messages = mailbox->messages;
+    }
+    mailbox_put(delivery->store->mailboxes, mailbox);
+}
+
 static void on_committed(struct commit *commit, enum store_result result)
 {
     struct delivery *delivery = (struct delivery *)(void *)commit;
-    struct mailboxes *mailboxes = delivery->store->mailboxes;
 
     unique_id_release(&delivery->unique_id);
     for (uint32_t i = 0; i < delivery->count; i++) {
-        if (delivery->mailboxes[i] != NULL) {
-            mailbox_settle(delivery->mailboxes[i], delivery->octets, result == STORE_OK);
-            mailbox_put(mailboxes, delivery->mailboxes[i]);
-        }
+        if (delivery->mailboxes[i] != NULL)
+            settle(delivery, i, result);
         if (delivery->results[i].result == STORE_OK)
             delivery->results[i].result = (uint8_t)result;
     }

@@ -152,3 +152,31 @@ void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool durable)
         mailbox->octets += octets;
     }
 }
+
+/* Whether `used` is `line` percent of the quota or more. */
+static bool reaches(uint64_t used, uint64_t quota, unsigned line)
+{
+    return used >= quota / 100 * line + (quota % 100 * line + 99) / 100;
+}
+
+/* The highest line that is reached, or 0. */
+static unsigned level(uint64_t octets, uint64_t messages, const struct store_recipient *limits)
+{
+    static const unsigned lines[] = STORE_QUOTA_LINES;
+    unsigned highest = 0;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (reaches(octets, limits->quota_octets, lines[i]) ||
+            reaches(messages, limits->quota_messages, lines[i]))
+            highest = lines[i];
+    return highest;
+}
+
+unsigned mailbox_crossed(const struct mailbox *mailbox, const struct store_recipient *limits,
+                         uint64_t octets)
+{
+    unsigned before = level(mailbox->octets - octets, mailbox->messages - 1, limits);
+    unsigned now = level(mailbox->octets, mailbox->messages, limits);
+
+    return now > before ? now : 0;
+}

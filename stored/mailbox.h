@@ -67,4 +67,12 @@ enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_re
                                   uint64_t octets, uint64_t *uid_r);
 void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool durable);
 
+/*
+ * Which of STORE_QUOTA_LINES the message that has just been settled as durable has crossed: the
+ * highest that the mailbox had not reached without it, in octets and in messages, and has reached
+ * now, in either. 0: none.
+ */
+unsigned mailbox_crossed(const struct mailbox *mailbox, const struct store_recipient *limits,
+                         uint64_t octets);
+
 #endif

@@ -876,7 +876,7 @@ static void waits_while_the_store_is_full(void **state)
 
 static void refuses_malformed_answers(void **state)
 {
-    static const struct store_delivered results[2] = {{STORE_OK, 0}, {STORE_OK, 0}};
+    static const struct store_delivered results[2] = {{.result = STORE_OK}, {.result = STORE_OK}};
     struct client client;
     (void)state;
 

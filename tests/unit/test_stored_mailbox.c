@@ -78,11 +78,62 @@ static void settles_what_was_reserved(void **state)
     assert_int_equal(mailbox_reserve(&mailbox, &limits, 400, &uid), STORE_OK);
 }
 
+/* What a mailbox with a quota of 1000 octets and 20 messages holds, and what comes. */
+static const struct line_case {
+    const char *goal;
+    uint64_t octets, messages; /* before */
+    uint64_t size;             /* of the message */
+    unsigned crossed;
+} line_cases[] = {
+    {"far below", 0, 0, 100, 0},
+    {"one octet below 80", 700, 1, 99, 0},
+    {"exactly 80", 700, 1, 100, 80},
+    {"above 80 already", 800, 1, 100, 0},
+    {"one octet below 95", 800, 1, 149, 0},
+    {"exactly 95", 800, 1, 150, 95},
+    {"both at once tell the higher", 0, 0, 1000, 95},
+    {"full already", 1000, 5, 0, 0},
+    {"the 15th message of 20", 0, 14, 1, 0},
+    {"the 16th message of 20", 0, 15, 1, 80},
+    {"the 17th message of 20", 0, 16, 1, 0},
+    {"the 19th message of 20", 0, 18, 1, 95},
+    {"messages cross what octets have crossed", 850, 15, 1, 0},
+    {"octets cross what messages have crossed", 700, 16, 100, 0},
+    {"messages 80 and octets 95", 900, 15, 50, 95},
+    {"a quota that has shrunk below", 5000, 50, 100, 0},
+};
+
+static void tells_which_line_a_message_crosses(void **state)
+{
+    static const struct store_recipient limits = {1, 1000, 20, 1000};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(line_cases) / sizeof(line_cases[0]); i++) {
+        const struct line_case *test = &line_cases[i];
+        struct mailbox mailbox = {.octets = test->octets + test->size,
+                                  .messages = test->messages + 1};
+        unsigned crossed = mailbox_crossed(&mailbox, &limits, test->size);
+        if (crossed != test->crossed)
+            fail_msg("%s: %u instead of %u", test->goal, crossed, test->crossed);
+    }
+}
+
+static void no_quota_has_no_line(void **state)
+{
+    static const struct store_recipient limits = {1, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    struct mailbox mailbox = {.octets = UINT64_C(1) << 60, .messages = 1};
+    (void)state;
+
+    assert_int_equal(mailbox_crossed(&mailbox, &limits, mailbox.octets), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reserves_within_the_limits),
         cmocka_unit_test(settles_what_was_reserved),
+        cmocka_unit_test(tells_which_line_a_message_crosses),
+        cmocka_unit_test(no_quota_has_no_line),
     };
     return cmocka_run_group_tests_name("stored mailbox", tests, NULL, NULL);
 }

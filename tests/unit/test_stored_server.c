@@ -408,6 +408,37 @@ static void usage_is_exact_when_mail_comes_and_goes_in_one_group(void **state)
     close(sender);
 }
 
+/* 10 deliveries of a tenth of the quota each, all before any is durable. */
+static void a_line_is_crossed_once_by_parallel_deliveries(void **state)
+{
+    struct {
+        struct store_deliver_begin begin;
+        struct store_recipient recipient;
+    } message = {{.count = 1}, {1, 10 * strlen(BODY), 100, UINT64_MAX}};
+    static const uint8_t expected[11] = {[7] = 80, [9] = 95};
+    int fd = connect_to(DELIVER_FD);
+    (void)state;
+
+    for (uint32_t i = 0; i < 11; i++) {
+        tell(fd, STORE_DELIVER_BEGIN, i, &message, sizeof(message));
+        data(fd, i, BODY, strlen(BODY));
+        commit(fd, i, strlen(BODY));
+    }
+    for (uint32_t i = 0, full = 0; i < 11; i++) {
+        struct store_delivered result;
+        assert_int_equal(hear(fd, &result, sizeof(result)), STORE_DELIVERED);
+        if (result.result == STORE_OVER_QUOTA) {
+            assert_int_equal(full++ + result.crossed, 0);
+            continue;
+        }
+        assert_int_equal(result.result, STORE_OK);
+        assert_int_equal(result.crossed, expected[i - full]);
+        assert_int_equal(result.messages, result.crossed > 0 ? i - full + 1 : 0);
+        assert_int_equal(result.octets, result.messages * strlen(BODY));
+    }
+    close(fd);
+}
+
 static void a_long_check_leaves_the_loop_its_turns(void **state)
 {
     struct store_read request = {.room = STORE_READ_MAX};
@@ -639,6 +670,7 @@ int main(void)
         CASE(an_announced_size_is_only_a_hint),
         CASE(a_size_that_cannot_be_is_no_size),
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
+        CASE(a_line_is_crossed_once_by_parallel_deliveries),
         CASE(a_long_check_leaves_the_loop_its_turns),
         CASE(a_session_may_end_in_the_middle_of_a_check),
         CASE(reading_needs_few_descriptors),
