@@ -53,8 +53,8 @@ AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd
 	authd/listener.c authd/main.c authd/mechanism.c authd/request.c
 AUTHD_LIBS    := -pthread
 
-STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/index.c \
-	stored/mailbox.c stored/main.c stored/opening.c stored/places.c stored/reader.c stored/record.c \
+STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/expire.c \
+	stored/index.c stored/mailbox.c stored/main.c stored/opening.c stored/places.c stored/reader.c stored/record.c \
 	stored/recovery.c stored/report.c stored/scan.c stored/segment.c stored/segments.c \
 	stored/server.c stored/session.c stored/trouble.c stored/uniqueid.c
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread

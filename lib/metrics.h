@@ -50,6 +50,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(STORE_DELIVERED_OCTETS, METRIC_COUNTER, "bellhop_store_delivered_octets_total",            \
         "octets of messages made durable")                                                         \
     ROW(STORE_EXPUNGED, METRIC_COUNTER, "bellhop_store_expunged_total", "messages expunged")       \
+    ROW(STORE_EXPIRED, METRIC_COUNTER, "bellhop_store_expired_total",                              \
+        "messages removed because they were older than the plan's retention")                      \
     ROW(STORE_COMMITS, METRIC_COUNTER, "bellhop_store_commits_total", "group commits")             \
     ROW(STORE_SESSIONS, METRIC_GAUGE, "bellhop_store_sessions", "mailboxes open now")              \
     ROW(STORE_READ_OCTETS, METRIC_COUNTER, "bellhop_store_read_octets_total",                      \

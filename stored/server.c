@@ -11,6 +11,7 @@
 #include "stored/commit.h"
 #include "stored/control.h"
 #include "stored/delivery.h"
+#include "stored/expire.h"
 #include "stored/opening.h"
 #include "stored/server.h"
 #include "stored/session.h"
@@ -48,6 +49,7 @@ static const struct request requests[] = {
      control_usage},
     {STORE_HOLD, CONNECTION_CONTROL, 0, 0, control_hold},
     {STORE_DROP, CONNECTION_CONTROL, EXACTLY(struct store_mailbox_id), control_drop},
+    {STORE_EXPIRE, CONNECTION_CONTROL, EXACTLY(struct store_expire), expire_some},
 };
 
 struct server {
@@ -84,6 +86,7 @@ static void connection_free(struct connection *connection)
     delivery_end_all(connection);
     session_end_all(connection);
     control_end_all(connection);
+    expire_end_all(connection);
     channel_free(connection->channel);
     DL_DELETE(connection->server->connections, connection);
     free(connection);

@@ -439,6 +439,188 @@ static void a_line_is_crossed_once_by_parallel_deliveries(void **state)
     close(fd);
 }
 
+/* --- retention */
+
+static uint64_t microseconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static void deliver_many(uint64_t mailbox, uint32_t count)
+{
+    int fd = connect_to(DELIVER_FD);
+
+    for (uint32_t i = 0; i < count; i++) {
+        begin(fd, i, mailbox, 0);
+        data(fd, i, BODY, strlen(BODY));
+        commit(fd, i, strlen(BODY));
+        if (i % 100 == 99)
+            run_for(1);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(delivered(fd), STORE_OK);
+    close(fd);
+}
+
+static void ask_expire(int fd, uint64_t mailbox, uint64_t before, uint64_t after)
+{
+    struct store_expire request = {mailbox, before, after};
+
+    tell(fd, STORE_EXPIRE, 1, &request, sizeof(request));
+}
+
+/* STORE_OK, or why it was refused. */
+static enum store_result expired(int fd, struct store_expired *expired_r)
+{
+    uint8_t payload[sizeof(*expired_r)] = {0};
+    enum store_type type = hear(fd, payload, sizeof(payload));
+
+    memcpy(expired_r, payload, sizeof(payload));
+    if (type == STORE_EXPIRED)
+        return STORE_OK;
+    assert_int_equal(type, STORE_FAILED);
+    return payload[0];
+}
+
+static void assert_usage(uint64_t mailbox, uint64_t messages)
+{
+    struct store_usage_is now;
+
+    usage(mailbox, &now);
+    assert_int_equal(now.messages, messages);
+    assert_int_equal(now.octets, messages * strlen(BODY));
+}
+
+static void what_is_too_old_goes_and_nothing_else(void **state)
+{
+    int fd = connect_to(CONTROL_FD);
+    struct store_expired answer;
+    (void)state;
+
+    deliver_many(1, 3);
+    deliver_many(2, 3);
+    uint64_t before = microseconds();
+    run_for(1);
+    deliver_many(1, 2);
+    ask_expire(fd, 1, before, 0);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.count, 3);
+    assert_int_equal(answer.more, 0);
+    assert_usage(1, 2);
+    assert_usage(2, 3);
+    ask_expire(fd, 1, before, 0);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.count + answer.more, 0);
+    assert_int_equal(open_anew(1), 2);
+    assert_int_equal(open_anew(2), 3);
+    close(fd);
+}
+
+static void an_open_session_keeps_what_it_sees(void **state)
+{
+    int fd = connect_to(CONTROL_FD), front = connect_to(FRONT_FD);
+    struct store_read request = {.message = 1, .room = STORE_READ_MAX};
+    struct store_expired answer;
+    (void)state;
+
+    deliver_many(1, 2);
+    ask_open(front, 1, 1);
+    assert_int_equal(opened(front), 2);
+    ask_expire(fd, 1, UINT64_MAX, 0);
+    assert_int_equal(expired(fd, &answer), STORE_IN_USE);
+    tell(front, STORE_READ, 1, &request, sizeof(request));
+    assert_int_equal(hear(front, NULL, 0), STORE_DATA);
+    assert_usage(1, 2);
+    /* Where nothing is too old, nobody needs the lock. */
+    ask_expire(fd, 1, 1, 0);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    tell(front, STORE_CLOSE, 1, NULL, 0);
+    ask_expire(fd, 1, UINT64_MAX, 0);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.count, 2);
+    close(front);
+    close(fd);
+}
+
+static void who_opens_meanwhile_waits_and_sees_the_rest(void **state)
+{
+    int fd = connect_to(CONTROL_FD), front = connect_to(FRONT_FD);
+    struct store_expired answer;
+    (void)state;
+
+    deliver_many(1, 2);
+    ask_expire(fd, 1, UINT64_MAX, 0);
+    while (commits_waiting(store.commits) == 0)
+        event_base_loop(child.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+    ask_open(front, 1, 1);
+    assert_int_equal(opened(front), 0);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.count, 2);
+    close(front);
+    close(fd);
+}
+
+static void a_large_mailbox_goes_in_batches(void **state)
+{
+    static const uint32_t counts[] = {256, 256, 88};
+    int fd = connect_to(CONTROL_FD);
+    struct store_expired answer = {0};
+    uint64_t left = 600;
+    (void)state;
+
+    deliver_many(1, 600);
+    for (size_t i = 0; i < 3; i++) {
+        ask_expire(fd, 1, UINT64_MAX, answer.next);
+        assert_int_equal(expired(fd, &answer), STORE_OK);
+        assert_int_equal(answer.count, counts[i]);
+        assert_int_equal(answer.more, i < 2);
+        left -= answer.count;
+        assert_usage(1, left);
+        assert_int_equal(open_anew(1), left);
+    }
+    /* The uids are not given out again. */
+    deliver_many(1, 1);
+    ask_expire(fd, 1, UINT64_MAX, 600);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.next, 601);
+    close(fd);
+}
+
+static void many_young_messages_are_looked_at_in_parts(void **state)
+{
+    int fd = connect_to(CONTROL_FD);
+    struct store_expired answer;
+    (void)state;
+
+    deliver_many(1, 4100);
+    ask_expire(fd, 1, 1, 0);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.count, 0);
+    assert_int_equal(answer.more, 1);
+    assert_int_equal(answer.next, 4096);
+    ask_expire(fd, 1, 1, answer.next);
+    assert_int_equal(expired(fd, &answer), STORE_OK);
+    assert_int_equal(answer.more, 0);
+    close(fd);
+}
+
+static void who_asked_may_be_gone_when_it_is_done(void **state)
+{
+    int fd = connect_to(CONTROL_FD);
+    (void)state;
+
+    deliver_many(1, 2);
+    ask_expire(fd, 1, UINT64_MAX, 0);
+    close(fd);
+    run_for(50);
+    assert_usage(1, 0);
+    assert_int_equal(open_anew(1), 0);
+}
+
 static void a_long_check_leaves_the_loop_its_turns(void **state)
 {
     struct store_read request = {.room = STORE_READ_MAX};
@@ -671,6 +853,12 @@ int main(void)
         CASE(a_size_that_cannot_be_is_no_size),
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
         CASE(a_line_is_crossed_once_by_parallel_deliveries),
+        CASE(what_is_too_old_goes_and_nothing_else),
+        CASE(an_open_session_keeps_what_it_sees),
+        CASE(who_opens_meanwhile_waits_and_sees_the_rest),
+        CASE(a_large_mailbox_goes_in_batches),
+        CASE(many_young_messages_are_looked_at_in_parts),
+        CASE(who_asked_may_be_gone_when_it_is_done),
         CASE(a_long_check_leaves_the_loop_its_turns),
         CASE(a_session_may_end_in_the_middle_of_a_check),
         CASE(reading_needs_few_descriptors),
