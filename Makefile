@@ -38,7 +38,7 @@ LIB_SOURCES := lib/acceptor.c lib/address.c lib/capability.c lib/channel.c lib/c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
 DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/limit.c db/login.c \
-	db/mailaddress.c db/migrations.c db/name.c db/plan.c db/route.c db/schema.c db/statement.c \
+	db/mailaddress.c db/migrations.c db/name.c db/plan.c db/retention.c db/route.c db/schema.c db/statement.c \
 	db/transaction.c
 DB_LIBS    := sqlite3
 
@@ -64,7 +64,7 @@ LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c
 	lmtpd/trace.c lmtpd/transaction.c
 LMTPD_LIBS    :=
 
-ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c admin/http.c admin/route.c \
+ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c admin/http.c admin/retention.c admin/route.c \
 	admin/store.c
 ADMIN_LIBS    := jansson libmicrohttpd
 

@@ -2,6 +2,7 @@
 #define ADMIN_ADMIN_H
 
 #include "admin/dropper.h"
+#include "admin/retention.h"
 #include "lib/child.h"
 
 /* What the handlers and the loop of this program work with. */
@@ -11,6 +12,7 @@ struct admin {
     struct store *store;
     struct http *http; /* NULL: stopped */
     struct dropper dropper;
+    struct retention retention;
 };
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * The program admin: the HTTP service of an instance. It also has stored drop the mail of removed
- * mailboxes, because it is the one that both reads the account database and may tell stored so.
+ * mailboxes and what is older than a plan allows, because it is the one that both reads the account
+ * database and may tell stored so.
  */
 #include <event2/event.h>
 
@@ -30,6 +31,7 @@ static void drain(void *context)
     if (admin->http == NULL)
         return;
     dropper_stop(&admin->dropper);
+    retention_stop(&admin->retention);
     store_free(admin->store);
     http_free(admin->http);
     admin->http = NULL;
@@ -51,6 +53,7 @@ int main(void)
     admin.store = store_new(admin.child.base);
     admin.http = http_new(admin.child.base, routes, ROUTES, &admin);
     dropper_init(&admin.dropper, admin.child.base, admin.db, admin.store);
+    retention_init(&admin.retention, admin.child.base, admin.db, admin.store);
     child_run(&admin.child);
     return 0;
 }

@@ -12,8 +12,9 @@
 #define CONTROL_PATH "run/stored-control.sock"
 
 /* Seconds. Whoever asks for /healthz wants to know by then; a large mailbox takes time to drop. */
-#define PING_TIME 2
-#define DROP_TIME 60
+#define PING_TIME   2
+#define DROP_TIME   60
+#define EXPIRE_TIME 60
 
 struct pending {
     struct pending *prev;
@@ -22,6 +23,7 @@ struct pending {
     uint32_t id;
     uint8_t type;
     struct store_caller caller;
+    struct store_expired *expired_r; /* of STORE_EXPIRE */
     struct event *late;
 };
 
@@ -65,6 +67,11 @@ static int read_answer(const struct pending *pending, const struct channel_messa
     switch (message->type) {
     case STORE_PONG: return pending->type == STORE_PING && message->length == 0 ? STORE_OK : -1;
     case STORE_DROPPED: return pending->type == STORE_DROP && message->length == 0 ? STORE_OK : -1;
+    case STORE_EXPIRED:
+        if (pending->type != STORE_EXPIRE || message->length != sizeof(*pending->expired_r))
+            return -1;
+        memcpy(pending->expired_r, payload, sizeof(*pending->expired_r));
+        return STORE_OK;
     case STORE_FAILED:
         return message->length == 1 && payload[0] != STORE_OK && payload[0] <= STORE_BROKEN
                    ? payload[0]
@@ -126,8 +133,8 @@ void store_free(struct store *store)
     free(store);
 }
 
-static void request(struct store *store, uint8_t type, const void *payload, size_t length,
-                    time_t seconds, struct store_caller caller)
+static struct pending *request(struct store *store, uint8_t type, const void *payload,
+                               size_t length, time_t seconds, struct store_caller caller)
 {
     struct pending *pending = xcalloc(1, sizeof(*pending));
     struct timeval limit = {.tv_sec = seconds};
@@ -148,6 +155,7 @@ static void request(struct store *store, uint8_t type, const void *payload, size
     }
     if (pending->late == NULL || event_add(pending->late, &limit) < 0)
         log_fatal("cannot set a time limit: out of memory");
+    return pending;
 }
 
 void store_ping(struct store *store, struct store_caller caller)
@@ -160,4 +168,13 @@ void store_drop(struct store *store, uint64_t mailbox, struct store_caller calle
     const struct store_mailbox_id payload = {.mailbox = mailbox};
 
     request(store, STORE_DROP, &payload, sizeof(payload), DROP_TIME, caller);
+}
+
+void store_expire(struct store *store, const struct store_expire *expire,
+                  struct store_expired *expired_r, struct store_caller caller)
+{
+    struct pending *pending =
+        request(store, STORE_EXPIRE, expire, sizeof(*expire), EXPIRE_TIME, caller);
+
+    pending->expired_r = expired_r;
 }

@@ -31,4 +31,8 @@ void store_ping(struct store *store, struct store_caller caller);
 /* Drops all mail of a mailbox that no longer exists. */
 void store_drop(struct store *store, uint64_t mailbox, struct store_caller caller);
 
+/* Expunges some messages that are too old. expired_r is filled in when `done` gets STORE_OK. */
+void store_expire(struct store *store, const struct store_expire *expire,
+                  struct store_expired *expired_r, struct store_caller caller);
+
 #endif

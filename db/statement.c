@@ -85,6 +85,12 @@ const struct statement statements[STATEMENT__MAX] = {
         " ORDER BY domain.name, address.local LIMIT 1"},
     [STATEMENT_OPERATOR_AUDIT_NEXT] = {"operator_audit_next", STATEMENT_OPERATOR,
         "SELECT " AUDIT_COLUMNS " WHERE audit.id < ?1 ORDER BY audit.id DESC LIMIT 1"},
+    /* CROSS JOIN: along the mailboxes' ids, so that a sweep passes each of them once. */
+    [STATEMENT_OPERATOR_RETENTION_NEXT] = {"operator_retention_next", STATEMENT_OPERATOR,
+        "SELECT mailbox.id, plan.retention_days FROM mailbox"
+        " CROSS JOIN customer ON customer.id = mailbox.customer"
+        " CROSS JOIN plan ON plan.id = customer.plan"
+        " WHERE mailbox.id > ?1 AND plan.retention_days > 0 ORDER BY mailbox.id LIMIT 1"},
     [STATEMENT_DROP_NEXT] = {"drop_next", STATEMENT_OPERATOR,
         "SELECT mailbox FROM mailbox_drop WHERE mailbox > ?1 ORDER BY mailbox LIMIT 1"},
     [STATEMENT_DROP_DONE] = {"drop_done", STATEMENT_OPERATOR,

@@ -7,6 +7,7 @@
 #include "db/drop.h"
 #include "db/limit.h"
 #include "db/plan.h"
+#include "db/retention.h"
 
 /* Plans, customers, domains, addresses and aliases: what each function says, and to whom. */
 
@@ -483,6 +484,32 @@ static void removes_a_customer_with_all_it_has(void **state)
     assert_int_equal(dropped, mailboxes[2]);
 }
 
+/* Two customers on different plans: only one of them has its old mail removed. */
+static void tells_whose_mail_is_kept_for_a_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    struct db_retention retention = {0};
+    uint64_t mailboxes[3];
+    struct db_plan plan;
+
+    assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &mailboxes[0]), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->theirs, "a@theirs.example", &mailboxes[1]), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->ours, "b@ours.example", &mailboxes[2]), DB_OK);
+    assert_int_equal(db_retention_next(db, &retention), DB_NONE);
+    assert_int_equal(db_plan_find(db, "chain", &plan), DB_OK);
+    plan.retention_days = 30;
+    assert_int_equal(db_plan_set(db, &plan), DB_OK);
+    assert_int_equal(db_retention_next(db, &retention), DB_NONE);
+    assert_int_equal(db_customer_set_plan(db, fixture->ours, "chain"), DB_OK);
+    for (size_t i = 0; i < 3; i += 2) {
+        assert_int_equal(db_retention_next(db, &retention), DB_OK);
+        assert_int_equal(retention.mailbox, mailboxes[i]);
+        assert_int_equal(retention.days, 30);
+    }
+    assert_int_equal(db_retention_next(db, &retention), DB_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -502,6 +529,7 @@ int main(void)
         fixture_test(removes_an_alias_with_its_last_target),
         fixture_test(removes_a_domain_with_all_in_it),
         fixture_test(removes_a_customer_with_all_it_has),
+        fixture_test(tells_whose_mail_is_kept_for_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
