@@ -87,6 +87,8 @@ static void stop(struct stored *stored)
     fault_point("stop.trimmed");
     segments_free(store->segments);
     mailboxes_free(store->mailboxes);
+    /* First, for the last to close writes everything into the main file. */
+    index_close(store->scans);
     index_close(store->index);
     fault_point("stop.closed");
     sodium_memzero(store->key, sizeof(store->key));
