@@ -83,7 +83,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps run check check-built unit system measure lint install clean
+.PHONY: all faults help deps lint-deps run check check-built unit crash torture system measure lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -213,6 +213,19 @@ $(call unit_tests_of,cli,bellhop,BELLHOP)
 $(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli,test_$(program)_%),\
 	$(UNIT_TESTS)),$(eval $(call unit_test,$(test))))
 
+# Power loss (tests/crash/power.c): the store in one process with the harness's own disk.
+CRASH_SOURCES := $(wildcard tests/crash/*.c)
+$(BUILD)/crash/power: $(call objects,$(CRASH_SOURCES)) $(BUILD)/lib/stored.a $(BUILD)/lib/lib.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(call link_flags,$(LIB_LIBS) $(STORED_LIBS))
+
+crash: $(BUILD)/crash/power
+	$< --images 100
+
+torture: $(BUILD)/crash/power
+	$< --images 2000
+
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
 
@@ -222,7 +235,7 @@ system: all faults $(BUILD)/tests/disk.so
 check: deps
 	@$(MAKE) --no-print-directory check-built
 
-check-built: unit system
+check-built: unit crash system
 
 # --- what people call ----------------------------------------------------------------------------
 
@@ -232,6 +245,7 @@ help:
 	@echo 'make deps     install the missing Debian packages (asks sudo where it is not root)'
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
+	@echo 'make crash    100 power losses; make torture: 2,000 of them'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make lint     formatting, static analysis, layers'
 	@echo 'make measure  the figures that Bellhop must reach, measured here'

@@ -282,6 +282,10 @@ static void recover_segment(struct recovery *recovery, uint64_t id)
     if (error == 0 && index_get_segment(store->index, id, &row) < 0)
         log_retry("the index cannot be read");
     uint64_t applied = error == 0 && row.applied > 0 ? row.applied : SEGMENT_START;
+    /* After kill -9 the log's end may be in memory only, and the index must never be ahead of it.
+     */
+    if (error == 0 && recovery->messages && recovery->segment.size > applied)
+        error = segment_sync(&recovery->segment);
     if (error == 0)
         error = scan_segment(&recovery->segment, applied, true, &events, recovery, &end, &dirt);
     if (error != 0)
