@@ -193,7 +193,10 @@ struct store_data {
     uint64_t top_length; /* as in struct store_deliver_commit */
 };
 
-/* Most message indexes in one STORE_EXPUNGE; a session with more sends several. */
-#define STORE_EXPUNGE_MAX 16384
+/*
+ * Most message indexes in one STORE_EXPUNGE; a session with more sends several. So many keep stored
+ * from other work for some milliseconds.
+ */
+#define STORE_EXPUNGE_MAX 2048
 
 #endif

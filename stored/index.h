@@ -25,7 +25,8 @@ struct index;
 
 enum index_mode {
     INDEX_READ, /* by a program of its own, beside the service */
-    INDEX_SCAN, /* beside INDEX_WRITE in one process: long lists that should not fill its cache */
+    INDEX_SCAN, /* beside INDEX_WRITE in one process: long lists, of what that has
+                   committed, that should not fill its cache */
     INDEX_WRITE
 };
 
