@@ -2,18 +2,17 @@
 
 #include "lmtpd/content.h"
 
-/* Finds the first dot that begins a line; NULL: there is none. `state` is that before the input. */
+/*
+ * Finds the first dot that begins a line; NULL: there is none. `state` is that before the input,
+ * and not CONTENT_LINE_START with a dot. By line ends, which most texts have fewer of than dots.
+ */
 static const char *find_line_dot(enum content_state state, const char *input, size_t length)
 {
-    const char *end = input + length;
+    const char *last = input + length - 1;
 
-    for (const char *at = input; (at = memchr(at, '.', (size_t)(end - at))) != NULL; at++) {
-        size_t before = (size_t)(at - input);
-        if (before == 0 || at[-1] != '\n')
-            continue;
-        if (before == 1 ? state == CONTENT_CR : at[-2] == '\r')
-            return at;
-    }
+    for (const char *at = input; (at = memchr(at, '\n', (size_t)(last - at))) != NULL; at++)
+        if (at[1] == '.' && (at == input ? state == CONTENT_CR : at[-1] == '\r'))
+            return at + 1;
     return NULL;
 }
 
