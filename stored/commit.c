@@ -40,6 +40,14 @@
 #define INDEX_RECORDS_MAX  512
 #define INDEX_MICROSECONDS 50000
 
+/*
+ * To make preallocated blocks part of the file costs a sync as much again as the data does. A small
+ * group that reaches such blocks writes zeros behind itself, for those after it; in a large one the
+ * cost is spread already.
+ */
+#define AHEAD_OCTETS    (256 * 1024)
+#define AHEAD_GROUP_MAX (64 * 1024)
+
 struct group {
     struct commit *first, **last;
     unsigned count;
@@ -49,6 +57,7 @@ struct group {
     uint64_t spare;         /* with `roll`: what must stay free on the disk */
     struct segment segment; /* the one to write to */
     uint64_t start, end;    /* where in it */
+    uint64_t zeros;         /* octets to write behind the end */
     uint64_t sealed_end;    /* with `roll`: what the segment before has to be trimmed to */
     struct segment sealed;
     int error; /* errno of the shared part: 0, ENOSPC, or the disk is broken */
@@ -63,9 +72,10 @@ struct commits {
     bool running;
     struct segment active; /* fd -1: none */
     uint64_t active_end;
-    uint64_t number;     /* of the last group */
-    time_t refuse_until; /* no segment could be made a moment ago */
-    int refusal;         /* and why */
+    uint64_t active_written; /* where the preallocated blocks begin; 0: not known */
+    uint64_t number;         /* of the last group */
+    time_t refuse_until;     /* no segment could be made a moment ago */
+    int refusal;             /* and why */
     bool healthy;
     void (*drained)(void *context);
     void *drained_context;
@@ -87,8 +97,8 @@ struct commits {
 /* One write for the whole group: header, body and padding of each record in turn. */
 static int write_shared(const struct group *group)
 {
-    static const uint8_t zeros[RECORD_ALIGN];
-    struct iovec *pieces = xcalloc(3 * (size_t)group->count, sizeof(*pieces));
+    static uint8_t zeros[AHEAD_OCTETS];
+    struct iovec *pieces = xcalloc(3 * (size_t)group->count + 1, sizeof(*pieces));
     int count = 0;
 
     for (struct commit *commit = group->first; commit != NULL; commit = commit->next) {
@@ -98,8 +108,9 @@ static int write_shared(const struct group *group)
         uint64_t length = header->length + header->body_length;
         pieces[count++] = (struct iovec){commit->header, header->length};
         pieces[count++] = (struct iovec){(void *)(uintptr_t)commit->body, header->body_length};
-        pieces[count++] = (struct iovec){(void *)(uintptr_t)zeros, record_span(header) - length};
+        pieces[count++] = (struct iovec){zeros, record_span(header) - length};
     }
+    pieces[count++] = (struct iovec){zeros, group->zeros};
     int error = segment_write(&group->segment, pieces, count, group->start);
     free(pieces);
     return error;
@@ -232,6 +243,7 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     if (group->small || least > store->segment_size)
         commits->active.size = least;
     commits->active_end = SEGMENT_START;
+    commits->active_written = 0;
 }
 
 static void place(struct commits *commits, struct commit *commit)
@@ -246,6 +258,16 @@ static void place(struct commits *commits, struct commit *commit)
     header->body_sum = record_sum(commits->store->seed, commit->body, header->body_length);
     record_seal(header, commits->active.id, commits->active_end, commits->store->seed);
     commits->active_end += record_span(header);
+}
+
+static void write_ahead(struct commits *commits, struct group *group)
+{
+    uint64_t room = commits->active.size - group->end;
+
+    if (group->end - group->start <= AHEAD_GROUP_MAX && group->end > commits->active_written)
+        group->zeros = room < AHEAD_OCTETS ? room : AHEAD_OCTETS;
+    if (group->end + group->zeros > commits->active_written)
+        commits->active_written = group->end + group->zeros;
 }
 
 /* Moves waiting records into the group, in order, as far as one write can take them. */
@@ -271,6 +293,8 @@ static void fill_group(struct commits *commits, struct group *group)
     }
     group->end = shared ? commits->active_end : group->start;
     group->segment = commits->active;
+    if (shared)
+        write_ahead(commits, group);
 }
 
 static enum store_result result_of(int error)
