@@ -37,9 +37,9 @@ LIB_SOURCES := lib/acceptor.c lib/address.c lib/capability.c lib/channel.c lib/c
 	lib/utf8.c lib/xalloc.c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
-DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/limit.c db/login.c \
-	db/mailaddress.c db/migrations.c db/name.c db/plan.c db/retention.c db/route.c db/schema.c db/statement.c \
-	db/transaction.c
+DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/image.c \
+	db/limit.c db/login.c db/mailaddress.c db/migrations.c db/name.c db/plan.c db/retention.c \
+	db/route.c db/schema.c db/statement.c db/transaction.c
 DB_LIBS    := sqlite3
 
 # One paragraph a program: its sources, the library folders it stands on, its packages.
