@@ -33,8 +33,8 @@ override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SOURCES := lib/acceptor.c lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c \
-	lib/fault.c lib/log.c lib/message.c lib/metrics.c lib/reconnect.c lib/unixsocket.c \
-	lib/utf8.c lib/xalloc.c
+	lib/dump.c lib/fault.c lib/log.c lib/message.c lib/metrics.c lib/reconnect.c \
+	lib/unixsocket.c lib/utf8.c lib/xalloc.c
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
 DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/image.c \
@@ -53,10 +53,11 @@ AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd
 	authd/listener.c authd/main.c authd/mechanism.c authd/request.c
 AUTHD_LIBS    := -pthread
 
-STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/expire.c \
-	stored/index.c stored/mailbox.c stored/main.c stored/opening.c stored/places.c stored/reader.c stored/record.c \
-	stored/recovery.c stored/report.c stored/scan.c stored/segment.c stored/segments.c \
-	stored/server.c stored/session.c stored/trouble.c stored/uniqueid.c
+STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/dump.c stored/expire.c \
+	stored/hold.c stored/index.c stored/load.c stored/mailbox.c stored/main.c stored/opening.c \
+	stored/places.c stored/reader.c stored/record.c stored/recovery.c stored/report.c \
+	stored/scan.c stored/segment.c stored/segments.c stored/server.c stored/session.c \
+	stored/trouble.c stored/uniqueid.c
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
 LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c lmtpd/parse.c \

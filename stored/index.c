@@ -39,6 +39,7 @@ enum statement {
     S_DROP_USAGE,
     S_NOTE_UID,
     S_GET_MAILBOX,
+    S_EACH_MAILBOX,
     S_ADD_LIVE,
     S_SET_APPLIED,
     S_SET_PUNCHED,
@@ -125,6 +126,8 @@ static const char *const statements[S__MAX] = {
                    " VALUES (?1, 0, 0, ?2 + 1, 0) ON CONFLICT (mailbox) DO UPDATE SET"
                    " uid_next = ?2 + 1 WHERE uid_next < ?2 + 1",
     [S_GET_MAILBOX] = "SELECT messages, octets, uid_next, dropped FROM mailbox WHERE mailbox = ?1",
+    [S_EACH_MAILBOX] = "SELECT messages, octets, uid_next, dropped, mailbox FROM mailbox"
+                       " ORDER BY mailbox",
     [S_ADD_LIVE] = "INSERT INTO segment (segment, applied, live) VALUES (?1, 0, ?2)"
                    " ON CONFLICT (segment) DO UPDATE SET live = live + ?2",
     [S_SET_APPLIED] = "INSERT INTO segment (segment, applied, live) VALUES (?1, ?2, 0)"
@@ -639,6 +642,14 @@ void index_forget_segment(struct index *index, uint64_t segment)
     run(index, BIND(index, S_FORGET_SEGMENT, segment));
 }
 
+static void read_mailbox(sqlite3_stmt *statement, struct index_mailbox *mailbox_r)
+{
+    mailbox_r->messages = column(statement, 0);
+    mailbox_r->octets = column(statement, 1);
+    mailbox_r->uid_next = column(statement, 2);
+    mailbox_r->dropped = column(statement, 3) != 0;
+}
+
 int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbox *mailbox_r)
 {
     sqlite3_stmt *statement = BIND(index, S_GET_MAILBOX, mailbox);
@@ -646,11 +657,27 @@ int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbo
     memset(mailbox_r, 0, sizeof(*mailbox_r));
     mailbox_r->uid_next = 1;
     int status = sqlite3_step(statement);
-    if (status == SQLITE_ROW) {
-        mailbox_r->messages = column(statement, 0);
-        mailbox_r->octets = column(statement, 1);
-        mailbox_r->uid_next = column(statement, 2);
-        mailbox_r->dropped = column(statement, 3) != 0;
+    if (status == SQLITE_ROW)
+        read_mailbox(statement, mailbox_r);
+    return end_of_rows(index, statement, status);
+}
+
+int index_each_mailbox(struct index *index,
+                       int (*each)(void *context, uint64_t mailbox,
+                                   const struct index_mailbox *row),
+                       void *context)
+{
+    sqlite3_stmt *statement = bind(index, S_EACH_MAILBOX, 0, NULL);
+    int status, result = 0;
+
+    while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct index_mailbox row;
+        read_mailbox(statement, &row);
+        result = each(context, column(statement, 4), &row);
+    }
+    if (result != 0) {
+        sqlite3_reset(statement);
+        return result;
     }
     return end_of_rows(index, statement, status);
 }

@@ -89,6 +89,12 @@ struct index_mailbox {
 /* A mailbox that was never delivered to is empty. */
 int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbox *mailbox_r);
 
+/* Calls `each` for every mailbox that was ever delivered to, ascending; as below. */
+int index_each_mailbox(struct index *index,
+                       int (*each)(void *context, uint64_t mailbox,
+                                   const struct index_mailbox *row),
+                       void *context);
+
 struct index_message {
     uint64_t mailbox;
     uint64_t uid;

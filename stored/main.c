@@ -3,18 +3,22 @@
  * it serves its three sockets; by hand, or by `bellhop store`, it does one thing and ends:
  *
  *   stored verify | rebuild | stats [--json]     in the instance's directory
+ *   stored dump | load SEGMENT-SIZE              there too, for `bellhop backup` and `restore`
  */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/child.h"
 #include "lib/fault.h"
 #include "lib/log.h"
 #include "stored/commit.h"
+#include "stored/dump.h"
 #include "stored/index.h"
+#include "stored/load.h"
 #include "stored/mailbox.h"
 #include "stored/opening.h"
 #include "stored/recovery.h"
@@ -139,6 +143,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
         if (strcmp(argv[1], modes[i].name) == 0 && (argc == 2 || json))
             return modes[i].run(json);
-    fprintf(stderr, "usage: stored [verify | rebuild | stats [--json]]\n");
+    if (argc == 2 && strcmp(argv[1], "dump") == 0)
+        return dump_run();
+    if (argc == 3 && strcmp(argv[1], "load") == 0)
+        return load_run(strtoull(argv[2], NULL, 10));
+    fprintf(stderr, "usage: stored [verify | rebuild | stats [--json]]\n"
+                    "       stored dump | load SEGMENT-SIZE\n");
     return 2;
 }

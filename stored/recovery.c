@@ -469,5 +469,7 @@ void recovery_lock(void)
     if (fd < 0)
         log_fatal("store/lock cannot be opened: %s", strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        log_fatal("the store is in use by a running service: stop it first");
+        log_fatal(
+            "the store is in use by a running service, or by a backup, a check or a restore of "
+            "it: stop it, or wait for it");
 }

@@ -20,7 +20,8 @@ void recovery_run(struct store *store);
 void recovery_rebuild(struct store *store);
 
 /*
- * Takes the lock that one serving or rebuilding process holds on the store. Exits with a clear
+ * Takes the lock that one process holds on the store, which serves it, makes it anew or
+ * keeps it as it is. Exits with a clear
  * line if it is held. The lock goes with the process.
  */
 void recovery_lock(void);

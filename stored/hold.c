@@ -1,0 +1,74 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+
+#include "lib/channel.h"
+#include "lib/log.h"
+#include "lib/storemsg.h"
+#include "stored/hold.h"
+#include "stored/recovery.h"
+
+#define CONTROL_PATH "run/stored-control.sock"
+
+static int on_message(void *context, const struct channel_message *message)
+{
+    struct hold *hold = context;
+
+    if (message->type != STORE_HELD || message->length != 0)
+        return -1;
+    hold->held = true;
+    return 0;
+}
+
+static void on_closed(void *context)
+{
+    struct hold *hold = context;
+
+    hold->lost = true;
+}
+
+static const struct channel_events events = {.message = on_message, .closed = on_closed};
+
+static void ask(struct hold *hold)
+{
+    hold->held = false;
+    channel_send(hold->channel, STORE_HOLD, 0, NULL, 0, NULL, 0);
+    while (!hold->held && !hold->lost)
+        event_base_loop(hold->base, EVLOOP_ONCE);
+    if (hold->lost)
+        log_fatal("the service ended just now: try again");
+}
+
+void hold_take(struct hold *hold)
+{
+    memset(hold, 0, sizeof(*hold));
+    hold->base = event_base_new();
+    if (hold->base == NULL)
+        log_fatal("out of memory");
+    hold->channel = channel_connect(hold->base, CONTROL_PATH, &events, hold);
+    if (hold->channel != NULL)
+        ask(hold);
+    else if (errno == ENOENT || errno == ECONNREFUSED)
+        recovery_lock();
+    else
+        log_fatal("the running service cannot be asked (%s): %s", CONTROL_PATH, strerror(errno));
+}
+
+void hold_renew(struct hold *hold)
+{
+    if (hold->channel != NULL)
+        ask(hold);
+}
+
+bool hold_lost(struct hold *hold)
+{
+    if (hold->channel != NULL && !hold->lost)
+        event_base_loop(hold->base, EVLOOP_NONBLOCK);
+    return hold->lost;
+}
+
+void hold_end(struct hold *hold)
+{
+    channel_free(hold->channel);
+    event_base_free(hold->base);
+}

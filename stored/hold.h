@@ -1,0 +1,34 @@
+#ifndef STORED_HOLD_H
+#define STORED_HOLD_H
+
+#include <stdbool.h>
+
+struct channel;
+struct event_base;
+
+/*
+ * Lets a process read the store's files beside the service: while it is held, nothing in store/ is
+ * moved, punched or removed. Where no service runs, the store's lock keeps one from starting.
+ */
+struct hold {
+    struct event_base *base;
+    struct channel *channel; /* NULL: the store's lock is held instead, until the process ends */
+    bool held, lost;
+};
+
+/*
+ * Waits until the store is held; a service that is just starting first brings its index up to date.
+ * Exits with a clear line when that cannot be. hold_lost() tells whether it is not held any more,
+ * because the service has ended: what was read may then be wrong.
+ */
+void hold_take(struct hold *hold);
+bool hold_lost(struct hold *hold);
+
+/*
+ * Has the service put all that it has answered for into the index, where other processes see it;
+ * hold_take() has done so, too.
+ */
+void hold_renew(struct hold *hold);
+void hold_end(struct hold *hold);
+
+#endif
