@@ -69,14 +69,14 @@ ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c 
 	admin/store.c
 ADMIN_LIBS    := jansson libmicrohttpd
 
-BELLHOP_SOURCES := cli/address.c cli/address_list.c cli/certificate.c cli/csv.c cli/customer.c \
-	cli/database.c cli/domain.c cli/file.c cli/hash.c cli/import.c cli/importer.c \
-	cli/init.c cli/instance.c cli/inventory.c cli/invitation.c cli/launch.c cli/listen.c \
-	cli/listing.c cli/lock.c cli/mailbox.c cli/maildirsource.c cli/main.c \
-	cli/material.c cli/mbox.c cli/mboxsource.c cli/number.c cli/password.c \
-	cli/plan.c cli/pop3source.c cli/process.c cli/progress.c cli/serve.c cli/share.c cli/sibling.c \
-	cli/source.c cli/store.c cli/supervisor.c cli/terminal.c cli/text.c cli/tlskey.c cli/uidlist.c \
-	cli/uniqueid.c cli/usage.c
+BELLHOP_SOURCES := cli/address.c cli/address_list.c cli/archive.c cli/backup.c cli/certificate.c \
+	cli/csv.c cli/customer.c cli/database.c cli/domain.c cli/file.c cli/hash.c cli/import.c \
+	cli/importer.c cli/init.c cli/instance.c cli/interrupt.c cli/inventory.c cli/invitation.c \
+	cli/launch.c cli/listen.c cli/listing.c cli/lock.c cli/mailbox.c cli/maildirsource.c \
+	cli/main.c cli/material.c cli/mbox.c cli/mboxsource.c cli/number.c cli/password.c \
+	cli/plan.c cli/pop3source.c cli/process.c cli/progress.c cli/restore.c cli/serve.c \
+	cli/share.c cli/sibling.c cli/source.c cli/store.c cli/supervisor.c cli/terminal.c \
+	cli/text.c cli/tlskey.c cli/uidlist.c cli/uniqueid.c cli/usage.c
 BELLHOP_LIBS    := jansson libcrypto libcurl
 
 # --- what is built -------------------------------------------------------------------------------

@@ -83,6 +83,11 @@ bool file_exists(const char *name)
     return lstat(name, &status) == 0 || errno != ENOENT;
 }
 
+int file_remove(const char *name)
+{
+    return unlink(name) == 0 ? sync_folder_of(name) : -1;
+}
+
 int file_make_folder(const char *name, mode_t mode)
 {
     struct stat status;

@@ -23,6 +23,9 @@ void file_cancel(FILE *file, const char *name);
 /* Whether there is a file or folder with this name (also one that cannot be read). */
 bool file_exists(const char *name);
 
+/* Removes a file, durably. Returns 0 or -1 (errno). */
+int file_remove(const char *name);
+
 /*
  * Makes a folder and what leads to it durable. Returns 1 when it was made, 0 when it was there
  * already, -1 (errno) otherwise.

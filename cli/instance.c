@@ -33,6 +33,13 @@ int instance_enter(struct instance *instance)
         refuse("%s/%s", directory, error);
         return -1;
     }
+    if (!instance->restoring && access(INSTANCE_UNFINISHED, F_OK) == 0) {
+        refuse(
+            "a restore of %s is under way or was interrupted: run \"bellhop restore\" again with "
+            "the same files, and it begins anew",
+            directory);
+        return -1;
+    }
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #ifndef CLI_INSTANCE_H
 #define CLI_INSTANCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/conf.h"
@@ -20,11 +21,18 @@ struct db;
 #define INSTANCE_CERTIFICATE "tls/cert.pem"
 #define INSTANCE_KEY         "tls/key.pem"
 
+/* Held while programs of the instance run (cli/lock.h). */
+#define INSTANCE_LOCK "run/lock"
+
 /* stored's control socket, which the supervisor binds. */
 #define INSTANCE_CONTROL "run/stored-control.sock"
 
+/* While this file is there, a restore is under way or was interrupted (stored/load.h). */
+#define INSTANCE_UNFINISHED "store/restore.unfinished"
+
 struct instance {
     const char *directory; /* as -C named it; once inside for messages to a person only */
+    bool restoring;        /* the command may enter one whose restore was interrupted */
     struct conf conf;      /* once inside */
 };
 

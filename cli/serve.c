@@ -23,8 +23,6 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 
-#define LOCK_PATH INSTANCE_RUN "/lock"
-
 struct tcp_service {
     const char *name;
     const char *setting;
@@ -187,7 +185,7 @@ static int prepare(struct inventory *inventory, struct material *material)
         refuse("%s", error);
         return -1;
     }
-    int lock = lock_take(LOCK_PATH, error, sizeof(error));
+    int lock = lock_take(INSTANCE_LOCK, error, sizeof(error));
     if (lock < 0) {
         refuse("%s", error);
         return -1;

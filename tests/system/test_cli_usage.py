@@ -14,8 +14,8 @@ COMMANDS = [
     "help", "init", "serve", "plan list", "plan add", "plan set", "customer add", "customer list",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
-    "address remove", "address passwd", "address import", "mailbox import", "store verify", "store rebuild",
-    "store stats",
+    "address remove", "address passwd", "address import", "mailbox import", "backup", "restore",
+    "store verify", "store rebuild", "store stats",
 ]
 
 
@@ -104,6 +104,12 @@ def test_version_is_one_line():
     ["address", "passwd", "a@one.example", "secret"],
     ["address", "import", "--customer", "one"],
     ["address", "import", "table.csv"],
+    ["backup"],
+    ["backup", "one", "two"],
+    ["backup", "one", "--since"],
+    ["backup", "one", "--json"],
+    ["restore"],
+    ["restore", "one", "--since", "two"],
     ["store", "stats", "now"],
     ["store", "verify", "--deep"],
 ], ids=" ".join)
