@@ -32,51 +32,29 @@ override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-
 	$(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
-LIB_SOURCES := lib/acceptor.c lib/address.c lib/capability.c lib/channel.c lib/child.c lib/conf.c \
-	lib/dump.c lib/fault.c lib/log.c lib/message.c lib/metrics.c lib/reconnect.c \
-	lib/unixsocket.c lib/utf8.c lib/xalloc.c
+LIB_SOURCES := $(sort $(wildcard lib/*.c))
 LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
 
-DB_SOURCES := db/alias.c db/audit.c db/customer.c db/db.c db/domain.c db/drop.c db/image.c \
-	db/limit.c db/login.c db/mailaddress.c db/migrations.c db/name.c db/plan.c db/retention.c \
-	db/route.c db/schema.c db/statement.c db/transaction.c
+DB_SOURCES := $(sort $(wildcard db/*.c))
 DB_LIBS    := sqlite3
 
 # One paragraph a program: its sources, the library folders it stands on, its packages.
-POP3D_SOURCES := pop3d/authclient.c pop3d/authline.c pop3d/capa.c pop3d/command.c pop3d/fetch.c \
-	pop3d/line.c pop3d/listing.c pop3d/login.c pop3d/maildrop.c pop3d/main.c pop3d/number.c \
-	pop3d/peer.c pop3d/reply.c pop3d/server.c pop3d/session.c pop3d/storeclient.c pop3d/tls.c \
-	pop3d/transaction.c
+POP3D_SOURCES := $(sort $(wildcard pop3d/*.c))
 POP3D_LIBS    := libevent_openssl libssl libcrypto
 
-AUTHD_SOURCES := authd/cache.c authd/check.c authd/client.c authd/fields.c authd/hashpool.c \
-	authd/listener.c authd/main.c authd/mechanism.c authd/request.c
+AUTHD_SOURCES := $(sort $(wildcard authd/*.c))
 AUTHD_LIBS    := -pthread
 
-STORED_SOURCES := stored/commit.c stored/control.c stored/delivery.c stored/dump.c stored/expire.c \
-	stored/hold.c stored/index.c stored/load.c stored/mailbox.c stored/main.c stored/opening.c \
-	stored/places.c stored/reader.c stored/record.c stored/recovery.c stored/report.c \
-	stored/scan.c stored/segment.c stored/segments.c stored/server.c stored/session.c \
-	stored/trouble.c stored/uniqueid.c
+STORED_SOURCES := $(sort $(wildcard stored/*.c))
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
 
-LMTPD_SOURCES := lmtpd/command.c lmtpd/connection.c lmtpd/content.c lmtpd/main.c lmtpd/parse.c \
-	lmtpd/recipient.c lmtpd/reply.c lmtpd/session.c lmtpd/storelink.c lmtpd/targets.c \
-	lmtpd/trace.c lmtpd/transaction.c
+LMTPD_SOURCES := $(sort $(wildcard lmtpd/*.c))
 LMTPD_LIBS    :=
 
-ADMIN_SOURCES := admin/main.c admin/dropper.c admin/exposition.c admin/health.c admin/http.c admin/retention.c admin/route.c \
-	admin/store.c
+ADMIN_SOURCES := $(sort $(wildcard admin/*.c))
 ADMIN_LIBS    := jansson libmicrohttpd
 
-BELLHOP_SOURCES := cli/address.c cli/address_list.c cli/archive.c cli/backup.c cli/certificate.c \
-	cli/csv.c cli/customer.c cli/database.c cli/domain.c cli/file.c cli/hash.c cli/import.c \
-	cli/importer.c cli/init.c cli/instance.c cli/interrupt.c cli/inventory.c cli/invitation.c \
-	cli/launch.c cli/listen.c cli/listing.c cli/lock.c cli/mailbox.c cli/maildirsource.c \
-	cli/main.c cli/material.c cli/mbox.c cli/mboxsource.c cli/number.c cli/password.c \
-	cli/plan.c cli/pop3source.c cli/process.c cli/progress.c cli/restore.c cli/serve.c \
-	cli/share.c cli/sibling.c cli/source.c cli/store.c cli/supervisor.c cli/terminal.c \
-	cli/text.c cli/tlskey.c cli/uidlist.c cli/uniqueid.c cli/usage.c
+BELLHOP_SOURCES := $(sort $(wildcard cli/*.c))
 BELLHOP_LIBS    := jansson libcrypto libcurl
 
 # --- what is built -------------------------------------------------------------------------------

@@ -67,6 +67,9 @@ static const struct conf_setting conf_settings[] = {
      "Mail for a suspended customer: defer (450, the sender keeps it) or refuse (550)."},
     {"segment_size", CONF_SIZE, AT(segment_size), "64M", UINT64_C(4) << 20, UINT64_C(4) << 30, {0},
      "The size of the store's files. Needs a restart."},
+    {"reclaim_rate", CONF_SIZE, AT(reclaim_rate), "16M", UINT64_C(1) << 20, UINT64_C(64) << 30, {0},
+     "Octets a second that the store may copy to give back the space of deleted mail. Less is\n"
+     "kinder to a slow disk; more keeps up with a service that deletes more. Needs a restart."},
 };
 /* clang-format on */
 

@@ -38,6 +38,7 @@ struct conf {
     uint64_t lmtp_connections;
     uint64_t suspended; /* enum conf_suspended */
     uint64_t segment_size;
+    uint64_t reclaim_rate; /* octets a second */
 };
 
 /* Sets every member to its default. */

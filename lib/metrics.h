@@ -62,6 +62,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
         "writes or syncs of mail that failed")                                                     \
     ROW(STORE_DISK_FULL, METRIC_COUNTER, "bellhop_store_disk_full_total",                          \
         "deliveries turned away because the disk was full")                                        \
+    ROW(STORE_MOVED_OCTETS, METRIC_COUNTER, "bellhop_store_moved_octets_total",                    \
+        "octets copied forward to empty sparse segments")                                          \
+    ROW(STORE_RECLAIMED_OCTETS, METRIC_COUNTER, "bellhop_store_reclaimed_octets_total",            \
+        "octets of segments removed")                                                              \
     ROW(HTTP_REQUESTS, METRIC_COUNTER, "bellhop_http_requests_total", "HTTP requests answered")    \
     ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total", "programs started again after a crash")
 

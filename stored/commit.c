@@ -595,6 +595,14 @@ uint64_t commits_waiting(const struct commits *commits)
     return commits->waiting;
 }
 
+bool commits_use(const struct commits *commits, uint64_t segment)
+{
+    const struct group *group = &commits->groups[commits->current];
+
+    return (commits->active.fd >= 0 && commits->active.id == segment) ||
+           (commits->running && (group->segment.id == segment || group->sealed.id == segment));
+}
+
 bool commits_healthy(const struct commits *commits)
 {
     return commits->healthy;

@@ -41,6 +41,12 @@ void commit_add(struct commits *commits, struct commit *commit);
 /* Octets that wait: the measure for holding back senders. */
 uint64_t commits_waiting(const struct commits *commits);
 
+/*
+ * Whether a segment is being written to, or may be again: the active one, and the one before it
+ * until the roll to a new one has succeeded.
+ */
+bool commits_use(const struct commits *commits, uint64_t segment);
+
 /* Whether the last group became durable. */
 bool commits_healthy(const struct commits *commits);
 

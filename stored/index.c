@@ -806,6 +806,11 @@ void index_sync(struct index *index)
         broken(index, "it was synced");
 }
 
+uint64_t index_changes(struct index *index)
+{
+    return (uint64_t)sqlite3_total_changes64(index->db);
+}
+
 int index_get_totals(struct index *index, bool check, struct index_totals *totals_r)
 {
     sqlite3_stmt *statement = bind(index, S_TOTALS, 0, NULL);

@@ -158,6 +158,9 @@ int index_find_own_id(struct index *index, uint64_t mailbox, uint64_t uid, uint6
  */
 void index_sync(struct index *index);
 
+/* Rows changed since the index was opened: tells whether a look at it can show anything new. */
+uint64_t index_changes(struct index *index);
+
 struct index_totals {
     uint64_t mailboxes; /* with at least one message */
     uint64_t messages;

@@ -21,6 +21,7 @@
 #include "stored/load.h"
 #include "stored/mailbox.h"
 #include "stored/opening.h"
+#include "stored/reclaim.h"
 #include "stored/recovery.h"
 #include "stored/report.h"
 #include "stored/segments.h"
@@ -31,6 +32,7 @@ struct stored {
     struct child child;
     struct store store;
     struct server *server;
+    struct reclaim *reclaim;
 };
 
 static void on_drained(void *context)
@@ -48,6 +50,7 @@ static void drain(void *context)
     struct stored *stored = context;
 
     server_stop(stored->server);
+    reclaim_stop(stored->reclaim);
     commits_drain(stored->store.commits, on_drained, stored);
 }
 
@@ -67,6 +70,7 @@ static void start(struct stored *stored)
         log_fatal("the capability key was not passed on");
     store->base = stored->child.base;
     store->segment_size = stored->child.conf.segment_size;
+    store->reclaim_rate = stored->child.conf.reclaim_rate;
     recovery_lock();
     recovery_run(store);
     store->scans = index_open(INDEX_PATH, INDEX_SCAN);
@@ -77,6 +81,7 @@ static void start(struct stored *stored)
     store->commits = commits_new(store);
     store->openings = openings_new(store);
     stored->server = server_new(store);
+    stored->reclaim = reclaim_new(store);
     store->committed = committed;
     store->committed_context = stored;
 }
@@ -87,6 +92,7 @@ static void stop(struct stored *stored)
 
     server_free(stored->server);
     openings_free(store->openings);
+    reclaim_free(stored->reclaim);
     commits_free(store->commits);
     fault_point("stop.trimmed");
     segments_free(store->segments);

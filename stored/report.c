@@ -247,7 +247,7 @@ int report_verify(bool json)
 struct stats {
     bool json;
     json_t *segments;
-    uint64_t seed, count, size, live;
+    uint64_t seed, count, size, live, reclaimable;
 };
 
 static int stats_segment(void *context, const struct index_segment *row)
@@ -265,14 +265,18 @@ static int stats_segment(void *context, const struct index_segment *row)
     stats->live += row->live;
     uint64_t used = row->applied > SEGMENT_START ? row->applied - SEGMENT_START : 0;
     uint64_t dead = used > row->live ? used - row->live : 0;
+    /* What punching has given back already is not there to be had again. */
+    uint64_t reclaimable = dead > row->punched ? dead - row->punched : 0;
+    stats->reclaimable += reclaimable;
     if (stats->json)
         json_array_append_new(stats->segments,
-                              json_pack("{s:s, s:I, s:I, s:I, s:I}", "file", name, "size",
+                              json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "file", name, "size",
                                         (json_int_t)segment.size, "used", (json_int_t)used, "live",
-                                        (json_int_t)row->live, "dead", (json_int_t)dead));
+                                        (json_int_t)row->live, "dead", (json_int_t)dead,
+                                        "reclaimable", (json_int_t)reclaimable));
     else
-        printf("%-20s %14" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 "\n", name,
-               segment.size, used, row->live, dead);
+        printf("%-20s %14" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 " %14" PRIu64 "\n",
+               name, segment.size, used, row->live, dead, reclaimable);
     return 0;
 }
 
@@ -283,21 +287,25 @@ int report_stats(bool json)
     struct index_totals totals = {0};
 
     if (!json)
-        printf("%-20s %14s %14s %14s %14s\n", "SEGMENT", "SIZE", "USED", "LIVE", "DEAD");
+        printf("%-20s %14s %14s %14s %14s %14s\n", "SEGMENT", "SIZE", "USED", "LIVE", "DEAD",
+               "RECLAIMABLE");
     if (index != NULL && (index_each_segment(index, stats_segment, &stats) < 0 ||
                           index_get_totals(index, false, &totals) < 0))
         log_fatal("the index cannot be read");
     index_close(index);
     if (json) {
-        print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "mailboxes",
+        print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "mailboxes",
                              (json_int_t)totals.mailboxes, "messages", (json_int_t)totals.messages,
                              "octets", (json_int_t)totals.octets, "size", (json_int_t)stats.size,
-                             "live", (json_int_t)stats.live, "segments", stats.segments));
+                             "live", (json_int_t)stats.live, "reclaimable",
+                             (json_int_t)stats.reclaimable, "segments", stats.segments));
         return 0;
     }
     json_decref(stats.segments);
     printf("\n%" PRIu64 " messages of %" PRIu64 " octets in %" PRIu64 " mailboxes; %" PRIu64
-           " segments of %" PRIu64 " octets on disk, %" PRIu64 " of them live\n",
-           totals.messages, totals.octets, totals.mailboxes, stats.count, stats.size, stats.live);
+           " segments of %" PRIu64 " octets on disk, %" PRIu64 " of them live, %" PRIu64
+           " reclaimable\n",
+           totals.messages, totals.octets, totals.mailboxes, stats.count, stats.size, stats.live,
+           stats.reclaimable);
     return 0;
 }

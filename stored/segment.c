@@ -218,6 +218,21 @@ int segment_read(const struct segment *segment, struct iovec *pieces, int count,
     return 0;
 }
 
+int segment_punch(const struct segment *segment, uint64_t offset, uint64_t length)
+{
+    return fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                     (off_t)length) < 0
+               ? errno
+               : 0;
+}
+
+uint64_t segment_allocated(const struct segment *segment)
+{
+    struct stat status;
+
+    return fstat(segment->fd, &status) < 0 ? segment->size : (uint64_t)status.st_blocks * 512;
+}
+
 int segment_trim(struct segment *segment, uint64_t end)
 {
     if (end >= segment->size)

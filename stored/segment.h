@@ -61,6 +61,12 @@ int segment_sync(const struct segment *segment);
 /* Reads all `length` octets; ENODATA: the file ends before. */
 int segment_read(const struct segment *segment, struct iovec *pieces, int count, uint64_t offset);
 
+/* Gives `length` octets from `offset` on back to the disk; they read as zeros from then on. */
+int segment_punch(const struct segment *segment, uint64_t offset, uint64_t length);
+
+/* Octets of the disk that the segment takes up. */
+uint64_t segment_allocated(const struct segment *segment);
+
 /* Gives back the unused space behind `end`. */
 int segment_trim(struct segment *segment, uint64_t end);
 

@@ -68,3 +68,12 @@ const struct segment *segments_get(struct segments *segments, uint64_t id)
     HASH_ADD(hh, segments->open, segment.id, sizeof(entry->segment.id), entry);
     return &entry->segment;
 }
+
+void segments_forget(struct segments *segments, uint64_t id)
+{
+    struct open_segment *entry;
+
+    HASH_FIND(hh, segments->open, &id, sizeof(id), entry);
+    if (entry != NULL)
+        drop(segments, entry);
+}

@@ -15,4 +15,7 @@ void segments_free(struct segments *segments);
 /* The segment, opened if need be; valid until the next call. NULL: it cannot be opened (errno). */
 const struct segment *segments_get(struct segments *segments, uint64_t id);
 
+/* Closes the segment: its file is about to be removed. */
+void segments_forget(struct segments *segments, uint64_t id);
+
 #endif
