@@ -1,6 +1,8 @@
 #ifndef LIB_FAULT_H
 #define LIB_FAULT_H
 
+#include <errno.h>
+
 /*
  * Named points at which a test lets a program die or a call fail; docs/HACKING.md says how. They
  * are there with -DBELLHOP_FAULTS only (`make faults`) and nothing at all in any other build.

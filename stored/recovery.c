@@ -138,7 +138,7 @@ static void apply_damaged(struct recovery *recovery, const struct record_header 
             continue;
         int found = index_find_place(recovery->store->index, refs[i].mailbox, refs[i].uid, &place);
         if (found < 0)
-            log_fatal("the index cannot be read");
+            log_retry("the index cannot be read");
         if (found == 1)
             refs[i].mailbox = 0;
         any = any || found == 0;
@@ -397,7 +397,7 @@ static void forget_missing(struct store *store, const uint64_t *ids, size_t coun
     struct missing missing = {.ids = ids, .count = count};
 
     if (index_each_segment(store->index, find_missing, &missing) < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     index_begin(store->index);
     for (size_t i = 0; i < missing.empty_count; i++)
         index_forget_segment(store->index, missing.empty[i]);

@@ -96,14 +96,15 @@ class Ledger:
         for request in self.unanswered:
             assert found >= request or not found & request, f"half of a QUIT is done: {request}"
             gone |= request - found
-        lost = self.acknowledged - found - self.expunged - gone
+        there = {account.address for account in self.mailboxes}
+        lost = {known for known in self.acknowledged - found - self.expunged - gone
+                if known[1] in there}
         assert not lost, f"{len(lost)} of {len(self.acknowledged)} acknowledged messages are lost"
-        self._check_whole(found | self.expunged | gone)
+        self._check_whole(found | self.expunged | gone, there)
         return found
 
-    def _check_whole(self, known):
+    def _check_whole(self, known, there):
         """A message to several is delivered to all or to none."""
-        there = {account.address for account in self.mailboxes}
         for number, (addresses, _) in self.sent.items():
             got = [(number, address) in known for address in addresses if address in there]
             assert all(got) or not any(got), f"{number} is delivered to some of {addresses}"
