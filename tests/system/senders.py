@@ -27,6 +27,7 @@ class Ledger:
         self.expunged: set[tuple] = set()      # acknowledged by +OK to QUIT
         self.unanswered: list[set] = []        # deleted by a QUIT without an answer: all or none
         self.unique_ids: dict[tuple, tuple] = {}  # (address, uid): (unique-id, number), once seen
+        self.usage: dict[str, tuple] = {}  # address: messages and octets when it was last read
         self.wrong: list[str] = []
         self.replies: list = []
 
@@ -69,6 +70,7 @@ class Ledger:
         listed = [line.decode().split() for line in pop3.uidl()[1]]
         sizes = [int(line.split()[1]) for line in pop3.list()[1]]
         assert (len(listed), sum(sizes)) == pop3.stat()
+        self.usage[account.address] = pop3.stat()
         found = {}
         for (position, unique_id), size in zip(listed, sizes):
             message = retrieve(pop3, int(position))
@@ -88,6 +90,7 @@ class Ledger:
     def check(self):
         """Compares all mailboxes with what was sent; returns the (number, address) found."""
         assert not self.wrong
+        self.usage = {}
         found = {(number, account.address) for account in self.mailboxes
                  for number in self.read(account).values()}
         back = found & self.expunged

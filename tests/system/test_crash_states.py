@@ -116,10 +116,7 @@ class World:
         found = self.mail.check()
         listed = json.loads(self.instance.cli("address", "list", "--json").stdout)
         used = {row["address"]: (row["used_messages"], row["used_bytes"]) for row in listed}
-        for account in self.mail.mailboxes:
-            pop3 = self.instance.pop3(account)
-            assert used[account.address] == pop3.stat()
-            pop3.quit()
+        assert used.items() >= self.mail.usage.items()
         self.instance.cli("store", "verify")
         return found
 
@@ -295,7 +292,8 @@ STATES = [
     State("written, not synced", torn, ["commit.sync 1 kill"]),
     State("synced, not in the index", deliver, ["commit.synced 3 kill"]),
     State("in the index, not acknowledged", deliver, [
-        "index.committed 3 kill", "delivery.unanswered 3 kill", "lmtpd.unanswered 3 kill"]),
+        "delivery.unanswered 3 kill", "lmtpd.unanswered 3 kill"]),
+    State("acknowledged", deliver, ["index.commit 1 kill", "index.committed 1 kill"]),
     State("acknowledged", acknowledged_then_index_lost, ["delivery.coming 1 kill"]),
     State("the group's write or sync failed", deliver, [
         "commit.sync 2 error EIO, abandon.trim 1 kill",
@@ -304,7 +302,7 @@ STATES = [
         "pop3d.expunging 1 kill", "expunge.waiting 1 kill", "commit.write 1 kill",
         "commit.sync 1 kill", "commit.synced 1 kill"]),
     State("expunge in the index, not acknowledged", leave, [
-        "index.committed 1 kill", "expunge.unanswered 1 kill", "pop3d.unanswered 1 kill"]),
+        "expunge.unanswered 1 kill", "pop3d.unanswered 1 kill"]),
     State("expunge acknowledged", acknowledged_then_index_lost, ["delivery.coming 1 kill"]),
     State("mailbox drop waiting or written", remove, [
         "drop.waiting 1 kill", "commit.write 1 kill", "commit.sync 1 kill"]),
@@ -316,7 +314,7 @@ STATES = [
     State("segment roll: the new one made, the old one not trimmed", roll_full,
           ["roll.created 1 kill"]),
     State("index transaction half done", deliver, [
-        "index.apply 3 kill", "index.commit 3 kill", "index.wal 7 kill"]),
+        "index.apply 3 kill", "index.wal 7 kill"]),
     State("the WAL on its way into index.db", stop, ["index.file 2 kill"]),
     State("recovery", start_behind, [
         "index.apply 2 kill", "recovery.messages 1 kill", "segment.unlink 1 kill",
@@ -332,10 +330,6 @@ STATES = [
 ]
 
 
-def points(faults):
-    return [fault.split()[0] for fault in faults.split(", ")]
-
-
 @pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.state}-{state.act.__name__}")
 def test_crash(world, state):
     world.instance.configure(segment_size="4M")
@@ -345,3 +339,135 @@ def test_crash(world, state):
         state.act(world, faults)
         world.check()
     world.check_twice()
+
+
+# --- calls that fail
+
+
+class Failure(NamedTuple):
+    point: str
+    error: str
+    code: int             # what a sender gets
+    counter: str
+    lines: int = 1        # of the message
+    restarts: bool = False
+
+
+REFUSED, FULL = "bellhop_store_write_failures_total", "bellhop_store_disk_full_total"
+RESTARTS = "bellhop_restarts_total"
+
+FAILURES = [
+    Failure("commit.write", "EIO", 451, REFUSED),
+    Failure("commit.write", "ENOSPC", 452, FULL),
+    Failure("commit.sync", "EIO", 451, REFUSED),
+    Failure("segment.allocate", "ENOSPC", 452, FULL),
+    Failure("segment.allocate", "EIO", 451, REFUSED),
+    Failure("segment.header", "EIO", 451, REFUSED),
+    Failure("segment.sync", "EIO", 451, REFUSED),
+    Failure("folder.sync", "EIO", 451, REFUSED),
+    Failure("large.body", "EIO", 451, REFUSED, 30_000),
+    Failure("large.body", "ENOSPC", 452, FULL, 30_000),
+    Failure("large.grow", "ENOSPC", 452, FULL, 220_000),
+    Failure("large.write", "EIO", 451, REFUSED, 30_000),
+    Failure("large.sync", "EIO", 451, REFUSED, 30_000),
+    Failure("index.wal", "EIO", 250, RESTARTS, restarts=True),
+    Failure("index.wal", "ENOSPC", 250, RESTARTS, restarts=True),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: f"{failure.point}-{failure.error}")
+def test_call_fails_for_a_while(world, failure):
+    """Deferred, one line in the log, and when it has passed service goes on by itself."""
+    world.instance.start()
+    world.seed()
+    world.instance.restart()  # so that the next delivery begins a segment
+    mark = len(world.instance.log)
+    before, pids = world.counter(failure.counter), world.instance.pids()["stored"]
+    world.arm(f"{failure.point} 1 failing {failure.error}")
+    assert {reply.code for reply in world.send(failure.lines)} == {failure.code}
+    if failure.restarts:
+        wait_until(lambda: world.counter(RESTARTS) >= before + 3, 20, "restarts")
+    else:
+        world.send(failure.lines)
+        assert [line for line in world.instance.log[mark:].splitlines()
+                if ": error: " in line][1:] == []
+        assert world.instance.pids()["stored"] == pids
+    assert world.counter(failure.counter) > before
+    world.armed.unlink()
+    wait_until(lambda: world.send(failure.lines)[0].code == 250, 20, "a delivery")
+    world.healthy()
+    world.check_twice()
+
+
+@pytest.mark.parametrize("point", ["commit.write", "commit.sync"])
+def test_expunge_fails_once(world, point):
+    """QUIT says so, nothing is gone, and the next QUIT does it."""
+    world.instance.start()
+    world.seed()
+    account = world.instance.customers[0].accounts[0]
+    before = world.mail.read(account)
+    for gone in (False, True):
+        pop3 = world.instance.pop3(account)
+        pop3.dele(1)
+        if not gone:
+            world.arm(f"{point} 1 error EIO")
+        assert world.mail.quit(pop3, account, list(before.values())[:1]) == gone
+        assert list(world.mail.read(account)) == list(before)[int(gone):]
+    world.check_twice()
+
+
+@pytest.mark.parametrize("failing", ["index.read 1 failing EIO", "index.wal 1 failing EIO"])
+def test_index_fails_from_the_first_moment_on(world, failing):
+    """stored is started again and again, later and later; nothing else stops."""
+    world.instance.start()
+    world.seed()
+    world.instance.stop()
+    world.arm(failing)
+    world.instance.start()
+    wait_until(lambda: world.counter(RESTARTS) >= 3, 20, "restarts")
+    assert world.instance.http("/healthz")[0] == 503
+    others = [world.instance.pids()[name] for name in ("lmtpd", "pop3d", "authd")]
+    world.armed.unlink()
+    wait_until(lambda: world.send()[0].code == 250, 20, "a delivery")
+    world.healthy()
+    assert others == [world.instance.pids()[name] for name in ("lmtpd", "pop3d", "authd")]
+    world.check_twice()
+
+
+def test_unfinished_large_message_cannot_be_removed(world):
+    """Its segment stays until the next start, and is nobody's mail."""
+    world.instance.start()
+    world.seed()
+    before = set(world.store.glob("*.seg"))
+    world.arm("large.sync 1 error EIO, segment.unlink 1 error EIO")
+    assert {reply.code for reply in world.send(30_000)} == {451}
+    assert not world.armed.exists()
+    assert len(set(world.store.glob("*.seg")) - before) == 1
+    world.check_twice()
+
+
+# --- the table, the points and the tests
+
+
+def code_points():
+    text = "".join(file.read_text() for folder in ("lib", "db", "stored", "lmtpd", "pop3d", "authd",
+                                                   "admin", "cli")
+                   for file in (ROOT / folder).glob("*.c") if file.name != "fault.c")
+    calls = re.findall(r"(?:fault_\w+|pass_file)\(([^;]*)", text)
+    return {point for call in calls for point in re.findall(r'"([a-z0-9]+\.[a-z]+)"', call)}
+
+
+def documented():
+    text = (ROOT / "docs" / "DESIGN.md").read_text()
+    table = text.partition("### States")[2].partition("| state |")[2].partition("\n\n")[0]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    return {(row[0].removeprefix("| "), point) for row in rows
+            for point in re.findall("`([^`]+)`", row[1]) or [None]}
+
+
+def test_every_point_and_every_state_is_tested():
+    crashes = {(state.state, faults.split(", ")[-1].split()[0])
+               for state in STATES for faults in state.faults}
+    assert documented() == crashes
+    failing = {failure.point for failure in FAILURES} | {"index.read"}
+    assert code_points() == {point for _, point in crashes} | failing
