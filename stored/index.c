@@ -53,6 +53,8 @@ enum statement {
     S_EACH_SEGMENT,
     S_TOTALS,
     S_WRONG_USAGE,
+    S_CHECK,
+    S_LAST_UID,
     S_GET_SEED,
     S_SET_SEED,
     S_COUNT_SYNC,
@@ -150,10 +152,15 @@ static const char *const statements[S__MAX] = {
     [S_EACH_SEGMENT] = "SELECT segment, applied, live, punched FROM segment ORDER BY segment",
     [S_TOTALS] = "SELECT count(*), ifnull(sum(messages), 0), ifnull(sum(octets), 0) FROM mailbox"
                  " WHERE messages > 0",
-    [S_WRONG_USAGE] = "SELECT count(*) FROM (SELECT m.mailbox FROM mailbox AS m LEFT JOIN message"
-                      " AS s ON s.mailbox = m.mailbox GROUP BY m.mailbox HAVING"
+    [S_WRONG_USAGE] = "SELECT (SELECT count(*) FROM (SELECT m.mailbox FROM mailbox AS m"
+                      " LEFT JOIN message AS s ON s.mailbox = m.mailbox GROUP BY m.mailbox HAVING"
                       " count(s.uid) <> m.messages OR ifnull(sum(s.octets), 0) <> m.octets"
-                      " OR ifnull(max(s.uid), 0) >= m.uid_next)",
+                      " OR ifnull(max(s.uid), 0) >= m.uid_next"
+                      " OR (m.dropped AND count(s.uid) > 0)))"
+                      " + (SELECT count(DISTINCT mailbox) FROM message"
+                      " WHERE mailbox NOT IN (SELECT mailbox FROM mailbox))",
+    [S_CHECK] = "PRAGMA quick_check(1)",
+    [S_LAST_UID] = "SELECT ifnull(max(uid), 0) FROM message WHERE mailbox = ?1",
     [S_GET_SEED] = "SELECT seed FROM store WHERE id = 1",
     [S_SET_SEED] = "INSERT OR REPLACE INTO store (id, seed) VALUES (1, ?1)",
     [S_COUNT_SYNC] = "UPDATE store SET syncs = syncs + 1",
@@ -215,12 +222,21 @@ static void make_faulty(void)
 #endif
 
 /* A damaged index is no loss: without it, the next start builds a new one from the log. */
+static bool is_damaged(const struct index *index)
+{
+    switch (sqlite3_errcode(index->db)) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_ERROR: return true;
+    /* What the disk does not give back now it will hardly give back later. */
+    case SQLITE_IOERR: return sqlite3_extended_errcode(index->db) == SQLITE_IOERR_READ;
+    default: return false;
+    }
+}
+
 static void give_up_damaged(struct index *index)
 {
-    int code = sqlite3_errcode(index->db);
-
-    if (index->path == NULL ||
-        (code != SQLITE_CORRUPT && code != SQLITE_NOTADB && code != SQLITE_ERROR))
+    if (index->path == NULL || !is_damaged(index))
         return;
     (void)unlink(index->path);
     log_retry("the index %s is damaged (%s) and was removed; the next start builds it anew from "
@@ -642,6 +658,18 @@ void index_forget_segment(struct index *index, uint64_t segment)
     run(index, BIND(index, S_FORGET_SEGMENT, segment));
 }
 
+int index_check(struct index *index)
+{
+    sqlite3_stmt *statement = bind(index, S_CHECK, 0, NULL);
+    int status = sqlite3_step(statement);
+    const char *text = status == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : "";
+    bool good = strcmp(text, "ok") == 0;
+
+    if (status == SQLITE_ROW && !good)
+        log_error("the index store/index.db is damaged: %s", text);
+    return end_of_rows(index, statement, status) == 0 && good ? 0 : -1;
+}
+
 static void read_mailbox(sqlite3_stmt *statement, struct index_mailbox *mailbox_r)
 {
     mailbox_r->messages = column(statement, 0);
@@ -659,6 +687,13 @@ int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbo
     int status = sqlite3_step(statement);
     if (status == SQLITE_ROW)
         read_mailbox(statement, mailbox_r);
+    if (end_of_rows(index, statement, status) < 0)
+        return -1;
+    /* A uid that is in use must not be given again, whatever became of the number above. */
+    statement = BIND(index, S_LAST_UID, mailbox);
+    status = sqlite3_step(statement);
+    if (status == SQLITE_ROW && column(statement, 0) >= mailbox_r->uid_next)
+        mailbox_r->uid_next = column(statement, 0) + 1;
     return end_of_rows(index, statement, status);
 }
 

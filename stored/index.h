@@ -86,6 +86,9 @@ struct index_mailbox {
     bool dropped;
 };
 
+/* Whether the file is whole, as SQLite sees it: 0, or -1 (logged). Reads all of it. */
+int index_check(struct index *index);
+
 /* A mailbox that was never delivered to is empty. */
 int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbox *mailbox_r);
 

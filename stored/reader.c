@@ -116,6 +116,10 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
                                      uint64_t offset)
 {
     const struct place *place = &reading->place;
+
+    /* More than the scratch holds: the index is damaged. */
+    if (place->header_length > RECORD_HEADER_MAX)
+        return damaged(reading, "the index gives its header an impossible length");
     const struct segment *segment = segments_get(reading->session->store->segments, place->segment);
     int error =
         segment == NULL ? errno : segment_read(segment, pieces, count, place->offset + offset);
@@ -124,8 +128,9 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
         trouble_passed(TROUBLE_READ);
         return STORE_OK;
     }
-    if (error == ENOENT || error == ENODATA || error == EIO || error == EBADMSG)
-        return damaged(reading, strerror(error));
+    if (error == ENOENT || error == ENODATA || error == EIO || error == EBADMSG || error == EXDEV ||
+        error == EINVAL)
+        return damaged(reading, segment_problem(error));
     trouble_tell(TROUBLE_READ, "a message cannot be read", error);
     return STORE_BROKEN;
 }

@@ -32,6 +32,7 @@
 
 struct suspect {
     struct record_header *header; /* a copy */
+    bool unreadable;              /* the disk does not give the body back */
     struct suspect *next;
 };
 
@@ -45,17 +46,25 @@ struct recovery {
     unsigned in_transaction;
     time_t told;
     size_t number, count; /* of the segment among all */
+    uint64_t start;       /* where in it this recovery begins */
+    uint64_t done, all;   /* octets, of both passes */
 };
 
-static void tell_progress(struct recovery *recovery)
+/* Once a second; `offset` is in the segment in hand. */
+static void tell_progress(struct recovery *recovery, uint64_t offset)
 {
     time_t now = time(NULL);
 
     if (now == recovery->told)
         return;
     if (recovery->told != 0)
-        log_info("recovery: segment %zu of %zu, %" PRIu64 " records applied", recovery->number + 1,
-                 recovery->count, recovery->applied);
+        log_info("recovery: %" PRIu64 "%% of %" PRIu64 " MiB, segment %zu of %zu, %" PRIu64
+                 " %s applied",
+                 recovery->all > 0
+                     ? 100 * (recovery->done + offset - recovery->start) / recovery->all
+                     : 100,
+                 recovery->all >> 20, recovery->number + 1, recovery->count, recovery->applied,
+                 recovery->messages ? "messages" : "expunges and drops");
     recovery->told = now;
 }
 
@@ -72,13 +81,13 @@ static void apply(struct recovery *recovery, const struct record_header *header)
     index_commit(recovery->store->index);
     index_begin(recovery->store->index);
     recovery->in_transaction = 0;
-    tell_progress(recovery);
 }
 
-static void suspect(struct recovery *recovery, const struct record_header *header)
+static void suspect(struct recovery *recovery, const struct record_header *header, bool unreadable)
 {
     struct suspect *suspect = xmalloc(sizeof(*suspect));
 
+    suspect->unreadable = unreadable;
     suspect->header = xmalloc(header->length);
     memcpy(suspect->header, header, header->length);
     suspect->next = recovery->suspects;
@@ -161,7 +170,7 @@ static void judge_suspects(struct recovery *recovery)
         struct suspect *one = *link;
         char name[SEGMENT_NAME_SIZE];
 
-        if (one->header->commit < recovery->store->last_commit) {
+        if (one->unreadable || one->header->commit < recovery->store->last_commit) {
             apply_damaged(recovery, one->header);
             link = &one->next;
             continue;
@@ -176,9 +185,10 @@ static void judge_suspects(struct recovery *recovery)
     }
 }
 
-static void tell_damage(struct recovery *recovery, const struct record_header *header,
+static void tell_damage(struct recovery *recovery, const struct suspect *suspect,
                         const struct record_ref *ref)
 {
+    const struct record_header *header = suspect->header;
     struct index_place place = {0};
     char name[SEGMENT_NAME_SIZE];
 
@@ -187,9 +197,10 @@ static void tell_damage(struct recovery *recovery, const struct record_header *h
         return;
     segment_name(header->segment, name);
     log_error("damaged: mailbox=%" PRIu64 " uid=%" PRIu64 " file=%s offset=%" PRIu64
-              ": the body's checksum does not fit; the message stays listed, and reading it is an "
-              "error",
-              ref->mailbox, ref->uid, name, header->offset);
+              ": %s; the message stays listed, and reading it is an error",
+              ref->mailbox, ref->uid, name, header->offset,
+              suspect->unreadable ? "the disk does not give the body back"
+                                  : "the body's checksum does not fit");
 }
 
 /* After all expunges: the suspects that are still listed are damage. */
@@ -198,23 +209,24 @@ static void tell_damages(struct recovery *recovery)
     while (recovery->suspects != NULL) {
         struct suspect *one = recovery->suspects;
         for (uint32_t i = 0; i < one->header->ref_count; i++)
-            tell_damage(recovery, one->header, &record_refs(one->header)[i]);
+            tell_damage(recovery, one, &record_refs(one->header)[i]);
         recovery->suspects = one->next;
         suspect_free(one);
     }
 }
 
-static void on_record(void *context, const struct record_header *header, bool good)
+static void on_record(void *context, const struct record_header *header, enum scan_body body)
 {
     struct recovery *recovery = context;
 
     recovery->records++;
     if (header->commit > recovery->store->last_commit)
         recovery->store->last_commit = header->commit;
-    if (good)
+    if (body == SCAN_GOOD)
         apply(recovery, header);
     else if (recovery->messages && !is_struck_out(header))
-        suspect(recovery, header);
+        suspect(recovery, header, body == SCAN_UNREADABLE);
+    tell_progress(recovery, header->offset);
 }
 
 static void on_gap(void *context, uint64_t from, uint64_t to)
@@ -269,19 +281,41 @@ static void tell_dirt(const struct segment *segment, uint64_t end, uint64_t dirt
                 name, end, dirt);
 }
 
+static void tell_stranger(const struct recovery *recovery)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    segment_name(recovery->segment.id, name);
+    if (recovery->messages)
+        log_error("%s: %s; it is left alone: give it its own name again and run \"bellhop -C DIR "
+                  "store rebuild\", or take it away",
+                  name, segment_problem(EXDEV));
+}
+
+/* Where recovery has to begin in a segment. */
+static uint64_t applied_of(const struct store *store, uint64_t id)
+{
+    struct index_segment row;
+
+    if (index_get_segment(store->index, id, &row) < 0)
+        log_retry("the index cannot be read");
+    return row.applied > 0 ? row.applied : SEGMENT_START;
+}
+
 static void recover_segment(struct recovery *recovery, uint64_t id)
 {
     struct store *store = recovery->store;
-    struct index_segment row;
-    uint64_t end, dirt;
+    uint64_t end, dirt, applied = applied_of(store, id);
 
     recovery->segment.id = id;
     recovery->segment.seed = store->seed;
     recovery->records = 0;
+    recovery->start = applied;
     int error = segment_open(&recovery->segment);
-    if (error == 0 && index_get_segment(store->index, id, &row) < 0)
-        log_retry("the index cannot be read");
-    uint64_t applied = error == 0 && row.applied > 0 ? row.applied : SEGMENT_START;
+    if (error == EXDEV) {
+        tell_stranger(recovery);
+        return;
+    }
     /* After kill -9 the log's end may be in memory only, and the index must never be ahead of it.
      */
     if (error == 0 && recovery->messages && recovery->segment.size > applied)
@@ -301,7 +335,15 @@ static void recover_segment(struct recovery *recovery, uint64_t id)
             (void)segment_trim(&recovery->segment, dirt > end ? dirt : end);
         }
     }
+    tell_progress(recovery, end);
     segment_close(&recovery->segment);
+}
+
+static uint64_t octets_to_read(const struct store *store, uint64_t id)
+{
+    uint64_t size = segment_file_size(id), applied = applied_of(store, id);
+
+    return size > applied ? size - applied : 0;
 }
 
 static void pass(struct recovery *recovery, bool messages, const uint64_t *ids)
@@ -310,8 +352,9 @@ static void pass(struct recovery *recovery, bool messages, const uint64_t *ids)
     recovery->applied = 0;
     index_begin(recovery->store->index);
     for (recovery->number = 0; recovery->number < recovery->count; recovery->number++) {
+        uint64_t octets = octets_to_read(recovery->store, ids[recovery->number]);
         recover_segment(recovery, ids[recovery->number]);
-        tell_progress(recovery);
+        recovery->done += octets;
     }
     if (messages)
         judge_suspects(recovery);
@@ -326,10 +369,69 @@ static void apply_all(struct store *store, const uint64_t *ids, size_t count)
 {
     struct recovery recovery = {.store = store, .count = count};
 
+    for (size_t i = 0; i < count; i++)
+        recovery.all += 2 * octets_to_read(store, ids[i]);
     pass(&recovery, true, ids);
     fault_point("recovery.messages");
     pass(&recovery, false, ids);
     tell_damages(&recovery);
+}
+
+/* What a segment's header says; 0: it has none that is good. */
+static uint64_t seed_of_segment(uint64_t id)
+{
+    struct segment segment = {.id = id};
+
+    if (segment_open(&segment) != 0)
+        return 0;
+    segment_close(&segment);
+    return segment.seed;
+}
+
+/*
+ * What most headers say: files that somebody put there from elsewhere are the fewer. 0: no header
+ * is good.
+ */
+static uint64_t seed_of_log(const uint64_t *ids, size_t count)
+{
+    uint64_t found = 0;
+    size_t most = 0;
+    bool doubtful = false;
+    uint64_t *seeds = xcalloc(count + 1, sizeof(*seeds));
+
+    for (size_t i = 0; i < count; i++)
+        seeds[i] = seed_of_segment(ids[i]);
+    for (size_t i = 0; i < count; i++) {
+        size_t same = 0;
+        /* Few differ, if any: what has been counted once is not counted again. */
+        for (size_t k = i; seeds[i] != 0 && seeds[i] != found && k < count; k++)
+            same += seeds[k] == seeds[i];
+        if (same == 0 || same < most)
+            continue;
+        doubtful = same == most;
+        found = seeds[i];
+        most = same;
+    }
+    free(seeds);
+    if (doubtful)
+        log_fatal("the segments in store/ are of several stores, and the index is gone: take away "
+                  "those that do not belong to it");
+    return found;
+}
+
+/* Whether nothing was ever written behind the headers: what a crash at the very first leaves. */
+static bool log_is_unused(const uint64_t *ids, size_t count)
+{
+    bool unused = true;
+
+    for (size_t i = 0; i < count && unused; i++) {
+        struct recovery recovery = {.segment = {.id = ids[i], .seed = 1}};
+        if (segment_open(&recovery.segment) != 0)
+            return false;
+        unused = is_unused(&recovery, SEGMENT_START);
+        segment_close(&recovery.segment);
+    }
+    return unused;
 }
 
 /* The store's seed is in the index and in every segment's header. */
@@ -337,14 +439,9 @@ static void find_seed(struct store *store, const uint64_t *ids, size_t count)
 {
     if (index_get_seed(store->index, &store->seed) < 0)
         log_retry("the index cannot be read");
-    for (size_t i = 0; i < count && store->seed == 0; i++) {
-        struct segment segment = {.id = ids[i]};
-        if (segment_open(&segment) == 0) {
-            store->seed = segment.seed;
-            segment_close(&segment);
-        }
-    }
-    if (store->seed == 0 && count > 0)
+    if (store->seed == 0)
+        store->seed = seed_of_log(ids, count);
+    if (store->seed == 0 && !log_is_unused(ids, count))
         log_fatal("no segment in store/ has a readable header and the index is gone: put index.db "
                   "or the segments back from a backup");
     while (store->seed == 0)
@@ -426,6 +523,28 @@ static void apply_log(struct store *store)
         store->last_commit = store->next_segment << 32;
 }
 
+/*
+ * Whether the index is another store's: it knows files that are here, and every header says that
+ * they are not its own. One that knows none of them may be right, and the files are strangers.
+ */
+static bool index_is_foreign(struct store *store)
+{
+    uint64_t *ids, seed;
+    size_t count;
+    bool knows = false, own = false;
+
+    int error = segment_list(&ids, &count);
+    if (error != 0 || index_get_seed(store->index, &seed) < 0)
+        log_retry("the store cannot be read: %s", strerror(error));
+    for (size_t i = 0; i < count && seed != 0 && !own; i++) {
+        uint64_t other = seed_of_segment(ids[i]);
+        own = other == seed;
+        knows = knows || (other != 0 && applied_of(store, ids[i]) > SEGMENT_START);
+    }
+    free(ids);
+    return knows && !own;
+}
+
 void recovery_rebuild(struct store *store)
 {
     if (unlink(INDEX_NEW_PATH) < 0 && errno != ENOENT)
@@ -452,6 +571,11 @@ void recovery_rebuild(struct store *store)
 void recovery_run(struct store *store)
 {
     store->index = index_open(INDEX_PATH, INDEX_WRITE);
+    if (store->index != NULL && index_is_foreign(store)) {
+        log_error("the index is not that of the segments in store/");
+        index_close(store->index);
+        store->index = NULL;
+    }
     if (store->index == NULL) {
         log_error("the index is not usable; building it anew from the log");
         recovery_rebuild(store);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/storemsg.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
 #include "stored/recovery.h"
@@ -59,7 +60,7 @@ struct verify {
     /* The records of the segment in hand, in the order of their offsets. */
     struct seen {
         uint64_t offset;
-        bool good;
+        enum scan_body body;
         struct record_header *header;
     } * seen;
     size_t seen_count, seen_room;
@@ -73,11 +74,13 @@ struct verify {
 static void damage(struct verify *verify, const struct index_message *message, uint64_t offset,
                    const char *what)
 {
-    char name[SEGMENT_NAME_SIZE], id[64] = "";
+    char name[SEGMENT_NAME_SIZE], id[STORE_UNIQUE_ID_MAX + 1] = "";
 
     verify->damage_count++;
-    segment_name(verify->segment.id, name);
-    if (message != NULL)
+    segment_name(message != NULL ? message->segment : verify->segment.id, name);
+    if (message != NULL && message->unique_id != NULL)
+        snprintf(id, sizeof(id), "%s", message->unique_id);
+    else if (message != NULL)
         snprintf(id, sizeof(id), "%" PRIx64 ".%" PRIx64, message->uid, message->time);
     if (verify->json) {
         json_t *row = json_pack("{s:s, s:I, s:s}", "file", name, "offset", (json_int_t)offset,
@@ -95,7 +98,7 @@ static void damage(struct verify *verify, const struct index_message *message, u
     }
 }
 
-static void on_record(void *context, const struct record_header *header, bool good)
+static void on_record(void *context, const struct record_header *header, enum scan_body body)
 {
     struct verify *verify = context;
 
@@ -108,7 +111,7 @@ static void on_record(void *context, const struct record_header *header, bool go
     }
     struct seen *seen = &verify->seen[verify->seen_count++];
     seen->offset = header->offset;
-    seen->good = good;
+    seen->body = body;
     seen->header = xmalloc(header->length);
     memcpy(seen->header, header, header->length);
 }
@@ -147,16 +150,18 @@ static void take_segment(struct verify *verify, const struct index_segment *row)
     verify->applied = row->applied;
     verify->segment_count++;
     int error = segment_open(&verify->segment);
-    if (error == EBADMSG) {
-        damage(verify, NULL, 0, "the segment's header is damaged");
+    if (error == EBADMSG || error == EIO) {
+        damage(verify, NULL, 0, segment_problem(error));
         verify->segment.seed = seed;
         error = segment_open(&verify->segment);
     }
+    if (error == 0 && verify->segment.seed != seed)
+        error = EXDEV;
     if (error == 0)
         error = scan_segment(&verify->segment, SEGMENT_START, true, &events, verify, &end, &dirt);
     verify->segment.seed = seed;
     if (error != 0)
-        damage(verify, NULL, 0, strerror(error));
+        damage(verify, NULL, 0, segment_problem(error));
     else if (end < row->applied)
         damage(verify, NULL, end, "octets that are no record, where there were records");
     segment_close(&verify->segment);
@@ -181,33 +186,75 @@ static void take_segments(struct verify *verify, uint64_t id)
         take_segment(verify, &verify->segments[verify->next++]);
 }
 
+/* Whether the index tells what the record's header tells: LIST, UIDL and RETR go by the index. */
+static bool row_is_right(const struct index_message *row, const struct record_header *header)
+{
+    const char *id = record_unique_id(header);
+
+    return row->time == header->time && row->octets == header->octets &&
+           row->body_length == header->body_length && row->header_length == header->length &&
+           (id == NULL) == (row->unique_id == NULL) &&
+           (id == NULL || strcmp(id, row->unique_id) == 0);
+}
+
 static int verify_message(void *context, const struct index_message *message)
 {
     struct verify *verify = context;
 
     take_segments(verify, message->segment);
     const struct seen *seen = NULL;
-    if (verify->seen_count > 0)
+    if (verify->seen_count > 0 && verify->segment.id == message->segment)
         seen = bsearch(&message->offset, verify->seen, verify->seen_count, sizeof(*verify->seen),
                        compare);
     if (seen == NULL)
         damage(verify, message, message->offset, "its record is missing or its header is damaged");
     else if (!record_names(seen->header, message->mailbox, message->uid))
         damage(verify, message, message->offset, "its record does not name the mailbox");
-    else if (!seen->good)
+    else if (!row_is_right(message, seen->header))
+        damage(verify, message, message->offset,
+               "the index says otherwise than its record: \"store rebuild\" mends that");
+    else if (seen->body == SCAN_UNREADABLE)
+        damage(verify, message, message->offset, "the disk does not give its body back");
+    else if (seen->body == SCAN_BAD)
         damage(verify, message, message->offset, "its body is damaged");
     return 0;
+}
+
+/* Files that recovery leaves alone because they do not belong here; of the others the index knows.
+ */
+static void find_strangers(struct verify *verify)
+{
+    uint64_t *ids;
+    size_t count, next = 0;
+
+    int error = segment_list(&ids, &count);
+    if (error != 0)
+        log_fatal("the folder store/ cannot be read: %s", strerror(error));
+    for (size_t i = 0; i < count; i++) {
+        while (next < verify->count && verify->segments[next].segment < ids[i])
+            next++;
+        if (next < verify->count && verify->segments[next].segment == ids[i])
+            continue;
+        verify->segment.id = ids[i];
+        error = segment_open(&verify->segment);
+        if (error == EXDEV)
+            damage(verify, NULL, 0, segment_problem(error));
+        segment_close(&verify->segment);
+    }
+    free(ids);
 }
 
 static void verify_all(struct verify *verify, struct index_totals *totals_r)
 {
     /* One transaction: what is checked is the state of one moment. */
     index_begin_read(verify->index);
-    if (index_each_segment(verify->index, note_segment, verify) < 0 ||
+    if (index_check(verify->index) < 0 ||
+        index_each_segment(verify->index, note_segment, verify) < 0 ||
         index_each_on_disk(verify->index, verify_message, verify) < 0 ||
         index_get_totals(verify->index, true, totals_r) < 0)
         log_fatal("the index cannot be read");
     take_segments(verify, UINT64_MAX);
+    find_strangers(verify);
     free(verify->segments);
     forget_segment(verify);
     free(verify->seen);

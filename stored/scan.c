@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <xxhash.h>
 
 #include "lib/log.h"
@@ -13,6 +14,9 @@
 /* Around an octet that cannot be read, this much is given up; and what stands in its place. */
 #define PAGE       4096
 #define UNREADABLE 0xff
+
+#define RETRIES  3
+#define RETRY_MS 50
 
 struct scan {
     const struct segment *segment;
@@ -30,7 +34,7 @@ static int read_at(const struct scan *scan, void *data_r, size_t length, uint64_
     return segment_read(scan->segment, &piece, 1, offset);
 }
 
-/* Reads and checks a header at `offset`. 0: valid; ENOMSG: none there; else errno. */
+/* Reads and checks a header at `offset`. 0: valid; ENOMSG: none there; else errno, EIO also. */
 static int read_header(struct scan *scan, uint64_t offset)
 {
     const struct segment *segment = scan->segment;
@@ -47,15 +51,30 @@ static int read_header(struct scan *scan, uint64_t offset)
         found = error == 0 ? record_check(scan->header, length, segment->id, offset, segment->seed)
                            : -1;
     }
-    /* What the disk does not give back is no record; the search goes on behind it. */
     if (error != 0)
-        return error == EIO ? ENOMSG : error;
+        return error;
     if (found != 0 || offset + scan->header->length + scan->header->body_length > segment->size)
         return ENOMSG;
     return 0;
 }
 
-static int body_is_good(struct scan *scan, bool *good_r)
+/*
+ * Where a record is expected, what the disk does not give back is asked for again: an error that
+ * passes must not make a record a gap, behind which the index would go on for good.
+ */
+static int read_expected(struct scan *scan, uint64_t offset)
+{
+    static const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    int error = read_header(scan, offset);
+
+    for (int i = 0; error == EIO && i < RETRIES; i++) {
+        nanosleep(&pause, NULL);
+        error = read_header(scan, offset);
+    }
+    return error == EIO ? ENOMSG : error;
+}
+
+static int judge_body(struct scan *scan, enum scan_body *body_r)
 {
     const struct record_header *header = scan->header;
     XXH3_state_t *state = XXH3_createState();
@@ -73,9 +92,10 @@ static int body_is_good(struct scan *scan, bool *good_r)
             XXH3_64bits_update(state, scan->window, length);
         done += length;
     }
-    *good_r = error == 0 && XXH3_64bits_digest(state) == header->body_sum;
+    *body_r = error == EIO ? SCAN_UNREADABLE : SCAN_BAD;
+    if (error == 0 && XXH3_64bits_digest(state) == header->body_sum)
+        *body_r = SCAN_GOOD;
     XXH3_freeState(state);
-    /* A body that the disk does not give back is a damaged body. */
     return error == EIO || error == ENODATA ? 0 : error;
 }
 
@@ -126,7 +146,8 @@ static int find_record(struct scan *scan, uint64_t offset, uint64_t *found_r, ui
             error = read_header(scan, offset + i);
             if (error == 0)
                 *found_r = offset + i;
-            if (error != ENOMSG)
+            /* What the disk does not give back is no record; the search goes on behind it. */
+            if (error != ENOMSG && error != EIO)
                 return error;
         }
         if (used > 0)
@@ -138,12 +159,12 @@ static int find_record(struct scan *scan, uint64_t offset, uint64_t *found_r, ui
 
 static int scan_records(struct scan *scan, uint64_t offset, uint64_t *end_r, uint64_t *dirt_r)
 {
-    bool good = true;
+    enum scan_body body = SCAN_GOOD;
 
     *end_r = offset;
     *dirt_r = offset;
     for (;;) {
-        int error = read_header(scan, *end_r);
+        int error = read_expected(scan, *end_r);
         if (error == ENOMSG) {
             uint64_t found;
             error = find_record(scan, *end_r, &found, dirt_r);
@@ -153,12 +174,12 @@ static int scan_records(struct scan *scan, uint64_t offset, uint64_t *end_r, uin
             *end_r = found;
         }
         if (error == 0 && scan->bodies)
-            error = body_is_good(scan, &good);
+            error = judge_body(scan, &body);
         if (error != 0)
             return error;
         *end_r += record_span(scan->header);
         *dirt_r = *end_r;
-        scan->events->record(scan->context, scan->header, good);
+        scan->events->record(scan->context, scan->header, body);
     }
 }
 

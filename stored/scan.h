@@ -12,12 +12,15 @@
  * the log, what a crash tore, or damage), it looks for the next valid record behind it.
  */
 
+enum scan_body {
+    SCAN_GOOD,
+    SCAN_BAD,       /* its checksum does not fit, or the file ends in it */
+    SCAN_UNREADABLE /* the disk does not give it back: that says nothing about what was written */
+};
+
 struct scan_events {
-    /*
-     * A record with a valid header. `good` tells whether its body's checksum fits. The header is
-     * valid during the call.
-     */
-    void (*record)(void *context, const struct record_header *header, bool good);
+    /* A record with a valid header, and how its body is. The header is valid during the call. */
+    void (*record)(void *context, const struct record_header *header, enum scan_body body);
     /* Octets between records that are no record, found because a valid one follows. */
     void (*gap)(void *context, uint64_t from, uint64_t to);
 };

@@ -44,9 +44,16 @@ bool segment_is_full(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-static int header_is_valid(const struct segment_header *header, uint64_t id)
+const char *segment_problem(int error)
 {
-    return header->magic == SEGMENT_MAGIC && header->id == id && header->sum == header_sum(header);
+    switch (error) {
+    case EBADMSG: return "the segment's header is damaged";
+    case EXDEV: return "the file is another segment's or another store's";
+    case EPROTONOSUPPORT: return "the file has another format";
+    case ENOENT: return "the file is missing";
+    case ENODATA: return "the file ends too early";
+    default: return strerror(error);
+    }
 }
 
 static int write_header(const struct segment *segment)
@@ -112,6 +119,22 @@ int segment_create(struct segment *segment, uint64_t spare)
     return error;
 }
 
+/* Takes the seed out of a header that is good and of this segment. */
+static int take_header(struct segment *segment, const struct segment_header *header)
+{
+    if (header->magic != SEGMENT_MAGIC || header->sum != header_sum(header))
+        return EBADMSG;
+    if (header->version != SEGMENT_VERSION) {
+        log_error("segment %" PRIu64 " has format %" PRIu64 ", this program knows %d", segment->id,
+                  header->version, SEGMENT_VERSION);
+        return EPROTONOSUPPORT;
+    }
+    if (header->id != segment->id || (segment->seed != 0 && header->seed != segment->seed))
+        return EXDEV;
+    segment->seed = header->seed;
+    return 0;
+}
+
 int segment_open(struct segment *segment)
 {
     struct segment_header header;
@@ -126,17 +149,14 @@ int segment_open(struct segment *segment)
     if (segment->fd < 0)
         return errno;
     int error = segment_read(segment, &piece, 1, 0);
-    if (error == 0 && header_is_valid(&header, segment->id)) {
-        segment->seed = header.seed;
-        if (header.version != SEGMENT_VERSION) {
-            log_error("%s has format %" PRIu64 ", this program knows %d", name, header.version,
-                      SEGMENT_VERSION);
-            error = EPROTONOSUPPORT;
-        }
-    } else if (error == 0 || error == ENODATA) {
-        error = segment->seed != 0 ? 0 : EBADMSG;
+    if (error == 0)
+        error = take_header(segment, &header);
+    if ((error == EBADMSG || error == ENODATA || error == EIO) && segment->seed != 0) {
         log_error("the header of %s is damaged; its records are judged one by one", name);
+        error = 0;
     }
+    if (error == ENODATA)
+        error = EBADMSG;
     if (error == 0 && fstat(segment->fd, &status) < 0)
         error = errno;
     if (error != 0)
@@ -144,6 +164,15 @@ int segment_open(struct segment *segment)
     else
         segment->size = (uint64_t)status.st_size;
     return error;
+}
+
+uint64_t segment_file_size(uint64_t id)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct stat status;
+
+    segment_name(id, name);
+    return stat(name, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
 void segment_close(struct segment *segment)

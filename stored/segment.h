@@ -43,9 +43,16 @@ int segment_create(struct segment *segment, uint64_t spare);
 /*
  * Opens segment->id for reading and writing (for reading on a disk that is read-only) and fills in
  * the rest. A damaged header is EBADMSG, but only an error in the log where the caller has set
- * segment->seed (otherwise 0). One of another version is EPROTONOSUPPORT.
+ * segment->seed (otherwise 0); so is one that the disk does not give back. One of another version
+ * is EPROTONOSUPPORT. EXDEV: the file is whole, but another segment's, or another store's.
  */
 int segment_open(struct segment *segment);
+
+/* What an error of these functions means for a segment, in words. */
+const char *segment_problem(int error);
+
+/* The octets of the file; 0: it is not there. */
+uint64_t segment_file_size(uint64_t id);
 
 void segment_close(struct segment *segment);
 
