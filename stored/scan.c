@@ -23,15 +23,18 @@ struct scan {
     const struct scan_events *events;
     void *context;
     bool bodies;
+    bool any;                     /* something could be read */
     uint8_t *window;              /* WINDOW octets */
     struct record_header *header; /* RECORD_HEADER_MAX octets */
 };
 
-static int read_at(const struct scan *scan, void *data_r, size_t length, uint64_t offset)
+static int read_at(struct scan *scan, void *data_r, size_t length, uint64_t offset)
 {
     struct iovec piece = {data_r, length};
+    int error = segment_read(scan->segment, &piece, 1, offset);
 
-    return segment_read(scan->segment, &piece, 1, offset);
+    scan->any = scan->any || error == 0;
+    return error;
 }
 
 /* Reads and checks a header at `offset`. 0: valid; ENOMSG: none there; else errno, EIO also. */
@@ -100,7 +103,7 @@ static int judge_body(struct scan *scan, enum scan_body *body_r)
 }
 
 /* As read_at(), but what the disk does not give back is UNREADABLE. */
-static int read_around(const struct scan *scan, uint8_t *data_r, size_t length, uint64_t offset)
+static int read_around(struct scan *scan, uint8_t *data_r, size_t length, uint64_t offset)
 {
     int error = read_at(scan, data_r, length, offset);
 
@@ -139,6 +142,9 @@ static int find_record(struct scan *scan, uint64_t offset, uint64_t *found_r, ui
         int error = read_around(scan, scan->window, length, offset);
         if (error != 0)
             return error;
+        /* Not a bad place, but a disk that is not there: what it holds must not be passed over. */
+        if (!scan->any)
+            return EIO;
         size_t used = last_octet(scan->window, length);
         for (size_t i = 0; i + sizeof(magic) <= length && i < used; i += RECORD_ALIGN) {
             if (memcmp(scan->window + i, &magic, sizeof(magic)) != 0)

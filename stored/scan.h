@@ -28,7 +28,9 @@ struct scan_events {
 /*
  * Scans from `offset` to the end of the file. Sets *end_r behind the last valid record (`offset`
  * if there is none), and *dirt_r behind the last octet that is not 0: larger than *end_r when the
- * rest holds something that is no record. `bodies`: whether to check them. Returns 0 or errno.
+ * rest holds something that is no record. `bodies`: whether to check them. Returns 0 or errno. EIO:
+ * the disk gives nothing back at all; a place that cannot be read is only octets that are no
+ * record.
  */
 int scan_segment(const struct segment *segment, uint64_t offset, bool bodies,
                  const struct scan_events *events, void *context, uint64_t *end_r,

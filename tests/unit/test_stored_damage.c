@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "stored/index.h"
@@ -30,6 +32,7 @@
 #define SIZE  4096
 
 /* Reads that touch this octet fail, so many times. The test's own definition goes before libc's. */
+#define ANYWHERE UINT64_MAX
 static uint64_t unreadable;
 static unsigned failures;
 
@@ -39,7 +42,8 @@ ssize_t preadv(int fd, const struct iovec *pieces, int count, off_t offset)
 
     for (int i = 0; i < count; i++)
         length += pieces[i].iov_len;
-    if (failures > 0 && unreadable >= (uint64_t)offset && unreadable - (uint64_t)offset < length) {
+    if (failures > 0 && (unreadable == ANYWHERE || (unreadable >= (uint64_t)offset &&
+                                                    unreadable - (uint64_t)offset < length))) {
         failures--;
         errno = EIO;
         return -1;
@@ -368,6 +372,29 @@ static void an_error_that_passes_costs_nothing(void **state)
     }
 }
 
+/* With uids that are given out again, what it holds would be lost when it comes back. */
+static void a_disk_that_gives_nothing_back_is_waited_for(void **state)
+{
+    int status;
+    (void)state;
+
+    write_segment(1, 1, SEED);
+    recovered();
+    write_segment(2, 2, SEED);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        unreadable = ANYWHERE;
+        failures = UINT32_MAX;
+        recovered();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
+    assert_string_equal(recovered(), "1:1 2:1 ");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_leave)
 
 int main(void)
@@ -383,6 +410,7 @@ int main(void)
         CASE(a_missing_segment_is_named_by_verify),
         CASE(an_unreadable_body_is_not_struck_out),
         CASE(an_error_that_passes_costs_nothing),
+        CASE(a_disk_that_gives_nothing_back_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
