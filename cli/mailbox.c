@@ -1,5 +1,5 @@
 /* The commands that bring a mailbox's mail in from elsewhere and out. */
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +8,15 @@
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
+#include "cli/exporter.h"
 #include "cli/importer.h"
 #include "cli/maildirsource.h"
 #include "cli/mboxsource.h"
 #include "cli/password.h"
 #include "cli/pop3source.h"
-#include "cli/terminal.h"
+#include "cli/target.h"
 #include "db/route.h"
+#include "lib/xalloc.h"
 
 struct arguments {
     struct address address;
@@ -149,4 +151,85 @@ int mailbox_import_main(struct instance *instance, int argc, char **argv)
     if (address_argument(&arguments.address, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;
     return import(instance, &arguments);
+}
+
+/* --- export ----------------------------------------------------------------------------------- */
+
+static int parse_export(struct arguments *arguments, int argc, char **argv)
+{
+    static const struct option options[] = {{"maildir", required_argument, NULL, 'd'},
+                                            {"mbox", required_argument, NULL, 'm'},
+                                            {"progress", no_argument, NULL, 'P'},
+                                            {0}};
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'd': arguments->maildir = optarg; break;
+        case 'm': arguments->mbox = optarg; break;
+        case 'P': arguments->progress = true; break;
+        default: return EXIT_USAGE;
+        }
+    if (command_arguments(argc, 1, 1) != 0)
+        return EXIT_USAGE;
+    if ((arguments->maildir != NULL) == (arguments->mbox != NULL))
+        return wrong_usage("an export needs one of --maildir and --mbox");
+    return 0;
+}
+
+static int find_mailbox(struct instance *instance, const struct address *address,
+                        uint64_t *mailbox_r)
+{
+    struct db_mailaddress found;
+
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = address_lookup(db, address, &found);
+    db_close(db);
+    if (done == EXIT_DONE && found.mailbox == 0)
+        return refuse("%s is an alias; name the address of a mailbox", address->text);
+    *mailbox_r = found.mailbox;
+    return done;
+}
+
+/* A name that is good also when another folder is the working directory. */
+static char *absolute(const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (path[0] == '/' || getcwd(folder, sizeof(folder)) == NULL)
+        return xstrdup(path);
+    return xasprintf("%s/%s", folder, path);
+}
+
+static int export(struct instance *instance, const struct arguments *arguments)
+{
+    char *path = absolute(arguments->maildir != NULL ? arguments->maildir : arguments->mbox);
+    struct target *target = NULL;
+    uint64_t mailbox = 0;
+
+    int done = find_mailbox(instance, &arguments->address, &mailbox);
+    if (done == EXIT_DONE) {
+        target = arguments->maildir != NULL ? maildirtarget_open(path, mailbox)
+                                            : mboxtarget_open(path, mailbox);
+        done = EXIT_REFUSED;
+    }
+    if (target != NULL) {
+        done = exporter_run(target, mailbox, arguments->progress);
+        target->free(target);
+    }
+    free(path);
+    return done;
+}
+
+int mailbox_export_main(struct instance *instance, int argc, char **argv)
+{
+    struct arguments arguments = {0};
+
+    if (parse_export(&arguments, argc, argv) != 0)
+        return EXIT_USAGE;
+    if (address_argument(&arguments.address, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    return export(instance, &arguments);
 }

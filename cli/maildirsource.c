@@ -131,9 +131,8 @@ static void add_message(struct maildir *maildir, struct uniqueids *ids, struct f
         given = by_name;
     }
     if (!uniqueids_add(ids, given, strlen(given), message.unique_id))
-        refuse("%s has the unique-id \"%s\", which %s; it gets %s", file->name, given,
-               uniqueid_is_valid(given, strlen(given)) ? "another message has as well"
-                                                       : "none can be",
+        refuse("what %s has as its unique-id %s; it gets %s", file->name,
+               uniqueid_is_valid(given, strlen(given)) ? "another message has as well" : "is none",
                message.unique_id);
     source_add(&maildir->source, &message);
 }

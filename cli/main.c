@@ -66,6 +66,8 @@ static const struct command commands[] = {
      "[--ca FILE] [--stls | --cleartext] [--progress]",
      "bring mail in from another server, with the unique-ids that clients know", COMMAND_INSTANCE,
      mailbox_import_main},
+    {"mailbox export", "ADDRESS --maildir DIR | --mbox FILE [--progress]",
+     "write a mailbox's mail out", COMMAND_INSTANCE, mailbox_export_main},
     {"backup", "FILE [--since FILE] [--progress]",
      "write all mail and accounts to a file, or what is new since another backup", COMMAND_INSTANCE,
      backup_main},

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct answer {
     FILE *spool;               /* of one that is put aside; or */
     char *text;                /* of a list */
     size_t length, room;
+    uint64_t octets;
     crypto_generichash_state digest;
     char header[HEADER_MAX];
     size_t header_length;
@@ -159,6 +161,7 @@ static size_t on_octets(char *octets, size_t one, size_t length, void *context)
     size_t head = HEADER_MAX - answer->header_length;
 
     (void)one;
+    answer->octets += length;
     memcpy(answer->header + answer->header_length, octets, length < head ? length : head);
     answer->header_length += length < head ? length : head;
     if (answer->spool != NULL) {
@@ -207,23 +210,42 @@ static bool is_same_session(const struct pop3 *pop3)
     return connections == 0;
 }
 
+/*
+ * Whether the session still goes on: libcurl takes the end of a connection for the end of an answer
+ * too, and half a message must not pass for a whole one.
+ */
+static bool is_alive(struct pop3 *pop3)
+{
+    static struct answer nothing;
+
+    curl_easy_setopt(pop3->curl, CURLOPT_NOBODY, 1L);
+    CURLcode code = perform(pop3, "NOOP", 0, &nothing);
+    curl_easy_setopt(pop3->curl, CURLOPT_NOBODY, 0L);
+    return code == CURLE_OK && is_same_session(pop3);
+}
+
 /* --- a message -------------------------------------------------------------------------------- */
 
-static enum source_result fetch(struct pop3 *pop3, uint64_t number, struct answer *answer)
+/* A message that is as long as LIST has said is whole; of another one, the next answer tells. */
+static enum source_result fetch(struct pop3 *pop3, const struct source_message *message,
+                                struct answer *answer)
 {
-    CURLcode code = perform(pop3, NULL, number, answer);
+    CURLcode code = perform(pop3, NULL, message->place, answer);
 
     if (answer->failed) {
         refuse("cannot write a message to a temporary file: %s", strerror(errno));
         return SOURCE_ENDED;
     }
-    if (code == CURLE_OK && is_same_session(pop3))
+    if (code == CURLE_OK && is_same_session(pop3) &&
+        (answer->octets == message->size || is_alive(pop3)))
         return SOURCE_DONE;
     if (code == CURLE_OK)
-        refuse("the other server has closed the connection; run the same command again");
+        refuse("the other server has closed the connection; run the same command again, which "
+               "goes on where this one was");
     else
-        refuse("the other server did not give its message %llu (%s); run the same command again",
-               (unsigned long long)number, reason(pop3, code));
+        refuse("the other server did not give its message %" PRIu64 " (%s); run the same command "
+               "again, which goes on where this one was",
+               message->place, reason(pop3, code));
     return SOURCE_ENDED;
 }
 
@@ -241,7 +263,7 @@ static enum source_result transfer(struct source *source, const struct source_me
 
     memset(&answer, 0, sizeof(answer));
     answer.importer = importer;
-    enum source_result result = fetch((struct pop3 *)source, message->place, &answer);
+    enum source_result result = fetch((struct pop3 *)source, message, &answer);
     importer_set_time(importer, received(&answer));
     return result;
 }
@@ -259,7 +281,7 @@ static enum source_result identify(struct source *source, struct source_message 
     memset(&answer, 0, sizeof(answer));
     answer.spool = pop3->spool;
     crypto_generichash_init(&answer.digest, NULL, 0, sizeof(digest));
-    enum source_result result = fetch(pop3, message->place, &answer);
+    enum source_result result = fetch(pop3, message, &answer);
     if (result != SOURCE_DONE)
         return result;
     message->size = (uint64_t)ftello(pop3->spool);
@@ -304,10 +326,9 @@ static void add_unique_ids(struct pop3 *pop3, struct answer *answer)
             continue;
         message.place = number;
         if (!uniqueids_add(pop3->ids, word, strlen(word), message.unique_id))
-            refuse("the other server's message %u has the unique-id \"%s\", which %s; it gets %s",
-                   number, word,
+            refuse("what the other server's message %u has as its unique-id %s; it gets %s", number,
                    uniqueid_is_valid(word, strlen(word)) ? "another message has as well"
-                                                         : "none can be",
+                                                         : "is none",
                    message.unique_id);
         source_add(&pop3->source, &message);
     }
@@ -358,34 +379,67 @@ static int refuse_list(const struct pop3 *pop3, const struct pop3source_options 
     }
 }
 
+/* How many messages a list has. */
+static size_t count_lines(const struct answer *answer)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < answer->length; i++)
+        count += answer->text[i] == '\n';
+    return count;
+}
+
+/* The messages themselves will tell which is which. */
+static int do_without_unique_ids(struct pop3 *pop3)
+{
+    printf("the other server has no unique-ids; they are derived from the messages\n");
+    pop3->source.identify = identify;
+    pop3->source.transfer = transfer_spool;
+    pop3->spool = tmpfile();
+    if (pop3->spool == NULL)
+        return refuse("cannot make a temporary file: %s", strerror(errno));
+    return EXIT_DONE;
+}
+
+static int take_lists(struct pop3 *pop3, struct answer *sizes, struct answer *ids)
+{
+    size_t before = pop3->source.count;
+
+    add_unique_ids(pop3, ids);
+    if (pop3->source.count - before == count_lines(sizes)) {
+        add_sizes(pop3, sizes, true);
+        return EXIT_DONE;
+    }
+    /* It has none, or leaves out some. */
+    pop3->source.count = before;
+    uniqueids_free(pop3->ids);
+    pop3->ids = uniqueids_new();
+    add_sizes(pop3, sizes, false);
+    return do_without_unique_ids(pop3);
+}
+
+/* UIDL first, for a server that does not know it may end the session, and numbers are of one. */
 static int list_messages(struct pop3 *pop3, const struct pop3source_options *options)
 {
-    static struct answer ids, sizes;
+    struct answer *lists = xcalloc(2, sizeof(*lists));
+    struct answer *ids = &lists[0], *sizes = &lists[1];
+    int done;
 
-    CURLcode code = perform(pop3, NULL, 0, &sizes);
+    CURLcode code = perform(pop3, "UIDL", 0, ids);
+    bool refused = code != CURLE_OK;
+    if (code == CURLE_OK || code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_RECV_ERROR ||
+        code == CURLE_QUOTE_ERROR)
+        code = perform(pop3, NULL, 0, sizes);
     if (code != CURLE_OK)
-        return refuse_list(pop3, options, code);
-    bool known = perform(pop3, "UIDL", 0, &ids) == CURLE_OK && is_same_session(pop3);
-    if (known) {
-        add_unique_ids(pop3, &ids);
-    } else {
-        printf("the other server has no unique-ids; they are derived from the messages\n");
-        free(sizes.text);
-        memset(&sizes, 0, sizeof(sizes));
-        pop3->source.identify = identify;
-        pop3->source.transfer = transfer_spool;
-        pop3->spool = tmpfile();
-        if (pop3->spool == NULL)
-            return refuse("cannot make a temporary file: %s", strerror(errno));
-        /* It may have ended the session, and numbers are those of one session. */
-        code = perform(pop3, NULL, 0, &sizes);
-        if (code != CURLE_OK)
-            return refuse_list(pop3, options, code);
-    }
-    add_sizes(pop3, &sizes, known);
-    free(ids.text);
-    free(sizes.text);
-    return EXIT_DONE;
+        done = refuse_list(pop3, options, code);
+    else if ((!refused && !is_same_session(pop3)) || !is_alive(pop3))
+        done = refuse("%s closes the connection before it has listed the mail", pop3->host);
+    else
+        done = take_lists(pop3, sizes, ids);
+    free(ids->text);
+    free(sizes->text);
+    free(lists);
+    return done;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

@@ -81,6 +81,36 @@ size_t message_encode_end(struct message_encoder *encoder, char *output_r)
     return (size_t)(output - output_r);
 }
 
+void message_decoder_init(struct message_decoder *decoder)
+{
+    *decoder = (struct message_decoder){0};
+}
+
+/* The only CRs are those of line ends, and a line that begins with "." has one too many. */
+size_t message_decode(struct message_decoder *decoder, const char *input, size_t length,
+                      char *output_r)
+{
+    const char *at = input, *end = input + length;
+    char *output = output_r;
+
+    while (at < end) {
+        if (!decoder->inside && *at == '.') {
+            at++;
+        }
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = feed != NULL ? feed : end;
+        size_t run = (size_t)(stop - at);
+        decoder->inside = feed == NULL;
+        run -= run > 0 && at[run - 1] == '\r';
+        memcpy(output, at, run);
+        output += run;
+        if (feed != NULL)
+            *output++ = '\n';
+        at = stop + (feed != NULL);
+    }
+    return (size_t)(output - output_r);
+}
+
 void message_top_init(struct message_top *top, uint64_t top_length, uint64_t lines)
 {
     *top = (struct message_top){.header_left = top_length, .lines_left = lines};

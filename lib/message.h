@@ -43,6 +43,17 @@ size_t message_encode(struct message_encoder *encoder, const char *input, size_t
  */
 size_t message_encode_end(struct message_encoder *encoder, char *output_r);
 
+/* Makes a message with LF lines of its stored form, which comes in pieces. */
+struct message_decoder {
+    bool inside; /* the line has begun */
+};
+
+void message_decoder_init(struct message_decoder *decoder);
+
+/* Decodes the next piece; output_r has room for `length` octets. Returns how many there are. */
+size_t message_decode(struct message_decoder *decoder, const char *input, size_t length,
+                      char *output_r);
+
 /*
  * How much of a stored body TOP n shows (RFC 1939 section 7): the header section, its blank line
  * and `lines` lines of the rest. Fed with the body's pieces in order; returns how many octets of

@@ -4,6 +4,7 @@
  *
  *   stored verify | rebuild | stats [--json]     in the instance's directory
  *   stored dump | load SEGMENT-SIZE              there too, for `bellhop backup` and `restore`
+ *   stored export MAILBOX                        for `bellhop mailbox export`
  */
 #include <event2/event.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 #include "lib/log.h"
 #include "stored/commit.h"
 #include "stored/dump.h"
+#include "stored/export.h"
 #include "stored/index.h"
 #include "stored/load.h"
 #include "stored/mailbox.h"
@@ -146,6 +148,8 @@ int main(int argc, char **argv)
     if (argc == 1)
         return serve();
     log_open("stored");
+    if (argc == 3 && strcmp(argv[1], "export") == 0)
+        return export_run(argv[2]);
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
         if (strcmp(argv[1], modes[i].name) == 0 && (argc == 2 || json))
             return modes[i].run(json);
@@ -154,6 +158,6 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "load") == 0)
         return load_run(strtoull(argv[2], NULL, 10));
     fprintf(stderr, "usage: stored [verify | rebuild | stats [--json]]\n"
-                    "       stored dump | load SEGMENT-SIZE\n");
+                    "       stored dump | load SEGMENT-SIZE | export MAILBOX\n");
     return 2;
 }

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "stored/index.h"
@@ -25,9 +26,12 @@ bool unique_id_is_valid(const struct store_import *import)
 static bool parse_own(const char *text, uint64_t *uid_r, uint64_t *time_r)
 {
     char again[2 * 16 + 2];
+    char *end;
 
-    if (sscanf(text, "%16" SCNx64 ".%16" SCNx64, uid_r, time_r) != 2)
+    *uid_r = strtoull(text, &end, 16);
+    if (*end != '.')
         return false;
+    *time_r = strtoull(end + 1, NULL, 16);
     snprintf(again, sizeof(again), "%" PRIx64 ".%" PRIx64, *uid_r, *time_r);
     return strcmp(text, again) == 0;
 }

@@ -14,8 +14,8 @@ COMMANDS = [
     "help", "init", "serve", "plan list", "plan add", "plan set", "customer add", "customer list",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
-    "address remove", "address passwd", "address import", "mailbox import", "backup", "restore",
-    "store verify", "store rebuild", "store stats",
+    "address remove", "address passwd", "address import", "mailbox import", "mailbox export",
+    "backup", "restore", "store verify", "store rebuild", "store stats",
 ]
 
 
