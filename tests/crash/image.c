@@ -328,24 +328,27 @@ void image_continue(const struct trace *trace, uint64_t cut, const char *folder,
     trace_add(next, TRACE_SYNC_FOLDER, 0, 0, 0, 0);
 }
 
-/* Writes are common and a plain draw finds them; these moments are where promises are made. */
-static bool is_in_the_balance(const struct trace_entry *entry)
+/* Where promises are made; writes are common, and a plain draw finds them. */
+static bool is_in_the_balance(const struct trace_entry *entry, bool sync)
 {
+    if (sync)
+        return entry->type == TRACE_SYNC || entry->type == TRACE_SYNC_FOLDER;
     return entry->type != TRACE_WRITE && entry->type != TRACE_ALLOCATE;
 }
 
 uint64_t image_choose_cut(const struct trace *trace, uint64_t first, struct random *random)
 {
     uint64_t range = trace->count - first, cut = first + random_below(random, range + 1);
+    uint64_t kind = random_below(random, 3);
 
-    if (random_chance(random, 40) || range < 4)
+    if (kind == 0)
         return cut;
-    for (int tries = 0; tries < 50; tries++) {
+    for (int tries = 0; tries < 50 && range > 0; tries++) {
         uint64_t at = first + random_below(random, range);
-        if (!is_in_the_balance(&trace->entries[at]))
+        if (!is_in_the_balance(&trace->entries[at], kind == 1))
             continue;
-        /* Just before it, just behind it, or an operation or two away. */
-        cut = at + random_below(random, 4);
+        /* Just before a sync; or just before or behind anything, or an operation or two away. */
+        cut = kind == 1 ? at : at + random_below(random, 4);
         return cut <= trace->count ? cut : trace->count;
     }
     return cut;
