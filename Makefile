@@ -202,8 +202,10 @@ $(BUILD)/crash/power: $(call objects,$(CRASH_SOURCES)) $(BUILD)/lib/stored.a $(B
 crash: $(BUILD)/crash/power
 	$< --images 100
 
-torture: $(BUILD)/crash/power
+torture: $(BUILD)/crash/power all $(BUILD)/tests/disk.so
 	$< --images 2000
+	BELLHOP_TORTURE=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) \
+		tests/system/test_failing_disk.py
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
@@ -224,7 +226,7 @@ help:
 	@echo 'make deps     install the missing Debian packages (asks sudo where it is not root)'
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
-	@echo 'make crash    100 power losses; make torture: 2,000 of them'
+	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make lint     formatting, static analysis, layers'
 	@echo 'make measure  the figures that Bellhop must reach, measured here'
