@@ -20,15 +20,6 @@ struct pop3source_options {
     enum { POP3_TLS, POP3_STLS, POP3_CLEARTEXT } protection;
 };
 
-/* Splits HOST[:PORT]; port_r is 0 where none is given. Returns 0, or -1 when it is neither. */
-int pop3source_parse_host(const char *text, char host_r[256], unsigned *port_r);
-
-/* What a line of UIDL's or LIST's answer says; -1: nothing. */
-int pop3source_parse_line(char *line, unsigned *number_r, char **word_r);
-
-/* Seconds since 1970 of the first Received field in a header section's beginning; 0: none. */
-int64_t pop3source_received(const char *header, size_t length);
-
 /*
  * Logs in and asks for the list. The password is not kept here but by libcurl, which wipes none; so
  * the process should end soon after. Returns NULL after refuse().

@@ -179,12 +179,39 @@ static void shows_the_top_however_it_is_cut(void **state)
     }
 }
 
+static void decodes_what_it_encoded_however_it_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(encode_cases) / sizeof(encode_cases[0]); i++) {
+        const struct encode_case *test = &encode_cases[i];
+        size_t length = strlen(test->stored);
+        for (size_t piece = 1; piece <= length + 1; piece++) {
+            struct message_decoder decoder;
+            struct message_encoder encoder;
+            char plain[64], again[64];
+            size_t size = 0;
+            message_decoder_init(&decoder);
+            for (size_t at = 0; at < length; at += piece) {
+                size_t part = piece < length - at ? piece : length - at;
+                size_t written = message_decode(&decoder, test->stored + at, part, plain + size);
+                assert_in_range(written, 0, part);
+                size += written;
+            }
+            assert_null(memchr(plain, '\r', size));
+            assert_int_equal(encode(plain, size, size > 0 ? size : 1, again, &encoder), length);
+            assert_memory_equal(again, test->stored, length);
+            assert_int_equal(encoder.octets, test->octets);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodes_each_case_however_it_is_cut),
         cmocka_unit_test(encodes_random_text_in_random_pieces),
         cmocka_unit_test(shows_the_top_however_it_is_cut),
+        cmocka_unit_test(decodes_what_it_encoded_however_it_is_cut),
     };
     return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }
