@@ -87,7 +87,7 @@ static void append(struct maildir *maildir, struct file *file, const struct expo
 {
     if (maildir->count == maildir->room) {
         maildir->room = maildir->room > 0 ? 2 * maildir->room : 256;
-        maildir->order = xrealloc(maildir->order, maildir->room * sizeof(maildir->order[0]));
+        maildir->order = xrealloc(maildir->order, maildir->room * sizeof(struct file *));
     }
     if (maildir->count == 0)
         maildir->first_time = message->time / 1000000;
@@ -210,11 +210,11 @@ static int finish(struct target *target)
 static void maildir_free(struct target *target)
 {
     struct maildir *maildir = (struct maildir *)target;
-    struct file *file, *next;
+    struct file *file;
     const int descriptors[] = {maildir->file, maildir->new, maildir->tmp, maildir->marker,
                                maildir->fd};
 
-    HASH_ITER (hh, maildir->files, file, next) {
+    while ((file = maildir->files) != NULL) {
         HASH_DEL(maildir->files, file);
         free(file->name);
         free(file->unique_id);
@@ -241,7 +241,6 @@ static bool is_empty(int folder)
 {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *reading = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
     unsigned count = 0;
 
     if (reading == NULL) {
@@ -249,7 +248,7 @@ static bool is_empty(int folder)
             close(fd);
         return false;
     }
-    while ((entry = readdir(reading)) != NULL)
+    while (readdir(reading) != NULL)
         count++;
     closedir(reading);
     return count == 2; /* "." and ".." */

@@ -30,8 +30,8 @@ struct mbox {
 
 /* The octets of a message as they go to the importer, and their digest. */
 struct content {
+    crypto_generichash_state digest; /* first, for its alignment */
     struct mbox_quoting quoting;
-    crypto_generichash_state digest;
     char octets[MBOX_QUOTED_MAX(PIECE)];
 };
 
@@ -62,9 +62,9 @@ static size_t content_end(struct content *content, unsigned char digest_r[DIGEST
 /* --- finding the messages --------------------------------------------------------------------- */
 
 struct scan {
+    struct content content; /* first, for its alignment */
     struct mbox *mbox;
     struct uniqueids *ids;
-    struct content content;
     /* What is read; a line that does not fit comes in several parts. */
     char piece[PIECE];
     size_t start, end;

@@ -120,9 +120,9 @@ static int finish(struct target *target)
 static void mbox_free(struct target *target)
 {
     struct mbox *mbox = (struct mbox *)target;
-    struct written *written, *next;
+    struct written *written;
 
-    HASH_ITER (hh, mbox->written, written, next) {
+    while ((written = mbox->written) != NULL) {
         HASH_DEL(mbox->written, written);
         free(written);
     }

@@ -36,12 +36,12 @@ struct pop3 {
 
 /* The answer that is coming in. */
 struct answer {
-    struct importer *importer; /* of a message; or */
-    FILE *spool;               /* of one that is put aside; or */
-    char *text;                /* of a list */
+    crypto_generichash_state digest; /* first, for its alignment */
+    struct importer *importer;       /* of a message; or */
+    FILE *spool;                     /* of one that is put aside; or */
+    char *text;                      /* of a list */
     size_t length, room;
     uint64_t octets;
-    crypto_generichash_state digest;
     char header[HEADER_MAX];
     size_t header_length;
     bool failed;
