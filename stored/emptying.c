@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <uthash.h>
 
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -39,12 +40,22 @@ struct emptying {
     uint64_t copied;      /* in this step */
     uint64_t under_way;   /* octets of records that are to become durable */
     bool busy, damaged;
+    bool yielding;     /* somebody waits for a mailbox whose messages are on their way */
+    struct held *held; /* by mailbox id */
     /* What is carried forward, gathered into few records. */
     struct carried {
         struct record_ref ref;
         uint64_t place; /* UINT64_MAX: a drop */
     } * carried;
     uint32_t carried_count;
+};
+
+/* A mailbox that is locked for the copies of its messages, together. */
+struct held {
+    struct mailbox *mailbox;
+    uint64_t id;
+    unsigned copies;
+    UT_hash_handle hh;
 };
 
 /* A record on its way forward. */
@@ -125,15 +136,22 @@ static bool is_here(const struct emptying *emptying, const struct record_ref *re
         return false;
     int found = index_find_place(emptying->store->index, ref->mailbox, ref->uid, &place);
     if (found < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     return found == 1 && place.segment == emptying->segment.id && place.offset == emptying->offset;
 }
 
 /* --- moving messages ------------------------------------------------------------------------- */
 
-static void release(const struct emptying *emptying, struct mailbox **mailboxes, uint32_t count)
+static void release(struct emptying *emptying, struct mailbox **mailboxes, uint32_t count)
 {
+    struct held *held;
+
     for (uint32_t i = 0; i < count; i++) {
+        HASH_FIND(hh, emptying->held, &mailboxes[i]->id, sizeof(held->id), held);
+        if (--held->copies > 0)
+            continue;
+        HASH_DEL(emptying->held, held);
+        free(held);
         mailbox_unlock(mailboxes[i]);
         mailbox_put(emptying->store->mailboxes, mailboxes[i]);
     }
@@ -171,15 +189,36 @@ static void send_forward(struct emptying *emptying, struct record_header *header
     copy->commit.done = on_copied;
     emptying->under_way += record_span(header);
     commit_add(emptying->store->commits, &copy->commit);
+    fault_point("reclaim.copying");
 }
 
-static bool lock(const struct emptying *emptying, uint64_t id, struct mailbox **mailbox_r)
+static void hold(struct emptying *emptying, struct mailbox *mailbox)
 {
-    struct mailbox *mailbox = mailbox_get(emptying->store->mailboxes, id);
+    struct held *held = xcalloc(1, sizeof(*held));
 
+    held->mailbox = mailbox;
+    held->id = mailbox->id;
+    held->copies = 1;
+    HASH_ADD(hh, emptying->held, id, sizeof(held->id), held);
+}
+
+/* A mailbox that is held is locked once more only while no session waits for it. */
+static bool lock(struct emptying *emptying, uint64_t id, struct mailbox **mailbox_r)
+{
+    struct held *held;
+
+    HASH_FIND(hh, emptying->held, &id, sizeof(id), held);
+    if (held != NULL) {
+        emptying->yielding = held->mailbox->waiters != NULL;
+        held->copies += !emptying->yielding;
+        *mailbox_r = held->mailbox;
+        return !emptying->yielding;
+    }
+    struct mailbox *mailbox = mailbox_get(emptying->store->mailboxes, id);
     if (mailbox == NULL)
         return false;
     if (mailbox_lock(mailbox)) {
+        hold(emptying, mailbox);
         *mailbox_r = mailbox;
         return true;
     }
@@ -188,7 +227,7 @@ static bool lock(const struct emptying *emptying, uint64_t id, struct mailbox **
 }
 
 /* Locks all mailboxes that the record in scratch is live in, or none. */
-static bool lock_all(const struct emptying *emptying, struct record_ref *refs_r,
+static bool lock_all(struct emptying *emptying, struct record_ref *refs_r,
                      struct mailbox **mailboxes_r, uint32_t *count_r)
 {
     const struct record_ref *refs = record_refs(&scratch.header);
@@ -234,6 +273,7 @@ static void copy_record(struct emptying *emptying, const struct record_ref *refs
     send_forward(emptying, header, body, mailboxes);
 }
 
+/* A record whose mailbox is yielded is looked at again when what is on its way has arrived. */
 static void move_message(struct emptying *emptying)
 {
     uint32_t count = scratch.header.ref_count;
@@ -241,8 +281,9 @@ static void move_message(struct emptying *emptying)
     struct record_ref *refs = xcalloc(count + 1, sizeof(*refs));
     uint8_t *body = NULL;
 
+    emptying->yielding = false;
     if (!lock_all(emptying, refs, mailboxes, &count)) {
-        emptying->busy = true;
+        emptying->busy |= !emptying->yielding;
     } else if (count > 0) {
         body = read_body(emptying);
         if (body == NULL) {
@@ -306,7 +347,7 @@ static bool is_highest(const struct emptying *emptying, const struct record_ref 
     struct index_mailbox mailbox;
 
     if (index_get_mailbox(emptying->store->index, ref->mailbox, &mailbox) < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     return !mailbox.dropped && ref->uid + 1 >= mailbox.uid_next;
 }
 
@@ -318,7 +359,7 @@ static void carry_expunge(struct emptying *emptying)
     for (uint32_t i = 0; i < scratch.header.ref_count; i++) {
         int needed = index_needs_expunge(emptying->store->index, places[i], emptying->segment.id);
         if (needed < 0)
-            log_fatal("the index cannot be read");
+            log_retry("the index cannot be read");
         if (needed == 1)
             carry(emptying, &refs[i], places[i]);
         else if (is_highest(emptying, &refs[i]))
@@ -397,7 +438,7 @@ static enum emptying_result remove_segment(struct emptying *emptying)
     struct index_segment row;
 
     if (index_get_segment(store->index, id, &row) < 0)
-        log_fatal("the index cannot be read");
+        log_retry("the index cannot be read");
     if (row.live > 0)
         return EMPTYING_DAMAGED;
     fault_point("reclaim.copied");
@@ -445,9 +486,13 @@ enum emptying_result emptying_step(struct emptying *emptying, uint64_t *copied_r
             break;
         }
         handle_record(emptying);
+        if (emptying->yielding)
+            break;
         emptying->offset += record_span(&scratch.header);
     }
     *copied_r = emptying->copied;
+    if (emptying->yielding)
+        return EMPTYING_WAITS;
     if (emptying->offset < emptying->end)
         return emptying->under_way < UNDER_WAY_MAX ? EMPTYING_GOES_ON : EMPTYING_WAITS;
     return end(emptying);

@@ -77,7 +77,7 @@ static void start(struct stored *stored)
     recovery_run(store);
     store->scans = index_open(INDEX_PATH, INDEX_SCAN);
     if (store->scans == NULL)
-        log_fatal("the index cannot be opened a second time");
+        log_retry("the index cannot be opened a second time");
     store->mailboxes = mailboxes_new(store->index);
     store->segments = segments_new(store->seed);
     store->commits = commits_new(store);

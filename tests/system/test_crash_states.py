@@ -110,7 +110,8 @@ class World:
         """One message to both customers."""
         addresses = [customer.accounts[1].address for customer in self.instance.customers]
         with self.instance.lmtp() as lmtp:
-            return self.mail.send(lmtp, addresses, b"a line of a long letter, forty octets.\r\n" * lines)
+            return self.mail.send(lmtp, addresses,
+                                  b"a line of a long letter, forty octets.\r\n" * lines)
 
     def check(self):
         found = self.mail.check()
@@ -273,6 +274,39 @@ def start_damaged(world, faults):
     start(world, "large.coming 2 kill, " + faults, spoil)
 
 
+def thin_out(world, faults, octets=60_000):
+    """Two segments of mail for both customers, most of it deleted: what is left moves forward."""
+    accounts = [customer.accounts[2] for customer in world.instance.customers]
+    line = b"most of this is deleted soon\r\n"
+    sent = []
+    with world.instance.lmtp() as lmtp:
+        while len(sent) * octets < 9_000_000:
+            sent.append(b"%d" % len(world.mail.sent))
+            for reply in world.mail.send(lmtp, [account.address for account in accounts],
+                                         line * (octets // len(line))):
+                assert reply.code == 250
+    world.arm(faults)
+    for account in accounts:
+        pop3 = world.instance.pop3(account)
+        kept = pop3.stat()[0] - len(sent)
+        gone = [n for n in range(len(sent)) if n % 8]
+        for n in gone:
+            pop3.dele(kept + n + 1)
+        assert world.mail.quit(pop3, account, [sent[n] for n in gone])
+    world.fired()
+    wait_until(lambda: allocated(world) < 5_000_000, 20, "the space back")
+
+
+def allocated(world):
+    """Of all segments but the one that takes mail, whose space is taken in advance."""
+    return sum(file.stat().st_blocks * 512 for file in sorted(world.store.glob("*.seg"))[:-1])
+
+
+def thin_out_large(world, faults):
+    """Large bodies give their space back where they are."""
+    thin_out(world, faults, 600_000)
+
+
 class State(NamedTuple):
     state: str  # as docs/DESIGN.md has it
     act: Callable
@@ -313,6 +347,11 @@ STATES = [
         "folder.sync 1 kill"]),
     State("segment roll: the new one made, the old one not trimmed", roll_full,
           ["roll.created 1 kill"]),
+    State("compaction: copying", thin_out, ["reclaim.copying 3 kill"]),
+    State("compaction: copied, the index not synced", thin_out, ["reclaim.copied 1 kill"]),
+    State("compaction: emptied, not removed", thin_out, ["reclaim.synced 1 kill"]),
+    State("compaction: removed, still in the index", thin_out, ["reclaim.removed 1 kill"]),
+    State("compaction: dead bodies punched, not noted", thin_out_large, ["reclaim.punched 1 kill"]),
     State("index transaction half done", deliver, [
         "index.apply 3 kill", "index.wal 7 kill"]),
     State("the WAL on its way into index.db", stop, ["index.file 2 kill"]),
@@ -347,9 +386,9 @@ def test_crash(world, state):
 class Failure(NamedTuple):
     point: str
     error: str
-    code: int             # what a sender gets
+    code: int       # what a sender gets
     counter: str
-    lines: int = 1        # of the message
+    lines: int = 1  # of the message
     restarts: bool = False
 
 
@@ -375,7 +414,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: f"{failure.point}-{failure.error}")
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda one: f"{one.point}-{one.error}")
 def test_call_fails_for_a_while(world, failure):
     """Deferred, one line in the log, and when it has passed service goes on by itself."""
     world.instance.start()
