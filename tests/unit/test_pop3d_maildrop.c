@@ -103,19 +103,110 @@ static void test_unique_ids(void **state)
     }
 }
 
+/* As in STORE_UNIQUE_IDS. Returns the length. */
+static size_t pack(char *payload, size_t length, uint32_t message, uint32_t stated,
+                   const char *text)
+{
+    const struct store_unique_id head = {message, stated};
+
+    memcpy(payload + length, &head, sizeof(head));
+    memcpy(payload + length + sizeof(head), text, strlen(text));
+    return length + sizeof(head) + strlen(text);
+}
+
+static void expect_unique_id(const struct maildrop *maildrop, uint32_t index, const char *expected)
+{
+    char text[MAILDROP_UNIQUE_ID_MAX + 1] = "";
+
+    text[maildrop_unique_id(maildrop, index, text)] = '\0';
+    assert_string_equal(text, expected);
+}
+
+#define LONGEST "0123456789012345678901234567890123456789012345678901234567890123456789"
+
+static void test_imported_unique_ids(void **state)
+{
+    struct maildrop maildrop = {0};
+    char payload[256];
+    (void)state;
+
+    fill(&maildrop, 5);
+    size_t length = pack(payload, 0, 1, 1, "!");
+    length = pack(payload, length, 2, STORE_UNIQUE_ID_MAX, LONGEST);
+    assert_int_equal(maildrop_add_unique_ids(&maildrop, payload, length), 0);
+    length = pack(payload, 0, 4, 3, "a~c");
+    assert_int_equal(maildrop_add_unique_ids(&maildrop, payload, length), 0);
+    maildrop_complete(&maildrop);
+    expect_unique_id(&maildrop, 0, "1.3e8");
+    expect_unique_id(&maildrop, 1, "!");
+    expect_unique_id(&maildrop, 2, LONGEST);
+    expect_unique_id(&maildrop, 3, "4.3eb");
+    expect_unique_id(&maildrop, 4, "a~c");
+    maildrop_clear(&maildrop);
+}
+
+static void test_bad_unique_ids(void **state)
+{
+    static const struct {
+        uint32_t message, stated;
+        const char *text;
+    } cases[] = {
+        {2, 1, "a"},                             /* not after the one before */
+        {1, 1, "a"},    {5, 1, "a"},             /* no such message */
+        {3, 0, ""},     {3, 71, LONGEST "0"},    /* too short, too long */
+        {3, 2, "a"},    {3, UINT32_MAX, "abcd"}, /* more than there is */
+        {3, 1, "ab"},                            /* less */
+        {3, 3, "a b"},  {3, 3, "a\rb"},          /* what may not be shown */
+        {3, 1, "\x7f"}, {3, 2, "\xc3\xa9"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct maildrop maildrop = {0};
+        char payload[256];
+        fill(&maildrop, 5);
+        size_t length = pack(payload, 0, 2, 1, "x");
+        length = pack(payload, length, cases[i].message, cases[i].stated, cases[i].text);
+        assert_int_equal(maildrop_add_unique_ids(&maildrop, payload, length), -1);
+        maildrop_clear(&maildrop);
+    }
+}
+
+/* A number that is too high is refused, one that is not true costs nothing in the end. */
+static void test_expected(void **state)
+{
+    struct maildrop maildrop = {0};
+    (void)state;
+
+    assert_int_equal(maildrop_expect(&maildrop, LIMIT_MESSAGES + 1), -1);
+    assert_int_equal(maildrop_expect(&maildrop, UINT32_MAX), -1);
+    assert_int_equal(maildrop_expect(&maildrop, LIMIT_MESSAGES), 0);
+    fill(&maildrop, 3);
+    assert_true(malloc_usable_size(maildrop.entries) < 1000);
+    assert_int_equal(maildrop_messages(&maildrop), 3);
+    maildrop_clear(&maildrop);
+    assert_int_equal(maildrop_expect(&maildrop, 1), 0);
+    fill(&maildrop, 100);
+    assert_int_equal(maildrop_messages(&maildrop), 100);
+    maildrop_clear(&maildrop);
+}
+
 /* 200,000 messages in less than 8 MB, in the pieces in which they come over a channel. */
 static void test_large(void **state)
 {
-    enum { PIECE = 4096, MESSAGES = 200000 };
+    enum { PIECE = 2048, MESSAGES = 200000 };
     struct store_entry *piece = calloc(PIECE, sizeof(*piece));
     struct maildrop maildrop = {0};
     (void)state;
 
+    assert_int_equal(maildrop_expect(&maildrop, MESSAGES), 0);
+    const struct store_entry *first = maildrop.entries;
     while (maildrop.count < MESSAGES) {
         size_t left = MESSAGES - maildrop.count;
         assert_int_equal(maildrop_append(&maildrop, piece, left < PIECE ? left : PIECE), 0);
     }
     maildrop_complete(&maildrop);
+    assert_ptr_equal(maildrop.entries, first); /* never copied */
     maildrop_delete(&maildrop, MESSAGES - 1);
     assert_true(malloc_usable_size(maildrop.entries) + malloc_usable_size(maildrop.marks) <
                 8000000);
@@ -143,6 +234,9 @@ int main(void)
         cmocka_unit_test(test_numbers_stay),
         cmocka_unit_test(test_collect_in_parts),
         cmocka_unit_test(test_unique_ids),
+        cmocka_unit_test(test_imported_unique_ids),
+        cmocka_unit_test(test_bad_unique_ids),
+        cmocka_unit_test(test_expected),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_too_many),
     };

@@ -11,7 +11,9 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,7 +36,9 @@
 #include "stored/index.h"
 #include "stored/mailbox.h"
 #include "stored/opening.h"
+#include "stored/record.h"
 #include "stored/recovery.h"
+#include "stored/scan.h"
 #include "stored/segments.h"
 #include "stored/server.h"
 #include "stored/store.h"
@@ -842,6 +848,389 @@ static void what_is_no_unique_id_ends_the_connection(void **state)
     close(fd);
 }
 
+/* --- large mailboxes ----------------------------------------------------------------------------
+ */
+
+/* Messages that are in the index alone: enough to be listed. */
+static void list_messages(uint64_t mailbox, uint64_t count)
+{
+    index_begin(store.index);
+    for (uint64_t uid = 1; uid <= count; uid++) {
+        struct record_header *header = record_new(RECORD_MESSAGE, 1, NULL);
+        record_refs(header)->mailbox = mailbox;
+        record_refs(header)->uid = uid;
+        header->segment = 1;
+        header->offset = 8 * uid;
+        header->time = 1000000 + uid;
+        header->octets = uid;
+        index_apply(store.index, header);
+        free(header);
+    }
+    index_commit(store.index);
+}
+
+/* Reads what has come of an opening. Returns how many STORE_ENTRIES; *over_r: STORE_OPENED came. */
+static unsigned hear_entries(int fd, struct store_opened *totals_r, bool *over_r)
+{
+    unsigned pieces = 0;
+
+    while (!*over_r && has_answer(fd)) {
+        enum store_type type = hear(fd, totals_r, sizeof(*totals_r));
+        pieces += type == STORE_ENTRIES;
+        *over_r = type == STORE_OPENED;
+    }
+    return pieces;
+}
+
+static void a_large_mailbox_is_opened_in_many_turns(void **state)
+{
+    enum { MESSAGES = 40000 };
+    struct store_opened totals = {0};
+    unsigned pieces = 0, turns = 0;
+    bool over = false;
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    int fd = connect_to(FRONT_FD);
+    ask_open(fd, 1, 1);
+    for (; !over; turns++) {
+        event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        unsigned now = hear_entries(fd, &totals, &over);
+        assert_true(now <= 1);
+        pieces += now;
+    }
+    assert_true(pieces >= 10 && turns >= pieces);
+    assert_int_equal(totals.messages, MESSAGES);
+    assert_int_equal(totals.octets, (uint64_t)MESSAGES * (MESSAGES + 1) / 2);
+    close(fd);
+}
+
+/* Two fronts have as many turns each, and neither waits for the other's whole mailbox. */
+static void large_mailboxes_are_opened_side_by_side(void **state)
+{
+    enum { MESSAGES = 40000 };
+    struct store_opened totals;
+    bool over[2] = {false, false};
+    unsigned pieces[2] = {0, 0};
+    int fds[2];
+    (void)state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        list_messages(1 + i, MESSAGES);
+        fds[i] = connect_to(FRONT_FD);
+        ask_open(fds[i], 1, 1 + i);
+    }
+    while (!over[0] && !over[1]) {
+        event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        for (unsigned i = 0; i < 2; i++)
+            pieces[i] += hear_entries(fds[i], &totals, &over[i]);
+    }
+    assert_true(pieces[0] <= pieces[1] + 2 && pieces[1] <= pieces[0] + 2);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void who_does_not_read_costs_little(void **state)
+{
+    enum { MESSAGES = 100000, OCTETS = 8 * MESSAGES + 800000 };
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    int fd = connect_to(FRONT_FD);
+    struct mallinfo2 before = mallinfo2();
+    ask_open(fd, 1, 1);
+    run_for(50);
+    struct mallinfo2 after = mallinfo2();
+    assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + OCTETS);
+    assert_int_equal(opened(fd), MESSAGES);
+    close(fd);
+}
+
+static void a_session_may_end_in_the_middle_of_its_opening(void **state)
+{
+    enum { MESSAGES = 40000 };
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    for (int by_close = 0; by_close < 2; by_close++) {
+        int fd = connect_to(FRONT_FD);
+        ask_open(fd, 1, 1);
+        for (int turn = 0; turn < 4; turn++)
+            event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        if (by_close)
+            tell(fd, STORE_CLOSE, 1, NULL, 0);
+        else
+            close(fd);
+        run_for(20);
+        assert_int_equal(open_anew(1), MESSAGES);
+        if (by_close)
+            close(fd);
+    }
+}
+
+static void mail_that_comes_during_an_opening_is_for_the_next_session(void **state)
+{
+    enum { MESSAGES = 40000 };
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    int fd = connect_to(FRONT_FD);
+    ask_open(fd, 1, 1);
+    for (int turn = 0; turn < 2; turn++)
+        event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(opened(fd), MESSAGES);
+    close(fd);
+    run_for(0);
+    assert_int_equal(open_anew(1), MESSAGES + 1);
+}
+
+/* What the index has not committed yet counts as well, though it is read in another way. */
+static void mail_that_came_a_moment_ago_is_in_a_large_mailbox(void **state)
+{
+    enum { MESSAGES = 10000 };
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(open_anew(1), MESSAGES + 1);
+}
+
+static void nothing_is_asked_of_a_mailbox_that_is_being_opened(void **state)
+{
+    static const enum store_type types[] = {STORE_READ, STORE_EXPUNGE};
+    struct store_read request = {.room = STORE_READ_MAX};
+    (void)state;
+
+    list_messages(1, 40000);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        int fd = connect_to(FRONT_FD);
+        enum store_type type;
+        ask_open(fd, 1, 1);
+        tell(fd, types[i], 1, &request,
+             types[i] == STORE_READ ? sizeof(request) : sizeof(uint32_t));
+        while ((type = hear(fd, NULL, 0)) != 0)
+            assert_int_not_equal(type, STORE_OPENED);
+        close(fd);
+        run_for(0);
+    }
+}
+
+/* In a process of its own, which is to end so that the supervisor starts another. */
+static void open_from_damaged_index(void)
+{
+    char rubbish[4096];
+    int fd = open(INDEX_PATH, O_WRONLY);
+
+    event_reinit(child.base);
+    memset(rubbish, 0xff, sizeof(rubbish));
+    for (off_t page = 40; page < 80; page++)
+        if (pwrite(fd, rubbish, sizeof(rubbish), 4096 * page) != sizeof(rubbish))
+            _exit(1);
+    ask_open(connect_to(FRONT_FD), 1, 1);
+    run_for(1000);
+    _exit(2);
+}
+
+static void a_damaged_index_is_given_up_in_the_middle_of_an_opening(void **state)
+{
+    int status;
+    (void)state;
+
+    list_messages(1, 40000);
+    index_close(store.scans); /* the last to close moves everything into the file */
+    index_close(store.index);
+    store.index = index_open(INDEX_PATH, INDEX_WRITE);
+    store.scans = index_open(INDEX_PATH, INDEX_SCAN);
+    mailboxes_free(store.mailboxes);
+    store.mailboxes = mailboxes_new(store.index);
+    pid_t pid = fork();
+    if (pid == 0)
+        open_from_damaged_index();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
+    assert_int_equal(access(INDEX_PATH, F_OK), -1);
+}
+
+/* --- what an opening and a reading look up ------------------------------------------------------
+ */
+
+static void unique_ids_of_imports_follow_their_entries(void **state)
+{
+    struct {
+        struct store_unique_id first;
+        char text[9];
+        uint8_t second[sizeof(struct store_unique_id)];
+        char other[1];
+    } __attribute__((packed)) told;
+    struct store_unique_id second;
+    struct store_opening begun;
+    int fd = connect_to(FRONT_FD);
+    (void)state;
+
+    import(1, "UID1-1234", 1000000);
+    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    import(1, "~", 3000000);
+    ask_open(fd, 1, 1);
+    assert_int_equal(hear(fd, &begun, sizeof(begun)), STORE_OPENING);
+    assert_int_equal(begun.messages, 3);
+    assert_int_equal(hear(fd, NULL, 0), STORE_ENTRIES);
+    assert_int_equal(hear(fd, &told, sizeof(told)), STORE_UNIQUE_IDS);
+    assert_int_equal(told.first.message, 0);
+    assert_int_equal(told.first.length, 9);
+    assert_memory_equal(told.text, "UID1-1234", 9);
+    memcpy(&second, told.second, sizeof(second));
+    assert_int_equal(second.message, 2);
+    assert_int_equal(second.length, 1);
+    assert_int_equal(told.other[0], '~');
+    assert_int_equal(hear(fd, NULL, 0), STORE_OPENED);
+    close(fd);
+}
+
+static void read_numbered(int fd, uint32_t message)
+{
+    struct store_read request = {.message = message, .room = STORE_READ_MAX};
+    struct {
+        struct store_data data;
+        char body[16];
+    } answer = {0};
+    char expected[16];
+
+    snprintf(expected, sizeof(expected), "%u\r\n", message);
+    tell(fd, STORE_READ, 1, &request, sizeof(request));
+    assert_int_equal(hear(fd, &answer, sizeof(answer)), STORE_DATA);
+    assert_string_equal(answer.body, expected);
+}
+
+static void messages_are_found_in_any_order(void **state)
+{
+    enum { MESSAGES = 300 };
+    char body[16];
+    int sender = connect_to(DELIVER_FD);
+    (void)state;
+
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        snprintf(body, sizeof(body), "%u\r\n", i);
+        begin(sender, i, 1, 0);
+        data(sender, i, body, strlen(body));
+        commit(sender, i, strlen(body));
+    }
+    for (uint32_t i = 0; i < MESSAGES; i++)
+        assert_int_equal(delivered(sender), STORE_OK);
+    int fd = connect_to(FRONT_FD);
+    ask_open(fd, 1, 1);
+    assert_int_equal(opened(fd), MESSAGES);
+    for (uint32_t i = 0; i < MESSAGES; i++)
+        read_numbered(fd, i);
+    for (uint32_t i = MESSAGES; i-- > 0;)
+        read_numbered(fd, i);
+    for (uint32_t i = 0; i < MESSAGES; i++)
+        read_numbered(fd, 97 * i % MESSAGES);
+    close(fd);
+    close(sender);
+}
+
+static const char *const wrong_rows[] = {"octets = octets + 1", "time = time + 1",
+                                         "body_length = body_length - 1", "offset = offset + 8",
+                                         "uid = uid + 1"};
+
+static void a_row_that_does_not_fit_its_record_is_damage(void **state)
+{
+    struct store_read request = {.room = STORE_READ_MAX};
+    uint8_t result = 0;
+    char sql[96];
+    sqlite3 *db;
+    (void)state;
+
+    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    index_commit(store.index);
+    assert_int_equal(sqlite3_open(INDEX_PATH, &db), SQLITE_OK);
+    for (size_t i = 0; i < sizeof(wrong_rows) / sizeof(wrong_rows[0]); i++) {
+        snprintf(sql, sizeof(sql), "BEGIN; UPDATE message SET %s; COMMIT", wrong_rows[i]);
+        assert_int_equal(
+            sqlite3_exec(db, "CREATE TEMP TABLE kept AS SELECT * FROM message", NULL, NULL, NULL),
+            SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_exec(db, "UPDATE mailbox SET uid_next = 9", NULL, NULL, NULL);
+        mailboxes_free(store.mailboxes);
+        store.mailboxes = mailboxes_new(store.index);
+        int fd = connect_to(FRONT_FD);
+        ask_open(fd, 1, 1);
+        assert_int_equal(opened(fd), 1);
+        tell(fd, STORE_READ, 1, &request, sizeof(request));
+        assert_int_equal(hear(fd, &result, sizeof(result)), STORE_FAILED);
+        assert_int_equal(result, STORE_DAMAGED);
+        close(fd);
+        run_for(0);
+        assert_int_equal(sqlite3_exec(db,
+                                      "DELETE FROM message; INSERT INTO message SELECT * FROM kept;"
+                                      "DROP TABLE kept",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+    }
+    sqlite3_close(db);
+    assert_int_equal(read_all(1), 1);
+}
+
+struct expunged {
+    uint64_t places[2];
+    unsigned count;
+};
+
+static void note_expunge(void *context, const struct record_header *header, bool good)
+{
+    struct expunged *expunged = context;
+
+    assert_true(good);
+    for (uint32_t i = 0; header->type == RECORD_EXPUNGE && i < header->ref_count; i++)
+        expunged->places[expunged->count++ % 2] = record_places(header)[i];
+}
+
+static void fail_at_gap(void *context, uint64_t from, uint64_t to)
+{
+    (void)context;
+    fail_msg("a gap from %llu to %llu", (unsigned long long)from, (unsigned long long)to);
+}
+
+static const struct scan_events expunge_events = {note_expunge, fail_at_gap};
+
+/* A large message has a segment of its own. */
+static void an_expunge_says_where_its_messages_were(void **state)
+{
+    size_t length = 2 << 20;
+    char *body = xcalloc(1, length);
+    int fd = connect_to(FRONT_FD);
+    static const uint32_t messages[] = {1, 0};
+    struct expunged expunged = {0};
+    struct index_place places[2];
+    (void)state;
+
+    assert_int_equal(deliver(1, body, length, length), STORE_OK);
+    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    for (uint64_t i = 0; i < 2; i++)
+        assert_int_equal(index_find_place(store.index, 1, 1 + i, &places[i]), 1);
+    assert_true(places[0].segment != places[1].segment);
+    ask_open(fd, 1, 1);
+    assert_int_equal(opened(fd), 2);
+    tell(fd, STORE_EXPUNGE, 1, messages, sizeof(messages));
+    assert_int_equal(hear(fd, NULL, 0), STORE_EXPUNGED);
+    for (uint64_t id = 1; id < store.next_segment; id++) {
+        struct segment segment = {.id = id, .seed = store.seed};
+        uint64_t end, dirt;
+        assert_int_equal(segment_open(&segment), 0);
+        assert_int_equal(
+            scan_segment(&segment, SEGMENT_START, true, &expunge_events, &expunged, &end, &dirt),
+            0);
+        segment_close(&segment);
+    }
+    assert_int_equal(expunged.count, 2);
+    assert_int_equal(expunged.places[0], places[1].segment);
+    assert_int_equal(expunged.places[1], places[0].segment);
+    close(fd);
+    free(body);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 
 int main(void)
@@ -867,6 +1256,18 @@ int main(void)
         CASE(an_import_on_its_way_to_the_disk_counts),
         CASE(the_stores_own_unique_id_counts_as_well),
         CASE(what_is_no_unique_id_ends_the_connection),
+        CASE(a_large_mailbox_is_opened_in_many_turns),
+        CASE(large_mailboxes_are_opened_side_by_side),
+        CASE(who_does_not_read_costs_little),
+        CASE(a_session_may_end_in_the_middle_of_its_opening),
+        CASE(mail_that_comes_during_an_opening_is_for_the_next_session),
+        CASE(mail_that_came_a_moment_ago_is_in_a_large_mailbox),
+        CASE(nothing_is_asked_of_a_mailbox_that_is_being_opened),
+        CASE(a_damaged_index_is_given_up_in_the_middle_of_an_opening),
+        CASE(unique_ids_of_imports_follow_their_entries),
+        CASE(messages_are_found_in_any_order),
+        CASE(a_row_that_does_not_fit_its_record_is_damage),
+        CASE(an_expunge_says_where_its_messages_were),
     };
 
     prepare();
