@@ -62,7 +62,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps run check check-built unit crash torture system measure lint install clean
+.PHONY: all faults help deps lint-deps run check check-built unit crash torture system measure measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -164,6 +164,9 @@ $(BUILD)/tests/disk.so: tests/disk/disk.c Makefile
 measure: all $(BENCH_PROGRAMS)
 	$(PYTHON) tests/bench/measure $(BUILD)
 
+measure-scale: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill
+	$(PYTHON) tests/bench/scale/measure $(BUILD)
+
 # --- tests ---------------------------------------------------------------------------------------
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
@@ -210,7 +213,7 @@ torture: $(BUILD)/crash/power all $(BUILD)/tests/disk.so
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
 
-system: all faults $(BUILD)/tests/disk.so
+system: all faults $(BUILD)/bench/fill $(BUILD)/tests/disk.so
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/system
 
 check: deps
@@ -229,7 +232,7 @@ help:
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make lint     formatting, static analysis, layers'
-	@echo 'make measure  the figures that Bellhop must reach, measured here'
+	@echo 'make measure  the figures that Bellhop must reach, measured here; measure-scale: with much mail'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 	@echo 'make clean    remove build/'
 

@@ -932,7 +932,7 @@ static void large_mailboxes_are_opened_side_by_side(void **state)
 
 static void who_does_not_read_costs_little(void **state)
 {
-    enum { MESSAGES = 100000, OCTETS = 8 * MESSAGES + 800000 };
+    enum { MESSAGES = 200000, OCTETS = 8 * MESSAGES + 2200000 };
     (void)state;
 
     list_messages(1, MESSAGES);
@@ -1178,11 +1178,11 @@ struct expunged {
     unsigned count;
 };
 
-static void note_expunge(void *context, const struct record_header *header, bool good)
+static void note_expunge(void *context, const struct record_header *header, enum scan_body body)
 {
     struct expunged *expunged = context;
 
-    assert_true(good);
+    assert_int_equal(body, SCAN_GOOD);
     for (uint32_t i = 0; header->type == RECORD_EXPUNGE && i < header->ref_count; i++)
         expunged->places[expunged->count++ % 2] = record_places(header)[i];
 }
