@@ -13,11 +13,15 @@
 #include "tests/crash/expect.h"
 #include "tests/crash/random.h"
 
+/* Segments that are looked at; more than any life has. */
+#define SEGMENTS_MAX 4096
+
 struct checking {
     struct store *store;
     struct segments *segments;
     uint64_t messages, octets;
     uint64_t digest;
+    bool used[SEGMENTS_MAX]; /* segments with messages */
 };
 
 static void fail_at(const struct index_message *row, const char *what)
@@ -76,11 +80,17 @@ static int check_listed(void *context, const struct index_message *row)
     uint64_t serial = check_message(checking->segments, row);
     if (message->known && message->serial != serial)
         fail_at(row, "the uid was another message's");
+    /* 0: the loss came between the two entries that tell serial and time. */
+    if (message->known && message->time != 0 && message->time != row->time)
+        fail_at(row, "the message had another unique-id");
     if ((expect.sent[serial].listed >> row->mailbox & 1) != 0)
         fail_at(row, "the message is there twice");
     expect.sent[serial].listed |= UINT64_C(1) << row->mailbox;
     message->listed = true;
     message->serial = serial;
+    message->time = row->time;
+    if (row->segment < SEGMENTS_MAX)
+        checking->used[row->segment] = true;
     checking->messages++;
     checking->octets += row->octets;
     /* A sum, so that the order on disk does not count. */
@@ -131,6 +141,12 @@ static void check_mailbox(struct checking *checking, uint64_t id, struct request
     }
 }
 
+void check_tell(uint64_t mailbox, uint64_t uid, uint64_t serial, uint64_t time)
+{
+    expect_event(TRACE_KNOWN, mailbox, uid, serial);
+    expect_event(TRACE_DATED, mailbox, uid, time);
+}
+
 /* What the store shows after a crash is shown for good. */
 static void settle_mailbox(uint64_t id, bool dropped)
 {
@@ -141,18 +157,31 @@ static void settle_mailbox(uint64_t id, bool dropped)
     for (uint64_t uid = 0; uid < EXPECT_UIDS; uid++) {
         struct expect_message *message = &mailbox->messages[uid];
         if (message->listed && (!message->known || message->request != 0))
-            expect_event(TRACE_KNOWN, id, uid, message->serial);
+            check_tell(id, uid, message->serial, message->time);
         else if (message->known && !message->gone && !message->listed)
             expect_event(TRACE_EXPUNGED, id, uid, 0);
         message->listed = false;
     }
 }
 
-static void check_totals(const struct checking *checking)
+/* What has no live octets is removed, and what has some is not. */
+static int check_segment(void *context, const struct index_segment *row)
+{
+    const struct checking *checking = context;
+
+    if (row->segment < SEGMENTS_MAX && (row->live > 0) != checking->used[row->segment])
+        expect_fail("segment %" PRIu64 " counts %" PRIu64 " live octets and %s messages",
+                    row->segment, row->live, checking->used[row->segment] ? "has" : "has no");
+    return 0;
+}
+
+static void check_totals(struct checking *checking)
 {
     struct index_totals totals;
 
     if (index_get_totals(checking->store->index, true, &totals) != 0)
+        expect_fail("the index cannot be read");
+    if (index_each_segment(checking->store->index, check_segment, checking) != 0)
         expect_fail("the index cannot be read");
     if (totals.wrong_usage > 0 || totals.messages != checking->messages ||
         totals.octets != checking->octets)

@@ -14,6 +14,9 @@ struct store;
  */
 uint64_t check_store(struct store *store, struct segments *segments);
 
+/* Logs that the world knows a message from now on. */
+void check_tell(uint64_t mailbox, uint64_t uid, uint64_t serial, uint64_t time);
+
 /* Reads a message's record, judges it, and returns which message it is. */
 uint64_t check_message(struct segments *segments, const struct index_message *row);
 

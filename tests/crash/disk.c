@@ -295,19 +295,16 @@ int fdatasync(int fd)
 
 /* --- time and random numbers ------------------------------------------------------------------ */
 
-static _Atomic uint64_t clock_us = UINT64_C(1800000000000000);
-
 void disk_pass(uint64_t microseconds)
 {
-    atomic_fetch_add(&clock_us, microseconds);
+    atomic_fetch_add(&trace->clock, microseconds);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time_r)
 {
-    uint64_t now = atomic_load(&clock_us);
-
     if (trace == NULL)
         return (int)syscall(SYS_clock_gettime, clock, time_r);
+    uint64_t now = atomic_load(&trace->clock);
     time_r->tv_sec = (time_t)(now / 1000000);
     time_r->tv_nsec = (long)(now % 1000000 * 1000);
     return 0;

@@ -18,6 +18,7 @@
 
 struct expect_message {
     uint64_t serial;
+    uint64_t time;
     uint32_t request; /* the last expunge that was asked; 0: none */
     bool known;       /* acknowledged or listed */
     bool gone;

@@ -309,6 +309,7 @@ void image_continue(const struct trace *trace, uint64_t cut, const char *folder,
     char path[256];
 
     trace_clear(next);
+    next->clock = trace->clock;
     for (uint64_t i = 0; i < cut; i++) {
         const struct trace_entry *entry = &trace->entries[i];
         if (entry->type >= TRACE_FIRST_EVENT)

@@ -15,7 +15,7 @@
 #include "tests/crash/writer.h"
 
 /* Seconds of the real clock; a life takes a small part of one. */
-#define PATIENCE 120
+#define PATIENCE 60
 
 static void live(const struct life *life, struct life_result *result)
 {
@@ -35,6 +35,7 @@ static void live(const struct life *life, struct life_result *result)
     expect_load(life->trace);
     disk_attach(life->trace, random_of(life->seed, 2));
     service.store.segment_size = 1024 * (544 + random_below(&random, 512));
+    service.store.reclaim_rate = UINT64_C(1) << (20 + random_below(&random, 6));
     service_recover(&service);
     result->listed = check_store(&service.store, service.store.segments);
     service_serve(&service);

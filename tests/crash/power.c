@@ -45,6 +45,7 @@ static struct {
 /* Shared by all processes. */
 struct tally {
     _Atomic uint64_t images, twice, failures;
+    _Atomic uint64_t done[TRACE_FIRST_EVENT + 16]; /* in the workloads, by enum trace_type */
 };
 
 static struct tally *tally;
@@ -161,7 +162,7 @@ static bool go_on(struct work *work, struct trace *trace, struct random *random)
     uint64_t listed;
 
     life.seed = random_next(random);
-    life.steps = 12;
+    life.steps = random_chance(random, 30) ? 80 : 12;
     if (!live(work, &life, "after it"))
         return false;
     life.seed = random_next(random);
@@ -255,6 +256,13 @@ static bool is_complete(struct work *work, const char *folder)
     return same;
 }
 
+/* What no workload does is not tried, whatever the number of images. */
+static void count_done(const struct trace *trace)
+{
+    for (uint64_t i = 0; i < trace->count; i++)
+        tally->done[trace->entries[i].type]++;
+}
+
 static bool run_workload(struct work *work, uint64_t workload)
 {
     struct random random = random_of(options.seed, ~workload);
@@ -273,6 +281,7 @@ static bool run_workload(struct work *work, uint64_t workload)
         good = live(work, &life, "in the workload, without a loss");
     }
     good = good && is_complete(work, folder);
+    count_done(work->trace);
     if (good || !options.keep)
         clear(folder);
     return good;
@@ -381,5 +390,12 @@ int main(int argc, char **argv)
     printf("power loss: %llu images of seed %llu, in %llu of them twice; %llu failures\n",
            (unsigned long long)tally->images, (unsigned long long)options.seed,
            (unsigned long long)tally->twice, (unsigned long long)tally->failures);
+    printf("in the workloads: %llu messages sent, %llu syncs, %llu files made and %llu removed, "
+           "%llu holes punched, %llu mailboxes dropped\n",
+           (unsigned long long)tally->done[TRACE_SENT], (unsigned long long)tally->done[TRACE_SYNC],
+           (unsigned long long)tally->done[TRACE_CREATE],
+           (unsigned long long)tally->done[TRACE_UNLINK],
+           (unsigned long long)tally->done[TRACE_PUNCH],
+           (unsigned long long)tally->done[TRACE_DROPPED]);
     return failed;
 }

@@ -14,6 +14,7 @@
 #include "stored/index.h"
 #include "stored/mailbox.h"
 #include "stored/opening.h"
+#include "stored/reclaim.h"
 #include "stored/recovery.h"
 #include "stored/segments.h"
 #include "stored/server.h"
@@ -123,8 +124,14 @@ void service_serve(struct service *service)
     store->commits = commits_new(store);
     store->openings = openings_new(store);
     service->server = server_new(store);
+    service->reclaim = reclaim_new(store);
     store->committed = on_group;
     store->committed_context = service;
+}
+
+void service_drain(struct service *service)
+{
+    reclaim_stop(service->reclaim);
 }
 
 void service_stop(struct service *service)
@@ -133,6 +140,7 @@ void service_stop(struct service *service)
 
     server_free(service->server);
     openings_free(store->openings);
+    reclaim_free(service->reclaim);
     commits_free(store->commits);
     segments_free(store->segments);
     mailboxes_free(store->mailboxes);

@@ -4,6 +4,7 @@
 #include "lib/child.h"
 #include "stored/store.h"
 
+struct reclaim;
 struct server;
 struct sqlite3;
 
@@ -12,6 +13,7 @@ struct service {
     struct child child;
     struct store store;
     struct server *server;
+    struct reclaim *reclaim;
     struct sqlite3 *index; /* the database below store.index */
 };
 
@@ -23,6 +25,9 @@ void service_prepare(struct service *service);
 /* Recovers the store; then it can be looked at, and service_serve() goes on. */
 void service_recover(struct service *service);
 void service_serve(struct service *service);
+
+/* Gives no more space back; for an orderly end, when nobody asks for anything any more. */
+void service_drain(struct service *service);
 
 /* Nothing may be under way. */
 void service_stop(struct service *service);

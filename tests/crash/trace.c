@@ -37,6 +37,7 @@ struct trace *trace_new(void)
 
 void trace_clear(struct trace *trace)
 {
+    trace->clock = UINT64_C(1800000000000000);
     trace->count = 0;
     trace->used = 0;
     trace->files = 0;

@@ -24,6 +24,7 @@ enum trace_type {
     /* What the world was told. */
     TRACE_SENT,          /* a: serial, b: octets, c: a bit for each mailbox; not answered yet */
     TRACE_KNOWN,         /* a: mailbox, b: uid, c: serial; acknowledged, or listed to a client */
+    TRACE_DATED,         /* a: mailbox, b: uid, c: time; told with it, a part of its unique-id */
     TRACE_EXPUNGE_ASKED, /* a: mailbox, b: uid, c: number of the request */
     TRACE_EXPUNGED,      /* a: mailbox, b: uid; acknowledged, or no more listed */
     TRACE_DROP_ASKED,    /* a: mailbox */
@@ -48,9 +49,10 @@ struct trace_name {
 };
 
 struct trace {
-    uint64_t count; /* entries */
-    uint64_t used;  /* octets of data */
-    uint32_t files; /* numbers given out */
+    uint64_t count;         /* entries */
+    uint64_t used;          /* octets of data */
+    _Atomic uint64_t clock; /* microseconds since 1970; goes on from life to life */
+    uint32_t files;         /* numbers given out */
     uint32_t name_count;
     struct trace_name *names;
     struct trace_entry *entries;

@@ -84,8 +84,8 @@ static int learn_one(void *context, const struct index_message *row)
 {
     (void)context;
     if (row->uid < EXPECT_UIDS && !expect.mailboxes[row->mailbox].messages[row->uid].known)
-        expect_event(TRACE_KNOWN, row->mailbox, row->uid,
-                     check_message(w.service->store.segments, row));
+        check_tell(row->mailbox, row->uid, check_message(w.service->store.segments, row),
+                   row->time);
     return 0;
 }
 
@@ -225,7 +225,7 @@ static void open_session(struct peer *peer)
     struct session *session = &peer->session;
     struct capability capability = {.mailbox = w.mailboxes[below(MAILBOXES)],
                                     .session = 1,
-                                    .expires = (uint64_t)time(NULL) + 20};
+                                    .expires = (uint64_t)time(NULL) + 1000};
 
     memset(session, 0, sizeof(*session));
     session->id = w.next_id++;
@@ -249,6 +249,10 @@ static void on_entries(struct session *session, const struct channel_message *me
         memcpy(&entry, (const uint8_t *)message->payload + at, sizeof(entry));
         if (session->count == SESSION_MAX)
             expect_fail("the harness cannot remember so many messages of a session");
+        const struct expect_message *known =
+            &expect.mailboxes[session->mailbox].messages[entry.uid % EXPECT_UIDS];
+        if (known->known && known->time != 0 && known->time != entry.time)
+            expect_fail("a message's unique-id is another one");
         session->uids[session->count++] = entry.uid;
     }
 }
@@ -494,7 +498,7 @@ static void turn(unsigned writer_calls)
     drop_again();
     event_base_loop(w.service->child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     writer_let(writer_calls);
-    disk_pass(50 + below(2000));
+    disk_pass(below(4) > 0 ? below(2000) : below(30000));
 }
 
 static bool is_busy(void)
@@ -520,7 +524,8 @@ static void step(void)
     } else if (kind < 866) {
         leave_and_join();
     } else if (kind < 880) {
-        disk_pass(1000000 * below(4));
+        /* Seconds, for what is done at leisure and tried again later. */
+        disk_pass(1000000 * below(12));
     }
     for (uint64_t turns = below(6); turns > 0; turns--)
         turn((unsigned)below(8));
@@ -566,6 +571,9 @@ void workload_end(void)
     for (int i = 0; i < FRONT_PEERS; i++)
         channel_free(w.front[i].channel);
     channel_free(w.control.channel);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 60; i++)
+        turn(8);
+    service_drain(w.service);
+    while (commits_waiting(w.service->store.commits) > 0 && turns++ < TURNS_MAX)
         turn(8);
 }
