@@ -101,8 +101,9 @@ $(eval $(call program,lmtpd,LMTPD,lmtpd))
 $(eval $(call program,admin,ADMIN,admin))
 $(eval $(call program,bellhop,BELLHOP,cli))
 
-# The migrations are taken in by the assembler, which tells no dependencies.
+# Migrations and texts are taken in by the assembler, which tells no dependencies.
 $(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
+$(BUILD)/obj/lib/notice.o: $(wildcard texts/*.txt)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -5,20 +5,18 @@
 #include "cli/listing.h"
 #include "db/transaction.h"
 
-static const struct listing_column columns[] = {{"name", "NAME", LISTING_TEXT},
-                                                {"plan", "PLAN", LISTING_TEXT},
-                                                {"domains", "DOMAINS", LISTING_NUMBER},
-                                                {"addresses", "ADDRESSES", LISTING_NUMBER},
-                                                {"suspended", "SUSPENDED", LISTING_TEXT},
-                                                {"created", "CREATED", LISTING_TIME},
-                                                {0}};
+static const struct listing_column columns[] = {
+    {"name", "NAME", LISTING_TEXT},         {"plan", "PLAN", LISTING_TEXT},
+    {"domains", "DOMAINS", LISTING_NUMBER}, {"addresses", "ADDRESSES", LISTING_NUMBER},
+    {"language", "LANGUAGE", LISTING_TEXT}, {"suspended", "SUSPENDED", LISTING_TEXT},
+    {"created", "CREATED", LISTING_TIME},   {0}};
 
 static json_t *customer_row(const struct db_customer *customer)
 {
-    return json_pack("{ss ss si si sb so}", "name", customer->name, "plan", customer->plan,
+    return json_pack("{ss ss si si ss sb so}", "name", customer->name, "plan", customer->plan,
                      "domains", (int)customer->domains, "addresses", (int)customer->addresses,
-                     "suspended", (int)customer->suspended, "created",
-                     listing_time(customer->created));
+                     "language", language_code(customer->language), "suspended",
+                     (int)customer->suspended, "created", listing_time(customer->created));
 }
 
 int customer_list_main(struct instance *instance, int argc, char **argv)
@@ -67,9 +65,20 @@ static int no_plan(const char *plan)
     return refuse("there is no plan \"%s\"; \"bellhop plan list\" shows them", plan);
 }
 
-static int add_customer(struct db *db, const char *name, const char *plan)
+static int add_customer(struct db *db, const char *name, const char *plan, enum language language)
 {
-    switch (database_result(db, db_customer_add(db, name, plan, NULL))) {
+    uint64_t customer;
+
+    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+        return EXIT_REFUSED;
+    enum db_result result = db_customer_add(db, name, plan, &customer);
+    if (result == DB_OK)
+        result = db_customer_set_language(db, customer, language);
+    if (result == DB_OK)
+        result = db_transaction_commit(db);
+    else
+        db_transaction_rollback(db);
+    switch (database_result(db, result)) {
     case DB_OK: return EXIT_DONE;
     case DB_TAKEN: return name_taken(name);
     case DB_NONE: return no_plan(plan);
@@ -80,7 +89,24 @@ static int add_customer(struct db *db, const char *name, const char *plan)
 struct customer_options {
     const char *plan;
     const char *name;
+    bool language_given;
+    enum language language;
 };
+
+static int set_option(struct customer_options *given, int option, const char *text)
+{
+    switch (option) {
+    case 'p': given->plan = text; return 0;
+    case 'n': given->name = text; return 0;
+    case 'l':
+        given->language_given = true;
+        if (language_parse(text, &given->language) == 0)
+            return 0;
+        wrong_usage("--language takes %s, not \"%s\"", language_list(), text);
+        return -1;
+    default: return -1;
+    }
+}
 
 static int parse_options(struct customer_options *given_r, const struct option *options, int argc,
                          char **argv)
@@ -89,17 +115,15 @@ static int parse_options(struct customer_options *given_r, const struct option *
 
     *given_r = (struct customer_options){0};
     while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 'p': given_r->plan = optarg; break;
-        case 'n': given_r->name = optarg; break;
-        default: return EXIT_USAGE;
-        }
+        if (set_option(given_r, option, optarg) < 0)
+            return EXIT_USAGE;
     return command_arguments(argc, 1, 1);
 }
 
 int customer_add_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {{"plan", required_argument, NULL, 'p'}, {0}};
+    static const struct option options[] = {
+        {"plan", required_argument, NULL, 'p'}, {"language", required_argument, NULL, 'l'}, {0}};
     struct customer_options given;
     const char *error;
 
@@ -112,7 +136,9 @@ int customer_add_main(struct instance *instance, int argc, char **argv)
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = add_customer(db, argv[optind], given.plan);
+    if (!given.language_given)
+        given.language = (enum language)instance->conf.language;
+    int done = add_customer(db, argv[optind], given.plan, given.language);
     db_close(db);
     return done;
 }
@@ -142,7 +168,16 @@ static int set_name(struct db *db, const struct db_customer *customer, const cha
     }
 }
 
-/* Plan and name change together or not at all. */
+static int set_language(struct db *db, const struct db_customer *customer, enum language language)
+{
+    switch (database_result(db, db_customer_set_language(db, customer->id, language))) {
+    case DB_OK: return EXIT_DONE;
+    case DB_NONE: return removed();
+    default: return EXIT_REFUSED;
+    }
+}
+
+/* All that is given changes together or not at all. */
 static int set_customer(struct db *db, const char *name, const struct customer_options *given)
 {
     struct db_customer customer;
@@ -153,6 +188,8 @@ static int set_customer(struct db *db, const char *name, const struct customer_o
     done = database_customer(db, name, &customer);
     if (done == EXIT_DONE && given->plan != NULL)
         done = set_plan(db, &customer, given->plan);
+    if (done == EXIT_DONE && given->language_given)
+        done = set_language(db, &customer, given->language);
     if (done == EXIT_DONE && given->name != NULL)
         done = set_name(db, &customer, given->name);
     if (done == EXIT_DONE)
@@ -163,14 +200,16 @@ static int set_customer(struct db *db, const char *name, const struct customer_o
 
 int customer_set_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"plan", required_argument, NULL, 'p'}, {"name", required_argument, NULL, 'n'}, {0}};
+    static const struct option options[] = {{"plan", required_argument, NULL, 'p'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {"language", required_argument, NULL, 'l'},
+                                            {0}};
     struct customer_options given;
     const char *error;
 
     if (parse_options(&given, options, argc, argv) != 0)
         return EXIT_USAGE;
-    if (given.plan == NULL && given.name == NULL)
+    if (given.plan == NULL && given.name == NULL && !given.language_given)
         return wrong_usage("say what to change in the customer");
     if (given.name != NULL && db_customer_name_check(given.name, &error) < 0)
         return refuse("%s", error);

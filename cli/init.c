@@ -17,6 +17,7 @@
 #include "cli/number.h"
 #include "db/schema.h"
 #include "lib/address.h"
+#include "lib/notice.h"
 
 /* The largest of the ports that are added to the base, pop3s, must still be a port. */
 #define PORT_BASE_MAX (65535 - 995)
@@ -58,7 +59,7 @@ static int make_folder(const char *name, mode_t mode)
 static bool belongs_here(const char *name)
 {
     static const char *const parts[] = {INSTANCE_DATABASE, INSTANCE_STORE, INSTANCE_RUN,
-                                        INSTANCE_TLS, "lost+found"};
+                                        INSTANCE_TLS,      INSTANCE_TEXTS, "lost+found"};
 
     if (name[0] == '.' || strncmp(name, INSTANCE_CONF, strlen(INSTANCE_CONF)) == 0)
         return true;
@@ -232,6 +233,33 @@ static int make_tls(const struct init *init)
     return EXIT_DONE;
 }
 
+static int make_text(enum language language)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), INSTANCE_TEXT, language_code(language));
+    if (file_exists(name))
+        return EXIT_DONE;
+    FILE *file = file_begin(name, 0640);
+    if (file == NULL)
+        return cannot("write", name);
+    fputs(notice_builtin(language), file);
+    if (file_end(file, name) < 0)
+        return cannot("write", name);
+    say("made", name);
+    return EXIT_DONE;
+}
+
+/* Whoever removes one of them gets it back as it was; the edited ones stay. */
+static int make_texts(void)
+{
+    int result = make_folder(INSTANCE_TEXTS, 0750);
+
+    for (unsigned i = 0; i < LANGUAGE__MAX && result == EXIT_DONE; i++)
+        result = make_text((enum language)i);
+    return result;
+}
+
 static int make_database(void)
 {
     char error[512];
@@ -255,7 +283,7 @@ static int make_all(struct init *init)
 
     if ((result = enter(init)) != EXIT_DONE || (result = make_conf(init)) != EXIT_DONE ||
         (result = make_folder(INSTANCE_TLS, 0750)) != EXIT_DONE ||
-        (result = make_tls(init)) != EXIT_DONE ||
+        (result = make_tls(init)) != EXIT_DONE || (result = make_texts()) != EXIT_DONE ||
         (result = make_folder(INSTANCE_STORE, 0700)) != EXIT_DONE ||
         (result = make_folder(INSTANCE_RUN, RUN_MODE)) != EXIT_DONE ||
         (result = make_database()) != EXIT_DONE)

@@ -9,8 +9,8 @@
 struct db;
 
 /*
- * An instance is a directory that holds bellhop.conf, tls/, accounts.db, store/ and run/. Once a
- * program has entered it, the instance is the working directory and all paths are relative.
+ * An instance is a directory that holds bellhop.conf, tls/, texts/, accounts.db, store/ and run/.
+ * Once a program has entered it, the instance is the working directory and all paths are relative.
  */
 
 #define INSTANCE_CONF        "bellhop.conf"
@@ -20,6 +20,8 @@ struct db;
 #define INSTANCE_TLS         "tls"
 #define INSTANCE_CERTIFICATE "tls/cert.pem"
 #define INSTANCE_KEY         "tls/key.pem"
+#define INSTANCE_TEXTS       "texts"
+#define INSTANCE_TEXT        "texts/quota-warning.%s.txt" /* a language's code */
 
 /* Held while programs of the instance run (cli/lock.h). */
 #define INSTANCE_LOCK "run/lock"

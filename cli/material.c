@@ -10,6 +10,7 @@
 #include "cli/tlskey.h"
 #include "lib/child.h"
 #include "lib/log.h"
+#include "lib/notice.h"
 
 /* As much as lib/conf.c takes, and one octet to see that there is more. */
 #define CONF_SIZE_MAX (64 * 1024 + 1)
@@ -19,6 +20,8 @@ void material_init(struct material *material)
     memset(material, 0, sizeof(*material));
     material->conf_text = -1;
     material->tls = -1;
+    for (unsigned i = 0; i < LANGUAGE__MAX; i++)
+        material->texts[i] = -1;
 }
 
 static int publish(int *fd, const char *name, const char *content, size_t length)
@@ -85,4 +88,50 @@ int material_load_tls(struct material *material, char *error_r, size_t error_siz
     }
     tlskey_wipe(&tlskey);
     return result;
+}
+
+/* Into text_r, which has room for NOTICE_TEXT_MAX octets and one more. Returns the octets, or -1.
+ */
+static long read_text(const char *name, char *text_r, char *reason_r, size_t reason_size)
+{
+    struct notice notice;
+    long length = -1;
+
+    int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0)
+        length = child_read(fd, text_r, NOTICE_TEXT_MAX + 1);
+    if (length < 0)
+        snprintf(reason_r, reason_size, "it cannot be read: %s", strerror(errno));
+    else if (notice_parse(&notice, text_r, (size_t)length, reason_r, reason_size) < 0)
+        length = -1;
+    if (fd >= 0)
+        close(fd);
+    return length;
+}
+
+static int load_text(struct material *material, enum language language)
+{
+    char text[NOTICE_TEXT_MAX + 1];
+    char name[64];
+    char reason[256];
+    const char *used = text;
+
+    snprintf(name, sizeof(name), INSTANCE_TEXT, language_code(language));
+    long length = read_text(name, text, reason, sizeof(reason));
+    if (length < 0) {
+        log_error("%s: %s; the built-in text is used instead", name, reason);
+        used = notice_builtin(language);
+        length = (long)strlen(used);
+    }
+    return publish(&material->texts[language], "bellhop-text", used, (size_t)length);
+}
+
+int material_load_texts(struct material *material, char *error_r, size_t error_size)
+{
+    for (unsigned i = 0; i < LANGUAGE__MAX; i++)
+        if (load_text(material, (enum language)i) < 0) {
+            snprintf(error_r, error_size, "cannot keep the texts in memory: %s", strerror(errno));
+            return -1;
+        }
+    return 0;
 }

@@ -4,15 +4,17 @@
 #include <stddef.h>
 
 #include "lib/conf.h"
+#include "lib/language.h"
 
 /*
- * What programs are given to read: the configuration's text and the TLS key, each in memory that
- * only the supervisor can write (cli/share.h).
+ * What programs are given to read: the configuration's text, the TLS key and the texts of warnings,
+ * each in memory that only the supervisor can write (cli/share.h).
  */
 struct material {
     struct conf conf;
     int conf_text; /* descriptors; -1 before the first load */
     int tls;
+    int texts[LANGUAGE__MAX];
 };
 
 void material_init(struct material *material);
@@ -23,5 +25,12 @@ void material_init(struct material *material);
  */
 int material_load_conf(struct material *material, char *error_r, size_t error_size);
 int material_load_tls(struct material *material, char *error_r, size_t error_size);
+
+/*
+ * The same for the texts of lib/notice.h. One that cannot be read or used is replaced by the
+ * built-in one, with a line in the log: mail does not wait for it. Returns 0, or -1 with one
+ * sentence in error_r when there is no memory.
+ */
+int material_load_texts(struct material *material, char *error_r, size_t error_size);
 
 #endif

@@ -149,6 +149,9 @@ static int open_shared(struct inventory *inventory, const struct material *mater
         add_shared(inventory, "conf", share_reader(material->conf_text)) < 0 ||
         add_shared(inventory, "tls", share_reader(material->tls)) < 0)
         return -1;
+    for (unsigned i = 0; i < LANGUAGE__MAX; i++)
+        if (add_shared(inventory, "text", share_reader(material->texts[i])) < 0)
+            return -1;
     return 0;
 }
 
@@ -194,6 +197,10 @@ static int prepare(struct inventory *inventory, struct material *material)
     if (check_database() < 0)
         return -1;
     if (material_load_tls(material, error, sizeof(error)) < 0) {
+        refuse("%s", error);
+        return -1;
+    }
+    if (material_load_texts(material, error, sizeof(error)) < 0) {
         refuse("%s", error);
         return -1;
     }

@@ -34,7 +34,7 @@
 static const struct program programs[] = {
     {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
     {"authd", STAGE_BACK, {"key", "auth", "auth-front"}},
-    {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix"}},
+    {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "text"}},
     {"pop3d", STAGE_FRONT, {"tls", "pop3", "pop3s"}},
     {"admin", STAGE_FRONT, {"http"}},
 };
@@ -231,6 +231,8 @@ static void on_hangup(evutil_socket_t number, short what, void *context)
         warn_unchangeable(&supervisor->running, &supervisor->material->conf);
     if (material_load_tls(supervisor->material, error, sizeof(error)) < 0)
         log_error("the TLS certificate stays as it was: %s", error);
+    if (material_load_texts(supervisor->material, error, sizeof(error)) < 0)
+        log_error("the texts of warnings are not what they should be: %s", error);
     signal_stage(supervisor, STAGE_BACK, SIGHUP);
     signal_stage(supervisor, STAGE_FRONT, SIGHUP);
     log_info("loaded again after signal %d", SIGHUP);

@@ -48,6 +48,7 @@ enum db_result db_customer_add(struct db *db, const char *name, const char *plan
 static enum db_result read_customer(struct db *db, struct sqlite3_stmt *row,
                                     struct db_customer *customer_r)
 {
+    char language[8];
     enum db_result result = statement_row(db, row);
     if (result != DB_OK) {
         return result;
@@ -59,7 +60,13 @@ static enum db_result read_customer(struct db *db, struct sqlite3_stmt *row,
     customer_r->created = statement_number(row, 4);
     customer_r->domains = statement_count(row, 5);
     customer_r->addresses = statement_count(row, 6);
+    statement_text(row, 7, language, sizeof(language));
     statement_reset(row);
+    if (language_parse(language, &customer_r->language) < 0) {
+        log_error("accounts: a customer has the language \"%s\", which this program does not know",
+                  language);
+        return DB_BROKEN;
+    }
     return DB_OK;
 }
 
@@ -127,6 +134,20 @@ enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char
     statement_bind_text(set, 2, name);
     result = statement_change(db, set);
     return change_end(db, result, "customer.name", customer, now.name);
+}
+
+enum db_result db_customer_set_language(struct db *db, uint64_t customer, enum language language)
+{
+    struct db_customer now;
+    enum db_result result = begin_with_name(db, customer, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_LANGUAGE);
+    statement_bind_number(set, 1, customer);
+    statement_bind_text(set, 2, language_code(language));
+    result = statement_change(db, set);
+    return change_end(db, result, "customer.language", customer, now.name);
 }
 
 enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended)

@@ -6,6 +6,7 @@
 
 #include "db/db.h"
 #include "db/plan.h"
+#include "lib/language.h"
 
 /* The paying tenants. The id is what all functions about a tenant's things ask for. */
 
@@ -15,6 +16,7 @@ struct db_customer {
     uint64_t id;
     char name[DB_CUSTOMER_NAME_MAX + 1];
     char plan[DB_PLAN_NAME_MAX + 1];
+    enum language language; /* in which its people are written to */
     bool suspended;
     uint64_t created;   /* seconds since 1970 */
     unsigned domains;   /* how many there are now */
@@ -28,7 +30,7 @@ struct db_customer {
  */
 int db_customer_name_check(const char *name, const char **error_r);
 
-/* DB_OK, DB_TAKEN, or DB_NONE: there is no such plan. id_r may be NULL. */
+/* In English. DB_OK, DB_TAKEN, or DB_NONE: there is no such plan. id_r may be NULL. */
 enum db_result db_customer_add(struct db *db, const char *name, const char *plan, uint64_t *id_r);
 
 /* By name; DB_OK or DB_NONE. */
@@ -45,6 +47,9 @@ enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char
 
 /* DB_OK, DB_NONE or DB_TAKEN. */
 enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char *name);
+
+/* DB_OK or DB_NONE. */
+enum db_result db_customer_set_language(struct db *db, uint64_t customer, enum language language);
 
 /* Suspends, or resumes with false; DB_OK also when it is so already. DB_OK or DB_NONE. */
 enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended);

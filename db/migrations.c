@@ -15,7 +15,8 @@
     extern const char symbol[] __attribute__((visibility("hidden")))
 
 MIGRATION(migration_0001, "0001-accounts.sql");
+MIGRATION(migration_0002, "0002-language.sql");
 
-const char *const migrations[] = {migration_0001};
+const char *const migrations[] = {migration_0001, migration_0002};
 
 const unsigned migrations_count = sizeof(migrations) / sizeof(migrations[0]);

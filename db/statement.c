@@ -19,7 +19,7 @@
 #define CUSTOMER_COLUMNS                                                                           \
     "customer.id, customer.name, plan.name, customer.suspended, customer.created,"                 \
     " (SELECT count(*) FROM domain WHERE domain.customer = customer.id),"                          \
-    " (SELECT count(*) FROM address WHERE address.customer = customer.id)"                         \
+    " (SELECT count(*) FROM address WHERE address.customer = customer.id), customer.language"      \
     " FROM customer JOIN plan ON plan.id = customer.plan"
 
 #define DOMAIN_COLUMNS                                                                             \
@@ -110,6 +110,11 @@ const struct statement statements[STATEMENT__MAX] = {
         " JOIN customer ON customer.id = mailbox.customer"
         " LEFT JOIN credential ON credential.mailbox = mailbox.id"
         " WHERE domain.name = ?1 AND address.local = ?2"},
+    [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,
+        "SELECT address.local, domain.name, customer.language FROM address"
+        " JOIN domain ON domain.id = address.domain"
+        " JOIN customer ON customer.id = address.customer"
+        " WHERE address.mailbox = ?1"},
     /* An address has a mailbox or targets, never both: the limit is DB_ROUTE_MAX. */
     [STATEMENT_ROUTE_FIND] = {"route_find", STATEMENT_FINDS,
         "SELECT mailbox.id, plan.mailbox_octets, plan.mailbox_messages, plan.message_octets,"
@@ -128,6 +133,8 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE id = ?1 AND EXISTS (SELECT 1 FROM plan WHERE name = ?2)"},
     [STATEMENT_CUSTOMER_SET_NAME] = {"customer_set_name", STATEMENT_TENANT,
         "UPDATE customer SET name = ?2 WHERE id = ?1"},
+    [STATEMENT_CUSTOMER_SET_LANGUAGE] = {"customer_set_language", STATEMENT_TENANT,
+        "UPDATE customer SET language = ?2 WHERE id = ?1"},
     [STATEMENT_CUSTOMER_SET_SUSPENDED] = {"customer_set_suspended", STATEMENT_TENANT,
         "UPDATE customer SET suspended = ?2 WHERE id = ?1"},
     [STATEMENT_CUSTOMER_REMOVE] = {"customer_remove", STATEMENT_TENANT,

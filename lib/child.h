@@ -19,6 +19,7 @@ struct event_base;
  *   tls                     pop3d: PEM certificate chain and private key
  *   pop3, pop3s             pop3d: listening TCP sockets
  *   lmtp, lmtp-unix         lmtpd: listening sockets
+ *   text                    lmtpd: texts of warnings, one for each enum language (lib/notice.h)
  *   auth, auth-front        authd: listening Unix sockets; answers on the second carry capabilities
  *   deliver, front, control stored: listening Unix sockets (lib/storemsg.h)
  *   http                    admin: listening TCP socket

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/conf.h"
+#include "lib/language.h"
 
 /* A configuration larger than this is somebody's mistake. */
 #define CONF_FILE_MAX (64 * 1024)
@@ -20,8 +21,8 @@ struct conf_setting {
     const char *value; /* the default */
     uint64_t least;
     uint64_t most;
-    const char *choices[3];
-    const char *meaning; /* lines are separated by \n */
+    const char *choices[LANGUAGE__MAX + 1]; /* NULL ends them */
+    const char *meaning;                    /* lines are separated by \n */
 };
 
 #define AT(member) offsetof(struct conf, member)
@@ -65,6 +66,8 @@ static const struct conf_setting conf_settings[] = {
      "How many LMTP connections are served at once; further ones wait to be accepted."},
     {"suspended", CONF_CHOICE, AT(suspended), "defer", 0, 0, {"defer", "refuse"},
      "Mail for a suspended customer: defer (450, the sender keeps it) or refuse (550)."},
+    {"language", CONF_CHOICE, AT(language), "en", 0, 0, {LANGUAGE_CODES},
+     "The language of new customers: in which warnings are written to their mailboxes."},
     {"segment_size", CONF_SIZE, AT(segment_size), "64M", UINT64_C(4) << 20, UINT64_C(4) << 30, {0},
      "The size of the store's files. Needs a restart."},
     {"reclaim_rate", CONF_SIZE, AT(reclaim_rate), "16M", UINT64_C(1) << 20, UINT64_C(64) << 30, {0},
@@ -130,6 +133,17 @@ static int set_value(const struct conf_setting *setting, struct conf *conf, cons
     return -1;
 }
 
+static void describe_choices(const struct conf_setting *setting, char *text_r, size_t size)
+{
+    size_t length = 0;
+
+    for (unsigned i = 0; setting->choices[i] != NULL && length < size; i++) {
+        const char *between = i == 0 ? "" : setting->choices[i + 1] != NULL ? ", " : " or ";
+        length +=
+            (size_t)snprintf(text_r + length, size - length, "%s%s", between, setting->choices[i]);
+    }
+}
+
 /* Writes what the setting takes, for the message about a value that it does not take. */
 static void describe(const struct conf_setting *setting, char *text_r, size_t size)
 {
@@ -144,9 +158,7 @@ static void describe(const struct conf_setting *setting, char *text_r, size_t si
                  setting->least, setting->most);
         break;
     case CONF_BOOL: snprintf(text_r, size, "yes or no"); break;
-    case CONF_CHOICE:
-        snprintf(text_r, size, "%s or %s", setting->choices[0], setting->choices[1]);
-        break;
+    case CONF_CHOICE: describe_choices(setting, text_r, size); break;
     }
 }
 

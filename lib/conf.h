@@ -37,6 +37,7 @@ struct conf {
     uint64_t auth_cache_time; /* seconds */
     uint64_t lmtp_connections;
     uint64_t suspended; /* enum conf_suspended */
+    uint64_t language;  /* enum language, of new customers */
     uint64_t segment_size;
     uint64_t reclaim_rate; /* octets a second */
 };

@@ -155,7 +155,11 @@ def test_the_life_of_a_customer(stopped):
     customer = listing(stopped, *show)
     assert is_recent(customer.pop("created"))
     assert customer == {"name": "Café «Zum Löwen»", "plan": "single", "suspended": False,
-                        "domains": 0, "addresses": 0}
+                        "domains": 0, "addresses": 0, "language": "en"}
+    stopped.cli("customer", "set", "Café «Zum Löwen»", "--language", "de")
+    assert listing(stopped, *show)["language"] == "de"
+    assert "LANGUAGE" in stopped.cli("customer", "list").stdout
+    assert found(stopped, "name", HOTEL, "customer", "list")[0]["language"] == "en"
     stopped.cli("customer", "suspend", "Café «Zum Löwen»")
     stopped.cli("customer", "suspend", "Café «Zum Löwen»")
     assert listing(stopped, *show)["suspended"] is True
@@ -167,6 +171,16 @@ def test_the_life_of_a_customer(stopped):
     refused(stopped.cli(*show, check=False))
     stopped.cli("customer", "remove", "Zum Bären")
     assert [row["name"] for row in listing(stopped, "customer", "list")] == [GROUP, HOTEL]
+
+
+def test_new_customers_have_the_language_of_the_setting(stopped):
+    stopped.configure(language="pt")
+    stopped.cli("customer", "add", "Um", "--plan", "single")
+    stopped.cli("customer", "add", "Two", "--plan", "single", "--language", "en")
+    refused(stopped.cli("customer", "add", "Drei", "--plan", "none", "--language", "de",
+                        check=False))
+    assert [(row["name"], row["language"]) for row in listing(stopped, "customer", "list")
+            if row["plan"] == "single"] == [("Two", "en"), ("Um", "pt")]
 
 
 def test_name_and_plan_change_together_or_not_at_all(stopped):

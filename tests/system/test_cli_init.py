@@ -14,7 +14,7 @@ import pytest
 
 from bellhop import BIN, run
 
-PIECES = ["bellhop.conf", "tls", "tls/key.pem", "tls/cert.pem", "store", "run", "accounts.db"]
+PIECES = ["texts", "texts/quota-warning.de.txt", "bellhop.conf", "tls", "tls/key.pem", "tls/cert.pem", "store", "run", "accounts.db"]
 
 
 def mode(path):
@@ -58,7 +58,7 @@ def test_a_new_instance(tmp_path):
     assert mode(directory / "tls" / "key.pem") == 0o600
     assert mode(directory / "accounts.db") == 0o600
     assert sorted(path.name for path in directory.iterdir()) == sorted(
-        ["bellhop.conf", "tls", "store", "run", "accounts.db"])
+        ["bellhop.conf", "tls", "texts", "store", "run", "accounts.db"])
     assert setting(directory, "pop3_listen") == "*:110"
     assert setting(directory, "pop3s_listen") == "*:995"
     assert setting(directory, "lmtp_listen") == "127.0.0.1:24"
@@ -128,6 +128,7 @@ def test_the_certificate_names_the_configured_host(tmp_path):
 
 
 def test_a_second_init_keeps_everything(stopped):
+    (stopped.dir / "texts" / "quota-warning.nl.txt").write_text("Subject: Vol\n\nVol.\n")
     before = contents(stopped.dir)
     done = run("init", stopped.dir)
     assert contents(stopped.dir) == before

@@ -88,6 +88,8 @@ def test_version_is_one_line():
     ["customer", "add", "--plan", "house"],
     ["customer", "show"],
     ["customer", "set", "one"],
+    ["customer", "set", "one", "--language", "xx"],
+    ["customer", "add", "one", "--plan", "house", "--language", "EN"],
     ["customer", "suspend"],
     ["customer", "resume", "one", "two"],
     ["customer", "remove", "--all"],

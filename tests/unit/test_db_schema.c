@@ -198,6 +198,37 @@ static void undoes_a_migration_that_fails(void **state)
     }
 }
 
+/* What version 1 held is still there, and its customers are written to in English. */
+static void takes_version_1_along(void **state)
+{
+    (void)state;
+    static const char path[] = "old.db";
+    struct db_customer customer;
+    char error[512] = "";
+    unsigned from = 99;
+    enum language language;
+
+    assert_int_equal(migrations_apply(migrations, 1, path, &from, error, sizeof(error)), 0);
+    execute(path, "INSERT INTO customer (name, plan, created) SELECT 'old', id, 7 FROM plan"
+                  " WHERE name = 'house'; INSERT INTO domain (customer, name, created)"
+                  " SELECT id, 'old.example', 7 FROM customer");
+    assert_refused(path, "bellhop init");
+    assert_int_equal(db_schema_apply(path, &from, error, sizeof(error)), 0);
+    assert_int_equal(from, 1);
+    struct db *db = db_open(path, DB_WRITE, error, sizeof(error));
+    assert_non_null(db);
+    assert_int_equal(db_customer_find(db, "old", &customer), DB_OK);
+    assert_int_equal(customer.language, LANGUAGE_EN);
+    assert_int_equal(customer.domains, 1);
+    /* The list in SQL is that of lib/language.h. */
+    for (language = 0; language < LANGUAGE__MAX; language++) {
+        assert_int_equal(db_customer_set_language(db, customer.id, language), DB_OK);
+        assert_int_equal(db_customer_get(db, customer.id, &customer), DB_OK);
+        assert_int_equal(customer.language, language);
+    }
+    db_close(db);
+}
+
 struct applier {
     pthread_t thread;
     const char *path;
@@ -283,6 +314,7 @@ int main(void)
         fixture_test(refuses_an_empty_file_and_fills_it),
         fixture_test(goes_from_version_to_version),
         fixture_test(undoes_a_migration_that_fails),
+        fixture_test(takes_version_1_along),
         fixture_test(is_made_once_by_many),
         fixture_test(asks_for_what_it_needs),
     };

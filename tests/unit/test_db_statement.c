@@ -45,6 +45,7 @@ static const struct tenant_case {
     {STATEMENT_CUSTOMER_GET, true, {K(NOTHING)}},
     {STATEMENT_CUSTOMER_SET_PLAN, true, {T("chain")}},
     {STATEMENT_CUSTOMER_SET_NAME, true, {T("renamed")}},
+    {STATEMENT_CUSTOMER_SET_LANGUAGE, true, {T("de")}},
     {STATEMENT_CUSTOMER_SET_SUSPENDED, true, {N(1)}},
     {STATEMENT_CUSTOMER_REMOVE, true, {K(NOTHING)}},
     {STATEMENT_CUSTOMER_USE, true, {T("chain")}},
