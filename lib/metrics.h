@@ -45,6 +45,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
         "recipients answered with 5xx, at RCPT or after DATA")                                     \
     ROW(LMTP_DEFERRED, METRIC_COUNTER, "bellhop_lmtp_deferred_total",                              \
         "recipients answered with 4xx, at RCPT or after DATA")                                     \
+    ROW(QUOTA_WARNINGS, METRIC_COUNTER, "bellhop_quota_warnings_total",                            \
+        "warnings delivered to mailboxes that are nearly full")                                    \
     ROW(STORE_DELIVERIES, METRIC_COUNTER, "bellhop_store_deliveries_total",                        \
         "messages made durable")                                                                   \
     ROW(STORE_DELIVERED_OCTETS, METRIC_COUNTER, "bellhop_store_delivered_octets_total",            \

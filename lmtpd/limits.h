@@ -60,6 +60,11 @@
  */
 #define STORE_ANSWER_SECONDS 60
 
+/* Warnings that a mailbox is nearly full which wait for their delivery, and how long each is tried
+   while stored or the account database is away, in seconds. */
+#define WARNINGS_MAX    10000
+#define WARNING_SECONDS 600
+
 /* After SIGTERM; the supervisor kills what still runs after 4 seconds. */
 #define DRAIN_SECONDS 3
 

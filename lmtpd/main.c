@@ -17,6 +17,7 @@
 #include "lmtpd/limits.h"
 #include "lmtpd/server.h"
 #include "lmtpd/storelink.h"
+#include "lmtpd/warner.h"
 
 /* Octets of free memory that are not given back to the system. */
 #define MEMORY_KEPT (8 * 1024 * 1024)
@@ -63,13 +64,24 @@ static void on_accept(void *context, int fd, const struct sockaddr *address)
     set_accepting(lmtpd);
 }
 
+static void end_when_drained(struct lmtpd *lmtpd)
+{
+    if (lmtpd->server.draining && lmtpd->connections.count == 0 &&
+        warner_is_idle(lmtpd->server.warner))
+        event_base_loopexit(lmtpd->child.base, NULL);
+}
+
 static void on_connection_closed(void *context)
 {
     struct lmtpd *lmtpd = context;
 
     set_accepting(lmtpd);
-    if (lmtpd->server.draining && lmtpd->connections.count == 0)
-        event_base_loopexit(lmtpd->child.base, NULL);
+    end_when_drained(lmtpd);
+}
+
+static void on_warner_idle(void *context)
+{
+    end_when_drained(context);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
@@ -93,13 +105,15 @@ static void on_drain(void *context)
     set_accepting(lmtpd);
     event_add(lmtpd->deadline, &wait);
     connections_drain(&lmtpd->connections);
-    if (lmtpd->connections.count == 0)
-        event_base_loopexit(lmtpd->child.base, NULL);
+    end_when_drained(lmtpd);
 }
 
 static void on_reload(void *context)
 {
-    set_accepting(context);
+    struct lmtpd *lmtpd = context;
+
+    set_accepting(lmtpd);
+    warner_reload(lmtpd->server.warner);
 }
 
 static void start(struct lmtpd *lmtpd)
@@ -116,6 +130,7 @@ static void start(struct lmtpd *lmtpd)
     if (lmtpd->server.db == NULL)
         log_fatal("%s", error);
     lmtpd->server.store = store_link_new(child->base, "run/stored-deliver.sock", &patience);
+    lmtpd->server.warner = warner_new(child->base, &lmtpd->server, on_warner_idle, lmtpd);
     connections_init(&lmtpd->connections, child->base, &lmtpd->server, on_connection_closed, lmtpd);
     lmtpd->deadline = evtimer_new(child->base, on_deadline, lmtpd);
     if (lmtpd->deadline == NULL)
@@ -135,6 +150,7 @@ int main(void)
     child_init(&lmtpd.child, "lmtpd");
     start(&lmtpd);
     child_run(&lmtpd.child);
+    warner_free(lmtpd.server.warner);
     db_close(lmtpd.server.db);
     return 0;
 }

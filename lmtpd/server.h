@@ -6,13 +6,15 @@
 struct conf;
 struct db;
 struct store_link;
+struct warner;
 
 /* What all sessions share. */
 struct server {
     const struct conf *conf;
     struct db *db; /* read-only */
     struct store_link *store;
-    bool draining; /* no new message is begun any more */
+    struct warner *warner; /* NULL: nobody is warned of a full mailbox */
+    bool draining;         /* no new message is begun any more */
 };
 
 #endif

@@ -12,23 +12,23 @@ static void format_peer(const char *peer, char *text_r, size_t size)
         snprintf(text_r, size, " ([%s%s])", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
 }
 
-static void format_date(time_t now, char *text_r, size_t size)
+void trace_format_date(time_t now, char text_r[TRACE_DATE_SIZE])
 {
     struct tm parts;
 
     /* UTC as "+0000": RFC 5322 section 3.3. The process keeps the C locale. */
     if (gmtime_r(&now, &parts) == NULL ||
-        strftime(text_r, size, "%a, %d %b %Y %H:%M:%S +0000", &parts) == 0)
+        strftime(text_r, TRACE_DATE_SIZE, "%a, %d %b %Y %H:%M:%S +0000", &parts) == 0)
         text_r[0] = '\0';
 }
 
 size_t trace_format(const struct trace *trace, time_t now, char text_r[TRACE_SIZE])
 {
     char peer[80];
-    char date[48];
+    char date[TRACE_DATE_SIZE];
 
     format_peer(trace->peer, peer, sizeof(peer));
-    format_date(now, date, sizeof(date));
+    trace_format_date(now, date);
     int length = snprintf(text_r, TRACE_SIZE,
                           "Return-Path: <%s>\r\n"
                           "Received: from %s%s\r\n"

@@ -19,6 +19,10 @@ struct trace {
 /* Enough for everything at its longest. */
 #define TRACE_SIZE 2048
 
+/* The date as RFC 5322 section 3.3 has it. */
+#define TRACE_DATE_SIZE 48
+void trace_format_date(time_t now, char text_r[TRACE_DATE_SIZE]);
+
 /* Formats Return-Path and Received, lines ending in CRLF; returns the octets. */
 size_t trace_format(const struct trace *trace, time_t now, char text_r[TRACE_SIZE]);
 

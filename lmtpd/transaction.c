@@ -10,6 +10,7 @@
 #include "lmtpd/limits.h"
 #include "lmtpd/targets.h"
 #include "lmtpd/transaction.h"
+#include "lmtpd/warner.h"
 
 /* Less room than this in the piece, and it is sent off. */
 #define PIECE_ROOM_MIN 4096
@@ -24,6 +25,8 @@ enum transaction_state {
 struct transaction {
     struct store_call call; /* first: on_answer() finds the transaction by it */
     struct store_link *store;
+    struct warner *warner;
+    bool abandoned; /* nobody waits for the outcome but the warner */
     enum transaction_state state;
     uint64_t declared;
     bool utf8;
@@ -39,12 +42,13 @@ struct transaction {
     char sender[];
 };
 
-struct transaction *transaction_new(struct store_link *store, const char *sender, size_t length,
-                                    uint64_t declared, bool utf8)
+struct transaction *transaction_new(struct store_link *store, struct warner *warner,
+                                    const char *sender, size_t length, uint64_t declared, bool utf8)
 {
     struct transaction *transaction = xcalloc(1, sizeof(*transaction) + length + 1);
 
     transaction->store = store;
+    transaction->warner = warner;
     transaction->declared = declared;
     transaction->utf8 = utf8;
     memcpy(transaction->sender, sender, length);
@@ -60,15 +64,25 @@ static void leave_store(struct transaction *transaction)
     store_link_forget(transaction->store, &transaction->call);
 }
 
-void transaction_free(struct transaction *transaction)
+static void destroy(struct transaction *transaction)
 {
-    if (transaction == NULL)
-        return;
-    leave_store(transaction);
     targets_fini(&transaction->targets);
     free(transaction->first_address);
     free(transaction->piece);
     free(transaction);
+}
+
+void transaction_free(struct transaction *transaction)
+{
+    if (transaction == NULL)
+        return;
+    if (transaction->state == TRANSACTION_COMMITTED && transaction->warner != NULL) {
+        transaction->abandoned = true;
+        warner_expect(transaction->warner);
+        return;
+    }
+    leave_store(transaction);
+    destroy(transaction);
 }
 
 const char *transaction_sender(const struct transaction *transaction)
@@ -119,6 +133,20 @@ static void close_all(struct transaction *transaction, enum reply reply)
     transaction->state = TRANSACTION_CLOSED;
 }
 
+static void warn(struct transaction *transaction, const struct target *target,
+                 const struct store_delivered *delivered)
+{
+    const struct letter letter = {
+        .mailbox = target->mailbox,
+        .octets = delivered->octets,
+        .messages = delivered->messages,
+        .quota_octets = target->quota_octets,
+        .quota_messages = target->quota_messages,
+    };
+
+    warner_add(transaction->warner, &letter);
+}
+
 /* What stored says of each target, in the order of STORE_DELIVER_BEGIN. */
 static int take_results(struct transaction *transaction, const struct channel_message *message)
 {
@@ -132,6 +160,8 @@ static int take_results(struct transaction *transaction, const struct channel_me
     for (unsigned i = 0; i < transaction->targets.count; i++) {
         memcpy(&delivered, results + i * sizeof(delivered), sizeof(delivered));
         transaction->targets.all[i].reply = reply_of_store((enum store_result)delivered.result);
+        if (delivered.crossed > 0 && transaction->warner != NULL)
+            warn(transaction, &transaction->targets.all[i], &delivered);
     }
     transaction->state = TRANSACTION_CLOSED;
     return 0;
@@ -147,8 +177,12 @@ static int on_answer(struct store_call *call, const struct channel_message *mess
         result = take_results(transaction, message);
     if (transaction->state != TRANSACTION_CLOSED)
         close_all(transaction, REPLY_FAILURE);
-    if (waited)
+    if (transaction->abandoned) {
+        warner_expect_end(transaction->warner);
+        destroy(transaction);
+    } else if (waited) {
         transaction->done(transaction->context);
+    }
     return result;
 }
 

@@ -9,6 +9,8 @@
 #include "lmtpd/reply.h"
 #include "lmtpd/storelink.h"
 
+struct warner;
+
 /*
  * One message on its way from a client to stored: sender, recipients, body. Knows no connection
  * and no command.
@@ -19,11 +21,18 @@
  */
 struct transaction;
 
-/* `sender` is the reverse path without brackets; `declared` MAIL's SIZE, or 0. Both are copied. */
-struct transaction *transaction_new(struct store_link *store, const char *sender, size_t length,
-                                    uint64_t declared, bool utf8);
+/*
+ * `sender` is the reverse path without brackets; `declared` MAIL's SIZE, or 0. Both are copied.
+ * The warner is told of mailboxes that this message brings near their quota; NULL: nobody is.
+ */
+struct transaction *transaction_new(struct store_link *store, struct warner *warner,
+                                    const char *sender, size_t length, uint64_t declared,
+                                    bool utf8);
 
-/* What has not been committed is dropped at stored. NULL is allowed. */
+/*
+ * What has not been committed is dropped at stored; what has been may still lead to warnings. NULL
+ * is allowed.
+ */
 void transaction_free(struct transaction *transaction);
 
 const char *transaction_sender(const struct transaction *transaction);

@@ -6,6 +6,7 @@
 #include "db/audit.h"
 #include "db/drop.h"
 #include "db/limit.h"
+#include "db/owner.h"
 #include "db/plan.h"
 #include "db/retention.h"
 
@@ -510,6 +511,26 @@ static void tells_whose_mail_is_kept_for_a_time(void **state)
     assert_int_equal(db_retention_next(db, &retention), DB_NONE);
 }
 
+static void tells_whose_a_mailbox_is(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    uint64_t mine, other;
+    struct db_owner owner;
+
+    assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &mine), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->theirs, "a@theirs.example", &other), DB_OK);
+    assert_int_equal(db_customer_set_language(db, fixture->theirs, LANGUAGE_NL), DB_OK);
+    assert_int_equal(db_owner_find(db, mine, &owner), DB_OK);
+    assert_string_equal(owner.address.text, "a@ours.example");
+    assert_string_equal(owner.address.domain, "ours.example");
+    assert_int_equal(owner.language, LANGUAGE_EN);
+    assert_int_equal(db_owner_find(db, other, &owner), DB_OK);
+    assert_string_equal(owner.address.text, "a@theirs.example");
+    assert_int_equal(owner.language, LANGUAGE_NL);
+    assert_int_equal(db_owner_find(db, other + 1, &owner), DB_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +551,7 @@ int main(void)
         fixture_test(removes_a_domain_with_all_in_it),
         fixture_test(removes_a_customer_with_all_it_has),
         fixture_test(tells_whose_mail_is_kept_for_a_time),
+        fixture_test(tells_whose_a_mailbox_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
