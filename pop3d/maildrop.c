@@ -64,10 +64,10 @@ static bool may_be_shown(const char *text, uint32_t length)
 static int add_name(struct maildrop *maildrop, const struct store_unique_id *head, const char *text)
 {
     uint32_t length = maildrop->unique_ids_length;
-    const struct maildrop_name *last = maildrop->names + maildrop->name_count - 1;
+    const uint32_t count = maildrop->name_count;
 
     if (head->message >= maildrop->count ||
-        (maildrop->name_count > 0 && head->message <= last->index) ||
+        (count > 0 && head->message <= maildrop->names[count - 1].index) ||
         !may_be_shown(text, head->length))
         return -1;
     maildrop->names = grow(maildrop->names, &maildrop->name_room, maildrop->name_count + 1,
