@@ -92,7 +92,8 @@ def run(*args, input=None, check=True, timeout=CLI_TIME, programs=BIN):
     assert not trouble, done.stderr
     if check:
         assert done.returncode == 0, (
-            f"bellhop {' '.join(map(str, args))}: exit {done.returncode}: {done.stderr}")
+            f"bellhop {' '.join(map(str, args))}: exit {done.returncode}: "
+            f"{done.stdout[-2000:]}{done.stderr}")
     return done
 
 

@@ -64,7 +64,8 @@ class World:
 
     @contextlib.contextmanager
     def frozen(self):
-        """The supervisor sleeps, so what dies stays dead."""
+        """The supervisor sleeps, so what dies stays dead; it has started everything before."""
+        self.healthy()
         self.instance.process.send_signal(signal.SIGSTOP)
         yield
         self.instance.process.send_signal(signal.SIGCONT)
