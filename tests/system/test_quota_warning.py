@@ -1,12 +1,15 @@
 """Warnings at 80 and 95 percent of a quota: once each time, in the customer's language and words."""
 
+import email
 import email.policy
+import errno
 import re
 import signal
 
 import pytest
 
-from bellhop import wait_until
+from bellhop import signal_process, wait_until
+from disk import SEGMENTS, Disk
 from wire import canonical
 
 TEN_K = b"Subject: a tenth\r\n\r\n" + 121 * (b"x" * 76 + b"\r\n")  # 9.7 kB as delivered
@@ -185,12 +188,23 @@ def test_stored_is_away_for_a_moment(instance, hotels):
     [pid] = instance.pids()["stored"]
     with instance.lmtp() as lmtp:
         [reply] = lmtp.deliver(reception.address, TEN_K)
-        signal_stored(pid)
+        signal_process(pid, signal.SIGKILL)
         assert reply.code == 250
     instance.wait_healthy()
     warnings(instance, reception, 1)
 
 
-def signal_stored(pid):
-    import os
-    os.kill(pid, signal.SIGKILL)
+def test_a_message_that_is_not_durable_warns_nobody(stopped, tmp_path):
+    disk = Disk(stopped)
+    stopped.cli("plan", "add", "small", "--quota-bytes", QUOTA, "--message-bytes", "64K")
+    guest = stopped.address(stopped.customer("Guest", "small", "guest.example"), "in")
+    stopped.start()
+    fill(stopped, guest.address, 8)
+    disk.fail("sync", SEGMENTS, errno.EIO)
+    for _ in range(3):
+        assert stopped.deliver(guest.address, TEN_K)[0].code == 451
+    disk.clear()
+    warnings(stopped, guest, 0)
+    wait_until(lambda: stopped.deliver(guest.address, TEN_K)[0].code == 250)
+    warnings(stopped, guest, 1)
+    settled(stopped, 1)

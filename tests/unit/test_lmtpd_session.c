@@ -3,6 +3,7 @@
  * of this file take the place of the true ones when the program is linked.
  */
 #include <event2/buffer.h>
+#include <event2/event.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "lmtpd/session.h"
+#include "lmtpd/warner.h"
 
 /* --- the database */
 
@@ -59,6 +61,19 @@ enum db_result db_route_find(struct db *db, const struct address *address,
     return DB_NONE;
 }
 
+static enum db_result owner_result; /* of db_owner_find() */
+
+enum db_result db_owner_find(struct db *db, uint64_t mailbox, struct db_owner *owner_r)
+{
+    (void)db;
+    memset(owner_r, 0, sizeof(*owner_r));
+    snprintf(owner_r->address.text, sizeof(owner_r->address.text), "own%u@a.example",
+             (unsigned)mailbox);
+    snprintf(owner_r->address.domain, sizeof(owner_r->address.domain), "a.example");
+    owner_r->language = LANGUAGE_IT;
+    return owner_result;
+}
+
 /* --- the store */
 
 #define DELIVERIES_MAX 8
@@ -90,6 +105,7 @@ static struct store_link {
     struct fake_delivery deliveries[DELIVERIES_MAX];
     unsigned delivery_count;
     enum store_result results[MAILBOXES_MAX]; /* by mailbox id */
+    uint8_t crossed[MAILBOXES_MAX];           /* the same */
 } store;
 
 int store_link_call(struct store_link *link, struct store_call *call,
@@ -235,6 +251,9 @@ static void answer_call(struct store_call *call)
         for (uint32_t j = 0; j < delivery->count; j++) {
             const struct store_recipient *recipient = &delivery->recipients[j];
             results[j].result = (uint8_t)store.results[recipient->mailbox];
+            results[j].crossed = store.crossed[recipient->mailbox];
+            results[j].octets = 90000;
+            results[j].messages = 3;
             if (delivery->commit.octets > recipient->octets_max)
                 results[j].result = STORE_TOO_LARGE;
         }
@@ -894,6 +913,147 @@ static void refuses_malformed_answers(void **state)
     client_close(&client);
 }
 
+/* --- warnings */
+
+struct post {
+    struct client client;
+    struct event_base *base;
+    unsigned idle;
+};
+
+static void on_idle(void *context)
+{
+    struct post *post = context;
+
+    post->idle++;
+}
+
+static void post_open(struct post *post)
+{
+    memset(post, 0, sizeof(*post));
+    client_open(&post->client);
+    owner_result = DB_OK;
+    post->base = event_base_new();
+    post->client.server.warner = warner_new(post->base, &post->client.server, on_idle, post);
+    greet(&post->client);
+}
+
+static void post_close(struct post *post)
+{
+    client_close(&post->client);
+    warner_free(post->client.server.warner);
+    event_base_free(post->base);
+}
+
+/* One turn of the event loop, and the answer to what it has stored asked, if anything. */
+static void turn(struct post *post)
+{
+    event_base_loop(post->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    if (store.calls != NULL)
+        answer_call(store.calls);
+}
+
+static void warns_of_a_line_that_is_crossed(void **state)
+{
+    struct post post;
+    (void)state;
+
+    post_open(&post);
+    store.crossed[1] = 80;
+    store.crossed[2] = 0;
+    say(&post.client, "MAIL FROM:<x@y.example>\r\nRCPT TO:<team@a.example>\r\nDATA\r\n"
+                      "Subject: s\r\n\r\ntext\r\n.\r\n");
+    /* The reply is there, and nothing has been delivered but the message. */
+    hear(&post.client, "250 2.1.0\n250 2.1.5\n354\n250 2.0.0\n");
+    assert_int_equal(store.delivery_count, 1);
+    assert_false(warner_is_idle(post.client.server.warner));
+    for (int i = 0; i < 3; i++)
+        turn(&post);
+    /* The answer said again that a line was crossed: a warning is told of no warning. */
+    assert_int_equal(store.delivery_count, 2);
+    assert_int_equal(store.deliveries[1].count, 1);
+    assert_int_equal(store.deliveries[1].recipients[0].mailbox, 1);
+    assert_true(store.deliveries[1].recipients[0].quota_octets == UINT64_MAX);
+    assert_true(store.deliveries[1].recipients[0].quota_messages == UINT64_MAX);
+    assert_non_null(memmem(store.deliveries[1].body, store.deliveries[1].length,
+                           "To: <own1@a.example>\r\n", 22));
+    assert_non_null(memmem(store.deliveries[1].body, store.deliveries[1].length, "90%", 3));
+    assert_true(warner_is_idle(post.client.server.warner));
+    assert_int_equal(post.idle, 1);
+    post_close(&post);
+}
+
+static void warns_although_the_client_did_not_wait(void **state)
+{
+    struct post post;
+    (void)state;
+
+    post_open(&post);
+    store.crossed[1] = 95;
+    evbuffer_add_printf(post.client.input, "MAIL FROM:<>\r\n" ANN);
+    client_settle(&post.client);
+    evbuffer_add_printf(post.client.input, "DATA\r\ntext\r\n.\r\n");
+    client_feed(&post.client);
+    assert_true(session_waiting(post.client.session));
+    session_free(post.client.session);
+    post.client.session = NULL;
+    assert_false(warner_is_idle(post.client.server.warner));
+    answer_call(store.calls);
+    for (int i = 0; i < 3; i++)
+        turn(&post);
+    assert_int_equal(store.delivery_count, 2);
+    assert_true(warner_is_idle(post.client.server.warner));
+    /* And where stored goes away before it answers, there is nothing to tell. */
+    post.client.session =
+        session_new(&post.client.server, "", post.client.output, on_resume, &post.client);
+    say(&post.client, "LHLO x\r\n");
+    evbuffer_add_printf(post.client.input, "MAIL FROM:<>\r\n" ANN);
+    client_settle(&post.client);
+    evbuffer_add_printf(post.client.input, "DATA\r\ntext\r\n.\r\n");
+    client_feed(&post.client);
+    session_free(post.client.session);
+    post.client.session = NULL;
+    lose_store();
+    assert_true(warner_is_idle(post.client.server.warner));
+    post_close(&post);
+}
+
+/* A failure that passes leaves it waiting; a mailbox that has been removed is not warned. */
+static void tries_a_warning_again(void **state)
+{
+    static const struct {
+        enum db_result owner;
+        bool down;
+        bool idle;
+    } cases[] = {{DB_BUSY, false, false},
+                 {DB_BROKEN, false, false},
+                 {DB_OK, true, false},
+                 {DB_NONE, false, true},
+                 {DB_OK, false, true}};
+    struct letter letter = {1, 80, 1, 100, 100};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct post post;
+        post_open(&post);
+        owner_result = cases[i].owner;
+        store.down = cases[i].down;
+        warner_add(post.client.server.warner, &letter);
+        for (int k = 0; k < 3; k++)
+            turn(&post);
+        assert_int_equal(warner_is_idle(post.client.server.warner), cases[i].idle);
+        owner_result = DB_OK;
+        store.down = false;
+        if (!cases[i].idle)
+            usleep(1100000); /* the pause between two tries */
+        for (int k = 0; k < 3; k++)
+            turn(&post);
+        assert_true(warner_is_idle(post.client.server.warner));
+        assert_int_equal(store.delivery_count, cases[i].owner == DB_NONE ? 0 : 1);
+        post_close(&post);
+    }
+}
+
 static void refuses_suspended_addresses_if_told_so(void **state)
 {
     struct client client;
@@ -1020,6 +1180,9 @@ int main(void)
         cmocka_unit_test(drops_what_a_client_leaves_behind),
         cmocka_unit_test(waits_while_the_store_is_full),
         cmocka_unit_test(refuses_malformed_answers),
+        cmocka_unit_test(warns_of_a_line_that_is_crossed),
+        cmocka_unit_test(warns_although_the_client_did_not_wait),
+        cmocka_unit_test(tries_a_warning_again),
         cmocka_unit_test(refuses_suspended_addresses_if_told_so),
         cmocka_unit_test(counts_and_logs_refused_recipients),
         cmocka_unit_test(does_not_let_refusals_fill_the_log),
