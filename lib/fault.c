@@ -108,11 +108,12 @@ static struct fault *count_down(struct fault *faults, int lines, const char *poi
 
 int fault_pass(const char *point)
 {
-    struct fault faults[LINES_MAX];
+    struct fault faults[LINES_MAX] = {0};
     int error = 0;
 
     pthread_mutex_lock(&mutex);
-    const struct fault *fault = count_down(faults, read_faults(faults), point);
+    int lines = read_faults(faults);
+    const struct fault *fault = count_down(faults, lines, point);
     if (fault != NULL && strcmp(fault->action, "kill") == 0) {
         log_info("fault: %s: killed", point);
         kill(getpid(), SIGKILL);

@@ -148,7 +148,7 @@ static void release(struct emptying *emptying, struct mailbox **mailboxes, uint3
 
     for (uint32_t i = 0; i < count; i++) {
         HASH_FIND(hh, emptying->held, &mailboxes[i]->id, sizeof(held->id), held);
-        if (--held->copies > 0)
+        if (held == NULL || --held->copies > 0)
             continue;
         HASH_DEL(emptying->held, held);
         free(held);
