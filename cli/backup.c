@@ -124,6 +124,9 @@ static int start_dump(struct backup *backup)
         return refuse("cannot run the program stored: %s; install Bellhop whole", strerror(errno));
     dump_writer_init(&writer, backup->dump.to);
     int result = 0;
+    if (backup->since != NULL)
+        result = dump_write(&writer, DUMP_CONTENTS, &backup->base_contents,
+                            sizeof(backup->base_contents));
     for (size_t i = 0; i < backup->base_count && result == 0; i++)
         result = dump_write(&writer, DUMP_MAILBOXES, &backup->base_mailboxes[i],
                             sizeof(backup->base_mailboxes[i]));

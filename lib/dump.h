@@ -9,7 +9,7 @@
  * type, a length and a payload, over pipes. bellhop keeps the frames in a backup's file
  * (cli/archive.h), so this is a format on disk as well. Numbers are little-endian.
  *
- *   dump gets      MAILBOXES of the backup that it builds on, then GO
+ *   dump gets      CONTENTS and MAILBOXES of the backup that it builds on, if any, and GO
  *   dump sends     READY, and after GO: SNAPSHOT, CONTENTS, MAILBOXES, MANIFEST, BODIES, END
  *   load gets      MAILBOXES and MANIFEST of the newest backup, BODIES of it and of those that it
  *                  builds on, newest first, and END

@@ -43,6 +43,7 @@ struct dump {
     uint64_t seed;
     struct index *index;
     struct segments *segments;
+    struct dump_contents base_contents;
     struct dump_mailbox *base; /* of the backup that this one builds on, ascending */
     size_t base_count;
     struct dump_mailbox *mailboxes;
@@ -86,7 +87,9 @@ static void read_request(struct dump *dump)
     while (frame.type != DUMP_GO) {
         if (dump_receive(STDIN_FILENO, &frame, payload) <= 0)
             log_fatal("the dump was given up by who asked for it");
-        if (frame.type == DUMP_MAILBOXES)
+        if (frame.type == DUMP_CONTENTS && frame.length == sizeof(dump->base_contents))
+            memcpy(&dump->base_contents, payload, sizeof(dump->base_contents));
+        else if (frame.type == DUMP_MAILBOXES)
             add_base(dump, payload, frame.length / sizeof(struct dump_mailbox));
         else if (frame.type != DUMP_GO)
             log_fatal("a dump is asked for by bellhop backup");
@@ -130,6 +133,9 @@ static void check_base(const struct dump *dump)
 {
     size_t at = 0;
 
+    /* That is for who asked to tell, from CONTENTS. */
+    if (memcmp(dump->base_contents.store, dump->contents.store, DUMP_STORE_SIZE) != 0)
+        return;
     for (size_t i = 0; i < dump->base_count; i++) {
         const struct dump_mailbox *base = &dump->base[i];
         while (at < dump->mailbox_count && dump->mailboxes[at].mailbox < base->mailbox)
@@ -205,10 +211,10 @@ static void take_snapshot(struct dump *dump)
     check_written(dump_send(STDOUT_FILENO, DUMP_SNAPSHOT, NULL, 0));
     if (index_each_mailbox(dump->index, list_mailbox, dump) < 0)
         log_fatal("the index cannot be read");
+    name_store(dump->seed, dump->contents.store);
     check_base(dump);
     make_list(dump);
     index_close(dump->index);
-    name_store(dump->seed, dump->contents.store);
     dump->contents.mailboxes = dump->mailbox_count;
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <string.h>
 
 #include "lib/channel.h"
@@ -42,6 +43,8 @@ static void ask(struct hold *hold)
 void hold_take(struct hold *hold)
 {
     memset(hold, 0, sizeof(*hold));
+    /* A service that has ended is told by the channel. */
+    signal(SIGPIPE, SIG_IGN);
     hold->base = event_base_new();
     if (hold->base == NULL)
         log_fatal("out of memory");
