@@ -63,13 +63,6 @@ static void check_written(int result)
         log_fatal("the dump cannot be handed over: %s", strerror(errno));
 }
 
-static void check_hold(struct dump *dump)
-{
-    if (hold_lost(&dump->hold))
-        log_fatal("the service ended or was started again meanwhile, so the store may have "
-                  "changed under the backup: make it again");
-}
-
 /* --- what is asked for ------------------------------------------------------------------------ */
 
 static void add_base(struct dump *dump, const struct dump_mailbox *mailboxes, size_t count)
@@ -207,7 +200,7 @@ static void take_snapshot(struct dump *dump)
     /* The first read is the snapshot's moment. */
     if (index_get_seed(dump->index, &dump->seed) < 0)
         log_fatal("the index cannot be read");
-    check_hold(dump);
+    hold_check(&dump->hold);
     check_written(dump_send(STDOUT_FILENO, DUMP_SNAPSHOT, NULL, 0));
     if (index_each_mailbox(dump->index, list_mailbox, dump) < 0)
         log_fatal("the index cannot be read");
@@ -359,7 +352,7 @@ static void send_body(struct dump *dump, const struct entry *place)
     }
     const char *problem = walk_body(dump, place, true);
     if (problem != NULL) {
-        check_hold(dump);
+        hold_check(&dump->hold);
         log_fatal("a message changed while it was read (%s): make the backup again", problem);
     }
 }
@@ -390,7 +383,7 @@ static void send_record(struct dump *dump, struct record_job *job)
         dump->end.messages += job->count;
     } else {
         /* Of a store that is not held any more, nobody can tell what is damaged. */
-        check_hold(dump);
+        hold_check(&dump->hold);
         tell_damaged(dump, job, problem);
     }
     job->count = 0;
@@ -449,7 +442,7 @@ int dump_run(void)
     dump.segments = segments_new(dump.seed);
     send_contents(&dump);
     send_bodies(&dump);
-    check_hold(&dump);
+    hold_check(&dump.hold);
     check_written(dump_write(&dump.writer, DUMP_END, &dump.end, sizeof(dump.end)));
     check_written(dump_flush(&dump.writer));
     dump_writer_fini(&dump.writer);

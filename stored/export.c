@@ -153,18 +153,12 @@ static const char *walk_body(struct export *export, const struct place *place, b
     return problem;
 }
 
-static void check_hold(struct export *export)
-{
-    if (hold_lost(&export->hold))
-        log_fatal("the service ended or was started again meanwhile; run the same command again");
-}
-
 static void tell_damaged(struct export *export, const struct place *place, const char *problem)
 {
     char name[SEGMENT_NAME_SIZE];
 
     /* Of a store that is not held any more, nobody can tell what is damaged. */
-    check_hold(export);
+    hold_check(&export->hold);
     segment_name(place->segment, name);
     log_error("damaged, and left out: mailbox=%" PRIu64 " unique-id=%s file=%s offset=%" PRIu64
               ": %s",
@@ -189,7 +183,7 @@ static void export_message(struct export *export, struct place *place)
     }
     problem = walk_body(export, place, true);
     if (problem != NULL) {
-        check_hold(export);
+        hold_check(&export->hold);
         log_fatal("a message changed while it was read (%s); run the same command again", problem);
     }
 }
@@ -211,7 +205,7 @@ int export_run(const char *mailbox)
     put(&export->begin, sizeof(export->begin));
     for (uint32_t i = 0; i < export->begin.messages; i++)
         export_message(export, &export->places[i]);
-    check_hold(export);
+    hold_check(&export->hold);
     put(&last, sizeof(last));
     if (fflush(stdout) != 0)
         log_fatal("the export cannot be handed over: %s", strerror(errno));

@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/channel.h"
 #include "lib/log.h"
@@ -43,6 +44,7 @@ static void ask(struct hold *hold)
 void hold_take(struct hold *hold)
 {
     memset(hold, 0, sizeof(*hold));
+    hold->lock = -1;
     /* A service that has ended is told by the channel. */
     signal(SIGPIPE, SIG_IGN);
     hold->base = event_base_new();
@@ -52,7 +54,7 @@ void hold_take(struct hold *hold)
     if (hold->channel != NULL)
         ask(hold);
     else if (errno == ENOENT || errno == ECONNREFUSED)
-        recovery_lock();
+        hold->lock = recovery_lock();
     else
         log_fatal("the running service cannot be asked (%s): %s", CONTROL_PATH, strerror(errno));
 }
@@ -63,15 +65,19 @@ void hold_renew(struct hold *hold)
         ask(hold);
 }
 
-bool hold_lost(struct hold *hold)
+void hold_check(struct hold *hold)
 {
     if (hold->channel != NULL && !hold->lost)
         event_base_loop(hold->base, EVLOOP_NONBLOCK);
-    return hold->lost;
+    if (hold->lost)
+        log_fatal("the service ended or was started again meanwhile, so the store may have changed "
+                  "under this: run the same command again");
 }
 
 void hold_end(struct hold *hold)
 {
     channel_free(hold->channel);
     event_base_free(hold->base);
+    if (hold->lock >= 0)
+        close(hold->lock);
 }

@@ -12,17 +12,22 @@ struct event_base;
  */
 struct hold {
     struct event_base *base;
-    struct channel *channel; /* NULL: the store's lock is held instead, until the process ends */
+    struct channel *channel; /* NULL: the store's lock is held instead */
+    int lock;
     bool held, lost;
 };
 
 /*
  * Waits until the store is held; a service that is just starting first brings its index up to date.
- * Exits with a clear line when that cannot be. hold_lost() tells whether it is not held any more,
- * because the service has ended: what was read may then be wrong.
+ * Exits with a clear line when that cannot be.
  */
 void hold_take(struct hold *hold);
-bool hold_lost(struct hold *hold);
+
+/*
+ * Exits with a clear line when the store is not held any more, because the service has ended: what
+ * has been read may be wrong then.
+ */
+void hold_check(struct hold *hold);
 
 /*
  * Has the service put all that it has answered for into the index, where other processes see it;

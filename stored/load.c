@@ -404,7 +404,7 @@ static void begin(struct load *load, uint64_t segment_size)
         log_fatal("libsodium does not start");
     if (access(LOAD_MARK, F_OK) < 0)
         log_fatal("a store is loaded by \"bellhop restore\"");
-    recovery_lock();
+    (void)recovery_lock();
     empty_store();
     load->payload = xmalloc(DUMP_FRAME_MAX);
     load->buffer = xmalloc(WRITE_SIZE);

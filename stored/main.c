@@ -73,7 +73,7 @@ static void start(struct stored *stored)
     store->base = stored->child.base;
     store->segment_size = stored->child.conf.segment_size;
     store->reclaim_rate = stored->child.conf.reclaim_rate;
-    recovery_lock();
+    (void)recovery_lock();
     recovery_run(store);
     store->scans = index_open(INDEX_PATH, INDEX_SCAN);
     if (store->scans == NULL)
@@ -127,7 +127,7 @@ static int rebuild(bool json)
 
     if (sodium_init() < 0)
         log_fatal("libsodium does not start");
-    recovery_lock();
+    (void)recovery_lock();
     recovery_rebuild(&store);
     return report_stats(json);
 }

@@ -586,7 +586,7 @@ void recovery_run(struct store *store)
     apply_log(store);
 }
 
-void recovery_lock(void)
+int recovery_lock(void)
 {
     int fd = open("store/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
@@ -596,4 +596,5 @@ void recovery_lock(void)
         log_fatal(
             "the store is in use by a running service, or by a backup, a check or a restore of "
             "it: stop it, or wait for it");
+    return fd;
 }

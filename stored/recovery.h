@@ -20,10 +20,10 @@ void recovery_run(struct store *store);
 void recovery_rebuild(struct store *store);
 
 /*
- * Takes the lock that one process holds on the store, which serves it, makes it anew or
- * keeps it as it is. Exits with a clear
- * line if it is held. The lock goes with the process.
+ * Takes the lock that one process holds on the store: which serves it, makes it anew, or keeps it as
+ * it is. Exits with a clear line if it is held. The lock goes with the process, or when the returned
+ * descriptor is closed.
  */
-void recovery_lock(void);
+int recovery_lock(void);
 
 #endif

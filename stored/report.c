@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
+#include "stored/hold.h"
 #include "stored/index.h"
 #include "stored/recovery.h"
 #include "stored/report.h"
@@ -265,10 +266,14 @@ int report_verify(bool json)
 {
     struct verify verify = {.json = json, .damages = json_array(), .segment = {.fd = -1}};
     struct index_totals totals = {0};
+    struct hold hold;
 
+    hold_take(&hold);
     verify.index = open_index(&verify.segment.seed);
     if (verify.index != NULL)
         verify_all(&verify, &totals);
+    hold_check(&hold);
+    hold_end(&hold);
     bool good = verify.damage_count == 0 && totals.wrong_usage == 0;
     if (json) {
         print_json(json_pack("{s:b, s:I, s:I, s:I, s:o}", "good", good, "messages",

@@ -10,8 +10,8 @@
 
 /*
  * Checks every message that the index lists against its record on disk, header and body, every
- * segment for octets that are no record, and every mailbox's usage. Returns the exit status: 0 all
- * is well, 1 something is damaged, and each damage has been printed.
+ * segment for octets that are no record, and every mailbox's usage. The store is held meanwhile.
+ * Returns the exit status: 0 all is well, 1 something is damaged, and each damage has been printed.
  */
 int report_verify(bool json);
 
