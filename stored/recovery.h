@@ -20,9 +20,9 @@ void recovery_run(struct store *store);
 void recovery_rebuild(struct store *store);
 
 /*
- * Takes the lock that one process holds on the store: which serves it, makes it anew, or keeps it as
- * it is. Exits with a clear line if it is held. The lock goes with the process, or when the returned
- * descriptor is closed.
+ * Takes the lock that one process holds on the store: which serves it, makes it anew, or keeps it
+ * as it is. Exits with a clear line if it is held. The lock goes with the process, or when the
+ * returned descriptor is closed.
  */
 int recovery_lock(void);
 
