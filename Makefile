@@ -174,9 +174,15 @@ measure-scale: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill
 UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
 UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS)
 
+# No test takes longer, in seconds, however loaded the machine is.
+UNIT_TIME   := 300
+
+# What several tests stand on; what one needs of it is taken, and the rest of the archive stays.
+$(eval $(call archive,unit,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c))))
+
 # $(1) test, $(2) archive and $(3) prefix of the program's variables, or empty
 define unit_test
-$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(BUILD)/obj/tests/unit/scratch.o $(if $(2),$(BUILD)/lib/$(2).a) \
+$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(BUILD)/lib/unit.a $(if $(2),$(BUILD)/lib/$(2).a) \
 		$(BUILD)/lib/db.a $(BUILD)/lib/lib.a
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LINK  $$@")
@@ -212,7 +218,11 @@ torture: $(BUILD)/crash/power all $(BUILD)/tests/disk.so
 		tests/system/test_failing_disk.py
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
-	@for test in $^; do echo "  TEST  $$test"; $$test || exit 1; done
+	@for test in $^; do \
+		echo "  TEST  $$test"; timeout --foreground -k 5 $(UNIT_TIME) $$test && continue; \
+		case $$? in 124|137) echo "$$test hangs: it was ended after $(UNIT_TIME) s"; esac; \
+		exit 1; \
+	done
 
 system: all faults $(BUILD)/bench/fill $(BUILD)/tests/disk.so
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/system

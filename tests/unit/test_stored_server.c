@@ -1,7 +1,4 @@
-/*
- * The store's three sockets from outside, in one process: the test writes what a peer would write,
- * lets the event loop run, and reads the answers.
- */
+/* The store's three sockets from outside. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,25 +9,18 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <poll.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/capability.h"
-#include "lib/child.h"
-#include "lib/metrics.h"
-#include "lib/storemsg.h"
+#include "lib/channel.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/index.h"
@@ -39,303 +29,40 @@
 #include "stored/record.h"
 #include "stored/recovery.h"
 #include "stored/scan.h"
-#include "stored/segments.h"
-#include "stored/server.h"
-#include "stored/store.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/service.h"
 
-#define CONF    "segment_size = 4M\n"
-#define BODY    "Subject: test\r\n\r\ntext\r\n"
-#define SECONDS 10 /* no answer takes longer */
-
-/* --- what the supervisor prepares ---------------------------------------------------------------
- */
-
-static const char *const names[] = {"conf", "metrics", "deliver", "front", "control"};
-
-enum { CONF_FD = 3, METRICS_FD, DELIVER_FD, FRONT_FD, CONTROL_FD };
-
-static struct child child;
-
-static void place(int fd, int number)
-{
-    if (fd < 0 || dup2(fd, number) < 0)
-        exit(1);
-    if (fd != number)
-        close(fd);
-}
-
-static void listen_at(int number)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    /* Without a path the kernel gives it a name that no file has. */
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)) < 0 ||
-        listen(fd, 16) < 0)
-        exit(1);
-    place(fd, number);
-}
-
-static void prepare(void)
-{
-    char list[64] = "", pid[16], count[16];
-
-    for (size_t i = 0, end = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        end += (size_t)snprintf(list + end, sizeof(list) - end, "%s%s", i > 0 ? ":" : "", names[i]);
-    place(memfd_create("conf", 0), CONF_FD);
-    place(memfd_create("metrics", 0), METRICS_FD);
-    if (write(CONF_FD, CONF, strlen(CONF)) < 0 || ftruncate(METRICS_FD, (off_t)metrics_size()) < 0)
-        exit(1);
-    for (int number = DELIVER_FD; number <= CONTROL_FD; number++)
-        listen_at(number);
-    snprintf(pid, sizeof(pid), "%d", (int)getpid());
-    snprintf(count, sizeof(count), "%zu", sizeof(names) / sizeof(names[0]));
-    setenv("LISTEN_PID", pid, 1);
-    setenv("LISTEN_FDS", count, 1);
-    setenv("LISTEN_FDNAMES", list, 1);
-    setenv("BELLHOP_SLOT", "0", 1);
-    child_init(&child, "test_stored_server");
-}
-
-/* --- the store ----------------------------------------------------------------------------------
- */
-
-static struct store store;
-static struct server *server;
-
-static void on_group(void *context)
-{
-    (void)context;
-    server_commits_done(server);
-}
-
-static int open_store(void **state)
-{
-    if (scratch_enter(state) != 0 || mkdir("store", 0700) != 0)
-        return -1;
-    memset(&store, 0, sizeof(store));
-    store.base = child.base;
-    store.segment_size = child.conf.segment_size;
-    recovery_run(&store);
-    store.scans = index_open(INDEX_PATH, INDEX_SCAN);
-    store.mailboxes = mailboxes_new(store.index);
-    store.segments = segments_new(store.seed);
-    store.commits = commits_new(&store);
-    store.committed = on_group;
-    store.openings = openings_new(&store);
-    server = server_new(&store);
-    return 0;
-}
-
-static int close_store(void **state)
-{
-    server_free(server);
-    openings_free(store.openings);
-    commits_free(store.commits);
-    segments_free(store.segments);
-    mailboxes_free(store.mailboxes);
-    index_close(store.scans);
-    index_close(store.index);
-    return scratch_leave(state);
-}
-
-static uint64_t milliseconds(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static void run_for(unsigned long duration)
-{
-    uint64_t end = milliseconds() + duration;
-
-    do
-        event_base_loop(child.base, EVLOOP_NONBLOCK);
-    while (milliseconds() < end);
-}
-
-/* --- a peer -------------------------------------------------------------------------------------
- */
-
-struct frame {
-    uint32_t length;
-    uint8_t version;
-    uint8_t type;
-    uint16_t zero;
-    uint32_t id;
-};
-
-static int connect_to(int listener)
-{
-    struct sockaddr_un address;
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0), room = 8 << 20;
-
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, length), 0);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-    run_for(0);
-    return fd;
-}
-
-static void tell(int fd, enum store_type type, uint32_t id, const void *payload, size_t length)
-{
-    struct frame frame = {(uint32_t)length, 1, (uint8_t)type, 0, id};
-
-    assert_int_equal(send(fd, &frame, sizeof(frame), 0), sizeof(frame));
-    for (size_t done = 0; done < length;) {
-        ssize_t part =
-            send(fd, (const uint8_t *)payload + done, length - done, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (part > 0)
-            done += (size_t)part;
-        else
-            run_for(1);
-    }
-}
-
-static bool has_answer(int fd)
-{
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-
-    return poll(&wait, 1, 0) == 1;
-}
-
-/* Runs the loop until the peer has one more message; *payload_r may be NULL. 0: the end. */
-static enum store_type hear(int fd, void *payload_r, size_t room)
-{
-    uint64_t end = milliseconds() + 1000 * SECONDS;
-    static uint8_t rest[CHANNEL_PAYLOAD_MAX];
-    struct frame frame;
-
-    while (!has_answer(fd)) {
-        assert_true(milliseconds() < end);
-        event_base_loop(child.base, EVLOOP_NONBLOCK);
-    }
-    if (recv(fd, &frame, sizeof(frame), MSG_WAITALL) != sizeof(frame))
-        return 0;
-    for (size_t done = 0; done < frame.length;) {
-        ssize_t part = recv(fd, rest + done, frame.length - done, MSG_DONTWAIT);
-        if (part > 0)
-            done += (size_t)part;
-        else
-            event_base_loop(child.base, EVLOOP_NONBLOCK);
-    }
-    if (payload_r != NULL)
-        memcpy(payload_r, rest, frame.length < room ? frame.length : room);
-    return frame.type;
-}
-
-static void begin(int fd, uint32_t id, uint64_t mailbox, uint64_t announced)
-{
-    struct {
-        struct store_deliver_begin begin;
-        struct store_recipient recipient;
-    } message = {{.count = 1, .size = announced}, {mailbox, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-
-    tell(fd, STORE_DELIVER_BEGIN, id, &message, sizeof(message));
-}
-
-static void data(int fd, uint32_t id, const char *body, size_t length)
-{
-    for (size_t done = 0; done < length;) {
-        size_t part = length - done < 65536 ? length - done : 65536;
-        tell(fd, STORE_DELIVER_DATA, id, body + done, part);
-        done += part;
-    }
-}
-
-static void commit(int fd, uint32_t id, size_t length)
-{
-    struct store_deliver_commit end = {.octets = length};
-
-    tell(fd, STORE_DELIVER_COMMIT, id, &end, sizeof(end));
-}
-
-static enum store_result delivered(int fd)
-{
-    struct store_delivered delivered = {.result = UINT8_MAX};
-
-    assert_int_equal(hear(fd, &delivered, sizeof(delivered)), STORE_DELIVERED);
-    return delivered.result;
-}
-
-static enum store_result deliver(uint64_t mailbox, const char *body, size_t length,
-                                 uint64_t announced)
-{
-    int fd = connect_to(DELIVER_FD);
-
-    begin(fd, 1, mailbox, announced);
-    data(fd, 1, body, length);
-    commit(fd, 1, length);
-    enum store_result result = delivered(fd);
-    close(fd);
-    return result;
-}
-
-static void ask_open(int fd, uint32_t id, uint64_t mailbox)
-{
-    struct capability capability = {mailbox, 1, (uint64_t)time(NULL) + 20, {0}};
-
-    capability_seal(&capability, store.key);
-    tell(fd, STORE_OPEN, id, &capability, sizeof(capability));
-}
-
-/* The messages of a mailbox that is being opened, or -1 for a refusal. */
-static int opened(int fd)
-{
-    struct store_opened totals = {0};
-    enum store_type type;
-
-    do
-        type = hear(fd, &totals, sizeof(totals));
-    while (type == STORE_OPENING || type == STORE_ENTRIES || type == STORE_UNIQUE_IDS);
-    return type == STORE_OPENED ? (int)totals.messages : -1;
-}
-
-static int open_anew(uint64_t mailbox)
-{
-    int fd = connect_to(FRONT_FD);
-
-    ask_open(fd, 1, mailbox);
-    int messages = opened(fd);
-    close(fd);
-    run_for(0);
-    return messages;
-}
+#define BODY "Subject: test\r\n\r\ntext\r\n"
 
 /* --- the cases ----------------------------------------------------------------------------------
  */
 
 static void the_end_of_who_waits_for_a_lock_is_harmless(void **state)
 {
-    int holder = connect_to(FRONT_FD), waits = connect_to(FRONT_FD);
+    int holder = peer_connect(FRONT_FD), waits = peer_connect(FRONT_FD);
     (void)state;
 
-    ask_open(holder, 1, 1);
-    assert_int_equal(opened(holder), 0);
-    ask_open(waits, 1, 1);
-    run_for(10);
-    assert_false(has_answer(waits));
+    peer_ask_open(holder, 1, 1);
+    assert_int_equal(peer_opened(holder), 0);
+    peer_ask_open(waits, 1, 1);
+    service_run(10);
+    assert_false(peer_has_answer(waits));
     close(waits);
-    run_for(600); /* longer than an open waits */
+    service_run(600); /* longer than an open waits */
     close(holder);
-    assert_int_equal(open_anew(1), 0);
+    assert_int_equal(peer_open_anew(1), 0);
 }
 
 static void a_lock_ends_with_the_connection_that_also_waits_for_it(void **state)
 {
-    int fd = connect_to(FRONT_FD);
+    int fd = peer_connect(FRONT_FD);
     (void)state;
 
-    ask_open(fd, 1, 1);
-    assert_int_equal(opened(fd), 0);
-    ask_open(fd, 2, 1);
-    run_for(10);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 0);
+    peer_ask_open(fd, 2, 1);
+    service_run(10);
     close(fd);
-    assert_int_equal(open_anew(1), 0);
+    assert_int_equal(peer_open_anew(1), 0);
 }
 
 static const uint64_t announcements[] = {0,         1,          100000,         3000000,
@@ -351,10 +78,10 @@ static void an_announced_size_is_only_a_hint(void **state)
     memset(body, 'x', 3000000);
     for (size_t i = 0; i < sizeof(announcements) / sizeof(announcements[0]); i++)
         for (size_t k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
-            assert_int_equal(deliver(1, body, lengths[k], announcements[i]), STORE_OK);
+            assert_int_equal(peer_deliver(1, body, lengths[k], announcements[i]), STORE_OK);
             messages++;
         }
-    assert_int_equal(open_anew(1), messages);
+    assert_int_equal(peer_open_anew(1), messages);
     free(body);
 }
 
@@ -371,42 +98,42 @@ static void a_size_that_cannot_be_is_no_size(void **state)
 
     memset(body, '.', sizeof(body));
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        int fd = connect_to(DELIVER_FD);
-        begin(fd, 1, 1, 0);
-        data(fd, 1, body, sizeof(body));
-        commit(fd, 1, sizes[i].octets);
-        assert_int_equal(hear(fd, NULL, 0), sizes[i].taken ? STORE_DELIVERED : 0);
+        int fd = peer_connect(DELIVER_FD);
+        peer_begin(fd, 1, 1, 0);
+        peer_data(fd, 1, body, sizeof(body));
+        peer_commit(fd, 1, sizes[i].octets);
+        assert_int_equal(peer_hear(fd, NULL, 0), sizes[i].taken ? STORE_DELIVERED : 0);
         close(fd);
     }
 }
 
 static void usage(uint64_t mailbox, struct store_usage_is *usage_r)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     struct store_mailbox_id id = {mailbox};
 
-    tell(fd, STORE_USAGE, 1, &id, sizeof(id));
-    assert_int_equal(hear(fd, usage_r, sizeof(*usage_r)), STORE_USAGE_IS);
+    peer_tell(fd, STORE_USAGE, 1, &id, sizeof(id));
+    assert_int_equal(peer_hear(fd, usage_r, sizeof(*usage_r)), STORE_USAGE_IS);
     close(fd);
 }
 
 static void usage_is_exact_when_mail_comes_and_goes_in_one_group(void **state)
 {
-    int front = connect_to(FRONT_FD), sender = connect_to(DELIVER_FD);
+    int front = peer_connect(FRONT_FD), sender = peer_connect(DELIVER_FD);
     size_t length = strlen(BODY);
     struct store_usage_is now;
     uint32_t first = 0;
     (void)state;
 
-    assert_int_equal(deliver(1, BODY, length, 0), STORE_OK);
-    ask_open(front, 1, 1);
-    assert_int_equal(opened(front), 1);
-    tell(front, STORE_EXPUNGE, 1, &first, sizeof(first));
-    begin(sender, 1, 1, 0);
-    data(sender, 1, BODY, length);
-    commit(sender, 1, length);
-    assert_int_equal(hear(front, NULL, 0), STORE_EXPUNGED);
-    assert_int_equal(delivered(sender), STORE_OK);
+    assert_int_equal(peer_deliver(1, BODY, length, 0), STORE_OK);
+    peer_ask_open(front, 1, 1);
+    assert_int_equal(peer_opened(front), 1);
+    peer_tell(front, STORE_EXPUNGE, 1, &first, sizeof(first));
+    peer_begin(sender, 1, 1, 0);
+    peer_data(sender, 1, BODY, length);
+    peer_commit(sender, 1, length);
+    assert_int_equal(peer_hear(front, NULL, 0), STORE_EXPUNGED);
+    assert_int_equal(peer_delivered(sender), STORE_OK);
     usage(1, &now);
     assert_int_equal(now.messages, 1);
     assert_int_equal(now.octets, length);
@@ -422,17 +149,17 @@ static void a_line_is_crossed_once_by_parallel_deliveries(void **state)
         struct store_recipient recipient;
     } message = {{.count = 1}, {1, 10 * strlen(BODY), 100, UINT64_MAX}};
     static const uint8_t expected[11] = {[7] = 80, [9] = 95};
-    int fd = connect_to(DELIVER_FD);
+    int fd = peer_connect(DELIVER_FD);
     (void)state;
 
     for (uint32_t i = 0; i < 11; i++) {
-        tell(fd, STORE_DELIVER_BEGIN, i, &message, sizeof(message));
-        data(fd, i, BODY, strlen(BODY));
-        commit(fd, i, strlen(BODY));
+        peer_tell(fd, STORE_DELIVER_BEGIN, i, &message, sizeof(message));
+        peer_data(fd, i, BODY, strlen(BODY));
+        peer_commit(fd, i, strlen(BODY));
     }
     for (uint32_t i = 0, full = 0; i < 11; i++) {
         struct store_delivered result;
-        assert_int_equal(hear(fd, &result, sizeof(result)), STORE_DELIVERED);
+        assert_int_equal(peer_hear(fd, &result, sizeof(result)), STORE_DELIVERED);
         if (result.result == STORE_OVER_QUOTA) {
             assert_int_equal(full++ + result.crossed, 0);
             continue;
@@ -457,17 +184,17 @@ static uint64_t microseconds(void)
 
 static void deliver_many(uint64_t mailbox, uint32_t count)
 {
-    int fd = connect_to(DELIVER_FD);
+    int fd = peer_connect(DELIVER_FD);
 
     for (uint32_t i = 0; i < count; i++) {
-        begin(fd, i, mailbox, 0);
-        data(fd, i, BODY, strlen(BODY));
-        commit(fd, i, strlen(BODY));
+        peer_begin(fd, i, mailbox, 0);
+        peer_data(fd, i, BODY, strlen(BODY));
+        peer_commit(fd, i, strlen(BODY));
         if (i % 100 == 99)
-            run_for(1);
+            service_run(1);
     }
     for (uint32_t i = 0; i < count; i++)
-        assert_int_equal(delivered(fd), STORE_OK);
+        assert_int_equal(peer_delivered(fd), STORE_OK);
     close(fd);
 }
 
@@ -475,14 +202,14 @@ static void ask_expire(int fd, uint64_t mailbox, uint64_t before, uint64_t after
 {
     struct store_expire request = {mailbox, before, after};
 
-    tell(fd, STORE_EXPIRE, 1, &request, sizeof(request));
+    peer_tell(fd, STORE_EXPIRE, 1, &request, sizeof(request));
 }
 
 /* STORE_OK, or why it was refused. */
 static enum store_result expired(int fd, struct store_expired *expired_r)
 {
     uint8_t payload[sizeof(*expired_r)] = {0};
-    enum store_type type = hear(fd, payload, sizeof(payload));
+    enum store_type type = peer_hear(fd, payload, sizeof(payload));
 
     memcpy(expired_r, payload, sizeof(payload));
     if (type == STORE_EXPIRED)
@@ -502,14 +229,14 @@ static void assert_usage(uint64_t mailbox, uint64_t messages)
 
 static void what_is_too_old_goes_and_nothing_else(void **state)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     struct store_expired answer;
     (void)state;
 
     deliver_many(1, 3);
     deliver_many(2, 3);
     uint64_t before = microseconds();
-    run_for(1);
+    service_run(1);
     deliver_many(1, 2);
     ask_expire(fd, 1, before, 0);
     assert_int_equal(expired(fd, &answer), STORE_OK);
@@ -520,30 +247,30 @@ static void what_is_too_old_goes_and_nothing_else(void **state)
     ask_expire(fd, 1, before, 0);
     assert_int_equal(expired(fd, &answer), STORE_OK);
     assert_int_equal(answer.count + answer.more, 0);
-    assert_int_equal(open_anew(1), 2);
-    assert_int_equal(open_anew(2), 3);
+    assert_int_equal(peer_open_anew(1), 2);
+    assert_int_equal(peer_open_anew(2), 3);
     close(fd);
 }
 
 static void an_open_session_keeps_what_it_sees(void **state)
 {
-    int fd = connect_to(CONTROL_FD), front = connect_to(FRONT_FD);
+    int fd = peer_connect(CONTROL_FD), front = peer_connect(FRONT_FD);
     struct store_read request = {.message = 1, .room = STORE_READ_MAX};
     struct store_expired answer;
     (void)state;
 
     deliver_many(1, 2);
-    ask_open(front, 1, 1);
-    assert_int_equal(opened(front), 2);
+    peer_ask_open(front, 1, 1);
+    assert_int_equal(peer_opened(front), 2);
     ask_expire(fd, 1, UINT64_MAX, 0);
     assert_int_equal(expired(fd, &answer), STORE_IN_USE);
-    tell(front, STORE_READ, 1, &request, sizeof(request));
-    assert_int_equal(hear(front, NULL, 0), STORE_DATA);
+    peer_tell(front, STORE_READ, 1, &request, sizeof(request));
+    assert_int_equal(peer_hear(front, NULL, 0), STORE_DATA);
     assert_usage(1, 2);
     /* Where nothing is too old, nobody needs the lock. */
     ask_expire(fd, 1, 1, 0);
     assert_int_equal(expired(fd, &answer), STORE_OK);
-    tell(front, STORE_CLOSE, 1, NULL, 0);
+    peer_tell(front, STORE_CLOSE, 1, NULL, 0);
     ask_expire(fd, 1, UINT64_MAX, 0);
     assert_int_equal(expired(fd, &answer), STORE_OK);
     assert_int_equal(answer.count, 2);
@@ -553,7 +280,7 @@ static void an_open_session_keeps_what_it_sees(void **state)
 
 static void who_opens_meanwhile_waits_and_sees_the_rest(void **state)
 {
-    int fd = connect_to(CONTROL_FD), front = connect_to(FRONT_FD);
+    int fd = peer_connect(CONTROL_FD), front = peer_connect(FRONT_FD);
     struct store_expired answer;
     (void)state;
 
@@ -561,8 +288,8 @@ static void who_opens_meanwhile_waits_and_sees_the_rest(void **state)
     ask_expire(fd, 1, UINT64_MAX, 0);
     while (commits_waiting(store.commits) == 0)
         event_base_loop(child.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
-    ask_open(front, 1, 1);
-    assert_int_equal(opened(front), 0);
+    peer_ask_open(front, 1, 1);
+    assert_int_equal(peer_opened(front), 0);
     assert_int_equal(expired(fd, &answer), STORE_OK);
     assert_int_equal(answer.count, 2);
     close(front);
@@ -572,7 +299,7 @@ static void who_opens_meanwhile_waits_and_sees_the_rest(void **state)
 static void a_large_mailbox_goes_in_batches(void **state)
 {
     static const uint32_t counts[] = {256, 256, 88};
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     struct store_expired answer = {0};
     uint64_t left = 600;
     (void)state;
@@ -585,7 +312,7 @@ static void a_large_mailbox_goes_in_batches(void **state)
         assert_int_equal(answer.more, i < 2);
         left -= answer.count;
         assert_usage(1, left);
-        assert_int_equal(open_anew(1), left);
+        assert_int_equal(peer_open_anew(1), left);
     }
     /* The uids are not given out again. */
     deliver_many(1, 1);
@@ -598,7 +325,7 @@ static void a_large_mailbox_goes_in_batches(void **state)
 
 static void many_young_messages_are_looked_at_in_parts(void **state)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     struct store_expired answer;
     (void)state;
 
@@ -616,15 +343,15 @@ static void many_young_messages_are_looked_at_in_parts(void **state)
 
 static void who_asked_may_be_gone_when_it_is_done(void **state)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     (void)state;
 
     deliver_many(1, 2);
     ask_expire(fd, 1, UINT64_MAX, 0);
     close(fd);
-    run_for(50);
+    service_run(50);
     assert_usage(1, 0);
-    assert_int_equal(open_anew(1), 0);
+    assert_int_equal(peer_open_anew(1), 0);
 }
 
 static void a_long_check_leaves_the_loop_its_turns(void **state)
@@ -632,18 +359,18 @@ static void a_long_check_leaves_the_loop_its_turns(void **state)
     struct store_read request = {.room = STORE_READ_MAX};
     size_t length = 4 << 20;
     char *body = xcalloc(1, length);
-    int fd = connect_to(FRONT_FD);
+    int fd = peer_connect(FRONT_FD);
     (void)state;
 
-    assert_int_equal(deliver(1, body, length, length), STORE_OK);
-    ask_open(fd, 1, 1);
-    assert_int_equal(opened(fd), 1);
-    tell(fd, STORE_READ, 1, &request, sizeof(request));
+    assert_int_equal(peer_deliver(1, body, length, length), STORE_OK);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 1);
+    peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
     for (int turn = 0; turn < 4; turn++) {
         event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        assert_false(has_answer(fd));
+        assert_false(peer_has_answer(fd));
     }
-    assert_int_equal(hear(fd, NULL, 0), STORE_DATA);
+    assert_int_equal(peer_hear(fd, NULL, 0), STORE_DATA);
     close(fd);
     free(body);
 }
@@ -655,20 +382,20 @@ static void a_session_may_end_in_the_middle_of_a_check(void **state)
     char *body = xcalloc(1, length);
     (void)state;
 
-    assert_int_equal(deliver(1, body, length, length), STORE_OK);
+    assert_int_equal(peer_deliver(1, body, length, length), STORE_OK);
     for (int by_close = 0; by_close < 2; by_close++) {
-        int fd = connect_to(FRONT_FD);
-        ask_open(fd, 1, 1);
-        assert_int_equal(opened(fd), 1);
+        int fd = peer_connect(FRONT_FD);
+        peer_ask_open(fd, 1, 1);
+        assert_int_equal(peer_opened(fd), 1);
         for (int i = 0; i < 16; i++)
-            tell(fd, STORE_READ, 1, &request, sizeof(request));
+            peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
         event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         if (by_close)
-            tell(fd, STORE_CLOSE, 1, NULL, 0);
+            peer_tell(fd, STORE_CLOSE, 1, NULL, 0);
         else
             close(fd);
-        run_for(20);
-        assert_int_equal(open_anew(1), 1);
+        service_run(20);
+        assert_int_equal(peer_open_anew(1), 1);
         if (by_close)
             close(fd);
     }
@@ -678,17 +405,17 @@ static void a_session_may_end_in_the_middle_of_a_check(void **state)
 /* Reads all messages of mailbox 1 from their beginning; how many could be read. */
 static int read_all(int messages)
 {
-    int fd = connect_to(FRONT_FD), good = 0;
+    int fd = peer_connect(FRONT_FD), good = 0;
 
-    ask_open(fd, 1, 1);
-    assert_int_equal(opened(fd), messages);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), messages);
     for (int i = 0; i < messages; i++) {
         struct store_read request = {.message = (uint32_t)i, .room = STORE_READ_MAX};
-        tell(fd, STORE_READ, 1, &request, sizeof(request));
-        good += hear(fd, NULL, 0) == STORE_DATA;
+        peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
+        good += peer_hear(fd, NULL, 0) == STORE_DATA;
     }
     close(fd);
-    run_for(0);
+    service_run(0);
     return good;
 }
 
@@ -701,7 +428,7 @@ static void reading_needs_few_descriptors(void **state)
     (void)state;
 
     for (int i = 0; i < MESSAGES; i++)
-        assert_int_equal(deliver(1, body, length, length), STORE_OK);
+        assert_int_equal(peer_deliver(1, body, length, length), STORE_OK);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = before;
     few.rlim_cur = 40;
@@ -721,8 +448,8 @@ static enum store_type ask_import(int fd, uint32_t id, uint64_t mailbox, const c
     struct store_delivered answer = {.result = UINT8_MAX};
 
     memcpy(import.unique_id, unique_id, strlen(unique_id));
-    tell(fd, STORE_IMPORT, id, &import, sizeof(import));
-    enum store_type type = hear(fd, &answer, sizeof(answer));
+    peer_tell(fd, STORE_IMPORT, id, &import, sizeof(import));
+    enum store_type type = peer_hear(fd, &answer, sizeof(answer));
     if (type == STORE_DELIVERED)
         assert_int_equal(answer.result, STORE_EXISTS);
     return type;
@@ -732,17 +459,17 @@ static void finish_import(int fd, uint32_t id, uint64_t time)
 {
     struct store_deliver_commit end = {.octets = strlen(BODY), .time = time};
 
-    data(fd, id, BODY, strlen(BODY));
-    tell(fd, STORE_DELIVER_COMMIT, id, &end, sizeof(end));
+    peer_data(fd, id, BODY, strlen(BODY));
+    peer_tell(fd, STORE_DELIVER_COMMIT, id, &end, sizeof(end));
 }
 
 static void import(uint64_t mailbox, const char *unique_id, uint64_t time)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
 
     assert_int_equal(ask_import(fd, 1, mailbox, unique_id), STORE_IMPORTING);
     finish_import(fd, 1, time);
-    assert_int_equal(delivered(fd), STORE_OK);
+    assert_int_equal(peer_delivered(fd), STORE_OK);
     close(fd);
 }
 
@@ -768,7 +495,7 @@ static void an_import_keeps_its_unique_id_and_its_time(void **state)
 
 static void an_import_comes_once_into_a_mailbox(void **state)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     (void)state;
 
     import(1, "twice", 1);
@@ -776,12 +503,12 @@ static void an_import_comes_once_into_a_mailbox(void **state)
     assert_int_equal(ask_import(fd, 1, 1, "twic"), STORE_IMPORTING);
     assert_int_equal(ask_import(fd, 2, 2, "twice"), STORE_IMPORTING);
     close(fd);
-    run_for(0);
+    service_run(0);
 }
 
 static void an_import_on_its_way_to_the_disk_counts(void **state)
 {
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     enum store_result first, second;
     (void)state;
 
@@ -789,13 +516,13 @@ static void an_import_on_its_way_to_the_disk_counts(void **state)
     assert_int_equal(ask_import(fd, 2, 1, "raced"), STORE_IMPORTING);
     finish_import(fd, 1, 1);
     finish_import(fd, 2, 1);
-    first = delivered(fd);
-    second = delivered(fd);
+    first = peer_delivered(fd);
+    second = peer_delivered(fd);
     assert_true((first == STORE_OK && second == STORE_EXISTS) ||
                 (first == STORE_EXISTS && second == STORE_OK));
     close(fd);
-    run_for(0);
-    assert_int_equal(open_anew(1), 1);
+    service_run(0);
+    assert_int_equal(peer_open_anew(1), 1);
 }
 
 static int note_time(void *context, const struct index_message *message)
@@ -810,16 +537,16 @@ static void the_stores_own_unique_id_counts_as_well(void **state)
     uint64_t time;
     (void)state;
 
-    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
     assert_int_equal(index_each_message(store.index, &first_message, note_time, &time), 1);
     snprintf(own, sizeof(own), "1.%" PRIx64, time);
     snprintf(other, sizeof(other), "01.%" PRIx64, time);
-    int fd = connect_to(CONTROL_FD);
+    int fd = peer_connect(CONTROL_FD);
     assert_int_equal(ask_import(fd, 1, 1, own), STORE_DELIVERED);
     assert_int_equal(ask_import(fd, 1, 1, other), STORE_IMPORTING);
     assert_int_equal(ask_import(fd, 2, 2, own), STORE_IMPORTING);
     close(fd);
-    run_for(0);
+    service_run(0);
 }
 
 static const char *const bad_unique_ids[] = {"a b", "\x7f", "\xc3\xa9", "a\tb"};
@@ -830,7 +557,7 @@ static void what_is_no_unique_id_ends_the_connection(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad_unique_ids) / sizeof(bad_unique_ids[0]) + 2; i++) {
-        int fd = connect_to(CONTROL_FD);
+        int fd = peer_connect(CONTROL_FD);
         bad = good;
         if (i < sizeof(bad_unique_ids) / sizeof(bad_unique_ids[0]))
             memcpy(bad.unique_id, bad_unique_ids[i], strlen(bad_unique_ids[i]));
@@ -838,13 +565,13 @@ static void what_is_no_unique_id_ends_the_connection(void **state)
             memset(bad.unique_id, 'a', STORE_UNIQUE_ID_MAX + 1);
         else
             bad.unique_id[1] = 'a';
-        tell(fd, STORE_IMPORT, 1, &bad, sizeof(bad));
-        assert_int_equal(hear(fd, NULL, 0), 0);
+        peer_tell(fd, STORE_IMPORT, 1, &bad, sizeof(bad));
+        assert_int_equal(peer_hear(fd, NULL, 0), 0);
         close(fd);
     }
-    int fd = connect_to(DELIVER_FD);
-    tell(fd, STORE_IMPORT, 1, &good, sizeof(good));
-    assert_int_equal(hear(fd, NULL, 0), 0);
+    int fd = peer_connect(DELIVER_FD);
+    peer_tell(fd, STORE_IMPORT, 1, &good, sizeof(good));
+    assert_int_equal(peer_hear(fd, NULL, 0), 0);
     close(fd);
 }
 
@@ -874,8 +601,8 @@ static unsigned hear_entries(int fd, struct store_opened *totals_r, bool *over_r
 {
     unsigned pieces = 0;
 
-    while (!*over_r && has_answer(fd)) {
-        enum store_type type = hear(fd, totals_r, sizeof(*totals_r));
+    while (!*over_r && peer_has_answer(fd)) {
+        enum store_type type = peer_hear(fd, totals_r, sizeof(*totals_r));
         pieces += type == STORE_ENTRIES;
         *over_r = type == STORE_OPENED;
     }
@@ -891,8 +618,8 @@ static void a_large_mailbox_is_opened_in_many_turns(void **state)
     (void)state;
 
     list_messages(1, MESSAGES);
-    int fd = connect_to(FRONT_FD);
-    ask_open(fd, 1, 1);
+    int fd = peer_connect(FRONT_FD);
+    peer_ask_open(fd, 1, 1);
     for (; !over; turns++) {
         event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         unsigned now = hear_entries(fd, &totals, &over);
@@ -917,8 +644,8 @@ static void large_mailboxes_are_opened_side_by_side(void **state)
 
     for (unsigned i = 0; i < 2; i++) {
         list_messages(1 + i, MESSAGES);
-        fds[i] = connect_to(FRONT_FD);
-        ask_open(fds[i], 1, 1 + i);
+        fds[i] = peer_connect(FRONT_FD);
+        peer_ask_open(fds[i], 1, 1 + i);
     }
     while (!over[0] && !over[1]) {
         event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -936,13 +663,13 @@ static void who_does_not_read_costs_little(void **state)
     (void)state;
 
     list_messages(1, MESSAGES);
-    int fd = connect_to(FRONT_FD);
+    int fd = peer_connect(FRONT_FD);
     struct mallinfo2 before = mallinfo2();
-    ask_open(fd, 1, 1);
-    run_for(50);
+    peer_ask_open(fd, 1, 1);
+    service_run(50);
     struct mallinfo2 after = mallinfo2();
     assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + OCTETS);
-    assert_int_equal(opened(fd), MESSAGES);
+    assert_int_equal(peer_opened(fd), MESSAGES);
     close(fd);
 }
 
@@ -953,16 +680,16 @@ static void a_session_may_end_in_the_middle_of_its_opening(void **state)
 
     list_messages(1, MESSAGES);
     for (int by_close = 0; by_close < 2; by_close++) {
-        int fd = connect_to(FRONT_FD);
-        ask_open(fd, 1, 1);
+        int fd = peer_connect(FRONT_FD);
+        peer_ask_open(fd, 1, 1);
         for (int turn = 0; turn < 4; turn++)
             event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         if (by_close)
-            tell(fd, STORE_CLOSE, 1, NULL, 0);
+            peer_tell(fd, STORE_CLOSE, 1, NULL, 0);
         else
             close(fd);
-        run_for(20);
-        assert_int_equal(open_anew(1), MESSAGES);
+        service_run(20);
+        assert_int_equal(peer_open_anew(1), MESSAGES);
         if (by_close)
             close(fd);
     }
@@ -974,15 +701,15 @@ static void mail_that_comes_during_an_opening_is_for_the_next_session(void **sta
     (void)state;
 
     list_messages(1, MESSAGES);
-    int fd = connect_to(FRONT_FD);
-    ask_open(fd, 1, 1);
+    int fd = peer_connect(FRONT_FD);
+    peer_ask_open(fd, 1, 1);
     for (int turn = 0; turn < 2; turn++)
         event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
-    assert_int_equal(opened(fd), MESSAGES);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_opened(fd), MESSAGES);
     close(fd);
-    run_for(0);
-    assert_int_equal(open_anew(1), MESSAGES + 1);
+    service_run(0);
+    assert_int_equal(peer_open_anew(1), MESSAGES + 1);
 }
 
 /* What the index has not committed yet counts as well, though it is read in another way. */
@@ -992,8 +719,8 @@ static void mail_that_came_a_moment_ago_is_in_a_large_mailbox(void **state)
     (void)state;
 
     list_messages(1, MESSAGES);
-    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
-    assert_int_equal(open_anew(1), MESSAGES + 1);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_open_anew(1), MESSAGES + 1);
 }
 
 static void nothing_is_asked_of_a_mailbox_that_is_being_opened(void **state)
@@ -1004,15 +731,15 @@ static void nothing_is_asked_of_a_mailbox_that_is_being_opened(void **state)
 
     list_messages(1, 40000);
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        int fd = connect_to(FRONT_FD);
+        int fd = peer_connect(FRONT_FD);
         enum store_type type;
-        ask_open(fd, 1, 1);
-        tell(fd, types[i], 1, &request,
-             types[i] == STORE_READ ? sizeof(request) : sizeof(uint32_t));
-        while ((type = hear(fd, NULL, 0)) != 0)
+        peer_ask_open(fd, 1, 1);
+        peer_tell(fd, types[i], 1, &request,
+                  types[i] == STORE_READ ? sizeof(request) : sizeof(uint32_t));
+        while ((type = peer_hear(fd, NULL, 0)) != 0)
             assert_int_not_equal(type, STORE_OPENED);
         close(fd);
-        run_for(0);
+        service_run(0);
     }
 }
 
@@ -1027,8 +754,8 @@ static void open_from_damaged_index(void)
     for (off_t page = 40; page < 80; page++)
         if (pwrite(fd, rubbish, sizeof(rubbish), 4096 * page) != sizeof(rubbish))
             _exit(1);
-    ask_open(connect_to(FRONT_FD), 1, 1);
-    run_for(1000);
+    peer_ask_open(peer_connect(FRONT_FD), 1, 1);
+    service_run(1000);
     _exit(2);
 }
 
@@ -1066,17 +793,17 @@ static void unique_ids_of_imports_follow_their_entries(void **state)
     } __attribute__((packed)) told;
     struct store_unique_id second;
     struct store_opening begun;
-    int fd = connect_to(FRONT_FD);
+    int fd = peer_connect(FRONT_FD);
     (void)state;
 
     import(1, "UID1-1234", 1000000);
-    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
     import(1, "~", 3000000);
-    ask_open(fd, 1, 1);
-    assert_int_equal(hear(fd, &begun, sizeof(begun)), STORE_OPENING);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_hear(fd, &begun, sizeof(begun)), STORE_OPENING);
     assert_int_equal(begun.messages, 3);
-    assert_int_equal(hear(fd, NULL, 0), STORE_ENTRIES);
-    assert_int_equal(hear(fd, &told, sizeof(told)), STORE_UNIQUE_IDS);
+    assert_int_equal(peer_hear(fd, NULL, 0), STORE_ENTRIES);
+    assert_int_equal(peer_hear(fd, &told, sizeof(told)), STORE_UNIQUE_IDS);
     assert_int_equal(told.first.message, 0);
     assert_int_equal(told.first.length, 9);
     assert_memory_equal(told.text, "UID1-1234", 9);
@@ -1084,7 +811,7 @@ static void unique_ids_of_imports_follow_their_entries(void **state)
     assert_int_equal(second.message, 2);
     assert_int_equal(second.length, 1);
     assert_int_equal(told.other[0], '~');
-    assert_int_equal(hear(fd, NULL, 0), STORE_OPENED);
+    assert_int_equal(peer_hear(fd, NULL, 0), STORE_OPENED);
     close(fd);
 }
 
@@ -1098,8 +825,8 @@ static void read_numbered(int fd, uint32_t message)
     char expected[16];
 
     snprintf(expected, sizeof(expected), "%u\r\n", message);
-    tell(fd, STORE_READ, 1, &request, sizeof(request));
-    assert_int_equal(hear(fd, &answer, sizeof(answer)), STORE_DATA);
+    peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
+    assert_int_equal(peer_hear(fd, &answer, sizeof(answer)), STORE_DATA);
     assert_string_equal(answer.body, expected);
 }
 
@@ -1107,20 +834,20 @@ static void messages_are_found_in_any_order(void **state)
 {
     enum { MESSAGES = 300 };
     char body[16];
-    int sender = connect_to(DELIVER_FD);
+    int sender = peer_connect(DELIVER_FD);
     (void)state;
 
     for (uint32_t i = 0; i < MESSAGES; i++) {
         snprintf(body, sizeof(body), "%u\r\n", i);
-        begin(sender, i, 1, 0);
-        data(sender, i, body, strlen(body));
-        commit(sender, i, strlen(body));
+        peer_begin(sender, i, 1, 0);
+        peer_data(sender, i, body, strlen(body));
+        peer_commit(sender, i, strlen(body));
     }
     for (uint32_t i = 0; i < MESSAGES; i++)
-        assert_int_equal(delivered(sender), STORE_OK);
-    int fd = connect_to(FRONT_FD);
-    ask_open(fd, 1, 1);
-    assert_int_equal(opened(fd), MESSAGES);
+        assert_int_equal(peer_delivered(sender), STORE_OK);
+    int fd = peer_connect(FRONT_FD);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), MESSAGES);
     for (uint32_t i = 0; i < MESSAGES; i++)
         read_numbered(fd, i);
     for (uint32_t i = MESSAGES; i-- > 0;)
@@ -1143,7 +870,7 @@ static void a_row_that_does_not_fit_its_record_is_damage(void **state)
     sqlite3 *db;
     (void)state;
 
-    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
     index_commit(store.index);
     assert_int_equal(sqlite3_open(INDEX_PATH, &db), SQLITE_OK);
     for (size_t i = 0; i < sizeof(wrong_rows) / sizeof(wrong_rows[0]); i++) {
@@ -1155,14 +882,14 @@ static void a_row_that_does_not_fit_its_record_is_damage(void **state)
         sqlite3_exec(db, "UPDATE mailbox SET uid_next = 9", NULL, NULL, NULL);
         mailboxes_free(store.mailboxes);
         store.mailboxes = mailboxes_new(store.index);
-        int fd = connect_to(FRONT_FD);
-        ask_open(fd, 1, 1);
-        assert_int_equal(opened(fd), 1);
-        tell(fd, STORE_READ, 1, &request, sizeof(request));
-        assert_int_equal(hear(fd, &result, sizeof(result)), STORE_FAILED);
+        int fd = peer_connect(FRONT_FD);
+        peer_ask_open(fd, 1, 1);
+        assert_int_equal(peer_opened(fd), 1);
+        peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
+        assert_int_equal(peer_hear(fd, &result, sizeof(result)), STORE_FAILED);
         assert_int_equal(result, STORE_DAMAGED);
         close(fd);
-        run_for(0);
+        service_run(0);
         assert_int_equal(sqlite3_exec(db,
                                       "DELETE FROM message; INSERT INTO message SELECT * FROM kept;"
                                       "DROP TABLE kept",
@@ -1200,21 +927,21 @@ static void an_expunge_says_where_its_messages_were(void **state)
 {
     size_t length = 2 << 20;
     char *body = xcalloc(1, length);
-    int fd = connect_to(FRONT_FD);
+    int fd = peer_connect(FRONT_FD);
     static const uint32_t messages[] = {1, 0};
     struct expunged expunged = {0};
     struct index_place places[2];
     (void)state;
 
-    assert_int_equal(deliver(1, body, length, length), STORE_OK);
-    assert_int_equal(deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_deliver(1, body, length, length), STORE_OK);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
     for (uint64_t i = 0; i < 2; i++)
         assert_int_equal(index_find_place(store.index, 1, 1 + i, &places[i]), 1);
     assert_true(places[0].segment != places[1].segment);
-    ask_open(fd, 1, 1);
-    assert_int_equal(opened(fd), 2);
-    tell(fd, STORE_EXPUNGE, 1, messages, sizeof(messages));
-    assert_int_equal(hear(fd, NULL, 0), STORE_EXPUNGED);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 2);
+    peer_tell(fd, STORE_EXPUNGE, 1, messages, sizeof(messages));
+    assert_int_equal(peer_hear(fd, NULL, 0), STORE_EXPUNGED);
     for (uint64_t id = 1; id < store.next_segment; id++) {
         struct segment segment = {.id = id, .seed = store.seed};
         uint64_t end, dirt;
@@ -1231,7 +958,99 @@ static void an_expunge_says_where_its_messages_were(void **state)
     free(body);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+/* --- what a peer may not say --------------------------------------------------------------------
+ */
+
+enum { DELIVER = 1, FRONT = 2, CONTROL = 4 };
+
+/* Each request with the sockets that it may come through and its least and most octets. */
+static const struct {
+    enum store_type type;
+    unsigned sockets;
+    size_t least, most;
+} rules[] = {
+    {STORE_USAGE, DELIVER | CONTROL, 8, 8},
+    {STORE_DELIVER_BEGIN, DELIVER, 48, 16 + 1000 * 32},
+    {STORE_OPEN, FRONT, sizeof(struct capability), sizeof(struct capability)},
+    {STORE_READ, FRONT, 16, 16},
+    {STORE_EXPUNGE, FRONT, 4, 2048 * 4},
+    {STORE_CLOSE, FRONT, 0, 0},
+    {STORE_PING, CONTROL, 0, 0},
+    {STORE_DROP, CONTROL, 8, 8},
+    {STORE_EXPIRE, CONTROL, 24, 24},
+    {STORE_HOLD, CONTROL, 0, 0},
+    {STORE_IMPORT, CONTROL, 112, 112},
+    {STORE_DELIVER_DATA, DELIVER | CONTROL, 1, CHANNEL_PAYLOAD_MAX},
+    {STORE_DELIVER_COMMIT, DELIVER | CONTROL, 24, 24},
+    {STORE_DELIVER_ABORT, DELIVER | CONTROL, 0, 0},
+};
+
+/* A delivery or a session with this id is there, so that only what is told next can be wrong. */
+static int connect_and_begin(int listener, uint32_t id)
+{
+    struct store_import import = {.recipient = {1, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    int fd = peer_connect(listener);
+
+    if (listener == DELIVER_FD) {
+        peer_begin(fd, id, 1, 0);
+    } else if (listener == CONTROL_FD) {
+        peer_tell(fd, STORE_IMPORT, id, &import, sizeof(import));
+        assert_int_equal(peer_hear(fd, NULL, 0), STORE_IMPORTING);
+    } else {
+        peer_ask_open(fd, id, 1);
+        assert_true(peer_opened(fd) >= 0);
+    }
+    return fd;
+}
+
+static void assert_ends(int listener, enum store_type type, size_t length)
+{
+    static const uint8_t zeros[CHANNEL_PAYLOAD_MAX];
+    int fd = connect_and_begin(listener, 1);
+
+    peer_tell(fd, type, 1, zeros, length);
+    enum store_type heard = peer_hear(fd, NULL, 0);
+    if (heard != 0)
+        fail_msg("type %d with %zu octets through socket %d was answered with %d", type, length,
+                 listener, heard);
+    close(fd);
+    service_run(0);
+}
+
+static void what_a_peer_may_not_say_ends_the_connection(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        for (int listener = DELIVER_FD; listener <= CONTROL_FD; listener++) {
+            if ((rules[i].sockets & 1U << (listener - DELIVER_FD)) == 0) {
+                assert_ends(listener, rules[i].type, rules[i].least);
+                continue;
+            }
+            if (rules[i].least > 0)
+                assert_ends(listener, rules[i].type, rules[i].least - 1);
+            if (rules[i].most < CHANNEL_PAYLOAD_MAX)
+                assert_ends(listener, rules[i].type, rules[i].most + 1);
+        }
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(peer_open_anew(1), 1);
+}
+
+static void what_no_request_is_ends_the_connection(void **state)
+{
+    (void)state;
+
+    for (int type = 0; type <= UINT8_MAX; type++) {
+        bool is_rule = false;
+        for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+            is_rule |= rules[i].type == (enum store_type)type;
+        if (!is_rule)
+            for (int listener = DELIVER_FD; listener <= CONTROL_FD; listener++)
+                assert_ends(listener, (enum store_type)type, 0);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, service_open, service_close)
 
 int main(void)
 {
@@ -1268,9 +1087,11 @@ int main(void)
         CASE(messages_are_found_in_any_order),
         CASE(a_row_that_does_not_fit_its_record_is_damage),
         CASE(an_expunge_says_where_its_messages_were),
+        CASE(what_a_peer_may_not_say_ends_the_connection),
+        CASE(what_no_request_is_ends_the_connection),
     };
 
-    prepare();
+    service_prepare();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     child_fini(&child);
     return failed;
