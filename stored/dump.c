@@ -408,23 +408,12 @@ static void send_bodies(struct dump *dump)
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-/* With no service at work, the index may be behind the log. */
-static void bring_up_to_date(const struct dump *dump)
-{
-    struct store store = {0};
-
-    if (dump->hold.channel != NULL)
-        return;
-    recovery_run(&store);
-    index_close(store.index);
-}
-
 static void begin(struct dump *dump)
 {
     if (sodium_init() < 0)
         log_fatal("libsodium does not start");
     hold_take(&dump->hold);
-    bring_up_to_date(dump);
+    hold_catch_up(&dump->hold);
     dump->index = index_open(INDEX_PATH, INDEX_READ);
     if (dump->index == NULL)
         log_fatal("the index %s cannot be read", INDEX_PATH);

@@ -200,6 +200,7 @@ int export_run(const char *mailbox)
         log_fatal("\"%s\" is no mailbox's number", mailbox);
     export->begin.magic = EXPORT_MAGIC;
     hold_take(&export->hold);
+    hold_catch_up(&export->hold);
     list_messages(export);
     export->segments = segments_new(export->seed);
     put(&export->begin, sizeof(export->begin));

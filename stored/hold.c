@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "stored/hold.h"
+#include "stored/index.h"
 #include "stored/recovery.h"
 
 #define CONTROL_PATH "run/stored-control.sock"
@@ -57,6 +59,18 @@ void hold_take(struct hold *hold)
         hold->lock = recovery_lock();
     else
         log_fatal("the running service cannot be asked (%s): %s", CONTROL_PATH, strerror(errno));
+}
+
+void hold_catch_up(struct hold *hold)
+{
+    struct store store = {0};
+
+    if (hold->channel != NULL)
+        return;
+    if (sodium_init() < 0)
+        log_fatal("libsodium does not start");
+    recovery_run(&store);
+    index_close(store.index);
 }
 
 void hold_renew(struct hold *hold)

@@ -30,6 +30,12 @@ void hold_take(struct hold *hold);
 void hold_check(struct hold *hold);
 
 /*
+ * Without a service, the index may be behind the log since a crash: brings it up to date. For who
+ * reads mail by the index; not for who judges the store as it is.
+ */
+void hold_catch_up(struct hold *hold);
+
+/*
  * Has the service put all that it has answered for into the index, where other processes see it;
  * hold_take() has done so, too.
  */

@@ -590,6 +590,8 @@ int recovery_lock(void)
 {
     int fd = open("store/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+    if (fd < 0 && errno == EROFS) /* it can be checked, and its lock taken, all the same */
+        fd = open("store/lock", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         log_fatal("store/lock cannot be opened: %s", strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)

@@ -247,6 +247,10 @@ static void find_strangers(struct verify *verify)
 
 static void verify_all(struct verify *verify, struct index_totals *totals_r)
 {
+    struct hold hold;
+
+    hold_take(&hold);
+    verify->index = open_index(&verify->segment.seed);
     /* One transaction: what is checked is the state of one moment. */
     index_begin_read(verify->index);
     if (index_check(verify->index) < 0 ||
@@ -260,20 +264,17 @@ static void verify_all(struct verify *verify, struct index_totals *totals_r)
     forget_segment(verify);
     free(verify->seen);
     index_close(verify->index);
+    hold_check(&hold);
+    hold_end(&hold);
 }
 
 int report_verify(bool json)
 {
     struct verify verify = {.json = json, .damages = json_array(), .segment = {.fd = -1}};
     struct index_totals totals = {0};
-    struct hold hold;
 
-    hold_take(&hold);
-    verify.index = open_index(&verify.segment.seed);
-    if (verify.index != NULL)
+    if (!store_is_new())
         verify_all(&verify, &totals);
-    hold_check(&hold);
-    hold_end(&hold);
     bool good = verify.damage_count == 0 && totals.wrong_usage == 0;
     if (json) {
         print_json(json_pack("{s:b, s:I, s:I, s:I, s:o}", "good", good, "messages",

@@ -170,6 +170,16 @@ def test_the_service_need_not_run(instance, tmp_path):
     assert len(read_maildir(tmp_path / "out")) == 1
 
 
+def test_after_a_crash_nothing_is_left_out(instance, tmp_path):
+    account, other = instance.customers[1].accounts[2], instance.customers[0].accounts[0]
+    instance.deliver([account.address, other.address], b"Subject: a\r\n\r\n")
+    instance.kill()
+    for path in (instance.dir / "store").glob("index.db*"):
+        path.unlink()
+    instance.cli("mailbox", "export", account.address, "--maildir", tmp_path / "out")
+    assert len(read_maildir(tmp_path / "out")) == 1
+
+
 def test_a_damaged_message_is_named_and_left_out(instance, tmp_path):
     account = instance.customers[0].accounts[0]
     make_maildir(tmp_path / "in", [b"Subject: 1\n\none\n", b"Subject: 2\n\ndamage me\n",

@@ -3,13 +3,16 @@
 import json
 import os
 import random
+import signal
+import subprocess
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from bellhop import Customer
+from bellhop import BIN, Customer
 
 TORTURE = os.environ.get("BELLHOP_TORTURE") == "1"
 
@@ -108,7 +111,6 @@ def clients(stopped):
 
 def test_deliver_and_drain(stopped, clients, record_property):
     if TORTURE:
-        import signal
         signal.alarm(1800)
     instance = stopped.start()
     worst = 0.0
@@ -134,6 +136,36 @@ def test_deliver_and_drain(stopped, clients, record_property):
         instance.stop()
         (instance.dir / "store" / "index.db").unlink()
     instance.start()
+
+
+def test_nothing_goes_while_the_store_is_verified(instance):
+    """What is deleted meanwhile is neither removed under the check nor taken for damage."""
+    account, other = instance.customers[0].accounts[0], instance.customers[1].accounts[0]
+    for _ in range(24):
+        instance.deliver([account.address, other.address], b"Subject: x\r\n\r\n"
+                         + (b"z" * 998 + b"\r\n") * 4000)
+    segments = set((instance.dir / "store").glob("*.seg"))
+    verify = subprocess.Popen([BIN / "stored", "verify"], cwd=instance.dir, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    files = Path(f"/proc/{verify.pid}/fd")
+    while not any(os.path.realpath(file).endswith(".seg") for file in files.iterdir()):
+        assert verify.poll() is None
+    verify.send_signal(signal.SIGSTOP)
+    for one in account, other:
+        pop3 = instance.pop3(one)
+        for number in range(24):
+            pop3.dele(number + 1)
+        pop3.quit()
+    time.sleep(1.5)  # the reclaim looks twice a second
+    kept = segments <= set((instance.dir / "store").glob("*.seg"))
+    verify.send_signal(signal.SIGCONT)
+    out, _ = verify.communicate(timeout=60)
+    assert out.startswith("good: 48 messages") and verify.returncode == 0
+    assert kept
+    deadline = time.monotonic() + CATCH_UP_TIME
+    while len(list((instance.dir / "store").glob("*.seg"))) > 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_stats_tell_what_can_come_back(stopped):
