@@ -603,6 +603,16 @@ bool commits_use(const struct commits *commits, uint64_t segment)
            (commits->running && (group->segment.id == segment || group->sealed.id == segment));
 }
 
+bool commits_go_behind(const struct commits *commits, uint64_t segment)
+{
+    const struct group *group = &commits->groups[commits->current];
+
+    /* The one before goes on if the roll to a new one fails. */
+    if (commits->running && group->roll)
+        return (group->sealed.fd >= 0 ? group->sealed.id : group->segment.id) > segment;
+    return commits->active.fd < 0 || commits->active.id > segment;
+}
+
 bool commits_healthy(const struct commits *commits)
 {
     return commits->healthy;

@@ -47,6 +47,12 @@ uint64_t commits_waiting(const struct commits *commits);
  */
 bool commits_use(const struct commits *commits, uint64_t segment);
 
+/*
+ * Whether all that is added from now on will stand behind this segment. The segments of large
+ * messages may be behind the active one.
+ */
+bool commits_go_behind(const struct commits *commits, uint64_t segment);
+
 /* Whether the last group became durable. */
 bool commits_healthy(const struct commits *commits);
 

@@ -284,6 +284,9 @@ static void move_message(struct emptying *emptying)
     emptying->yielding = false;
     if (!lock_all(emptying, refs, mailboxes, &count)) {
         emptying->busy |= !emptying->yielding;
+    } else if (count > 0 && !commits_go_behind(emptying->store->commits, emptying->segment.id)) {
+        emptying->busy = true;
+        release(emptying, mailboxes, count);
     } else if (count > 0) {
         body = read_body(emptying);
         if (body == NULL) {

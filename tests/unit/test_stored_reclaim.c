@@ -130,6 +130,7 @@ static void settle(void)
 
 struct sent {
     struct commit commit;
+    struct segment own;
     uint8_t *body;
 };
 
@@ -138,21 +139,38 @@ static void on_done(struct commit *commit, enum store_result result)
     struct sent *sent = (struct sent *)(void *)commit;
 
     assert_int_equal(result, STORE_OK);
+    segment_close(&sent->own);
     free(sent->body);
     free(commit->header);
     free(sent);
     waiting--;
 }
 
-static void send_record(struct record_header *header, uint8_t *body)
+/* Where `own`, the body is in a segment of its own. */
+static void send_to(struct record_header *header, uint8_t *body, bool own)
 {
     struct sent *sent = xcalloc(1, sizeof(*sent));
+    struct iovec piece = {body, header->body_length};
 
+    sent->own.fd = -1;
     sent->body = body;
     sent->commit = (struct commit){.header = header, .body = body, .done = on_done};
     sent->commit.frees_space = header->type != RECORD_MESSAGE;
+    if (own) {
+        sent->own = (struct segment){.id = store.next_segment++, .seed = store.seed};
+        sent->own.size = SEGMENT_START + record_span(header);
+        header->body_sum = record_sum(store.seed, body, header->body_length);
+        assert_int_equal(segment_create(&sent->own, 0), 0);
+        assert_int_equal(segment_write(&sent->own, &piece, 1, SEGMENT_START + header->length), 0);
+        sent->commit.own = &sent->own;
+    }
     waiting++;
     commit_add(store.commits, &sent->commit);
+}
+
+static void send_record(struct record_header *header, uint8_t *body)
+{
+    send_to(header, body, false);
 }
 
 /* The octets of a body follow from its number. */
@@ -166,7 +184,7 @@ static size_t make_body(uint32_t number, uint8_t *body_r)
     return length;
 }
 
-static void deliver(const uint64_t *ids, uint32_t count)
+static void deliver_to(const uint64_t *ids, uint32_t count, bool own)
 {
     uint8_t *body = xcalloc(1, BODY_MAX);
     char unique_id[32];
@@ -183,7 +201,12 @@ static void deliver(const uint64_t *ids, uint32_t count)
         model->bodies[model->uid_next] = number;
         record_refs(header)[i] = (struct record_ref){ids[i], model->uid_next++};
     }
-    send_record(header, body);
+    send_to(header, body, own);
+}
+
+static void deliver(const uint64_t *ids, uint32_t count)
+{
+    deliver_to(ids, count, false);
 }
 
 static void deliver_some(void)
@@ -195,7 +218,7 @@ static void deliver_some(void)
         if (!models[id].dropped)
             ids[count++] = id;
     if (count > 0)
-        deliver(ids, count);
+        deliver_to(ids, count, draw(40) == 0);
 }
 
 /* Takes a share of a mailbox's messages away, in one record, under its lock. */
@@ -535,6 +558,34 @@ static void an_expunge_stays_as_long_as_what_it_was_of(void **state)
     reopen(true);
 }
 
+/*
+ * A copy must stand behind what it was copied from, also of a message that came while much was
+ * gathered and so has a segment of its own, behind the active one: else its expunge would go first.
+ */
+static void nothing_moves_backwards(void **state)
+{
+    uint64_t id = 1, own;
+    (void)state;
+
+    fill(2, 1);
+    deliver_to(&id, 1, true);
+    fill(1, 1);
+    own = segment_of(1, 1);
+    assert_true(own > segment_of(2, 1));
+    assert_int_equal(empty(own), EMPTYING_BUSY);
+    fill(4, 60);
+    expunge(1, 50);
+    expunge(1, 100);
+    settle();
+    assert_false(exists(own));
+    for (unsigned round = 0; round < 2; round++) {
+        expunge(4, 100);
+        fill(4, 60);
+    }
+    settle();
+    reopen(true);
+}
+
 static void a_damaged_message_keeps_its_segment(void **state)
 {
     struct index_place place;
@@ -609,6 +660,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_expunge_stays_as_long_as_what_it_was_of, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(nothing_moves_backwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_message_keeps_its_segment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_at_random, set_up, tear_down),
     };
