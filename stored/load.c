@@ -16,6 +16,7 @@
 #include "stored/record.h"
 #include "stored/recovery.h"
 #include "stored/segment.h"
+#include "stored/uniqueid.h"
 
 /* Records gather to writes of this size; a larger one is written in pieces of it. */
 #define WRITE_SIZE ((size_t)4 * 1024 * 1024)
@@ -69,28 +70,52 @@ static void check_disk(int error)
 
 /* --- what is to be ---------------------------------------------------------------------------- */
 
+/* What the stream lists comes before the first body. Returns how many things of `size` there are.
+ */
+static size_t count_listed(const struct load *load, size_t size)
+{
+    if (load->sorted || load->frame.length % size != 0)
+        malformed();
+    return load->frame.length / size;
+}
+
+/* The index's numbers have a sign. */
+static void check_id(uint64_t id)
+{
+    if (id == 0 || id >= INT64_MAX)
+        malformed();
+}
+
 static void add_mailboxes(struct load *load)
 {
-    size_t count = load->frame.length / sizeof(struct dump_mailbox);
+    const struct dump_mailbox *mailboxes = (const void *)load->payload;
+    size_t count = count_listed(load, sizeof(*mailboxes));
 
+    for (size_t i = 0; i < count; i++) {
+        check_id(mailboxes[i].mailbox);
+        check_id(mailboxes[i].uid_next);
+    }
     load->mailboxes =
         xrealloc(load->mailboxes, (load->mailbox_count + count) * sizeof(*load->mailboxes));
-    memcpy(load->mailboxes + load->mailbox_count, load->payload, count * sizeof(*load->mailboxes));
+    memcpy(load->mailboxes + load->mailbox_count, mailboxes, count * sizeof(*mailboxes));
     load->mailbox_count += count;
 }
 
 static void add_manifest(struct load *load)
 {
     const struct dump_ref *refs = (const void *)load->payload;
-    size_t count = load->frame.length / sizeof(*refs);
+    size_t count = count_listed(load, sizeof(*refs));
 
     if (load->listed_count + count > load->listed_room) {
         load->listed_room = 2 * (load->listed_count + count);
         load->listed = xrealloc(load->listed, load->listed_room * sizeof(*load->listed));
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        check_id(refs[i].mailbox);
+        check_id(refs[i].uid);
         load->listed[load->listed_count++] =
             (struct listed){.mailbox = refs[i].mailbox, .uid = refs[i].uid & (UINT64_MAX >> 1)};
+    }
 }
 
 static int compare(const void *a, const void *b)
@@ -269,6 +294,9 @@ static void take_head(struct load *load, struct incoming *incoming)
         malformed();
     take(load, incoming->refs, message->ref_count * sizeof(*incoming->refs));
     take(load, incoming->unique_id, message->unique_id_length);
+    if (message->unique_id_length > 0 &&
+        !unique_id_is_text(incoming->unique_id, message->unique_id_length))
+        malformed();
     incoming->unique_id[message->unique_id_length] = '\0';
 }
 

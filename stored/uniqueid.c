@@ -9,17 +9,23 @@
 
 static struct unique_id *committing;
 
+bool unique_id_is_text(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < 0x21 || text[i] > 0x7e)
+            return false;
+    return length > 0 && length <= STORE_UNIQUE_ID_MAX;
+}
+
 bool unique_id_is_valid(const struct store_import *import)
 {
     const char *text = import->unique_id;
     size_t length = strnlen(text, sizeof(import->unique_id));
 
-    if (length > STORE_UNIQUE_ID_MAX)
-        return false;
-    for (size_t i = 0; i < sizeof(import->unique_id); i++)
-        if (i < length ? text[i] < 0x21 || text[i] > 0x7e : text[i] != '\0')
+    for (size_t i = length; i < sizeof(import->unique_id); i++)
+        if (text[i] != '\0')
             return false;
-    return true;
+    return length == 0 || unique_id_is_text(text, length);
 }
 
 /* Reads a unique-id of stored's own making: "uid.time" in hexadecimal, just as pop3d writes it. */

@@ -23,7 +23,10 @@ struct unique_id {
     UT_hash_handle hh;
 };
 
-/* Whether an import's text is empty or a unique-id (RFC 1939 section 7), NUL padded. */
+/* Whether these octets are a unique-id: RFC 1939 section 7. */
+bool unique_id_is_text(const char *text, size_t length);
+
+/* Whether an import's text is empty or a unique-id, NUL padded. */
 bool unique_id_is_valid(const struct store_import *import);
 
 /*

@@ -284,8 +284,61 @@ def test_full_disk(instance, empty, tmp_path):
     check_restored(target, instance, mail)
 
 
-def frame(kind):
-    return struct.pack("<II", kind, 0)
+def frame(kind, payload=b""):
+    return struct.pack("<II", kind, len(payload)) + payload
+
+
+def numbers(*values):
+    return struct.pack(f"<{len(values)}Q", *values)
+
+
+def record(uid=1, refs=1, unique_id=b"", text=b"text\r\n", octets=6, length=6, unique_id_length=None):
+    """A message in mailbox 1, as it stands in a backup."""
+    return (struct.pack("<IIQQQQ", refs, len(unique_id) if unique_id_length is None
+                        else unique_id_length, 1, octets, 0, length)
+            + numbers(1, uid) + unique_id + text)
+
+
+MAILBOXES, MANIFEST, BODIES, END = 6, 7, 8, 9
+SMALL = frame(MAILBOXES, numbers(1, 2, 0)) + frame(MANIFEST, numbers(1, 1))
+HOSTILE = {
+    "mailbox 0": frame(MAILBOXES, numbers(0, 2, 0)),
+    "mailbox with a sign": frame(MAILBOXES, numbers(1 << 63, 2, 0)),
+    "next uid with a sign": frame(MAILBOXES, numbers(1, (1 << 64) - 1, 0)),
+    "half a mailbox": frame(MAILBOXES, bytes(25)),
+    "message of mailbox 0": frame(MANIFEST, numbers(0, 1)),
+    "uid 0": frame(MANIFEST, numbers(1, 0)),
+    "last uid": frame(MANIFEST, numbers(1, (1 << 63) - 1)),
+    "half a reference": frame(MANIFEST, bytes(17)),
+    "list behind a body": SMALL + frame(BODIES, record()) + frame(MANIFEST, numbers(1, 2)),
+    "no reference": SMALL + frame(BODIES, record(refs=0)),
+    "too many references": SMALL + frame(BODIES, record(refs=2 ** 32 - 1)),
+    "endless body": SMALL + frame(BODIES, record(length=2 ** 64 - 1)),
+    "body of nobody": SMALL + frame(BODIES, record(uid=9, length=2 ** 40)),
+    "half a body": SMALL + frame(BODIES, record(length=7)),
+    "more octets than there are": SMALL + frame(BODIES, record(octets=7)),
+    "long unique-id": SMALL + frame(BODIES, record(unique_id=b"x" * 71)),
+    "endless unique-id": SMALL + frame(BODIES, record(unique_id_length=2 ** 32 - 1)),
+    "unique-id of two lines": SMALL + frame(BODIES, record(unique_id=b"x\r\n2 forged")),
+    "unique-id with NUL": SMALL + frame(BODIES, record(unique_id=b"\0x")),
+    "another type": frame(99),
+    "zeros": bytes(1 << 20),
+}
+
+
+def test_hostile_streams_are_refused(empty):
+    """Whoever writes a backup can give it good checksums."""
+    def load(octets):
+        return subprocess.run([BIN / "stored", "load", "4194304"], cwd=target.dir,
+                              input=octets + frame(END), capture_output=True, timeout=30)
+
+    target = empty()
+    (target.dir / "store" / "restore.unfinished").touch()
+    for name, stream in HOSTILE.items():
+        done = load(stream)
+        assert (done.returncode, done.stdout) == (1, b""), name
+        assert b"breaks its rules" in done.stderr, name
+    assert load(SMALL + frame(BODIES, record())).stdout == frame(END, numbers(1, 0))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
