@@ -34,14 +34,16 @@ static void live(const struct life *life, struct life_result *result)
     writer_init();
     expect_load(life->trace);
     disk_attach(life->trace, random_of(life->seed, 2));
-    service.store.segment_size = 1024 * (544 + random_below(&random, 512));
+    service.store.segment_size = 1024 * (544 + random_below(&random, 1024));
     service.store.reclaim_rate = UINT64_C(1) << (20 + random_below(&random, 6));
     service_recover(&service);
     result->listed = check_store(&service.store, service.store.segments);
     service_serve(&service);
     workload_run(&service, random, life->steps);
-    if (life->killed)
+    if (life->killed) {
+        workload_interrupt();
         _exit(0);
+    }
     workload_end();
     service_stop(&service);
     _exit(0);

@@ -143,12 +143,12 @@ static size_t choose_length(void)
 {
     uint64_t kind = below(100);
 
-    if (kind < 70)
+    if (kind < 65)
         return BODY_LENGTH_MIN + (size_t)below(6000);
-    if (kind < 90)
+    if (kind < 83)
         return BODY_LENGTH_MIN + (size_t)below(40000);
-    if (kind < 97)
-        return BODY_LENGTH_MIN + (size_t)below(300000);
+    if (kind < 98)
+        return BODY_LENGTH_MIN + 40000 + (size_t)below(200000);
     return (1 << 20) + (size_t)below(200000); /* a segment of its own */
 }
 
@@ -556,6 +556,16 @@ void workload_run(struct service *service, struct random random, unsigned steps)
     join(&w.control, SERVICE_CONTROL);
     for (unsigned i = 0; i < steps; i++)
         step();
+}
+
+void workload_interrupt(void)
+{
+    for (int i = 0; i < 40 && !writer_is_busy(); i++) {
+        if (w.flight_count < FLIGHTS_MAX)
+            deliver();
+        turn(0);
+    }
+    writer_let(1 + (unsigned)below(3));
 }
 
 void workload_end(void)

@@ -13,6 +13,10 @@ struct service;
  */
 void workload_run(struct service *service, struct random random, unsigned steps);
 
+/* Goes on until a group is on its way to the disk, if there is one soon: a moment to be killed at.
+ */
+void workload_interrupt(void);
+
 /* Waits for all answers, then the peers leave. */
 void workload_end(void);
 

@@ -36,6 +36,11 @@ bool writer_is_self(void)
     return begun && !pthread_equal(pthread_self(), loop_thread);
 }
 
+bool writer_is_busy(void)
+{
+    return has_work;
+}
+
 static void hand_over(bool to_writer)
 {
     its_turn = to_writer;

@@ -15,6 +15,9 @@ void writer_init(void);
 /* Lets it do up to `calls` calls, fewer when its work is done. */
 void writer_let(unsigned calls);
 
+/* Whether it has a group to write. */
+bool writer_is_busy(void);
+
 /* Before each call that counts; from either thread. Waits where it is not the thread's turn. */
 void writer_enter(void);
 
