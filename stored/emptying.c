@@ -18,8 +18,10 @@
 #include "stored/segments.h"
 #include "stored/store.h"
 
-/* What one step does at most: records looked at, and octets copied. */
+/* What one step does at most: records looked at, references of expunges and drops, octets copied.
+ */
 #define STEP_RECORDS 256
+#define STEP_REFS    512
 #define STEP_OCTETS  (1024 * 1024)
 
 /* Octets on their way to the disk above which the walk waits. */
@@ -38,7 +40,10 @@ struct emptying {
     enum emptying_way way;
     uint64_t offset, end; /* of what is still to be walked through */
     uint64_t copied;      /* in this step */
+    uint32_t refs;        /* in this step */
+    uint32_t next_ref;    /* of the expunge or drop in hand */
     uint64_t under_way;   /* octets of records that are to become durable */
+    unsigned carrying;    /* records with what is carried that are under way */
     bool busy, damaged;
     bool yielding;     /* somebody waits for a mailbox whose messages are on their way */
     struct held *held; /* by mailbox id */
@@ -88,7 +93,7 @@ struct emptying *emptying_new(struct store *store, uint64_t segment, enum emptyi
     }
     emptying->offset = SEGMENT_START;
     emptying->end = row.applied;
-    emptying->carried = xmalloc(RECORD_REFS_MAX * sizeof(*emptying->carried));
+    emptying->carried = xmalloc(STEP_REFS * sizeof(*emptying->carried));
     return emptying;
 }
 
@@ -168,6 +173,8 @@ static void on_copied(struct commit *commit, enum store_result result)
         metric_add(METRIC_STORE_MOVED_OCTETS, (int64_t)record_span(commit->header));
     if (copy->mailboxes != NULL)
         release(emptying, copy->mailboxes, commit->header->ref_count);
+    else
+        emptying->carrying--;
     emptying->under_way -= record_span(commit->header);
     free(copy->mailboxes);
     free(copy->body);
@@ -331,15 +338,17 @@ static void send_carried(struct emptying *emptying)
 {
     for (int drops = 0; drops < 2; drops++) {
         struct record_header *header = carried_record(emptying, drops != 0);
-        if (header != NULL)
-            send_forward(emptying, header, NULL, NULL);
+        if (header == NULL)
+            continue;
+        emptying->carrying++;
+        send_forward(emptying, header, NULL, NULL);
     }
     emptying->carried_count = 0;
 }
 
 static void carry(struct emptying *emptying, const struct record_ref *ref, uint64_t place)
 {
-    if (emptying->carried_count == RECORD_REFS_MAX)
+    if (emptying->carried_count == STEP_REFS)
         send_carried(emptying);
     emptying->carried[emptying->carried_count++] = (struct carried){*ref, place};
 }
@@ -354,27 +363,34 @@ static bool is_highest(const struct emptying *emptying, const struct record_ref 
     return !mailbox.dropped && ref->uid + 1 >= mailbox.uid_next;
 }
 
-static void carry_expunge(struct emptying *emptying)
+static void carry_expunge(struct emptying *emptying, const struct record_ref *ref, uint64_t place)
 {
-    const struct record_ref *refs = record_refs(&scratch.header);
-    const uint64_t *places = record_places(&scratch.header);
+    int needed = index_needs_expunge(emptying->store->index, place, emptying->segment.id);
 
-    for (uint32_t i = 0; i < scratch.header.ref_count; i++) {
-        int needed = index_needs_expunge(emptying->store->index, places[i], emptying->segment.id);
-        if (needed < 0)
-            log_retry("the index cannot be read");
-        if (needed == 1)
-            carry(emptying, &refs[i], places[i]);
-        else if (is_highest(emptying, &refs[i]))
-            carry(emptying, &refs[i], 0);
-    }
+    if (needed < 0)
+        log_retry("the index cannot be read");
+    if (needed == 1)
+        carry(emptying, ref, place);
+    else if (is_highest(emptying, ref))
+        carry(emptying, ref, 0);
 }
 
-/* Drops are few, and mail for a mailbox that is gone may always be on its way. */
-static void carry_drop(struct emptying *emptying)
+/*
+ * As much of an expunge or a drop as this step may do. Drops are few, and mail for a mailbox that
+ * is gone may always be on its way.
+ */
+static void carry_some(struct emptying *emptying)
 {
-    for (uint32_t i = 0; i < scratch.header.ref_count; i++)
-        carry(emptying, &record_refs(&scratch.header)[i], PLACE_OF_DROP);
+    const struct record_ref *refs = record_refs(&scratch.header);
+
+    for (; emptying->next_ref < scratch.header.ref_count && emptying->refs < STEP_REFS;
+         emptying->next_ref++, emptying->refs++) {
+        uint32_t i = emptying->next_ref;
+        if (scratch.header.type == RECORD_EXPUNGE)
+            carry_expunge(emptying, &refs[i], record_places(&scratch.header)[i]);
+        else
+            carry(emptying, &refs[i], PLACE_OF_DROP);
+    }
 }
 
 /* --- punching -------------------------------------------------------------------------------- */
@@ -419,18 +435,22 @@ static enum emptying_result end_punching(const struct emptying *emptying)
 
 /* --- the walk -------------------------------------------------------------------------------- */
 
-static void handle_record(struct emptying *emptying)
+/* Whether the walk can go on behind the record in scratch. */
+static bool handle_record(struct emptying *emptying)
 {
+    bool message = scratch.header.type == RECORD_MESSAGE;
+
     if (emptying->way == EMPTYING_PUNCH) {
-        if (scratch.header.type == RECORD_MESSAGE)
+        if (message)
             punch_body(emptying);
-        return;
+        return true;
     }
-    switch (scratch.header.type) {
-    case RECORD_MESSAGE: move_message(emptying); break;
-    case RECORD_EXPUNGE: carry_expunge(emptying); break;
-    default: carry_drop(emptying);
+    if (message) {
+        move_message(emptying);
+        return !emptying->yielding;
     }
+    carry_some(emptying);
+    return emptying->next_ref == scratch.header.ref_count;
 }
 
 /* All that was needed is durable elsewhere, and so is that the index knows it. */
@@ -479,7 +499,12 @@ enum emptying_result emptying_step(struct emptying *emptying, uint64_t *copied_r
 {
     unsigned records = 0;
 
+    *copied_r = 0;
     emptying->copied = 0;
+    emptying->refs = 0;
+    /* To enter what is carried into the index takes as long again as to gather it. */
+    if (emptying->carrying > 0)
+        return EMPTYING_WAITS;
     while (emptying->offset < emptying->end && records++ < STEP_RECORDS &&
            emptying->copied < STEP_OCTETS && emptying->under_way < UNDER_WAY_MAX) {
         /* Which expunges a damaged header hides, nobody knows: so the segment stays as it is. */
@@ -488,9 +513,9 @@ enum emptying_result emptying_step(struct emptying *emptying, uint64_t *copied_r
             emptying->offset = emptying->end;
             break;
         }
-        handle_record(emptying);
-        if (emptying->yielding)
+        if (!handle_record(emptying))
             break;
+        emptying->next_ref = 0;
         emptying->offset += record_span(&scratch.header);
     }
     *copied_r = emptying->copied;

@@ -498,18 +498,29 @@ static void nothing_goes_while_somebody_reads_the_files(void **state)
     free(after);
 }
 
-static enum emptying_result empty(uint64_t segment)
+/* Does one step after the other, and counts those behind which the walk goes on at once. */
+static enum emptying_result empty_in(uint64_t segment, unsigned *steps_r)
 {
     struct emptying *emptying = emptying_new(&store, segment, EMPTYING_REMOVE);
     enum emptying_result result;
     uint64_t copied;
 
     assert_non_null(emptying);
+    *steps_r = 0;
     while ((result = emptying_step(emptying, &copied)) == EMPTYING_GOES_ON ||
-           result == EMPTYING_WAITS)
-        event_base_loop(store.base, EVLOOP_ONCE);
+           result == EMPTYING_WAITS) {
+        *steps_r += result == EMPTYING_GOES_ON;
+        event_base_loop(store.base, result == EMPTYING_WAITS ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+    }
     emptying_free(emptying);
     return result;
+}
+
+static enum emptying_result empty(uint64_t segment)
+{
+    unsigned steps;
+
+    return empty_in(segment, &steps);
 }
 
 static uint64_t segment_of(uint64_t mailbox, uint64_t uid)
@@ -583,6 +594,33 @@ static void nothing_moves_backwards(void **state)
         fill(4, 60);
     }
     settle();
+    reopen(true);
+}
+
+/* Who deletes much at once writes long records; none of them may hold up the event loop. */
+static void a_long_expunge_is_carried_in_pieces(void **state)
+{
+    uint64_t segment;
+    unsigned steps;
+    (void)state;
+
+    store.holds = 1;
+    for (unsigned i = 0; i < 1500; i++) {
+        next_body = 63000 + 9000 * 7 * i + 1; /* short bodies */
+        deliver_to((const uint64_t[]){3}, 1, false);
+        if (i % 50 == 0)
+            fill(2, 1);
+    }
+    hold(2); /* so that all segments stay */
+    fill(4, 60);
+    expunge(3, 100);
+    segment = store.next_segment - 1;
+    assert_true(commits_use(store.commits, segment));
+    fill(4, 60);
+    assert_int_equal(empty_in(segment, &steps), EMPTYING_DONE);
+    assert_true(steps >= 1500 / 512);
+    assert_false(exists(segment));
+    fill(3, 1);
     reopen(true);
 }
 
@@ -661,6 +699,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_expunge_stays_as_long_as_what_it_was_of, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(nothing_moves_backwards, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_long_expunge_is_carried_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_message_keeps_its_segment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_at_random, set_up, tear_down),
     };
