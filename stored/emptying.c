@@ -85,7 +85,14 @@ struct emptying *emptying_new(struct store *store, uint64_t segment, enum emptyi
     emptying->way = way;
     emptying->segment = (struct segment){.id = segment, .seed = store->seed};
     int error = segment_open(&emptying->segment);
-    if (error != 0 || index_get_segment(store->index, segment, &row) < 0) {
+    if (index_get_segment(store->index, segment, &row) < 0)
+        error = EIO;
+    /* Removed already, but the folder could not be synced: that is to be done again. */
+    if (error == ENOENT && row.live == 0 && way == EMPTYING_REMOVE) {
+        row.applied = SEGMENT_START;
+        error = 0;
+    }
+    if (error != 0) {
         log_warning("segment %" PRIu64 " cannot be reclaimed: %s", segment, strerror(error));
         segment_close(&emptying->segment);
         free(emptying);

@@ -496,8 +496,10 @@ static void forget_missing(struct store *store, const uint64_t *ids, size_t coun
     if (index_each_segment(store->index, find_missing, &missing) < 0)
         log_retry("the index cannot be read");
     index_begin(store->index);
+    /* Not before its absence is durable: the expunges of what is in it may go from then on. */
     for (size_t i = 0; i < missing.empty_count; i++)
-        index_forget_segment(store->index, missing.empty[i]);
+        if (segment_remove(missing.empty[i]) == 0)
+            index_forget_segment(store->index, missing.empty[i]);
     index_commit(store->index);
     free(missing.empty);
 }

@@ -278,8 +278,8 @@ int segment_remove(uint64_t id)
 
     segment_name(id, name);
     int error = fault_try("segment.unlink", unlink(name) < 0 ? errno : 0);
-    if (error != 0)
-        return error == ENOENT ? 0 : error;
+    if (error != 0 && error != ENOENT)
+        return error;
     return sync_folder();
 }
 

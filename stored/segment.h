@@ -77,7 +77,7 @@ uint64_t segment_allocated(const struct segment *segment);
 /* Gives back the unused space behind `end`. */
 int segment_trim(struct segment *segment, uint64_t end);
 
-/* Removes the file. ENOENT is success. */
+/* Removes the file, if it is there; its name's absence is durable then. */
 int segment_remove(uint64_t id);
 
 /*

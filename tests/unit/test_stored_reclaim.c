@@ -516,19 +516,40 @@ static enum emptying_result empty_in(uint64_t segment, unsigned *steps_r)
     return result;
 }
 
-static enum emptying_result empty(uint64_t segment)
-{
-    unsigned steps;
-
-    return empty_in(segment, &steps);
-}
-
 static uint64_t segment_of(uint64_t mailbox, uint64_t uid)
 {
     struct index_place place;
 
     assert_int_equal(index_find_place(store.index, mailbox, uid, &place), 1);
     return place.segment;
+}
+
+/* Its file is unlinked, but then the folder could not be synced. */
+static void a_segment_that_has_gone_is_forgotten(void **state)
+{
+    struct index_segment row;
+    uint64_t segment;
+    char name[SEGMENT_NAME_SIZE];
+    (void)state;
+
+    store.holds = 1;
+    fill(1, 100);
+    segment = segment_of(1, 1);
+    expunge(1, 100);
+    segment_name(segment, name);
+    assert_int_equal(unlink(name), 0);
+    store.holds = 0;
+    settle();
+    assert_int_equal(index_get_segment(store.index, segment, &row), 0);
+    assert_int_equal(row.applied, 0);
+    reopen(true);
+}
+
+static enum emptying_result empty(uint64_t segment)
+{
+    unsigned steps;
+
+    return empty_in(segment, &steps);
 }
 
 static bool exists(uint64_t segment)
@@ -696,6 +717,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_left_of_a_sparse_one_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_goes_while_somebody_reads_the_files, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_segment_that_has_gone_is_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_expunge_stays_as_long_as_what_it_was_of, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(nothing_moves_backwards, set_up, tear_down),
