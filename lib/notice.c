@@ -30,8 +30,9 @@ static const char *const texts[LANGUAGE__MAX] = {
 };
 
 static const char *const names[NOTICE_VALUES] = {
-    [NOTICE_ADDRESS] = "{address}", [NOTICE_PERCENT] = "{percent}",   [NOTICE_USED] = "{used}",
-    [NOTICE_QUOTA] = "{quota}",     [NOTICE_MESSAGES] = "{messages}",
+    [NOTICE_ADDRESS] = "{address}",   [NOTICE_PERCENT] = "{percent}",
+    [NOTICE_USED] = "{used}",         [NOTICE_QUOTA] = "{quota}",
+    [NOTICE_MESSAGES] = "{messages}", [NOTICE_MESSAGE_QUOTA] = "{message_quota}",
 };
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
@@ -89,8 +90,8 @@ static int check_placeholders(const char *text, size_t length, char *error_r, si
         if (find_value(at, (size_t)(end - at)) < NOTICE_VALUES)
             continue;
         snprintf(error_r, error_size,
-                 "line %u: after \"{\" comes one of address}, percent}, used}, quota} and "
-                 "messages}",
+                 "line %u: after \"{\" comes one of address}, percent}, used}, quota}, "
+                 "messages} and message_quota}",
                  line_of(text, at));
         return -1;
     }

@@ -18,11 +18,12 @@
 
 /* In the text: the name in braces, like {address}. */
 enum notice_value {
-    NOTICE_ADDRESS,  /* the mailbox's own */
-    NOTICE_PERCENT,  /* how full it is, of octets or of messages, whichever is more */
-    NOTICE_USED,     /* octets, as people read them: "1.5 GB" */
-    NOTICE_QUOTA,    /* the same */
-    NOTICE_MESSAGES, /* how many there are */
+    NOTICE_ADDRESS,       /* the mailbox's own */
+    NOTICE_PERCENT,       /* how full it is, of octets or of messages, whichever is more */
+    NOTICE_USED,          /* octets, as people read them: "1.5 GB" */
+    NOTICE_QUOTA,         /* the same */
+    NOTICE_MESSAGES,      /* how many there are */
+    NOTICE_MESSAGE_QUOTA, /* how many there may be */
     NOTICE_VALUES
 };
 

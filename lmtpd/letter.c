@@ -194,7 +194,7 @@ static void write_head(const struct db_owner *owner, const char *hostname, time_
 char *letter_format(const struct letter *letter, const struct db_owner *owner,
                     const struct notice *notice, const char *hostname, time_t now, size_t *length_r)
 {
-    char used[LETTER_SIZE_MAX], quota[LETTER_SIZE_MAX], messages[24], full[24];
+    char used[LETTER_SIZE_MAX], quota[LETTER_SIZE_MAX], messages[24], most[24], full[24];
     uint64_t of_octets = percent(letter->octets, letter->quota_octets);
     uint64_t of_messages = percent(letter->messages, letter->quota_messages);
     const char *const values[NOTICE_VALUES] = {
@@ -203,6 +203,7 @@ char *letter_format(const struct letter *letter, const struct db_owner *owner,
         [NOTICE_USED] = used,
         [NOTICE_QUOTA] = quota,
         [NOTICE_MESSAGES] = messages,
+        [NOTICE_MESSAGE_QUOTA] = most,
     };
     size_t subject_length, body_length;
     char *message;
@@ -210,6 +211,7 @@ char *letter_format(const struct letter *letter, const struct db_owner *owner,
     letter_size(letter->octets, owner->language, used);
     letter_size(letter->quota_octets, owner->language, quota);
     snprintf(messages, sizeof(messages), "%" PRIu64, letter->messages);
+    snprintf(most, sizeof(most), "%" PRIu64, letter->quota_messages);
     snprintf(full, sizeof(full), "%" PRIu64, of_octets > of_messages ? of_octets : of_messages);
     char *subject = fill_in(notice->subject, notice->subject_length, values, &subject_length);
     char *body = fill_in(notice->body, notice->body_length, values, &body_length);

@@ -79,7 +79,7 @@ def test_each_line_is_told_once_in_the_customers_language(instance, hotels):
     assert first["MIME-Version"] == "1.0" and first["Precedence"] is None
     assert first["Message-ID"] and first["Date"].datetime
     text = first.get_content()
-    assert "9 Nachrichten" in text and "100 KB" in text and "für" not in text.split()[0]
+    assert "9 von höchstens 1000 Nachrichten" in text and "100 KB" in text and "für" not in text.split()[0]
     assert "Löschen Sie" in text and reception.address in text and "{" not in text
     fill(instance, reception.address, 1)
     first, second = warnings(instance, reception, 2)
@@ -91,7 +91,7 @@ def test_each_line_is_told_once_in_the_customers_language(instance, hotels):
     fill(instance, accueil.address, 1, b"Subject: petit\r\n\r\n")
     [french] = warnings(instance, accueil, 1)
     assert french["Subject"] == "Votre boîte aux lettres est pleine à 80 %"
-    assert "16 messages" in french.get_content()
+    assert "16 messages sur 20 au plus" in french.get_content()
     settled(instance, 3)
 
 

@@ -13,8 +13,8 @@
 
 static void the_built_in_texts_are_sound(void **state)
 {
-    static const char *const names[] = {"{address}", "{percent}", "{used}", "{quota}",
-                                        "{messages}"};
+    static const char *const names[] = {"{address}", "{percent}",  "{used}",
+                                        "{quota}",   "{messages}", "{message_quota}"};
     (void)state;
 
     for (unsigned i = 0; i < LANGUAGE__MAX; i++) {
@@ -40,7 +40,7 @@ static const struct {
     {"Subject: full\n\nIt is full.\n", NULL},
     {"subject:full\r\nIt is full.", NULL},
     {"\xef\xbb\xbfSubject: full\n\nIt is full.\n", NULL},
-    {"Subject: {percent}\n\n{address} {used} {quota} {messages}\n", NULL},
+    {"Subject: {percent}\n\n{address} {used} {quota} {messages} {message_quota}\n", NULL},
     {"", "line 1"},
     {"It is full.\n", "line 1"},
     {"Subject:  \n\nIt is full.\n", "line 1"},
@@ -89,8 +89,10 @@ static void a_text_has_bounds(void **state)
 
 static void placeholders_are_filled_in(void **state)
 {
-    static const char *const values[NOTICE_VALUES] = {"a@b.example", "81", "8 MB", "10 MB", "7"};
-    static const char text[] = "{address}{percent}% {used}/{quota}, {messages}{messages} }";
+    static const char *const values[NOTICE_VALUES] = {"a@b.example", "81", "8 MB",
+                                                      "10 MB",       "7",  "9"};
+    static const char text[] =
+        "{address}{percent}% {used}/{quota}, {messages}{message_quota}{messages} }";
     char *filled;
     size_t length;
     (void)state;
@@ -98,7 +100,7 @@ static void placeholders_are_filled_in(void **state)
     FILE *file = open_memstream(&filled, &length);
     notice_write(text, strlen(text), values, file);
     fclose(file);
-    assert_string_equal(filled, "a@b.example81% 8 MB/10 MB, 77 }");
+    assert_string_equal(filled, "a@b.example81% 8 MB/10 MB, 797 }");
     free(filled);
 }
 
