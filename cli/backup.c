@@ -265,7 +265,7 @@ static int report(const struct backup *backup)
     else
         printf("%s: %s, all %" PRIu64 " messages and the accounts\n", backup->file, size,
                backup->end.messages);
-    puts("bellhop.conf and tls/ are not in it: keep copies of them as well");
+    puts("bellhop.conf, tls/ and texts/ are not in it: keep copies of them as well");
     if (backup->end.damaged == 0)
         return EXIT_DONE;
     return refuse("%" PRIu64 " damaged messages, named above, are not in it; all else is",

@@ -296,8 +296,8 @@ static int report(const struct restore *restore, const struct instance *instance
 {
     printf("%s: restored %" PRIu64 " messages in all mailboxes, and the accounts\n",
            instance->directory, restore->done.messages);
-    puts("bellhop.conf and tls/ were not in the backup: put your copies of them in place, then "
-         "start the service");
+    puts("bellhop.conf, tls/ and texts/ were not in the backup: put your copies of them in place, "
+         "then start the service");
     if (restore->done.damaged == 0)
         return EXIT_DONE;
     return refuse("%" PRIu64 " messages, named above, are missing, for they were damaged when the "
