@@ -338,6 +338,11 @@ void archive_rewind(struct archive *archive)
     total_begin(&archive->reading->total, &archive->header);
 }
 
+uint64_t archive_position(const struct archive *archive)
+{
+    return archive->reading->at;
+}
+
 /* The END chunk is the file's last. */
 static int check_end(struct archive *archive, const void *payload, uint64_t at, char *error_r)
 {

@@ -76,6 +76,9 @@ int archive_next(struct archive *archive, enum dump_type skip, struct dump_frame
 /* Begins at the first frame again. */
 void archive_rewind(struct archive *archive);
 
+/* How many octets of the file have been read or passed over. */
+uint64_t archive_position(const struct archive *archive);
+
 /* One that was never opened may be zeroed. */
 void archive_close(struct archive *archive);
 

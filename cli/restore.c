@@ -99,13 +99,21 @@ static void take_accounts(struct restore *restore)
     image->length += restore->frame.length;
 }
 
+static int next_frame(struct restore *restore, struct archive *archive)
+{
+    uint64_t before = archive_position(archive);
+    int more = archive_next(archive, 0, &restore->frame, restore->payload, restore->error);
+
+    progress_add(restore->shown, archive_position(archive) - before);
+    return more;
+}
+
 /* Reads one file whole. Returns EXIT_DONE or refuses. */
 static int check_archive(struct restore *restore, struct archive *archive, bool newest)
 {
     int more;
 
-    while ((more = archive_next(archive, 0, &restore->frame, restore->payload, restore->error)) >
-           0) {
+    while ((more = next_frame(restore, archive)) > 0) {
         if (interrupted())
             return refuse("interrupted; nothing was changed");
         if (newest && restore->frame.type == DUMP_ACCOUNTS)
@@ -113,7 +121,6 @@ static int check_archive(struct restore *restore, struct archive *archive, bool 
         if (newest && restore->frame.type == DUMP_CONTENTS &&
             restore->frame.length == sizeof(restore->contents))
             memcpy(&restore->contents, restore->payload, sizeof(restore->contents));
-        progress_add(restore->shown, restore->frame.length);
     }
     if (more < 0)
         return refuse("%s; nothing was changed", restore->error);
@@ -121,12 +128,12 @@ static int check_archive(struct restore *restore, struct archive *archive, bool 
     return EXIT_DONE;
 }
 
-static uint64_t total_size(const struct restore *restore)
+static uint64_t octets_to_read(const struct restore *restore)
 {
     uint64_t total = 0;
 
     for (int i = 0; i < restore->count; i++)
-        total += restore->archives[i].size;
+        total += restore->archives[i].size - archive_position(&restore->archives[i]);
     return total;
 }
 
@@ -137,7 +144,7 @@ static int check_archives(struct restore *restore)
     if (result != EXIT_DONE)
         return result;
     restore->shown =
-        progress_begin("checking", PROGRESS_OCTETS, total_size(restore), restore->progress);
+        progress_begin("checking", PROGRESS_OCTETS, octets_to_read(restore), restore->progress);
     for (int i = 0; i < restore->count && result == EXIT_DONE; i++)
         result = check_archive(restore, &restore->archives[i], i == restore->count - 1);
     progress_end(restore->shown);
@@ -242,14 +249,12 @@ static int feed_archive(struct restore *restore, struct archive *archive, bool n
 {
     int more;
 
-    while ((more = archive_next(archive, 0, &restore->frame, restore->payload, restore->error)) >
-           0) {
+    while ((more = next_frame(restore, archive)) > 0) {
         if (interrupted())
             return load_failed();
         if (belongs(restore, newest) && dump_send(restore->load.to, restore->frame.type,
                                                   restore->payload, restore->frame.length) < 0)
             return load_failed();
-        progress_add(restore->shown, restore->frame.length);
     }
     if (more < 0)
         return refuse("%s; the instance is not whole, restore it again", restore->error);
@@ -261,7 +266,7 @@ static int feed(struct restore *restore)
     int result = EXIT_DONE;
 
     restore->shown =
-        progress_begin("restore", PROGRESS_OCTETS, total_size(restore), restore->progress);
+        progress_begin("restore", PROGRESS_OCTETS, octets_to_read(restore), restore->progress);
     for (int i = restore->count - 1; i >= 0 && result == EXIT_DONE; i--)
         result = feed_archive(restore, &restore->archives[i], i == restore->count - 1);
     progress_end(restore->shown);

@@ -471,9 +471,11 @@ def test_one_moment(instance, empty, tmp_path):
                 assert b"X-For: " + word.encode() in message
 
 
-def test_progress_where_nobody_draws(instance, tmp_path):
+def test_progress_where_nobody_draws(instance, empty, tmp_path):
     fill(instance, 3)
     quiet = instance.cli("backup", tmp_path / "one")
     assert quiet.stderr == ""
     told = instance.cli("backup", tmp_path / "two", "--progress")
     assert "100%" in told.stderr
+    told = empty().cli("restore", tmp_path / "two", "--progress")
+    assert told.stderr.count("100%") == 2
