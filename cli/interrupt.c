@@ -20,7 +20,6 @@ void interrupt_watch(void)
     sigaction(SIGTERM, &note, NULL);
     sigaction(SIGHUP, &note, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 bool interrupted(void)

@@ -5,8 +5,8 @@
 
 /*
  * For a long command that tidies up after itself: from here on SIGINT, SIGTERM and SIGHUP end
- * system calls that wait (EINTR) and are noted, and a file that reaches a limit or a pipe without a
- * reader is an error of write(2).
+ * system calls that wait (EINTR) and are noted, and a pipe without a reader is an error of
+ * write(2).
  */
 void interrupt_watch(void);
 

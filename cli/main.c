@@ -2,6 +2,7 @@
  * The program bellhop: one table of commands, one dispatcher. What a command does is in the file
  * named after its first word.
  */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -300,6 +301,7 @@ int main(int argc, char **argv)
     const char *directory = ".";
 
     log_open("bellhop");
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an errno, EFBIG */
     if (sodium_init() < 0)
         return refuse("libsodium does not work on this machine");
     int done = global_options(argc, argv, &directory);

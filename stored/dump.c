@@ -59,6 +59,8 @@ struct dump {
 
 static void check_written(int result)
 {
+    if (result < 0 && errno == EPIPE)
+        _exit(EXIT_FAILURE); /* who asked has given up, and says why */
     if (result < 0)
         log_fatal("the dump cannot be handed over: %s", strerror(errno));
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "lib/exportmsg.h"
@@ -42,10 +43,17 @@ struct export
     uint8_t piece[PIECE];
 };
 
+static void check_written(bool written)
+{
+    if (!written && errno == EPIPE)
+        _exit(EXIT_FAILURE); /* who asked has given up, and says why */
+    if (!written)
+        log_fatal("the export cannot be handed over: %s", strerror(errno));
+}
+
 static void put(const void *data, size_t length)
 {
-    if (length > 0 && fwrite(data, length, 1, stdout) != 1)
-        log_fatal("the export cannot be handed over: %s", strerror(errno));
+    check_written(length == 0 || fwrite(data, length, 1, stdout) == 1);
 }
 
 /* --- what is there ---------------------------------------------------------------------------- */
@@ -208,8 +216,7 @@ int export_run(const char *mailbox)
         export_message(export, &export->places[i]);
     hold_check(&export->hold);
     put(&last, sizeof(last));
-    if (fflush(stdout) != 0)
-        log_fatal("the export cannot be handed over: %s", strerror(errno));
+    check_written(fflush(stdout) == 0);
     segments_free(export->segments);
     hold_end(&export->hold);
     free(export->places);

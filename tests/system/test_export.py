@@ -1,5 +1,6 @@
 """Exporting mailboxes, and the way round: what is imported again is the same to the octet."""
 
+import resource
 import signal
 import subprocess
 import time
@@ -204,3 +205,20 @@ def test_a_damaged_message_is_named_and_left_out(instance, tmp_path):
         assert f"unique-id={unique_id}" in done.stderr and "checksum" in done.stderr
     assert [file.text[:10] for file in read_maildir(tmp_path / "maildir")] == [
         b"Subject: 1", b"Subject: 3"]
+
+
+def test_a_file_may_not_grow(instance, tmp_path):
+    account = instance.customers[0].accounts[0]
+    for number in range(8):
+        instance.deliver(account.address, b"Subject: %d\r\n\r\n" % number + b"x\r\n" * 20_000)
+    export = [BIN / "bellhop", "-C", instance.dir, "mailbox", "export", account.address,
+              "--mbox", tmp_path / "mbox"]
+    cut = subprocess.run(
+        export, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
+    assert cut.returncode == 1
+    assert cut.stderr.startswith("bellhop: cannot write ") and cut.stderr.count("\n") == 1
+    assert not (tmp_path / "mbox").exists()
+    again = subprocess.run(export, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0 and "there from an earlier run" in again.stdout
+    assert (tmp_path / "mbox").read_bytes().count(b"\nSubject: ") == 8
