@@ -116,6 +116,14 @@ static int check_import(const struct arguments *arguments)
     return 0;
 }
 
+static int set_protection(struct pop3source_options *pop3, enum pop3_protection protection)
+{
+    if (pop3->protection != POP3_TLS && pop3->protection != protection)
+        return wrong_usage("--stls and --cleartext exclude each other");
+    pop3->protection = protection;
+    return 0;
+}
+
 static int parse_import(struct arguments *arguments, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -134,8 +142,11 @@ static int parse_import(struct arguments *arguments, int argc, char **argv)
         case 'u': arguments->pop3.user = optarg; break;
         case 'a': arguments->pop3.authority = optarg; break;
         case 'i': arguments->password_stdin = true; break;
-        case 's': arguments->pop3.protection = POP3_STLS; break;
-        case 'c': arguments->pop3.protection = POP3_CLEARTEXT; break;
+        case 's':
+        case 'c':
+            if (set_protection(&arguments->pop3, option == 's' ? POP3_STLS : POP3_CLEARTEXT) != 0)
+                return EXIT_USAGE;
+            break;
         case 'P': arguments->progress = true; break;
         default: return EXIT_USAGE;
         }

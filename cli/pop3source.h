@@ -17,7 +17,7 @@ struct pop3source_options {
     const char *host; /* HOST or HOST:PORT; an IPv6 address in brackets */
     const char *user;
     const char *authority; /* a file of certificates, or NULL: the system's */
-    enum { POP3_TLS, POP3_STLS, POP3_CLEARTEXT } protection;
+    enum pop3_protection { POP3_TLS, POP3_STLS, POP3_CLEARTEXT } protection;
 };
 
 /*
