@@ -14,6 +14,7 @@
 #include "cli/certificate.h"
 #include "cli/command.h"
 #include "cli/file.h"
+#include "cli/instance.h"
 #include "cli/number.h"
 #include "db/schema.h"
 #include "lib/address.h"
@@ -281,7 +282,11 @@ static int make_all(struct init *init)
 {
     int result;
 
-    if ((result = enter(init)) != EXIT_DONE || (result = make_conf(init)) != EXIT_DONE ||
+    if ((result = enter(init)) != EXIT_DONE)
+        return result;
+    if (instance_check_whole(init->directory) < 0)
+        return EXIT_REFUSED;
+    if ((result = make_conf(init)) != EXIT_DONE ||
         (result = make_folder(INSTANCE_TLS, 0750)) != EXIT_DONE ||
         (result = make_tls(init)) != EXIT_DONE || (result = make_texts()) != EXIT_DONE ||
         (result = make_folder(INSTANCE_STORE, 0700)) != EXIT_DONE ||

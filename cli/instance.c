@@ -33,14 +33,17 @@ int instance_enter(struct instance *instance)
         refuse("%s/%s", directory, error);
         return -1;
     }
-    if (!instance->restoring && access(INSTANCE_UNFINISHED, F_OK) == 0) {
-        refuse(
-            "a restore of %s is under way or was interrupted: run \"bellhop restore\" again with "
-            "the same files, and it begins anew",
-            directory);
-        return -1;
-    }
-    return 0;
+    return instance->restoring ? 0 : instance_check_whole(directory);
+}
+
+int instance_check_whole(const char *directory)
+{
+    if (access(INSTANCE_UNFINISHED, F_OK) < 0)
+        return 0;
+    refuse("a restore of %s is under way or was interrupted: run \"bellhop restore\" again with "
+           "the same files, and it begins anew",
+           directory);
+    return -1;
 }
 
 int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)

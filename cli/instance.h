@@ -45,6 +45,9 @@ struct instance {
  */
 int instance_enter(struct instance *instance);
 
+/* Whether no restore is unfinished in the working directory: 0, or -1 after such a sentence. */
+int instance_check_whole(const char *directory);
+
 /*
  * Reads bellhop.conf of the working directory again. Returns 0, or -1 with one sentence in error_r
  * (conf_r is then unchanged).

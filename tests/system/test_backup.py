@@ -251,6 +251,8 @@ def test_interrupted(instance, empty, tmp_path, number):
             break
         if (target.dir / "store" / "restore.unfinished").exists():
             refuse(target.cli("address", "list", check=False), "interrupted")
+            refuse(subprocess.run([BIN / "bellhop", "init", target.dir], capture_output=True,
+                                  text=True, timeout=60), "interrupted")
             refuse(target.cli("serve", check=False), "interrupted")
         wait_until(lambda: target.cli("store", "stats", check=False) is not None)
     else:
