@@ -189,7 +189,8 @@ static ssize_t write_pieces(int fd, const struct iovec *pieces, int count, off_t
     for (int i = 0; length < (size_t)done; i++) {
         size_t rest = (size_t)done - length;
         size_t part = pieces[i].iov_len < rest ? pieces[i].iov_len : rest;
-        memcpy(octets + length, pieces[i].iov_base, part);
+        if (part > 0) /* a piece may be nowhere, then */
+            memcpy(octets + length, pieces[i].iov_base, part);
         length += part;
     }
     trace_write(trace, file - FIRST_FILE, (uint64_t)offset, octets, length);
