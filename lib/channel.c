@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,8 +193,8 @@ struct channel *channel_new(struct event_base *base, int fd, const struct channe
 struct channel *channel_connect(struct event_base *base, const char *path,
                                 const struct channel_events *events, void *context)
 {
+    signal(SIGPIPE, SIG_IGN);
     int fd = unixsocket_connect(path);
-
     return fd >= 0 ? channel_new(base, fd, events, context) : NULL;
 }
 

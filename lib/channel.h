@@ -49,7 +49,10 @@ struct channel_events {
 struct channel *channel_new(struct event_base *base, int fd, const struct channel_events *events,
                             void *context);
 
-/* Connects to the Unix socket at `path` and makes a channel of it. NULL: no connection (errno). */
+/*
+ * Connects to the Unix socket at `path` and makes a channel of it. NULL: no connection (errno).
+ * From then on the process ignores SIGPIPE: `closed` tells of a peer that has ended.
+ */
 struct channel *channel_connect(struct event_base *base, const char *path,
                                 const struct channel_events *events, void *context);
 

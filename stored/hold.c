@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <event2/event.h>
-#include <signal.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,8 +46,6 @@ void hold_take(struct hold *hold)
 {
     memset(hold, 0, sizeof(*hold));
     hold->lock = -1;
-    /* A service that has ended is told by the channel. */
-    signal(SIGPIPE, SIG_IGN);
     hold->base = event_base_new();
     if (hold->base == NULL)
         log_fatal("out of memory");

@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/channel.h"
 #include "lib/xalloc.h"
+#include "tests/unit/scratch.h"
 
 #define MESSAGES 500
 
@@ -226,6 +228,28 @@ static void a_bad_header_ends_the_channel(void **state)
     }
 }
 
+/* Whoever connects is no program of the supervisor's, and nobody has prepared its signals. */
+static void a_peer_that_is_gone_ends_nobody(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "peer.sock"};
+    struct peer peer = {.base = event_base_new()};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+
+    signal(SIGPIPE, SIG_DFL);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    peer.channel = channel_connect(peer.base, address.sun_path, &events, &peer);
+    assert_non_null(peer.channel);
+    channel_send(peer.channel, 0, 0, NULL, 0, NULL, 0);
+    close(accept(listener, NULL, NULL));
+    event_base_dispatch(peer.base);
+    assert_true(peer.closed);
+    channel_free(peer.channel);
+    event_base_free(peer.base);
+    close(listener);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -237,6 +261,8 @@ int main(void)
         cmocka_unit_test(the_end_of_the_peer_is_told),
         cmocka_unit_test(what_came_before_the_end_is_read),
         cmocka_unit_test(a_bad_header_ends_the_channel),
+        cmocka_unit_test_setup_teardown(a_peer_that_is_gone_ends_nobody, scratch_enter,
+                                        scratch_leave),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
