@@ -3,11 +3,13 @@
 import gzip
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -176,19 +178,28 @@ def test_files_that_are_renamed_or_go_meanwhile(instance, tmp_path):
     account, folder = instance.customers[0].accounts[0], tmp_path / "m"
     made = make_maildir(folder, [b"Subject: large\n\n" + b"x" * 60_000_000] + texts(60))
     pid = wait_for_stored(instance)
-    os.kill(pid, 19)  # stored stops: what is asked for waits
+    os.kill(pid, signal.SIGSTOP)  # what is asked for waits
     process = subprocess.Popen([BIN / "bellhop", "-C", instance.dir, "mailbox", "import",
                                 account.address, "--maildir", folder],
                                stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    wait_until(lambda: is_connected(process), what="the connection, which follows the listing")
     renamed = [message for message in made[1:] if message.path.parent.name == "cur"]
     for message in renamed[1:]:
         os.rename(message.path, str(message.path) + "T")
     renamed[0].path.unlink()
-    os.kill(pid, 18)
+    os.kill(pid, signal.SIGCONT)
     assert process.communicate(timeout=60)[0].endswith(
         f"{len(made) - 1} imported, 0 there already, 1 gone from the source meanwhile\n")
     assert process.returncode == 0
+
+
+def is_connected(process):
+    """Or has ended: it knows what it will import then."""
+    try:
+        files = [file.readlink() for file in Path(f"/proc/{process.pid}/fd").iterdir()]
+    except FileNotFoundError:  # one was closed this moment
+        return False
+    return process.poll() is not None or any(str(file).startswith("socket:") for file in files)
 
 
 def wait_for_stored(instance):
@@ -228,11 +239,12 @@ def test_a_kill_loses_nothing_and_doubles_nothing(instance, tmp_path, who):
     command = [BIN / "bellhop", "-C", instance.dir, "mailbox", "import", account.address,
                "--maildir", tmp_path / "m"]
     killed = 0
-    for _ in range(3):
+    for pause in (0.05, 0, 0.1):
         stored = wait_for_stored(instance)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    text=True)
-        time.sleep(0.15)
+        wait_until(lambda running=process: is_connected(running), what="the connection")
+        time.sleep(pause)
         signal_process(process.pid if who == "bellhop" else stored, 9)
         error = process.communicate(timeout=60)[1]
         killed += process.returncode != 0
