@@ -337,6 +337,8 @@ static int set_up(struct index *index, enum index_mode mode)
     if (mode == INDEX_WRITE && (execute(index, "PRAGMA journal_mode = WAL") < 0 ||
                                 execute(index, "PRAGMA synchronous = NORMAL") < 0 ||
                                 execute(index, "PRAGMA wal_autocheckpoint = 4000") < 0 ||
+                                /* What it grew to beside a long read goes back to the disk. */
+                                execute(index, "PRAGMA journal_size_limit = 67108864") < 0 ||
                                 execute(index, "PRAGMA cache_size = -32768") < 0))
         return -1;
     if (mode == INDEX_WRITE && sqlite3_db_readonly(index->db, "main") != 0) {

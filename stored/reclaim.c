@@ -24,6 +24,9 @@
 #define PAUSE_WORKING 20
 #define PAUSE_IDLE    500
 
+/* A step is followed by a rest of so many times what it took: to remove a segment is two syncs. */
+#define REST 4
+
 /* Seconds until a segment is looked at again of which something had to stay. */
 #define PATIENCE 10
 
@@ -149,14 +152,19 @@ static void choose(struct reclaim *reclaim)
 
 /* --- when ------------------------------------------------------------------------------------- */
 
+static double seconds_since(struct timespec from)
+{
+    struct timespec time = now();
+
+    return (double)(time.tv_sec - from.tv_sec) + (double)(time.tv_nsec - from.tv_nsec) / 1e9;
+}
+
 static void refill(struct reclaim *reclaim)
 {
     uint64_t rate = reclaim->store->reclaim_rate;
-    struct timespec time = now();
-    double passed = (double)(time.tv_sec - reclaim->filled.tv_sec) +
-                    (double)(time.tv_nsec - reclaim->filled.tv_nsec) / 1e9;
+    double passed = seconds_since(reclaim->filled);
 
-    reclaim->filled = time;
+    reclaim->filled = now();
     reclaim->budget += (int64_t)(passed * (double)rate);
     if (reclaim->budget > (int64_t)BURST(rate))
         reclaim->budget = (int64_t)BURST(rate);
@@ -201,13 +209,15 @@ static int work(struct reclaim *reclaim)
     refill(reclaim);
     if (reclaim->budget < 0)
         return PAUSE_WORKING;
+    struct timespec begun = now();
     enum emptying_result result = emptying_step(reclaim->emptying, &copied);
     reclaim->budget -= (int64_t)copied;
     if (result == EMPTYING_WAITS)
         return PAUSE_WORKING;
     if (result != EMPTYING_GOES_ON)
         end_job(reclaim, result);
-    return 0;
+    double rest = REST * 1000 * seconds_since(begun);
+    return rest < PAUSE_IDLE ? (int)rest : PAUSE_IDLE;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)

@@ -122,8 +122,13 @@ static void run_for(unsigned milliseconds)
 /* Until there is nothing left to give back: the reclaim then looks twice a second. */
 static void settle(void)
 {
+    uint64_t changes;
+
     run();
-    run_for(1200);
+    do {
+        changes = index_changes(store.index);
+        run_for(1200);
+    } while (index_changes(store.index) != changes);
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
