@@ -215,7 +215,7 @@ crash: $(BUILD)/crash/power
 torture: $(BUILD)/crash/power all $(BUILD)/tests/disk.so
 	$< --images 2000
 	BELLHOP_TORTURE=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) \
-		tests/system/test_failing_disk.py
+		tests/system/test_failing_disk.py tests/system/test_space.py
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	@for test in $^; do \
