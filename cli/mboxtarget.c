@@ -63,8 +63,8 @@ static int begin(struct target *target, const struct export_message *message)
     char line[MBOX_FROM_MAX];
 
     mbox_quoting_init(&mbox->quoting, true);
-    return put(mbox, line,
-               mbox_format_from(message->unique_id, (int64_t)(message->time / 1000000), line));
+    size_t length = mbox_format_from(message->unique_id, (int64_t)(message->time / 1000000), line);
+    return put(mbox, line, length);
 }
 
 static int write_octets(struct target *target, const char *octets, size_t length)

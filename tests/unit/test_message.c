@@ -188,7 +188,7 @@ static void decodes_what_it_encoded_however_it_is_cut(void **state)
         for (size_t piece = 1; piece <= length + 1; piece++) {
             struct message_decoder decoder;
             struct message_encoder encoder;
-            char plain[64], again[64];
+            char plain[64] = "", again[64];
             size_t size = 0;
             message_decoder_init(&decoder);
             for (size_t at = 0; at < length; at += piece) {
