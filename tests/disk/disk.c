@@ -140,13 +140,13 @@ static int judge_fd(enum call call, int fd)
 /* A path as the caller gave it, made absolute as the links in /proc are. */
 static int judge_path(enum call call, const char *name)
 {
-    char path[2 * PATH_MAX];
+    char folder[PATH_MAX], path[2 * PATH_MAX];
 
     if (control == NULL)
         return 0;
-    if (name[0] == '/' || syscall(SYS_getcwd, path, PATH_MAX) < 0)
+    if (name[0] == '/' || syscall(SYS_getcwd, folder, sizeof(folder)) < 0)
         return judge(call, name);
-    strcat(strcat(path, "/"), name);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
     return judge(call, path);
 }
 
@@ -174,7 +174,7 @@ static int halve(const struct iovec *pieces, int count, struct iovec *half_r)
 
     for (int k = 0; k < count; k++)
         left += pieces[k].iov_len;
-    for (left = (left + 1) / 2; left > 0; i++) {
+    for (left = (left + 1) / 2; i < count && left > 0; i++) {
         half_r[i] = pieces[i];
         if (half_r[i].iov_len > left)
             half_r[i].iov_len = left;
