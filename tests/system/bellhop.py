@@ -240,6 +240,9 @@ class Instance:
         """kill -9 of the supervisor and everything below it, at once."""
         if self.process is None:
             return
+        # Stopped first, so that it starts nothing between the look at its children and its end.
+        signal_process(self.process.pid, signal.SIGSTOP)
+        wait_until(lambda: state(self.process.pid) in "TZ", 5, "a stopped supervisor")
         pids = [self.process.pid, *(pid for pids in self.pids().values() for pid in pids)]
         for pid in pids:
             signal_process(pid, signal.SIGKILL)
@@ -366,6 +369,14 @@ def program(pid):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return "gone"
+
+
+def state(pid):
+    """The letter of proc(5): R, S, D, T (stopped), Z (ended, and here also gone)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
 
 
 def signal_process(pid, number):
