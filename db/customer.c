@@ -119,35 +119,34 @@ enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char
     return change_end(db, result, "customer.plan", customer, now.name);
 }
 
-enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char *name)
+/* Sets one member, as one change under the customer's present name. */
+static enum db_result set_text(struct db *db, uint64_t customer, enum statement_id number,
+                               const char *value, const char *action)
 {
     struct db_customer now;
-    if (!is_sound(name)) {
-        return DB_BROKEN;
-    }
     enum db_result result = begin_with_name(db, customer, &now);
     if (result != DB_OK) {
         return result;
     }
-    struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_NAME);
+    struct sqlite3_stmt *set = statement_get(db, number);
     statement_bind_number(set, 1, customer);
-    statement_bind_text(set, 2, name);
+    statement_bind_text(set, 2, value);
     result = statement_change(db, set);
-    return change_end(db, result, "customer.name", customer, now.name);
+    return change_end(db, result, action, customer, now.name);
+}
+
+enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char *name)
+{
+    if (!is_sound(name)) {
+        return DB_BROKEN;
+    }
+    return set_text(db, customer, STATEMENT_CUSTOMER_SET_NAME, name, "customer.name");
 }
 
 enum db_result db_customer_set_language(struct db *db, uint64_t customer, enum language language)
 {
-    struct db_customer now;
-    enum db_result result = begin_with_name(db, customer, &now);
-    if (result != DB_OK) {
-        return result;
-    }
-    struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_LANGUAGE);
-    statement_bind_number(set, 1, customer);
-    statement_bind_text(set, 2, language_code(language));
-    result = statement_change(db, set);
-    return change_end(db, result, "customer.language", customer, now.name);
+    return set_text(db, customer, STATEMENT_CUSTOMER_SET_LANGUAGE, language_code(language),
+                    "customer.language");
 }
 
 enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended)
