@@ -12,14 +12,18 @@ from bellhop import retrieve, signal_process, wait_until
 from senders import Senders
 
 
+def end_stored(instance, number):
+    """Ends stored with a signal, and returns when the supervisor has started another."""
+    [before] = instance.pids()["stored"]
+    signal_process(before, number)
+    wait_until(lambda: instance.pids().get("stored", [before]) != [before], 10, "a new stored")
+
+
 def test_kill_stored_during_deliveries(instance):
     with Senders(instance) as senders:
         for _ in range(3):
             senders.wait(100)
-            [before] = instance.pids()["stored"]
-            signal_process(before, signal.SIGKILL)
-            wait_until(lambda: instance.pids().get("stored", [before]) != [before], 10,
-                       "a new stored")
+            end_stored(instance, signal.SIGKILL)
         senders.wait(100)
     instance.wait_healthy()
     senders.check()
@@ -33,10 +37,7 @@ def test_end_stored_during_deliveries(instance):
     with Senders(instance) as senders:
         for _ in range(5):
             senders.wait(50)
-            [before] = instance.pids()["stored"]
-            signal_process(before, signal.SIGTERM)
-            wait_until(lambda: instance.pids().get("stored", [before]) != [before], 10,
-                       "a new stored")
+            end_stored(instance, signal.SIGTERM)
         senders.wait(50)
     assert senders.check() == senders.acknowledged
 
