@@ -162,7 +162,7 @@ $(BUILD)/tests/disk.so: tests/disk/disk.c Makefile
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) -O2 -g -std=c17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $<
 
-measure: all $(BENCH_PROGRAMS)
+measure: all $(BENCH_PROGRAMS) $(BUILD)/tests/disk.so
 	$(PYTHON) tests/bench/measure $(BUILD)
 
 measure-scale: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill

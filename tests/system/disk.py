@@ -25,9 +25,8 @@ WAL = "*/store/index.db-wal"
 FOLDER = "*/store"
 
 STORED = """#!/bin/sh
-export BELLHOP_DISK_RULES='{rules}' BELLHOP_DISK_CALLS='{calls}'
 {asan}
-LD_PRELOAD='{library}' exec '{stored}' "$@"
+{environment} exec '{stored}' "$@"
 """
 
 
@@ -44,8 +43,11 @@ class Disk:
         with rules.open("r+b") as file:
             self.control = mmap.mmap(file.fileno(), 0)
         asan = 'export ASAN_OPTIONS="verify_asan_link_order=0:$ASAN_OPTIONS"' if sanitized() else ""
+        self.environment = {"BELLHOP_DISK_RULES": str(rules),
+                            "BELLHOP_DISK_CALLS": str(self.calls_path), "LD_PRELOAD": str(LIBRARY)}
         self._programs(folder / "bin", STORED.format(
-            rules=rules, calls=self.calls_path, library=LIBRARY, stored=BIN / "stored", asan=asan))
+            environment=" ".join(f"{name}='{value}'" for name, value in self.environment.items()),
+            stored=BIN / "stored", asan=asan))
         instance.programs = folder / "bin"
 
     @staticmethod
