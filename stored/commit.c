@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,10 +87,8 @@ struct commits {
     unsigned uncommitted;   /* records that it has */
     int wakeup;
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t ready;
-    struct group *job; /* the mutex's; NULL: none */
-    bool stop;         /* the mutex's */
+    sem_t ready;       /* posted with a job for the thread, or without one for its end */
+    struct group *job; /* set by the loop before it posts, taken by the thread after it */
 };
 
 /* --- the thread ----------------------------------------------------------------------------- */
@@ -161,23 +160,19 @@ static void *commit_thread(void *context)
     struct commits *commits = context;
     uint64_t one = 1;
 
-    pthread_mutex_lock(&commits->mutex);
     for (;;) {
-        while (commits->job == NULL && !commits->stop)
-            pthread_cond_wait(&commits->ready, &commits->mutex);
-        if (commits->job == NULL)
-            break;
+        while (sem_wait(&commits->ready) < 0)
+            if (errno != EINTR)
+                log_panic("the writer of mail cannot wait: %s", strerror(errno));
         struct group *group = commits->job;
+        if (group == NULL)
+            return NULL;
         commits->job = NULL;
-        pthread_mutex_unlock(&commits->mutex);
         run_group(group);
         fault_point("commit.synced");
         if (write(commits->wakeup, &one, sizeof(one)) != sizeof(one))
             log_panic("the event loop cannot be woken: %s", strerror(errno));
-        pthread_mutex_lock(&commits->mutex);
     }
-    pthread_mutex_unlock(&commits->mutex);
-    return NULL;
 }
 
 /* --- making a group ------------------------------------------------------------------------- */
@@ -328,10 +323,8 @@ static void start_group(struct commits *commits)
     commits->number++;
     fill_group(commits, group);
     commits->running = true;
-    pthread_mutex_lock(&commits->mutex);
     commits->job = group;
-    pthread_cond_signal(&commits->ready);
-    pthread_mutex_unlock(&commits->mutex);
+    sem_post(&commits->ready);
 }
 
 /* --- after a group -------------------------------------------------------------------------- */
@@ -551,10 +544,9 @@ struct commits *commits_new(struct store *store)
     commits->finished =
         event_new(store->base, commits->wakeup, EV_READ | EV_PERSIST, on_finished, commits);
     commits->age = event_new(store->base, -1, 0, on_age, commits);
-    pthread_mutex_init(&commits->mutex, NULL);
-    pthread_cond_init(&commits->ready, NULL);
-    if (commits->wakeup < 0 || commits->start == NULL || commits->finished == NULL ||
-        commits->age == NULL || event_add(commits->finished, NULL) < 0 ||
+    if (sem_init(&commits->ready, 0, 0) < 0 || commits->wakeup < 0 || commits->start == NULL ||
+        commits->finished == NULL || commits->age == NULL ||
+        event_add(commits->finished, NULL) < 0 ||
         pthread_create(&commits->thread, NULL, commit_thread, commits) != 0)
         log_fatal("cannot start the thread that writes mail");
     return commits;
@@ -564,13 +556,9 @@ void commits_free(struct commits *commits)
 {
     if (commits == NULL)
         return;
-    pthread_mutex_lock(&commits->mutex);
-    commits->stop = true;
-    pthread_cond_signal(&commits->ready);
-    pthread_mutex_unlock(&commits->mutex);
+    sem_post(&commits->ready);
     pthread_join(commits->thread, NULL);
-    pthread_cond_destroy(&commits->ready);
-    pthread_mutex_destroy(&commits->mutex);
+    sem_destroy(&commits->ready);
     event_free(commits->start);
     event_free(commits->finished);
     event_free(commits->age);
