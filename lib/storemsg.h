@@ -108,8 +108,7 @@ struct store_delivered {
     uint8_t result;  /* enum store_result */
     uint8_t crossed; /* the highest of STORE_QUOTA_LINES that this message has crossed, or 0 */
     uint8_t zero[6];
-    uint64_t octets; /* of the mailbox with this message, where a line was crossed; else 0 */
-    uint64_t messages;
+    struct store_usage_is usage; /* of the mailbox with this message; zeros if it did not get it */
 };
 
 /* Percent of a mailbox's quota, in octets or in messages, at which its owner is warned. */

@@ -123,8 +123,8 @@ static enum command_result run_mail(struct session *session, struct text argumen
     else if (mail.size > MESSAGE_OCTETS_MAX)
         *reply_r = REPLY_TOO_LARGE;
     else {
-        session->transaction = transaction_new(session->server->store, session->server->warner,
-                                               sender.at, sender.length, mail.size, mail.utf8);
+        session->transaction = transaction_new(session->server, session->server->warner, sender.at,
+                                               sender.length, mail.size, mail.utf8);
         session->state = SESSION_MAIL;
         session->message++;
         *reply_r = REPLY_SENDER_OK;

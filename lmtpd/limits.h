@@ -60,6 +60,9 @@
  */
 #define STORE_ANSWER_SECONDS 60
 
+/* Mailboxes whose usage is remembered: 400 KB. */
+#define USAGES_MAX 16384
+
 /* Warnings that a mailbox is nearly full which wait for their delivery, and how long each is tried
    while stored or the account database is away, in seconds. */
 #define WARNINGS_MAX    10000

@@ -17,6 +17,7 @@
 #include "lmtpd/limits.h"
 #include "lmtpd/server.h"
 #include "lmtpd/storelink.h"
+#include "lmtpd/usage.h"
 #include "lmtpd/warner.h"
 
 /* Octets of free memory that are not given back to the system. */
@@ -130,6 +131,7 @@ static void start(struct lmtpd *lmtpd)
     if (lmtpd->server.db == NULL)
         log_fatal("%s", error);
     lmtpd->server.store = store_link_new(child->base, "run/stored-deliver.sock", &patience);
+    lmtpd->server.usages = usages_new();
     lmtpd->server.warner = warner_new(child->base, &lmtpd->server, on_warner_idle, lmtpd);
     connections_init(&lmtpd->connections, child->base, &lmtpd->server, on_connection_closed, lmtpd);
     lmtpd->deadline = evtimer_new(child->base, on_deadline, lmtpd);
@@ -151,6 +153,7 @@ int main(void)
     start(&lmtpd);
     child_run(&lmtpd.child);
     warner_free(lmtpd.server.warner);
+    usages_free(lmtpd.server.usages);
     db_close(lmtpd.server.db);
     return 0;
 }

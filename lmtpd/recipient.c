@@ -5,6 +5,8 @@
 #include "lib/conf.h"
 #include "lib/xalloc.h"
 #include "lmtpd/recipient.h"
+#include "lmtpd/storelink.h"
+#include "lmtpd/usage.h"
 
 /* One mailbox behind the address. */
 struct probe {
@@ -54,9 +56,9 @@ static int on_usage(struct store_call *call, const struct channel_message *messa
     if (message != NULL) {
         if (message->type == STORE_USAGE_IS && message->length == sizeof(usage)) {
             memcpy(&usage, message->payload, sizeof(usage));
-            if (usage.messages >= probe->route.quota_messages ||
-                usage.octets >= probe->route.quota_octets ||
-                declared > probe->route.quota_octets - usage.octets)
+            usages_learn(check->server->usages, probe->route.mailbox, &usage);
+            if (!usage_leaves_room(&usage, probe->route.quota_octets, probe->route.quota_messages,
+                                   declared))
                 probe->reply = REPLY_OVER_QUOTA;
         } else {
             result = -1;
@@ -83,6 +85,8 @@ static void ask_usage(struct recipient_check *check, struct probe *probe)
     struct store_mailbox_id id = {.mailbox = probe->route.mailbox};
 
     if (transaction_has_mailbox(check->transaction, probe->route.mailbox) ||
+        usages_leave_room(check->server->usages, &probe->route,
+                          transaction_declared(check->transaction)) ||
         store_link_call(store, &probe->call, on_usage) < 0)
         return;
     store_link_ask(store, &probe->call, STORE_USAGE, &id, sizeof(id));

@@ -8,8 +8,9 @@
 
 /*
  * What RCPT says: looks up where an address leads, checks suspension, size and quota, and adds the
- * recipient to the transaction. Asks stored for the usage of each mailbox; while there is no
- * connection to stored, that is left to the end of DATA.
+ * recipient to the transaction. Asks stored for the usage of each mailbox of which it is not known
+ * that there is room (lmtpd/usage.h); while there is no connection to stored, that is left to the
+ * end of DATA.
  */
 struct recipient_check;
 

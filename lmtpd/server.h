@@ -6,6 +6,7 @@
 struct conf;
 struct db;
 struct store_link;
+struct usages;
 struct warner;
 
 /* What all sessions share. */
@@ -13,6 +14,7 @@ struct server {
     const struct conf *conf;
     struct db *db; /* read-only */
     struct store_link *store;
+    struct usages *usages; /* as stored told them */
     struct warner *warner; /* NULL: nobody is warned of a full mailbox */
     bool draining;         /* no new message is begun any more */
 };

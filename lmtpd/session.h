@@ -10,6 +10,7 @@
 #include "lmtpd/parse.h"
 #include "lmtpd/recipient.h"
 #include "lmtpd/server.h"
+#include "lmtpd/storelink.h"
 #include "lmtpd/transaction.h"
 
 struct evbuffer;

@@ -8,8 +8,10 @@
 #include "lib/message.h"
 #include "lib/xalloc.h"
 #include "lmtpd/limits.h"
+#include "lmtpd/storelink.h"
 #include "lmtpd/targets.h"
 #include "lmtpd/transaction.h"
+#include "lmtpd/usage.h"
 #include "lmtpd/warner.h"
 
 /* Less room than this in the piece, and it is sent off. */
@@ -24,7 +26,7 @@ enum transaction_state {
 
 struct transaction {
     struct store_call call; /* first: on_answer() finds the transaction by it */
-    struct store_link *store;
+    const struct server *server;
     struct warner *warner;
     bool abandoned; /* nobody waits for the outcome but the warner */
     enum transaction_state state;
@@ -42,12 +44,12 @@ struct transaction {
     char sender[];
 };
 
-struct transaction *transaction_new(struct store_link *store, struct warner *warner,
+struct transaction *transaction_new(const struct server *server, struct warner *warner,
                                     const char *sender, size_t length, uint64_t declared, bool utf8)
 {
     struct transaction *transaction = xcalloc(1, sizeof(*transaction) + length + 1);
 
-    transaction->store = store;
+    transaction->server = server;
     transaction->warner = warner;
     transaction->declared = declared;
     transaction->utf8 = utf8;
@@ -59,9 +61,9 @@ struct transaction *transaction_new(struct store_link *store, struct warner *war
 static void leave_store(struct transaction *transaction)
 {
     if (transaction->state == TRANSACTION_SENDING)
-        store_link_send(transaction->store, &transaction->call, STORE_DELIVER_ABORT, NULL, 0, NULL,
-                        0);
-    store_link_forget(transaction->store, &transaction->call);
+        store_link_send(transaction->server->store, &transaction->call, STORE_DELIVER_ABORT, NULL,
+                        0, NULL, 0);
+    store_link_forget(transaction->server->store, &transaction->call);
 }
 
 static void destroy(struct transaction *transaction)
@@ -138,13 +140,23 @@ static void warn(struct transaction *transaction, const struct target *target,
 {
     const struct letter letter = {
         .mailbox = target->mailbox,
-        .octets = delivered->octets,
-        .messages = delivered->messages,
+        .octets = delivered->usage.octets,
+        .messages = delivered->usage.messages,
         .quota_octets = target->quota_octets,
         .quota_messages = target->quota_messages,
     };
 
     warner_add(transaction->warner, &letter);
+}
+
+static void take_result(struct transaction *transaction, struct target *target,
+                        const struct store_delivered *delivered)
+{
+    target->reply = reply_of_store((enum store_result)delivered->result);
+    if (delivered->result == STORE_OK)
+        usages_learn(transaction->server->usages, target->mailbox, &delivered->usage);
+    if (delivered->crossed > 0 && transaction->warner != NULL)
+        warn(transaction, target, delivered);
 }
 
 /* What stored says of each target, in the order of STORE_DELIVER_BEGIN. */
@@ -159,9 +171,7 @@ static int take_results(struct transaction *transaction, const struct channel_me
     fault_point("lmtpd.unanswered");
     for (unsigned i = 0; i < transaction->targets.count; i++) {
         memcpy(&delivered, results + i * sizeof(delivered), sizeof(delivered));
-        transaction->targets.all[i].reply = reply_of_store((enum store_result)delivered.result);
-        if (delivered.crossed > 0 && transaction->warner != NULL)
-            warn(transaction, &transaction->targets.all[i], &delivered);
+        take_result(transaction, &transaction->targets.all[i], &delivered);
     }
     transaction->state = TRANSACTION_CLOSED;
     return 0;
@@ -200,12 +210,12 @@ static void begin_delivery(struct transaction *transaction, uint64_t size)
             .quota_messages = targets->all[i].quota_messages,
             .octets_max = targets->all[i].octets_max + transaction->head_octets,
         };
-    if (store_link_call(transaction->store, &transaction->call, on_answer) < 0) {
+    if (store_link_call(transaction->server->store, &transaction->call, on_answer) < 0) {
         close_all(transaction, REPLY_FAILURE);
         return;
     }
     transaction->state = TRANSACTION_SENDING;
-    store_link_send(transaction->store, &transaction->call, STORE_DELIVER_BEGIN, &begin,
+    store_link_send(transaction->server->store, &transaction->call, STORE_DELIVER_BEGIN, &begin,
                     sizeof(begin), recipients, begin.count * sizeof(recipients[0]));
 }
 
@@ -220,7 +230,7 @@ static void send_piece(struct transaction *transaction, uint64_t size)
     if (transaction->state == TRANSACTION_GATHERING)
         begin_delivery(transaction, size);
     if (transaction->state == TRANSACTION_SENDING && transaction->piece_length > 0)
-        store_link_send(transaction->store, &transaction->call, STORE_DELIVER_DATA,
+        store_link_send(transaction->server->store, &transaction->call, STORE_DELIVER_DATA,
                         transaction->piece, transaction->piece_length, NULL, 0);
     transaction->piece_length = 0;
 }
@@ -272,7 +282,7 @@ static void commit_delivery(struct transaction *transaction)
         return;
     commit.octets = transaction->encoder.octets;
     commit.top_length = transaction->encoder.top_length;
-    store_link_ask(transaction->store, &transaction->call, STORE_DELIVER_COMMIT, &commit,
+    store_link_ask(transaction->server->store, &transaction->call, STORE_DELIVER_COMMIT, &commit,
                    sizeof(commit));
     transaction->state = TRANSACTION_COMMITTED;
 }

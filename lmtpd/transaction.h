@@ -7,7 +7,7 @@
 
 #include "db/route.h"
 #include "lmtpd/reply.h"
-#include "lmtpd/storelink.h"
+#include "lmtpd/server.h"
 
 struct warner;
 
@@ -25,7 +25,7 @@ struct transaction;
  * `sender` is the reverse path without brackets; `declared` MAIL's SIZE, or 0. Both are copied.
  * The warner is told of mailboxes that this message brings near their quota; NULL: nobody is.
  */
-struct transaction *transaction_new(struct store_link *store, struct warner *warner,
+struct transaction *transaction_new(const struct server *server, struct warner *warner,
                                     const char *sender, size_t length, uint64_t declared,
                                     bool utf8);
 

@@ -143,7 +143,7 @@ static void deliver(struct warner *warner, const struct db_owner *owner)
     char *message = letter_format(letter, owner, &warner->notices[owner->language],
                                   server->conf->hostname, time(NULL), &length);
 
-    warner->transaction = transaction_new(server->store, NULL, "", 0, length, false);
+    warner->transaction = transaction_new(server, NULL, "", 0, length, false);
     (void)transaction_add(warner->transaction, owner->address.text, &route, 1);
     transaction_begin(warner->transaction, message, length);
     free(message);

@@ -295,12 +295,10 @@ static void settle(struct delivery *delivery, uint32_t i, enum store_result resu
     struct mailbox *mailbox = delivery->mailboxes[i];
 
     mailbox_settle(mailbox, delivery->octets, result == STORE_OK);
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         delivered->crossed =
             (uint8_t)mailbox_crossed(mailbox, &delivery->recipients[i], delivery->octets);
-    if (delivered->crossed > 0) {
-        delivered->octets = mailbox->octets;
-        delivered->messages = mailbox->messages;
+        delivered->usage = (struct store_usage_is){mailbox->octets, mailbox->messages};
     }
     mailbox_put(delivery->store->mailboxes, mailbox);
 }

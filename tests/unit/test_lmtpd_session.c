@@ -20,6 +20,7 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "lmtpd/session.h"
+#include "lmtpd/usage.h"
 #include "lmtpd/warner.h"
 
 /* --- the database */
@@ -252,8 +253,8 @@ static void answer_call(struct store_call *call)
             const struct store_recipient *recipient = &delivery->recipients[j];
             results[j].result = (uint8_t)store.results[recipient->mailbox];
             results[j].crossed = store.crossed[recipient->mailbox];
-            results[j].octets = 90000;
-            results[j].messages = 3;
+            results[j].usage.octets = 90000;
+            results[j].usage.messages = 3;
             if (delivery->commit.octets > recipient->octets_max)
                 results[j].result = STORE_TOO_LARGE;
         }
@@ -298,7 +299,8 @@ static void client_open(struct client *client)
     memset(&store, 0, sizeof(store));
     conf_default(&client->conf);
     snprintf(client->conf.hostname, sizeof(client->conf.hostname), "mx.example");
-    client->server = (struct server){.conf = &client->conf, .store = &store};
+    client->server =
+        (struct server){.conf = &client->conf, .store = &store, .usages = usages_new()};
     client->output = evbuffer_new();
     client->input = evbuffer_new();
     client->session = session_new(&client->server, "192.0.2.1", client->output, on_resume, client);
@@ -309,6 +311,7 @@ static void client_close(struct client *client)
     session_free(client->session);
     assert_null(store.calls);
     assert_null(store.waiter);
+    usages_free(client->server.usages);
     evbuffer_free(client->output);
     evbuffer_free(client->input);
     for (unsigned i = 0; i < store.delivery_count; i++)
@@ -550,6 +553,26 @@ static void stores_one_body_for_all(void **state)
     assert_int_equal(delivery->commit.top_length, delivery->length - strlen("x\r\n..\r\ny\r\n"));
     assert_int_equal(delivery->size, delivery->commit.octets);
     free(body);
+    client_close(&client);
+}
+
+#define BIG "RCPT TO:<big@b.example>\r\n"
+
+static void asks_for_usage_where_it_may_matter(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    for (unsigned i = 0; i < 3; i++) {
+        say(&client, "MAIL FROM:<>\r\n" BIG "DATA\r\nhi\r\n.\r\n");
+        hear(&client, "250\n250\n354\n250 2.0.0\n");
+        assert_int_equal(store.asked_count, 1);
+    }
+    /* What it takes may be more than what surely is left. */
+    say(&client, "MAIL FROM:<> SIZE=5000000\r\n" BIG "RSET\r\n");
+    assert_int_equal(store.asked_count, 2);
     client_close(&client);
 }
 
@@ -1166,6 +1189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replays_transcripts_however_they_are_cut),
         cmocka_unit_test(stores_one_body_for_all),
+        cmocka_unit_test(asks_for_usage_where_it_may_matter),
         cmocka_unit_test(names_a_single_recipient),
         cmocka_unit_test(tells_each_recipient_its_own_result),
         cmocka_unit_test(combines_the_results_of_an_alias),

@@ -166,8 +166,8 @@ static void a_line_is_crossed_once_by_parallel_deliveries(void **state)
         }
         assert_int_equal(result.result, STORE_OK);
         assert_int_equal(result.crossed, expected[i - full]);
-        assert_int_equal(result.messages, result.crossed > 0 ? i - full + 1 : 0);
-        assert_int_equal(result.octets, result.messages * strlen(BODY));
+        assert_int_equal(result.usage.messages, i - full + 1);
+        assert_int_equal(result.usage.octets, result.usage.messages * strlen(BODY));
     }
     close(fd);
 }
