@@ -1,5 +1,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "tests/crash/writer.h"
 
@@ -12,15 +13,15 @@ static bool its_turn;  /* the mutex's, as the next */
 static unsigned calls; /* left in its turn */
 
 /* Takes the place of libc's: how a group is handed over (stored/commit.c). */
-int pthread_cond_signal(pthread_cond_t *condition)
+int sem_post(sem_t *semaphore)
 {
-    static int (*real)(pthread_cond_t *);
+    static int (*real)(sem_t *);
 
     if (real == NULL)
-        *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_signal");
+        *(void **)&real = dlsym(RTLD_NEXT, "sem_post");
     if (!writer_is_self())
         has_work = true;
-    return real(condition);
+    return real(semaphore);
 }
 
 void writer_init(void)
