@@ -155,6 +155,8 @@ static void take_result(struct transaction *transaction, struct target *target,
     target->reply = reply_of_store((enum store_result)delivered->result);
     if (delivered->result == STORE_OK)
         usages_learn(transaction->server->usages, target->mailbox, &delivered->usage);
+    else if (delivered->result == STORE_OVER_QUOTA)
+        usages_forget(transaction->server->usages, target->mailbox);
     if (delivered->crossed > 0 && transaction->warner != NULL)
         warn(transaction, target, delivered);
 }

@@ -26,6 +26,14 @@ void usages_learn(struct usages *usages, uint64_t mailbox, const struct store_us
     usages->all[mailbox % USAGES_MAX] = (struct known_usage){mailbox, *usage};
 }
 
+void usages_forget(struct usages *usages, uint64_t mailbox)
+{
+    struct known_usage *known = &usages->all[mailbox % USAGES_MAX];
+
+    if (known->mailbox == mailbox)
+        known->mailbox = 0;
+}
+
 bool usage_leaves_room(const struct store_usage_is *usage, uint64_t quota_octets,
                        uint64_t quota_messages, uint64_t declared)
 {

@@ -8,8 +8,8 @@
 
 /*
  * What stored last said of mailboxes' usage: RCPT then asks only about a mailbox that is unknown or
- * half full. It may be out of date. That can only let a recipient pass that stored, which judges
- * exactly, refuses at the end of DATA.
+ * half full. It may be out of date, for imports fill mailboxes too. That can only let a recipient
+ * pass that stored, which judges exactly, refuses at the end of DATA; then it is forgotten.
  */
 struct usages;
 
@@ -18,6 +18,7 @@ struct usages *usages_new(void);
 void usages_free(struct usages *usages);
 
 void usages_learn(struct usages *usages, uint64_t mailbox, const struct store_usage_is *usage);
+void usages_forget(struct usages *usages, uint64_t mailbox);
 
 /* Whether a message of `declared` octets surely has room: less than half the quota is taken. */
 bool usages_leave_room(const struct usages *usages, const struct db_route *route,

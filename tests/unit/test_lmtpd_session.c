@@ -573,6 +573,14 @@ static void asks_for_usage_where_it_may_matter(void **state)
     /* What it takes may be more than what surely is left. */
     say(&client, "MAIL FROM:<> SIZE=5000000\r\n" BIG "RSET\r\n");
     assert_int_equal(store.asked_count, 2);
+    hear(&client, "250\n250\n250\n");
+    /* Others fill a mailbox too: what was known of it was wrong. */
+    store.results[9] = STORE_OVER_QUOTA;
+    say(&client, "MAIL FROM:<>\r\n" BIG "DATA\r\nhi\r\n.\r\n");
+    hear(&client, "250\n250\n354\n452 4.2.2\n");
+    assert_int_equal(store.asked_count, 2);
+    say(&client, "MAIL FROM:<>\r\n" BIG "RSET\r\n");
+    assert_int_equal(store.asked_count, 3);
     client_close(&client);
 }
 
