@@ -21,7 +21,8 @@
 
 void letter_size(uint64_t octets, enum language language, char text_r[LETTER_SIZE_MAX])
 {
-    static const char *const units[] = {"KB", "MB", "GB", "TB"};
+    static const char prefixes[] = {'K', 'M', 'G', 'T'};
+    const char octet = language == LANGUAGE_FR ? 'o' : 'B';
     unsigned unit = 0;
     uint64_t one = 1024;
 
@@ -33,10 +34,10 @@ void letter_size(uint64_t octets, enum language language, char text_r[LETTER_SIZ
     if (tenths == 0 && octets > 0)
         tenths = 1;
     if (tenths % 10 == 0 || tenths >= 1000)
-        snprintf(text_r, LETTER_SIZE_MAX, "%" PRIu64 " %s", tenths / 10, units[unit]);
+        snprintf(text_r, LETTER_SIZE_MAX, "%" PRIu64 " %c%c", tenths / 10, prefixes[unit], octet);
     else
-        snprintf(text_r, LETTER_SIZE_MAX, "%" PRIu64 "%c%" PRIu64 " %s", tenths / 10,
-                 language == LANGUAGE_EN ? '.' : ',', tenths % 10, units[unit]);
+        snprintf(text_r, LETTER_SIZE_MAX, "%" PRIu64 "%c%" PRIu64 " %c%c", tenths / 10,
+                 language == LANGUAGE_EN ? '.' : ',', tenths % 10, prefixes[unit], octet);
 }
 
 static uint64_t percent(uint64_t used, uint64_t quota)

@@ -26,7 +26,7 @@ char *letter_format(const struct letter *letter, const struct db_owner *owner,
                     const struct notice *notice, const char *hostname, time_t now,
                     size_t *length_r);
 
-/* "1.5 GB", in the language's way; enough for any number. */
+/* "1.5 GB" or "1,5 Go", in the language's way; enough for any number. */
 #define LETTER_SIZE_MAX 24
 void letter_size(uint64_t octets, enum language language, char text_r[LETTER_SIZE_MAX]);
 
