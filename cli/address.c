@@ -161,7 +161,7 @@ static int parse_add(enum password_source *source_r, const char **name_r, int ar
     if (from_stdin && invite)
         return wrong_usage("an address gets a password or an invitation, not both");
     *source_r = invite ? SOURCE_INVITATION : from_stdin ? SOURCE_STDIN : SOURCE_DEFAULT;
-    return command_arguments(argc, 1, 1);
+    return command_arguments(argc, argv, 1, 1);
 }
 
 int address_add_main(struct instance *instance, int argc, char **argv)
@@ -202,7 +202,7 @@ int address_remove_main(struct instance *instance, int argc, char **argv)
     static const struct option none[] = {{0}};
     struct address address;
 
-    if (command_option(argc, argv, none) != -1 || command_arguments(argc, 1, 1) != 0)
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (address_argument(&address, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;
@@ -261,7 +261,7 @@ int address_passwd_main(struct instance *instance, int argc, char **argv)
             return EXIT_USAGE;
         source = SOURCE_STDIN;
     }
-    if (command_arguments(argc, 1, 1) != 0)
+    if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (address_argument(&address, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;

@@ -203,7 +203,7 @@ int address_list_main(struct instance *instance, int argc, char **argv)
         case 'j': json = true; break;
         default: return EXIT_USAGE;
         }
-    if (command_arguments(argc, 0, 0) != 0)
+    if (command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
@@ -240,7 +240,7 @@ int address_show_main(struct instance *instance, int argc, char **argv)
     struct address address;
     bool json;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 1, 1) != 0)
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (address_argument(&address, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;

@@ -316,7 +316,7 @@ int archive_open(struct archive *archive_r, const char *name, char *error_r)
 
     *archive_r =
         (struct archive){.name = xstrdup(name), .reading = xcalloc(1, sizeof(*archive_r->reading))};
-    archive_r->fd = open(name, O_RDONLY | O_CLOEXEC);
+    archive_r->fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait */
     if (archive_r->fd < 0 || fstat(archive_r->fd, &status) < 0) {
         fail(error_r, "cannot read %s: %s", name, strerror(errno));
     } else if (!S_ISREG(status.st_mode)) {

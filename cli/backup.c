@@ -53,7 +53,7 @@ static int parse(struct backup *backup, int argc, char **argv)
         case 'p': backup->progress = true; break;
         default: return EXIT_USAGE;
         }
-    if (command_arguments(argc, 1, 1) != 0)
+    if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     backup->file = argv[optind];
     return EXIT_DONE;
@@ -258,17 +258,17 @@ static int report(const struct backup *backup)
 
     number_format_size(backup->octets, size);
     if (backup->since != NULL)
-        printf("%s: %s, %" PRIu64 " new messages; with %s and what that builds on, all %" PRIu64
-               " messages and the accounts\n",
+        printf("%s: %s, new messages: %" PRIu64 "; with %s and what that builds on, all accounts "
+               "and mail (messages: %" PRIu64 ")\n",
                backup->file, size, backup->end.messages, backup->since,
                backup->contents.messages - backup->end.damaged);
     else
-        printf("%s: %s, all %" PRIu64 " messages and the accounts\n", backup->file, size,
+        printf("%s: %s, all accounts and mail (messages: %" PRIu64 ")\n", backup->file, size,
                backup->end.messages);
     puts("bellhop.conf, tls/ and texts/ are not in it: keep copies of them as well");
     if (backup->end.damaged == 0)
         return EXIT_DONE;
-    return refuse("%" PRIu64 " damaged messages, named above, are not in it; all else is",
+    return refuse("damaged messages, named above, are not in it (%" PRIu64 "); all else is",
                   backup->end.damaged);
 }
 

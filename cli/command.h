@@ -42,10 +42,10 @@ int command_option(int argc, char **argv, const struct option *options);
 int command_json(int argc, char **argv, bool *json_r);
 
 /*
- * Checks that after the options there are from `least` to `most` arguments. Returns 0, or
- * EXIT_USAGE after wrong_usage().
+ * Checks that after the options there are from `least` to `most` arguments, and none is empty.
+ * Returns 0, or EXIT_USAGE after wrong_usage().
  */
-int command_arguments(int argc, int least, int most);
+int command_arguments(int argc, char **argv, int least, int most);
 
 /* Handlers. `bellhop serve` is in cli/serve.c. */
 int init_main(struct instance *instance, int argc, char **argv);

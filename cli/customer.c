@@ -25,7 +25,7 @@ int customer_list_main(struct instance *instance, int argc, char **argv)
     enum db_result result;
     bool json;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
@@ -43,7 +43,7 @@ int customer_show_main(struct instance *instance, int argc, char **argv)
     struct db_customer customer;
     bool json;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 1, 1) != 0)
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
@@ -117,7 +117,7 @@ static int parse_options(struct customer_options *given_r, const struct option *
     while ((option = command_option(argc, argv, options)) != -1)
         if (set_option(given_r, option, optarg) < 0)
             return EXIT_USAGE;
-    return command_arguments(argc, 1, 1);
+    return command_arguments(argc, argv, 1, 1);
 }
 
 int customer_add_main(struct instance *instance, int argc, char **argv)
@@ -247,7 +247,7 @@ static int change(struct instance *instance, int argc, char **argv,
     static const struct option none[] = {{0}};
     struct db_customer customer;
 
-    if (command_option(argc, argv, none) != -1 || command_arguments(argc, 1, 1) != 0)
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)

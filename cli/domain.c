@@ -70,7 +70,7 @@ int domain_add_main(struct instance *instance, int argc, char **argv)
     bool json;
 
     if (parse_options(&customer, &json, options, argc, argv) != 0 ||
-        command_arguments(argc, 1, 1) != 0)
+        command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (customer == NULL)
         return wrong_usage("say whose domain it is with --customer");
@@ -107,7 +107,7 @@ int domain_list_main(struct instance *instance, int argc, char **argv)
     bool json;
 
     if (parse_options(&customer, &json, options, argc, argv) != 0 ||
-        command_arguments(argc, 0, 0) != 0)
+        command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
@@ -134,7 +134,7 @@ int domain_remove_main(struct instance *instance, int argc, char **argv)
     static const struct option none[] = {{0}};
     char domain[ADDRESS_DOMAIN_MAX + 1];
 
-    if (command_option(argc, argv, none) != -1 || command_arguments(argc, 1, 1) != 0)
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (parse_domain(domain, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;

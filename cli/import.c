@@ -362,7 +362,7 @@ int address_import_main(struct instance *instance, int argc, char **argv)
         case 'd': dry_run = true; break;
         default: return EXIT_USAGE;
         }
-    if (command_arguments(argc, 1, 1) != 0)
+    if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (customer == NULL)
         return wrong_usage("say whose addresses they are with --customer");

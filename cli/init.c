@@ -312,7 +312,7 @@ int init_main(struct instance *instance, int argc, char **argv)
             return wrong_usage("--port-base takes a number from 0 to %d", PORT_BASE_MAX);
         init.base_given = true;
     }
-    if (command_arguments(argc, 1, 1) != 0)
+    if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     init.directory = argv[optind];
     /* Nobody else gets at a file before it has its final mode. */

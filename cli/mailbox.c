@@ -150,7 +150,7 @@ static int parse_import(struct arguments *arguments, int argc, char **argv)
         case 'P': arguments->progress = true; break;
         default: return EXIT_USAGE;
         }
-    return command_arguments(argc, 1, 1) != 0 ? EXIT_USAGE : check_import(arguments);
+    return command_arguments(argc, argv, 1, 1) != 0 ? EXIT_USAGE : check_import(arguments);
 }
 
 int mailbox_import_main(struct instance *instance, int argc, char **argv)
@@ -181,7 +181,7 @@ static int parse_export(struct arguments *arguments, int argc, char **argv)
         case 'P': arguments->progress = true; break;
         default: return EXIT_USAGE;
         }
-    if (command_arguments(argc, 1, 1) != 0)
+    if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if ((arguments->maildir != NULL) == (arguments->mbox != NULL))
         return wrong_usage("an export needs one of --maildir and --mbox");

@@ -170,7 +170,7 @@ int command_json(int argc, char **argv, bool *json_r)
     return 0;
 }
 
-int command_arguments(int argc, int least, int most)
+int command_arguments(int argc, char **argv, int least, int most)
 {
     int count = argc - optind;
 
@@ -178,6 +178,9 @@ int command_arguments(int argc, int least, int most)
         return wrong_usage("something is missing after \"%s\"", running->words);
     if (count > most)
         return wrong_usage("there is too much after \"%s\"", running->words);
+    for (int i = optind; i < argc; i++)
+        if (argv[i][0] == '\0')
+            return wrong_usage("what stands after \"%s\" is empty", running->words);
     return 0;
 }
 

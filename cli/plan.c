@@ -36,7 +36,7 @@ int plan_list_main(struct instance *instance, int argc, char **argv)
     enum db_result result;
     bool json = false;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
@@ -137,7 +137,7 @@ static int parse_options(struct db_plan *plan, int argc, char **argv)
                     optarg);
         return -1;
     }
-    return command_arguments(argc, 1, 1) == 0 ? given : -1;
+    return command_arguments(argc, argv, 1, 1) == 0 ? given : -1;
 }
 
 static int set_name(struct db_plan *plan, const char *name)

@@ -49,7 +49,7 @@ static int parse(struct restore *restore, int argc, char **argv)
             return EXIT_USAGE;
         restore->progress = true;
     }
-    if (command_arguments(argc, 1, argc) != 0)
+    if (command_arguments(argc, argv, 1, argc) != 0)
         return EXIT_USAGE;
     restore->count = argc - optind;
     return EXIT_DONE;
@@ -299,14 +299,14 @@ static int load_store(struct restore *restore, const struct instance *instance)
 
 static int report(const struct restore *restore, const struct instance *instance)
 {
-    printf("%s: restored %" PRIu64 " messages in all mailboxes, and the accounts\n",
-           instance->directory, restore->done.messages);
+    printf("%s: restored all accounts and mail (messages: %" PRIu64 ")\n", instance->directory,
+           restore->done.messages);
     puts("bellhop.conf, tls/ and texts/ were not in the backup: put your copies of them in place, "
          "then start the service");
     if (restore->done.damaged == 0)
         return EXIT_DONE;
-    return refuse("%" PRIu64 " messages, named above, are missing, for they were damaged when the "
-                  "backup was made; all else is restored",
+    return refuse("messages that were damaged when the backup was made, named above, are missing "
+                  "(%" PRIu64 "); all else is restored",
                   restore->done.damaged);
 }
 

@@ -222,7 +222,7 @@ int serve_main(struct instance *instance, int argc, char **argv)
     struct inventory inventory = {0};
     struct material material;
 
-    if (command_option(argc, argv, no_options) != -1 || command_arguments(argc, 0, 0) != 0)
+    if (command_option(argc, argv, no_options) != -1 || command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     if (instance_enter(instance) < 0)
         return EXIT_REFUSED;

@@ -13,7 +13,7 @@ int store_main(struct instance *instance, int argc, char **argv)
     char *arguments[] = {"stored", argv[0], NULL, NULL};
     bool json;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, 0, 0) != 0)
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     if (json)
         arguments[2] = "--json";

@@ -1,6 +1,7 @@
 """A backup is one moment of an instance; what is restored from it is that moment, or is refused."""
 
 import fcntl
+import os
 import random
 import resource
 import signal
@@ -143,6 +144,9 @@ def test_wrong_files(instance, empty, tmp_path):
     (tmp_path / "text").write_bytes(b"no backup\n" * 100)
     refuse(instance.cli("backup", tmp_path / "x", "--since", tmp_path / "text", check=False),
            "no backup")
+    os.mkfifo(tmp_path / "pipe")
+    refuse(instance.cli("backup", tmp_path / "x", "--since", tmp_path / "pipe", check=False),
+           "no file")
     assert not list(tmp_path.glob("x*"))
     for names, word in [("1", "whole backup first"), ("0 2", "does not build on"),
                         ("0 2 1", "does not build on"), ("0 1 0", "whole backup"),

@@ -116,10 +116,12 @@ def test_version_is_one_line():
     ["mailbox", "export", "a@one.example", "--maildir", "one", "--mbox", "two"],
     ["backup"],
     ["backup", "one", "two"],
+    ["backup", ""],
     ["backup", "one", "--since"],
     ["backup", "one", "--json"],
     ["restore"],
     ["restore", "one", "--since", "two"],
+    ["restore", "one", ""],
     ["store", "stats", "now"],
     ["store", "verify", "--deep"],
 ], ids=" ".join)
