@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "lib/log.h"
+#include "lib/utf8.h"
 
 #ifndef BELLHOP_VERSION
 #define BELLHOP_VERSION "0.1"
@@ -108,14 +109,25 @@ static void print_all(FILE *file)
 }
 
 /* What a person or a file gave may stand in a sentence, but cannot command the terminal. */
+static void disarm(char *text)
+{
+    uint32_t character;
+
+    for (size_t left = strlen(text), size; left > 0; text += size, left -= size) {
+        size = utf8_decode(text, left, &character);
+        if (size > 0 && character >= ' ' && (character < 0x7f || character > 0x9f))
+            continue;
+        size = size > 0 ? size : 1;
+        memset(text, '?', size);
+    }
+}
+
 __attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list arguments)
 {
     char sentence[2048];
 
     vsnprintf(sentence, sizeof(sentence), format, arguments);
-    for (char *at = sentence; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
+    disarm(sentence);
     fflush(stdout);
     fprintf(stderr, "bellhop: %s\n", sentence);
 }

@@ -146,6 +146,13 @@ def test_an_unknown_command_is_told_from_half_of_one(typed, sentence, shown):
     assert len(usages) == shown and all(one.startswith("usage: ") for one in usages)
 
 
+def test_what_is_told_cannot_command_the_terminal():
+    """Neither by control characters of ASCII nor by those of Unicode, whole or cut in the middle."""
+    typed = b"gr\xc3\xbcn \x1b[31m \x7f \xc2\x9b31m \x9b31m \xc3"
+    done = subprocess.run([BIN / "bellhop", typed], stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.stderr.decode().startswith('bellhop: "grün ?[31m ? ??31m ?31m ?" is not a command')
+
+
 def test_a_repeated_option_counts_the_last_time(stopped):
     stopped.cli("plan", "add", "twice", "--addresses", "2", "--addresses", "3")
     plans = json.loads(stopped.cli("plan", "list", "--json").stdout)
