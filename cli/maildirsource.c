@@ -304,6 +304,18 @@ static int open_folders(struct maildir *maildir)
     return 0;
 }
 
+/* What is wrong with a list, by uidlist_read()'s errno. */
+static const char *list_error(int error)
+{
+    switch (error) {
+    case 0: return "its format is not known here";
+    case EINVAL:
+    case ELOOP: return "it is no plain file";
+    case EFBIG: return "it is too large";
+    default: return strerror(error);
+    }
+}
+
 /* A list that is there and is not understood is no reason to give every message a new id. */
 static int read_list(struct maildir *maildir)
 {
@@ -311,11 +323,9 @@ static int read_list(struct maildir *maildir)
 
     maildir->list = uidlist_read(maildir->fd, &name);
     if (maildir->list == NULL && name != NULL) {
-        refuse("%s/%s %s%s; without it clients would download everything again. If that may be, "
-               "move the file away",
-               maildir->path, name,
-               errno != 0 ? "cannot be read: " : "has a format that is not known here",
-               errno != 0 ? strerror(errno) : "");
+        refuse("%s/%s cannot be used: %s; without it clients would download everything again. If "
+               "that may be, move it away",
+               maildir->path, name, list_error(errno));
         return -1;
     }
     if (name != NULL)

@@ -226,25 +226,22 @@ struct uidlist *uidlist_read(int folder, const char **name_r)
 {
     struct stat dovecot_status, courier_status;
     struct uidlist *list = NULL;
-    int reason = 0;
 
     int courier = open_list(folder, COURIER, &courier_status);
-    int courier_reason = errno;
+    int reason = courier < 0 ? errno : ENOENT;
+    *name_r = COURIER;
     int dovecot = open_list(folder, DOVECOT, &dovecot_status);
-    *name_r = NULL;
-    if (dovecot >= 0 && (courier < 0 || is_newer(&dovecot_status, &courier_status)))
-        *name_r = DOVECOT;
-    else if (courier >= 0)
-        *name_r = COURIER;
-    if (*name_r != NULL) {
-        list = read_list(strcmp(*name_r, DOVECOT) == 0 ? dovecot : courier);
-        reason = list == NULL ? errno : 0;
-    } else if (errno != ENOENT) {
+    if (dovecot < 0 && errno != ENOENT) {
         *name_r = DOVECOT;
         reason = errno;
-    } else if (courier_reason != ENOENT) {
-        *name_r = COURIER;
-        reason = courier_reason;
+    }
+    /* One that is there and cannot be read may be the newer one. */
+    if (reason == ENOENT) {
+        bool take_dovecot =
+            dovecot >= 0 && (courier < 0 || is_newer(&dovecot_status, &courier_status));
+        *name_r = take_dovecot ? DOVECOT : courier >= 0 ? COURIER : NULL;
+        list = *name_r != NULL ? read_list(take_dovecot ? dovecot : courier) : NULL;
+        reason = errno;
     }
     if (courier >= 0)
         close(courier);

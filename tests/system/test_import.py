@@ -125,11 +125,20 @@ def test_the_newer_list_is_taken(instance, tmp_path):
     assert unique_ids(instance, group) == ["UID7-5"]
 
 
-def test_a_list_that_is_not_understood_changes_nobodys_unique_ids(instance, tmp_path):
+@pytest.mark.parametrize("make, word", [
+    (lambda path: path.write_text("9 V1 N2\n"), "its format is not known here"),
+    (os.mkfifo, "it is no plain file"),
+    (os.mkdir, "it is no plain file"),
+    (lambda path: path.symlink_to("/etc/passwd"), "it is no plain file"),
+], ids=["text", "pipe", "folder", "link"])
+def test_a_list_that_is_not_understood_changes_nobodys_unique_ids(instance, tmp_path, make, word):
     make_maildir(tmp_path / "m", texts(1))
-    (tmp_path / "m" / "dovecot-uidlist").write_text("9 V1 N2\n")
+    (tmp_path / "m" / "dovecot-uidlist").unlink()
+    make(tmp_path / "m" / "dovecot-uidlist")
+    (tmp_path / "m" / "courierpop3dsizelist").write_text("/3 7 5\n")
+    os.utime(tmp_path / "m" / "courierpop3dsizelist", (BEGAN, BEGAN))
     done = import_maildir(instance, instance.customers[0].accounts[0], tmp_path / "m", check=False)
-    assert done.returncode == 1 and "format that is not known" in done.stderr
+    assert done.returncode == 1 and f"dovecot-uidlist cannot be used: {word};" in done.stderr
 
 
 def test_a_plain_maildir_has_its_names(instance, tmp_path):
