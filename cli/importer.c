@@ -237,7 +237,6 @@ static void ask(struct importer *importer, size_t index)
                  0);
 }
 
-/* The next message. One that is too large by its source's own word need not be asked for. */
 static void begin_message(struct importer *importer)
 {
     struct source *source = importer->source;
@@ -330,6 +329,7 @@ int importer_run(struct source *source, const struct store_recipient *recipient,
     struct importer *importer = xcalloc(1, sizeof(*importer));
     int done = EXIT_REFUSED;
 
+    source->octets_max = recipient->octets_max;
     importer->source = source;
     importer->recipient = *recipient;
     importer->states = xcalloc(source->count + 1, 1);

@@ -41,7 +41,7 @@ struct answer {
     FILE *spool;                     /* of one that is put aside; or */
     char *text;                      /* of a list */
     size_t length, room;
-    uint64_t octets;
+    uint64_t octets, most; /* it has come, and may have */
     char header[HEADER_MAX];
     size_t header_length;
     bool failed;
@@ -51,10 +51,6 @@ struct answer {
 
 static void gather(struct answer *answer, const char *octets, size_t length)
 {
-    if (answer->length + length > LIST_MAX) {
-        answer->failed = true;
-        return;
-    }
     if (answer->length + length + 1 > answer->room) {
         answer->room = 2 * (answer->length + length) + 4096;
         answer->text = xrealloc(answer->text, answer->room);
@@ -72,6 +68,8 @@ static size_t on_octets(char *octets, size_t one, size_t length, void *context)
 
     (void)one;
     answer->octets += length;
+    if (answer->octets > answer->most)
+        return 0;
     memcpy(answer->header + answer->header_length, octets, length < head ? length : head);
     answer->header_length += length < head ? length : head;
     if (answer->spool != NULL) {
@@ -136,16 +134,42 @@ static bool is_alive(struct pop3 *pop3)
 
 /* --- a message -------------------------------------------------------------------------------- */
 
-/* A message that is as long as LIST has said is whole; of another one, the next answer tells. */
+static enum source_result refuse_too_large(const struct pop3 *pop3,
+                                           const struct source_message *message)
+{
+    refuse("the other server's message %" PRIu64 " has %" PRIu64 " octets, and the plan's largest "
+           "message has %" PRIu64,
+           message->place, message->size, pop3->source.octets_max);
+    return SOURCE_REFUSED;
+}
+
+/* It would have to be read to its end, for the connection's sake. */
+static enum source_result refuse_endless(const struct source_message *message)
+{
+    refuse("the other server's message %" PRIu64 " is longer than twice the plan's largest "
+           "message, and LIST has said %" PRIu64 " octets; remove it there, and run the same "
+           "command again",
+           message->place, message->size);
+    return SOURCE_ENDED;
+}
+
+/*
+ * A message that is as long as LIST has said is whole; of another one, the next answer tells. What
+ * is too large is only known when it is here, for servers that count LF lines say up to half.
+ */
 static enum source_result fetch(struct pop3 *pop3, const struct source_message *message,
                                 struct answer *answer)
 {
+    answer->most = 2 * pop3->source.octets_max;
+    if (message->size > answer->most)
+        return refuse_too_large(pop3, message);
     CURLcode code = perform(pop3, NULL, message->place, answer);
-
     if (answer->failed) {
         refuse("cannot write a message to a temporary file: %s", strerror(errno));
         return SOURCE_ENDED;
     }
+    if (answer->octets > answer->most)
+        return refuse_endless(message);
     if (code == CURLE_OK && is_same_session(pop3) &&
         (answer->octets == message->size || is_alive(pop3)))
         return SOURCE_DONE;
@@ -270,6 +294,19 @@ static void add_sizes(struct pop3 *pop3, struct answer *answer, bool known)
     }
 }
 
+/* What to try where the port and the options for its protection may not fit. */
+static const char *hint(const struct pop3 *pop3, const struct pop3source_options *options,
+                        CURLcode code)
+{
+    if (code == CURLE_SSL_CONNECT_ERROR && strcmp(pop3->scheme, "pop3s") == 0)
+        return "; if this port does not begin with TLS, try --stls";
+    if ((code == CURLE_OPERATION_TIMEDOUT || code == CURLE_RECV_ERROR ||
+         code == CURLE_WEIRD_SERVER_REPLY) &&
+        options->protection != POP3_TLS)
+        return "; if this port begins with TLS, try without --stls and --cleartext";
+    return "";
+}
+
 static int refuse_list(const struct pop3 *pop3, const struct pop3source_options *options,
                        CURLcode code)
 {
@@ -285,7 +322,11 @@ static int refuse_list(const struct pop3 *pop3, const struct pop3source_options 
         return refuse("%s offers no TLS on this port; --cleartext goes on without, and shows the "
                       "password and the mail to the network",
                       pop3->host);
-    default: return refuse("cannot list the mail on %s: %s", pop3->host, reason(pop3, code));
+    case CURLE_WRITE_ERROR:
+        return refuse("%s lists more mail than can be: over %d octets", pop3->host, LIST_MAX);
+    default:
+        return refuse("cannot list the mail on %s: %s%s", pop3->host, reason(pop3, code),
+                      hint(pop3, options, code));
     }
 }
 
@@ -335,6 +376,7 @@ static int list_messages(struct pop3 *pop3, const struct pop3source_options *opt
     struct answer *ids = &lists[0], *sizes = &lists[1];
     int done;
 
+    ids->most = sizes->most = LIST_MAX;
     CURLcode code = perform(pop3, "UIDL", 0, ids);
     bool refused = code != CURLE_OK;
     if (code == CURLE_OK || code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_RECV_ERROR ||

@@ -32,7 +32,8 @@ enum source_result {
 struct source {
     struct source_message *messages;
     size_t count;
-    uint64_t size; /* of all messages together, for the progress bar */
+    uint64_t size;       /* of all messages together, for the progress bar */
+    uint64_t octets_max; /* of the mailbox's largest message; the importer sets it */
     /*
      * NULL, or: finds out a message's unique-id, which the list does not have; called before the
      * message is imported, and its transfer() before that of the next.

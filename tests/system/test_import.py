@@ -384,6 +384,8 @@ class OtherServer(threading.Thread):
         self.messages, self.uidl, self.close_after = messages, uidl, close_after
         self.commands = []
         self.size_error = 0
+        self.listed = {}     # a message's number: the size that LIST says
+        self.endless = None  # a message's number
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.start()
@@ -415,7 +417,8 @@ class OtherServer(threading.Thread):
                 case ["LIST"]:
                     file.write(b"+OK\r\n")
                     for number, (_, text) in enumerate(self.messages, 1):
-                        file.write(b"%d %d\r\n" % (number, len(text) + self.size_error))
+                        size = self.listed.get(number, len(text) + self.size_error)
+                        file.write(b"%d %d\r\n" % (number, size))
                     file.write(b".\r\n")
                 case ["UIDL"] if self.uidl:
                     file.write(b"+OK\r\n")
@@ -428,6 +431,10 @@ class OtherServer(threading.Thread):
                     if retrieved == self.close_after:
                         file.write(b"+OK\r\n" + text[:len(text) // 2])
                         return
+                    if int(number) == self.endless:
+                        file.write(b"+OK\r\n")
+                        while True:
+                            file.write(text)
                     file.write(b"+OK\r\n" + re.sub(rb"(?m)^\.", b"..", text) + b".\r\n")
                 case ["QUIT"]:
                     file.write(b"+OK\r\n")
@@ -511,3 +518,45 @@ def test_sizes_need_not_be_right(instance, difference):
     server.size_error = difference
     import_pop3(instance, account, server)
     assert list(instance.messages(account).values()) == [text for _, text in OTHERS]
+
+
+@pytest.mark.parametrize("uidl", [True, False], ids=["uidl", "no-uidl"])
+def test_a_message_without_end_is_not_read_for_ever(instance, uidl):
+    hotel, group = first_two(instance)
+    instance.cli("plan", "set", instance.customers[0].plan, "--message-bytes", "64K")
+    server = OtherServer(OTHERS, uidl=uidl)
+    server.endless = 3
+    done = import_pop3(instance, hotel, server, check=False)
+    assert done.returncode == 1 and "2 imported, 0 there already, 2 NOT" in done.stdout
+    assert "message 3 is longer than twice the plan's largest message" in done.stderr
+    assert list(instance.messages(hotel).values()) == [text for _, text in OTHERS[:2]]
+    assert instance.messages(group) == {}
+
+
+@pytest.mark.parametrize("uidl", [True, False], ids=["uidl", "no-uidl"])
+def test_a_message_that_is_listed_as_too_large_is_not_fetched(instance, uidl):
+    account = instance.customers[0].accounts[0]
+    server = OtherServer(OTHERS, uidl=uidl)
+    server.listed[2], server.endless = 10**12, 2
+    done = import_pop3(instance, account, server, check=False)
+    assert done.returncode == 1 and "3 imported, 0 there already, 1 NOT" in done.stdout
+    assert "message 2 has 1000000000000 octets, and the plan's largest" in done.stderr
+    assert len(instance.messages(account)) == 3
+
+
+def test_options_that_do_not_fit_the_port_are_told(instance):
+    source, target = first_two(instance)
+    done = instance.cli("mailbox", "import", target.address, "--pop3",
+                        f"localhost:{instance.ports.pop3}", "--user", source.address,
+                        "--password-stdin", input="secret word\n", check=False)
+    assert done.returncode == 1 and "does not begin with TLS, try --stls" in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def close_all():
+            while True:
+                server.accept()[0].close()
+
+        threading.Thread(target=close_all, daemon=True).start()
+        done = instance.cli("mailbox", "import", target.address, "--pop3",
+                            f"127.0.0.1:{server.getsockname()[1]}", "--user", source.address,
+                            "--stls", "--password-stdin", input="secret word\n", check=False)
+    assert done.returncode == 1 and "begins with TLS, try without --stls" in done.stderr
