@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/xalloc.h"
 #include "tests/bench/mode.h"
@@ -21,6 +22,7 @@ struct lmtp {
     uint64_t started;
     char *message; /* with the final dot */
     size_t length;
+    bool takes_size; /* LHLO offers SIZE (RFC 1870), without which MAIL may not name it */
 };
 
 #define NUMBER_FORMAT "Subject: load %020" PRIu64 "\r\n"
@@ -58,9 +60,11 @@ static void begin(struct lmtp *lmtp)
     lmtp->started = latency_now();
     snprintf(number, sizeof(number), NUMBER_FORMAT, run->begun);
     memcpy(lmtp->message, number, NUMBER_LENGTH);
-    client_send(&lmtp->client,
-                "MAIL FROM:<load@bench.example> SIZE=%zu\r\nRCPT TO:<%s>\r\nDATA\r\n",
-                lmtp->length - 3, run->accounts[run->begun % run->account_count].address);
+    char parameter[32] = "";
+    if (lmtp->takes_size)
+        snprintf(parameter, sizeof(parameter), " SIZE=%zu", lmtp->length - 3);
+    client_send(&lmtp->client, "MAIL FROM:<load@bench.example>%s\r\nRCPT TO:<%s>\r\nDATA\r\n",
+                parameter, run->accounts[run->begun % run->account_count].address);
 }
 
 static void advance(struct lmtp *lmtp)
@@ -95,6 +99,8 @@ static size_t lmtp_input(struct client *client, const char *data, size_t length)
     size_t used = (size_t)(newline - data) + 1;
     if (used < 6 || memcmp(data, lmtp_codes[lmtp->state], 3) != 0)
         client_wrong(client, lmtp_codes[lmtp->state], data, used);
+    if (lmtp->state == LMTP_LHLO && strncasecmp(data + 4, "SIZE", 4) == 0)
+        lmtp->takes_size = true;
     if (data[3] != '-')
         advance(lmtp);
     return used;
