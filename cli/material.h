@@ -6,15 +6,18 @@
 #include "lib/conf.h"
 #include "lib/language.h"
 
+struct ticketkeys;
+
 /*
- * What programs are given to read: the configuration's text, the TLS key and the texts of warnings,
- * each in memory that only the supervisor can write (cli/share.h).
+ * What programs are given to read: the configuration's text, the TLS key, the texts of warnings
+ * and the keys of session tickets, each in memory that only the supervisor can write (cli/share.h).
  */
 struct material {
     struct conf conf;
     int conf_text; /* descriptors; -1 before the first load */
     int tls;
     int texts[LANGUAGE__MAX];
+    struct ticketkeys *ticketkeys; /* of session tickets; drawn by serve_main() */
 };
 
 void material_init(struct material *material);

@@ -14,7 +14,7 @@ enum program_stage { STAGE_FRONT, STAGE_BACK };
 struct program {
     const char *name;
     enum program_stage stage;
-    const char *descriptors[5]; /* besides conf, metrics and lock, which all get */
+    const char *descriptors[5]; /* besides conf, metrics and lock, which all get; NULL ends them */
 };
 
 /* One running program: kept alive in its slot of the counters. */

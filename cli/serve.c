@@ -21,6 +21,7 @@
 #include "lib/capability.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/ticketkeys.h"
 #include "lib/xalloc.h"
 
 struct tcp_service {
@@ -127,6 +128,21 @@ static int share_key(void)
     return fd >= 0 && share_seal(fd) == 0 ? fd : -1;
 }
 
+/* pop3d reads this memory; the supervisor goes on writing through its mapping. */
+static int share_tickets(struct material *material)
+{
+    int reader = -1;
+
+    int memory = share_area("bellhop-tickets", ticketkeys_size());
+    if (memory < 0)
+        return -1;
+    material->ticketkeys = ticketkeys_make(memory);
+    if (material->ticketkeys != NULL)
+        reader = share_reader(memory);
+    close(memory);
+    return reader;
+}
+
 static int add_shared(struct inventory *inventory, const char *name, int fd)
 {
     if (fd < 0) {
@@ -138,7 +154,7 @@ static int add_shared(struct inventory *inventory, const char *name, int fd)
     return 0;
 }
 
-static int open_shared(struct inventory *inventory, const struct material *material)
+static int open_shared(struct inventory *inventory, struct material *material)
 {
     int metrics = share_area("bellhop-metrics", metrics_size());
 
@@ -147,7 +163,8 @@ static int open_shared(struct inventory *inventory, const struct material *mater
     if (add_shared(inventory, "metrics", metrics) < 0 ||
         add_shared(inventory, "key", share_key()) < 0 ||
         add_shared(inventory, "conf", share_reader(material->conf_text)) < 0 ||
-        add_shared(inventory, "tls", share_reader(material->tls)) < 0)
+        add_shared(inventory, "tls", share_reader(material->tls)) < 0 ||
+        add_shared(inventory, "tickets", share_tickets(material)) < 0)
         return -1;
     for (unsigned i = 0; i < LANGUAGE__MAX; i++)
         if (add_shared(inventory, "text", share_reader(material->texts[i])) < 0)

@@ -16,10 +16,12 @@
 #include "cli/inventory.h"
 #include "cli/material.h"
 #include "cli/process.h"
+#include "cli/rotation.h"
 #include "cli/supervisor.h"
 #include "lib/child.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/ticketkeys.h"
 #include "lib/xalloc.h"
 
 /* In ms. A stop takes less than 5 s; what the fronts leave of it is for authd and stored. */
@@ -35,7 +37,7 @@ static const struct program programs[] = {
     {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
     {"authd", STAGE_BACK, {"key", "auth", "auth-front"}},
     {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "text"}},
-    {"pop3d", STAGE_FRONT, {"tls", "pop3", "pop3s"}},
+    {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},
     {"admin", STAGE_FRONT, {"http"}},
 };
 
@@ -58,6 +60,7 @@ struct supervisor {
     struct event *interrupt;
     struct event *fronts_late;
     struct event *all_late;
+    struct rotation *rotation;
 };
 
 static struct timeval interval(int ms)
@@ -269,6 +272,8 @@ static void supervisor_init(struct supervisor *supervisor)
     supervisor->interrupt = watch(supervisor, SIGINT, on_terminate);
     supervisor->fronts_late = timer(supervisor, on_fronts_late);
     supervisor->all_late = timer(supervisor, on_all_late);
+    supervisor->rotation =
+        rotation_new(supervisor->base, supervisor->material->ticketkeys, TICKETKEYS_PERIOD * 1000);
 }
 
 static void supervisor_fini(struct supervisor *supervisor)
@@ -281,6 +286,7 @@ static void supervisor_fini(struct supervisor *supervisor)
     event_free(supervisor->interrupt);
     event_free(supervisor->fronts_late);
     event_free(supervisor->all_late);
+    rotation_free(supervisor->rotation);
     event_base_free(supervisor->base);
 }
 

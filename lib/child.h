@@ -17,6 +17,7 @@ struct event_base;
  *   lock                    the instance's lock, held through it for as long as any program runs
  *   key                     authd, stored: the capability key, CAPABILITY_KEY_SIZE octets
  *   tls                     pop3d: PEM certificate chain and private key
+ *   tickets                 pop3d: the keys of session tickets (lib/ticketkeys.h)
  *   pop3, pop3s             pop3d: listening TCP sockets
  *   lmtp, lmtp-unix         lmtpd: listening sockets
  *   text                    lmtpd: texts of warnings, one for each enum language (lib/notice.h)
