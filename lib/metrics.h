@@ -29,6 +29,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(POP3_DELETED, METRIC_COUNTER, "bellhop_pop3_deleted_total", "messages deleted at QUIT")    \
     ROW(POP3_TLS_FAILURES, METRIC_COUNTER, "bellhop_pop3_tls_failures_total",                      \
         "TLS handshakes that failed")                                                              \
+    ROW(POP3_TLS_HANDSHAKES, METRIC_COUNTER, "bellhop_pop3_tls_handshakes_total",                  \
+        "TLS handshakes completed")                                                                \
+    ROW(POP3_TLS_RESUMED, METRIC_COUNTER, "bellhop_pop3_tls_resumed_total",                        \
+        "TLS handshakes that resumed a session")                                                   \
     ROW(AUTH_CHECKS, METRIC_COUNTER, "bellhop_auth_checks_total", "credentials checked")           \
     ROW(AUTH_REFUSED, METRIC_COUNTER, "bellhop_auth_refused_total", "credentials refused")         \
     ROW(AUTH_CACHE_HITS, METRIC_COUNTER, "bellhop_auth_cache_hits_total",                          \

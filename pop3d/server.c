@@ -9,6 +9,7 @@
 #include "lib/acceptor.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/ticketkeys.h"
 #include "pop3d/authclient.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
@@ -77,7 +78,7 @@ static void load_tls(struct server *server)
 {
     char error[TLS_ERROR_SIZE];
 
-    SSL_CTX *context = tls_load(child_descriptor("tls", 0), error);
+    SSL_CTX *context = tls_load(child_descriptor("tls", 0), server->ticketkeys, error);
     if (context == NULL && server->tls == NULL)
         log_fatal("the certificate in tls/ cannot be used: %s", error);
     if (context == NULL) {
@@ -120,6 +121,7 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
     acceptor_free(server->acceptor);
     event_free(server->finish);
     SSL_CTX_free(server->tls);
+    ticketkeys_detach(server->ticketkeys);
     event_base_loopexit(server->child->base, NULL);
 }
 
@@ -147,6 +149,9 @@ void server_init(struct server *server, struct child *child)
 {
     memset(server, 0, sizeof(*server));
     server->child = child;
+    server->ticketkeys = ticketkeys_attach(child_descriptor("tickets", 0));
+    if (server->ticketkeys == NULL)
+        log_fatal("cannot map the keys of session tickets: %s", strerror(errno));
     load_tls(server);
     if (set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
         set_timeout(server, SERVER_LOGIN, LIMIT_LOGIN_TIME) < 0 ||

@@ -11,6 +11,7 @@ struct authclient;
 struct event;
 struct session;
 struct storeclient;
+struct ticketkeys;
 
 /*
  * One limit of time. Thousands of sessions wait for the same ones, so each is one of libevent's
@@ -29,6 +30,7 @@ struct server {
     struct child *child;
     struct authclient *auth;
     struct storeclient *store;
+    const struct ticketkeys *ticketkeys;
     SSL_CTX *tls;
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */

@@ -230,6 +230,9 @@ static void on_written(struct bufferevent *stream, void *context)
 /* The handshake is complete. On a pop3s port the session begins here. */
 static void handle_handshake(struct session *session, bool greet)
 {
+    metric_add(METRIC_POP3_TLS_HANDSHAKES, 1);
+    if (SSL_session_reused(session->tls) == 1)
+        metric_add(METRIC_POP3_TLS_RESUMED, 1);
     session->wait = SESSION_READY;
     set_timer(session, SERVER_LOGIN);
     if (greet)

@@ -2,9 +2,7 @@
  * TLS as RFC 8314 and Mozilla's "intermediate" settings want it: 1.2 or newer, forward secrecy and
  * authenticated encryption only. The client's order of ciphers counts, since all of them are good
  * and a telephone knows best what it computes fast.
- *
- * Session resumption is off: several processes share the port, so tickets would need one key for
- * all of them that changes in time, and a full handshake a session is what POP3 clients do anyway.
+ * Sessions are resumed by tickets alone (pop3d/tickets.h), without early data.
  */
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -15,6 +13,7 @@
 #include "lib/child.h"
 #include "lib/xalloc.h"
 #include "pop3d/limits.h"
+#include "pop3d/tickets.h"
 #include "pop3d/tls.h"
 
 #define TLS_1_2_CIPHERS                                                                            \
@@ -55,9 +54,7 @@ static int use_key(SSL_CTX *context, const void *text, int length)
 static int set_policy(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                                     SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(context, 0);
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
     /* Idle sessions are the rule: without its buffers a connection costs 34 KiB less. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
@@ -65,9 +62,10 @@ static int set_policy(SSL_CTX *context)
 }
 
 /* Returns what is missing or wrong, or NULL. */
-static const char *fill_context(SSL_CTX *context, const void *text, int length)
+static const char *fill_context(SSL_CTX *context, const struct ticketkeys *keys, const void *text,
+                                int length)
 {
-    if (set_policy(context) == 0)
+    if (set_policy(context) == 0 || tickets_enable(context, keys, text, (size_t)length) < 0)
         return "OpenSSL does not accept the settings of this program";
     if (use_chain(context, text, length) == 0)
         return "it holds no certificate chain in PEM that OpenSSL accepts";
@@ -78,7 +76,7 @@ static const char *fill_context(SSL_CTX *context, const void *text, int length)
     return NULL;
 }
 
-SSL_CTX *tls_load(int fd, char error_r[TLS_ERROR_SIZE])
+SSL_CTX *tls_load(int fd, const struct ticketkeys *keys, char error_r[TLS_ERROR_SIZE])
 {
     const char *error = NULL;
     char *text = xmalloc(LIMIT_TLS_FILE);
@@ -90,7 +88,7 @@ SSL_CTX *tls_load(int fd, char error_r[TLS_ERROR_SIZE])
     else if (context == NULL)
         error = "OpenSSL does not start";
     else
-        error = fill_context(context, text, (int)length);
+        error = fill_context(context, keys, text, (int)length);
     sodium_memzero(text, LIMIT_TLS_FILE);
     free(text);
     ERR_clear_error();

@@ -1,6 +1,8 @@
 """POP3 over TLS: the port that begins with it, and STLS."""
 
+import os
 import poplib
+import re
 import signal
 import socket
 import ssl
@@ -11,8 +13,10 @@ import pytest
 from bellhop import wait_until
 from test_pop3 import capabilities, greeted, is_closed, log_in, logged_in
 
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_implicit(shared, version):
     context = shared.tls
     context.minimum_version = context.maximum_version = version
@@ -141,6 +145,98 @@ def test_quit_and_gone_under_tls(instance):
     wait_until(lambda: instance.messages(account) == {})
 
 
+def connect(instance, context, session=None):
+    """A greeted connection to pop3s: (whether it resumed `session`, the session for the next one)."""
+    with socket.create_connection(("127.0.0.1", instance.ports.pop3s), timeout=30) as sock:
+        with context.wrap_socket(sock, session=session) as tls:
+            assert tls.recv(100) == b"+OK Bellhop ready\r\n"
+            tls.sendall(b"QUIT\r\n")
+            assert tls.recv(100) == b"+OK goodbye\r\n"
+            return tls.session_reused, tls.session
+
+
+def metric(instance, name):
+    return int(re.search(rf"(?m)^{name} (\d+)$", instance.http("/metrics")[1])[1])
+
+
+@pytest.fixture
+def pair(stopped):
+    """Served by two processes of pop3d, whatever the machine has."""
+    stopped.configure(pop3_processes=2)
+    stopped.start()
+    wait_until(lambda: len(stopped.pids()["pop3d"]) == 2)
+    return stopped
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_resumption(pair, version):
+    """In any process, also in one that was started since."""
+    context = pair.tls
+    context.minimum_version = context.maximum_version = version
+    resumed, session = connect(pair, context)
+    assert not resumed
+    for _ in range(30):
+        resumed, session = connect(pair, context, session)
+        assert resumed
+    assert metric(pair, "bellhop_pop3_tls_resumed_total") == 30
+    for pid in pair.pids()["pop3d"]:
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pid not in pair.pids().get("pop3d", []))
+        wait_until(lambda: len(pair.pids().get("pop3d", [])) == 2)
+    pair.wait_healthy()
+    for _ in range(10):
+        resumed, session = connect(pair, context, session)
+        assert resumed
+
+
+def test_resumed_session_logs_in(instance):
+    """What is resumed is the encryption: each session shows its own credentials."""
+    context = instance.tls
+    session = connect(instance, context)[1]
+    for customer in instance.customers:
+        account = customer.accounts[0]
+        with socket.create_connection(("127.0.0.1", instance.ports.pop3s), timeout=30) as sock, \
+                context.wrap_socket(sock, session=session) as tls, tls.makefile("rwb", 0) as file:
+            assert tls.session_reused
+            assert file.readline().startswith(b"+OK")
+            file.write(b"STAT\r\n")
+            assert file.readline().startswith(b"-ERR")
+            for line in (f"USER {account.address}", f"PASS {account.password}", "STAT", "QUIT"):
+                file.write(line.encode() + b"\r\n")
+                assert file.readline().startswith(b"+OK")
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_forged_ticket(pair, tmp_path, version):
+    """It leads to a handshake in full."""
+    kept = tmp_path / "session.pem"
+    options = ["openssl", "s_client", "-connect", f"127.0.0.1:{pair.ports.pop3s}", version,
+               "-ign_eof", "-crlf"]
+
+    def session(*more):
+        done = subprocess.run(options + [*more], input="QUIT\n", capture_output=True, text=True,
+                              timeout=30)
+        assert "+OK goodbye" in done.stdout, done.stderr
+        return done.stdout
+
+    assert "\nNew, " in session("-sess_out", kept)
+    assert "\nReused, " in session("-sess_in", kept)
+    raw = bytearray(ssl.PEM_cert_to_DER_cert(
+        kept.read_text().replace("SSL SESSION PARAMETERS", "CERTIFICATE")))
+    shown = subprocess.run(["openssl", "sess_id", "-in", kept, "-text", "-noout"], check=True,
+                           capture_output=True, text=True, timeout=30).stdout
+    start = bytes.fromhex("".join(re.search(r"0000 - ((?:[0-9a-f]{2}[ -]){16})", shown)[1]
+                                  .replace("-", " ").split()))
+    place = raw.index(start)
+    for at in (0, 20, 40, 100):  # name, initial value, what is sealed
+        forged = bytearray(raw)
+        forged[place + at] ^= 1
+        kept.write_text(ssl.DER_cert_to_PEM_cert(bytes(forged))
+                        .replace("CERTIFICATE", "SSL SESSION PARAMETERS"))
+        assert "\nNew, " in session("-sess_in", kept)
+    assert metric(pair, "bellhop_pop3_tls_failures_total") == 0
+
+
 def certificate(instance):
     with greeted(instance, "pop3s") as wire:
         return wire.sock.getpeercert(True)
@@ -150,6 +246,17 @@ def test_reload(instance, tmp_path):
     """SIGHUP: new connections get the new certificate, old ones live on; a bad one changes nothing."""
     account = instance.customers[0].accounts[0]
     old = certificate(instance)
+    context = instance.tls
+    context.verify_mode = ssl.CERT_NONE
+    session = connect(instance, context)[1]
+    processes = len(instance.pids()["pop3d"])
+
+    def reload(number):
+        instance.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: instance.log.count("certificate read anew") == number * processes)
+
+    reload(1)
+    assert connect(instance, context, session)[0]
     key, cert = instance.dir / "tls" / "key.pem", instance.dir / "tls" / "cert.pem"
     with logged_in(instance, account, "pop3s") as wire:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -157,16 +264,12 @@ def test_reload(instance, tmp_path):
                         "-days", "2", "-keyout", key, "-out", cert], check=True,
                        capture_output=True, timeout=30)
 
-        def renewed():
-            try:
-                return certificate(instance) != old
-            except ssl.SSLError:  # the test trusts the new one already
-                return False
-
-        instance.process.send_signal(signal.SIGHUP)
-        wait_until(renewed, what="the new certificate")
+        reload(2)
+        assert certificate(instance) != old
         assert wire.command("NOOP") == b"+OK"
         wire.command("QUIT")
+    # A session that began with the old certificate is not resumed under the new one.
+    assert not connect(instance, context, session)[0]
     new = cert.read_bytes()
     cert.write_text("this is no certificate\n")
     mark = len(instance.log)
