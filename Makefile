@@ -11,6 +11,9 @@ DESTDIR ?=
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 
+# System tests at once: they mostly wait.
+JOBS    ?= $(shell expr $$(nproc) + 1)
+
 # Debian's own Python, whose pytest is the package python3-pytest.
 PYTHON  := /usr/bin/python3
 
@@ -18,7 +21,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev lib
 	libjansson-dev libmicrohttpd-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
 	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-pytest fetchmail sqlite3 procps
+CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 
 # --- how to compile ------------------------------------------------------------------------------
@@ -225,7 +228,7 @@ unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 	done
 
 system: all faults $(BUILD)/bench/fill $(BUILD)/tests/disk.so
-	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/system
+	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) tests/system
 
 check: deps
 	@$(MAKE) --no-print-directory check-built

@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -76,9 +77,14 @@ def port_is_free(port):
 
 
 def free_port_base():
-    """Below the range from which the kernel takes the ports of outgoing connections."""
+    """
+    Below the range from which the kernel takes the ports of outgoing connections. An instance's
+    ports lie within 1000; a process of pytest-xdist has a range of its own.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10000 + process % 8 * 2600
     while True:
-        base = random.randrange(10000, 31000)
+        base = random.randrange(first, first + 1600)
         if all(port_is_free(port) for port in Ports.at(base)):
             return base
 
@@ -128,10 +134,11 @@ class Instance:
 
     def _move_ports(self, old, new):
         path = self.dir / "bellhop.conf"
-        text = path.read_text()
-        for before, after in zip(Ports.at(old), Ports.at(new)):
-            text = re.sub(rf"(?m)^(\w+_listen\s*=.*:){before}\b", rf"\g<1>{after}", text)
-        path.write_text(text)
+        moved = dict(zip(map(str, Ports.at(old)), map(str, Ports.at(new))))
+        # In one pass: a new port may be one of the old ones.
+        path.write_text(re.sub(r"(?m)^(\w+_listen\s*=.*:)(\d+)$",
+                               lambda found: found[1] + moved.get(found[2], found[2]),
+                               path.read_text()))
         self.base = new
 
     def configure(self, **settings):
@@ -377,6 +384,16 @@ def state(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return "Z"
+
+
+def descriptors(pid):
+    """Number and file of each descriptor; one that is closed meanwhile is left out."""
+    found = {}
+    with suppress(FileNotFoundError):  # it has ended
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):
+                found[fd] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
 
 
 def signal_process(pid, number):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bellhop import BIN, sanitized, signal_process, wait_until
+from bellhop import BIN, descriptors, sanitized, signal_process, wait_until
 from mailfiles import BEGAN, VALIDITY, index_rows, make_maildir, mboxrd, write_uidlist
 
 
@@ -204,11 +204,8 @@ def test_files_that_are_renamed_or_go_meanwhile(instance, tmp_path):
 
 def is_connected(process):
     """Or has ended: it knows what it will import then."""
-    try:
-        files = [file.readlink() for file in Path(f"/proc/{process.pid}/fd").iterdir()]
-    except FileNotFoundError:  # one was closed this moment
-        return False
-    return process.poll() is not None or any(str(file).startswith("socket:") for file in files)
+    return process.poll() is not None or any(
+        file.startswith("socket:") for file in descriptors(process.pid).values())
 
 
 def wait_for_stored(instance):

@@ -8,11 +8,10 @@ import subprocess
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from bellhop import BIN, Customer
+from bellhop import BIN, Customer, descriptors
 
 TORTURE = os.environ.get("BELLHOP_TORTURE") == "1"
 
@@ -147,8 +146,7 @@ def test_nothing_goes_while_the_store_is_verified(instance):
     segments = set((instance.dir / "store").glob("*.seg"))
     verify = subprocess.Popen([BIN / "stored", "verify"], cwd=instance.dir, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    files = Path(f"/proc/{verify.pid}/fd")
-    while not any(os.path.realpath(file).endswith(".seg") for file in files.iterdir()):
+    while not any(file.endswith(".seg") for file in descriptors(verify.pid).values()):
         assert verify.poll() is None
     verify.send_signal(signal.SIGSTOP)
     for one in account, other:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from bellhop import BIN, Instance, wait_gone, wait_until
+from bellhop import BIN, Instance, descriptors, wait_gone, wait_until
 
 SERVE_TIME = 20  # seconds for a bellhop serve that must refuse
 
@@ -201,17 +201,6 @@ def test_sockets_belong_to_the_group_of_their_folder(stopped):
         stopped.start()
         assert {path.stat().st_gid for path in (stopped.dir / "run").glob("*.sock")} == {groups[0]}
         stopped.stop()
-
-
-def descriptors(pid):
-    """Number and file of each descriptor; one that is closed meanwhile is left out."""
-    found = {}
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found[fd] = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except FileNotFoundError:
-            pass
-    return found
 
 
 def test_programs_get_only_what_they_need(instance):
