@@ -148,10 +148,11 @@ APPENDER_SOURCES := tests/bench/appender.c tests/bench/latency.c
 BENCH_PROGRAMS   := $(BUILD)/bench/appender $(BUILD)/bench/load
 $(BUILD)/bench/load: $(call objects,$(LOAD_SOURCES)) $(BUILD)/lib/lib.a
 $(BUILD)/bench/appender: $(call objects,$(APPENDER_SOURCES)) $(BUILD)/lib/lib.a
+$(BUILD)/bench/load: BENCH_LIBS := libssl libcrypto
 $(BENCH_PROGRAMS):
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LINK  $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS)) -pthread
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call link_flags,$(LIB_LIBS) $(BENCH_LIBS)) -pthread
 
 # Fills a store, so it stands on stored's archive.
 $(BUILD)/bench/fill: $(call objects,tests/bench/scale/fill.c) $(BUILD)/lib/stored.a $(BUILD)/lib/lib.a
@@ -227,7 +228,7 @@ unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 		exit 1; \
 	done
 
-system: all faults $(BUILD)/bench/fill $(BUILD)/tests/disk.so
+system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) tests/system
 
 check: deps

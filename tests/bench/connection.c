@@ -15,14 +15,16 @@
 struct loop {
     int epoll;
     struct connection_events events;
+    struct tls_context *tls; /* NULL: none */
     char *input; /* shared by all connections: only the rest of a read is kept by each */
 };
 
-struct loop *loop_new(const struct connection_events *events)
+struct loop *loop_new(const struct connection_events *events, struct tls_context *tls)
 {
     struct loop *loop = xmalloc(sizeof(*loop));
 
     loop->events = *events;
+    loop->tls = tls;
     loop->input = xmalloc(INPUT_SIZE);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0)
@@ -48,12 +50,22 @@ static void watch(struct connection *connection, int operation, uint32_t events)
     connection->watched = events;
 }
 
+static void shake_hands(struct connection *connection)
+{
+    enum tls_progress progress = tls_shake_hands(&connection->tls);
+    bool output =
+        progress == TLS_WANTS_OUTPUT || (progress == TLS_DONE && connection->unsent_length > 0);
+
+    connection->shaking = progress != TLS_DONE;
+    watch(connection, EPOLL_CTL_MOD, output ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
 void connection_open(struct connection *connection, struct loop *loop,
                      const struct sockaddr *server, socklen_t length, void *context)
 {
     int on = 1;
 
-    *connection = (struct connection){.loop = loop, .context = context};
+    *connection = (struct connection){.loop = loop, .context = context, .tls = connection->tls};
     connection->fd = socket(server->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->fd < 0)
         log_fatal("cannot make a socket: %s (see ulimit -n)", strerror(errno));
@@ -61,18 +73,29 @@ void connection_open(struct connection *connection, struct loop *loop,
     if (connect(connection->fd, server, length) < 0 && errno != EINPROGRESS)
         log_fatal("cannot connect: %s", strerror(errno));
     watch(connection, EPOLL_CTL_ADD, EPOLLIN);
+    if (loop->tls == NULL)
+        return;
+    tls_open(&connection->tls, loop->tls, connection->fd);
+    shake_hands(connection);
 }
 
 void connection_close(struct connection *connection)
 {
     if (connection->fd < 0)
         return;
+    tls_close(&connection->tls);
     close(connection->fd);
     free(connection->rest);
     free(connection->unsent);
     connection->fd = -1;
     connection->rest = connection->unsent = NULL;
     connection->rest_length = connection->unsent_length = 0;
+}
+
+void connection_end(struct connection *connection)
+{
+    connection_close(connection);
+    tls_forget(&connection->tls);
 }
 
 static void broken(struct connection *connection)
@@ -87,10 +110,12 @@ static size_t send_some(struct connection *connection, const char *data, size_t 
     size_t sent = 0;
 
     while (sent < length) {
-        ssize_t part = send(connection->fd, data + sent, length - sent, MSG_NOSIGNAL);
+        ssize_t part = connection->tls.openssl != NULL
+                           ? tls_send(&connection->tls, data + sent, length - sent)
+                           : send(connection->fd, data + sent, length - sent, MSG_NOSIGNAL);
         if (part < 0 && errno == EINTR)
             continue;
-        if (part < 0)
+        if (part <= 0)
             break;
         sent += (size_t)part;
     }
@@ -101,7 +126,7 @@ void connection_send(struct connection *connection, const void *data, size_t len
 {
     size_t sent = 0;
 
-    if (connection->unsent_length == 0)
+    if (connection->unsent_length == 0 && !connection->shaking)
         sent = send_some(connection, data, length);
     if (sent == length)
         return;
@@ -109,7 +134,8 @@ void connection_send(struct connection *connection, const void *data, size_t len
     connection->unsent = xrealloc(connection->unsent, connection->unsent_length + left);
     memcpy(connection->unsent + connection->unsent_length, (const char *)data + sent, left);
     connection->unsent_length += left;
-    watch(connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+    if (!connection->shaking)
+        watch(connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
 
 static void flush(struct connection *connection)
@@ -148,7 +174,8 @@ static void consume(struct connection *connection, const char *data, size_t leng
     memcpy(connection->rest, data + used, connection->rest_length);
 }
 
-static void receive(struct connection *connection)
+/* Returns whether something came. */
+static bool receive_once(struct connection *connection)
 {
     char *input = connection->loop->input;
     size_t kept = connection->rest_length;
@@ -157,13 +184,28 @@ static void receive(struct connection *connection)
         log_fatal("the server sends a reply line without an end");
     if (kept > 0)
         memcpy(input, connection->rest, kept);
-    ssize_t got = recv(connection->fd, input + kept, INPUT_SIZE - kept, 0);
+    ssize_t got = connection->tls.openssl != NULL
+                      ? tls_receive(&connection->tls, input + kept, INPUT_SIZE - kept)
+                      : recv(connection->fd, input + kept, INPUT_SIZE - kept, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return false;
     if (got <= 0)
         broken(connection);
     else
         consume(connection, input, kept + (size_t)got);
+    return got > 0;
+}
+
+static void receive(struct connection *connection)
+{
+    bool more = true;
+
+    if (connection->shaking)
+        shake_hands(connection);
+    if (connection->shaking)
+        return;
+    while (more && connection->fd >= 0)
+        more = receive_once(connection) && tls_pending(&connection->tls);
 }
 
 void loop_turn(struct loop *loop, int milliseconds)
@@ -173,9 +215,10 @@ void loop_turn(struct loop *loop, int milliseconds)
     int count = epoll_wait(loop->epoll, events, 256, milliseconds);
     for (int i = 0; i < count; i++) {
         struct connection *connection = events[i].data.ptr;
-        if (connection->fd >= 0 && (events[i].events & EPOLLOUT) != 0)
+        if (connection->fd >= 0 && !connection->shaking && (events[i].events & EPOLLOUT) != 0)
             flush(connection);
-        if (connection->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+        if (connection->fd >= 0 &&
+            (connection->shaking || (events[i].events & ~(uint32_t)EPOLLOUT) != 0))
             receive(connection);
     }
 }

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "tests/bench/tls.h"
+
 /*
  * Thousands of non-blocking connections on one epoll. Memory is taken only for what waits: a part
  * of a reply that is not complete, or output that the socket does not take.
@@ -21,6 +23,8 @@ struct connection {
     char *unsent;
     size_t unsent_length;
     uint32_t watched;
+    struct tls tls;
+    bool shaking; /* hands, of TLS: nothing else comes or goes yet */
 };
 
 struct connection_events {
@@ -33,13 +37,17 @@ struct connection_events {
     void (*closed)(void *context);
 };
 
-struct loop *loop_new(const struct connection_events *events);
+/* `tls`: for all connections; NULL: they are plain. It belongs to the caller. */
+struct loop *loop_new(const struct connection_events *events, struct tls_context *tls);
 void loop_free(struct loop *loop);
 
 /* Handles what comes in up to `milliseconds`. */
 void loop_turn(struct loop *loop, int milliseconds);
 
-/* Begins to connect; exits with a clear line where that fails at once. */
+/*
+ * Begins to connect; exits with a clear line where that fails at once. A connection that was open
+ * before is the same client's next one: it may resume its session of TLS.
+ */
 void connection_open(struct connection *connection, struct loop *loop,
                      const struct sockaddr *server, socklen_t length, void *context);
 
@@ -48,5 +56,8 @@ void connection_send(struct connection *connection, const void *data, size_t len
 
 /* Does not call `closed`. Closing twice is allowed. */
 void connection_close(struct connection *connection);
+
+/* Closes; the client does not come again. */
+void connection_end(struct connection *connection);
 
 #endif

@@ -10,12 +10,16 @@
 struct mode {
     const char *name;
     const char *help;
+    bool plain;         /* there is no --tls for it */
     bool own_mailboxes; /* each connection needs a mailbox that no other one uses */
     unsigned opening;   /* how many connections may be on their way to ready; 0: all */
     size_t client_size; /* of the mode's struct, whose first member is a struct client */
 
-    /* The connection has been opened (again). NULL: nothing to do. */
-    void (*opened)(struct client *client);
+    /*
+     * The connection is about to be opened (again). Returns whether it should be; otherwise the
+     * client has finished. NULL: it should.
+     */
+    bool (*begin)(struct client *client);
     /* As in struct connection_events. */
     size_t (*input)(struct client *client, const char *data, size_t length);
     /* The server has closed. NULL: it must not. */

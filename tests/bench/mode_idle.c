@@ -18,9 +18,6 @@ enum idle_state { IDLE_HELD, IDLE_NOOP, IDLE_QUIT };
 struct idle {
     struct client client;
     enum pop3_login login;
-    /* For all sessions together, to answer after the time of holding. */
-#define FAREWELL_SECONDS 60
-
     enum idle_state state;
     uint64_t started;
 };

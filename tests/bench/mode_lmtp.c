@@ -106,9 +106,10 @@ static size_t lmtp_input(struct client *client, const char *data, size_t length)
     return used;
 }
 
-static void lmtp_opened(struct client *client)
+static bool lmtp_begin(struct client *client)
 {
     make_message((struct lmtp *)client, client->run->options->size);
+    return true;
 }
 
 static void lmtp_end(struct client *client)
@@ -119,8 +120,9 @@ static void lmtp_end(struct client *client)
 const struct mode mode_lmtp = {
     .name = "lmtp",
     .help = "deliver messages, each acknowledged before the next",
+    .plain = true,
     .client_size = sizeof(struct lmtp),
-    .opened = lmtp_opened,
+    .begin = lmtp_begin,
     .input = lmtp_input,
     .end = lmtp_end,
 };

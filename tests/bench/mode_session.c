@@ -24,16 +24,16 @@ static const struct session_step {
 
 #define SESSION_STEPS (sizeof(session_steps) / sizeof(session_steps[0]))
 
-static void session_opened(struct client *client)
+static bool session_begin(struct client *client)
 {
     struct session *session = (struct session *)client;
 
     session->login = POP3_GREETING;
     session->step = 0;
-    if (run_take(client->run))
-        session->started = latency_now();
-    else
-        client_finish(client);
+    if (!run_take(client->run))
+        return false;
+    session->started = latency_now();
+    return true;
 }
 
 static void send_step(struct session *session)
@@ -81,7 +81,7 @@ const struct mode mode_session = {
     .help = "connect, USER, PASS, STAT, LIST, UIDL, QUIT, again and again",
     .own_mailboxes = true,
     .client_size = sizeof(struct session),
-    .opened = session_opened,
+    .begin = session_begin,
     .input = session_input,
     .closed = session_closed,
 };

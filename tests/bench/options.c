@@ -18,6 +18,9 @@ static const struct option long_options[] = {
     {"seconds", required_argument, NULL, 't'},
     {"size", required_argument, NULL, 's'},
     {"users", required_argument, NULL, 'u'},
+    {"tls", no_argument, NULL, 'T'},
+    {"resume", no_argument, NULL, 'r'},
+    {"ca", required_argument, NULL, 'a'},
     {"serve-pid", required_argument, NULL, 'P'},
     {"pipeline", no_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'H'},
@@ -38,6 +41,10 @@ static void print_usage(FILE *file)
           "  --seconds N        ends after this time at the latest (60)\n"
           "  --size N           octets of a message, for lmtp (8192)\n"
           "  --pipeline         session: all commands after the login in one write\n"
+          "  --tls              POP3 over TLS from the first octet; needs --ca\n"
+          "  --resume           each connection of a client after its first must resume\n"
+          "                     its session of TLS\n"
+          "  --ca FILE          the certificate of the server, or of who signed it (PEM)\n"
           "  --serve-pid PID    counts the CPU time of the processes below this one\n",
           file);
 }
@@ -103,6 +110,9 @@ static void set_one(struct options *options, int option, const char **host, uint
     case 'u': options->users = optarg; break;
     case 'P': options->serve = (pid_t)number(optarg, 1, INT32_MAX); break;
     case 'l': options->pipeline = true; break;
+    case 'T': options->tls = true; break;
+    case 'r': options->resume = true; break;
+    case 'a': options->ca = optarg; break;
     case 'H': print_usage(stdout); exit(0);
     default: wrong("see the options below");
     }
@@ -122,6 +132,8 @@ void options_parse(struct options *options_r, int argc, char **argv)
         wrong("name one mode");
     if (port == 0 || options_r->users == NULL)
         wrong("--port and --users are needed");
+    if (options_r->tls != (options_r->ca != NULL) || options_r->resume > options_r->tls)
+        wrong("--tls and --ca go together, and --resume goes with both");
     options_r->mode = argv[optind];
     set_server(options_r, host, (uint16_t)port);
 }

@@ -16,6 +16,9 @@ struct options {
     unsigned seconds;  /* the run ends after so many, whatever has been done */
     unsigned size;     /* octets of a message (lmtp) */
     bool pipeline;     /* session: all commands after the login in one write */
+    bool tls;          /* from the first octet */
+    bool resume;       /* every connection of a client but its first resumes its session */
+    const char *ca;    /* PEM file that the server's certificate is checked against */
     const char *users; /* file with a line "address<TAB>password" for each mailbox */
     pid_t serve;       /* the supervisor whose processes' CPU time is counted; 0: none */
 };

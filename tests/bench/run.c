@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
@@ -12,12 +13,21 @@
 /* How long the server may take for what was begun before the time was up. */
 #define GRACE_SECONDS 30
 
+static uint64_t own_cpu(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * RUN_SECOND + (uint64_t)used.tv_nsec;
+}
+
 bool run_take(struct run *run)
 {
     if (run->over || run->begun == run->options->count)
         return false;
     if (run->begun++ == 0) {
         run->first = latency_now();
+        run->own_cpu = own_cpu();
         if (run->options->serve != 0)
             tree_measure(run->options->serve, &run->use);
     }
@@ -33,12 +43,15 @@ void run_done(struct run *run, uint64_t started)
 
 void client_open(struct client *client)
 {
-    const struct run *run = client->run;
+    struct run *run = client->run;
 
+    connection_close(&client->connection);
+    if (run->mode->begin != NULL && !run->mode->begin(client)) {
+        run->active--;
+        return;
+    }
     connection_open(&client->connection, run->loop, (const struct sockaddr *)&run->options->server,
                     run->options->server_length, client);
-    if (run->mode->opened != NULL)
-        run->mode->opened(client);
 }
 
 void client_finish(struct client *client)
@@ -121,7 +134,7 @@ static void make_clients(struct run *run)
 static void free_clients(struct run *run)
 {
     for (unsigned i = 0; i < run->options->connections; i++) {
-        connection_close(&run->clients[i]->connection);
+        connection_end(&run->clients[i]->connection);
         if (run->mode->end != NULL)
             run->mode->end(run->clients[i]);
         free(run->clients[i]);
@@ -157,19 +170,28 @@ static void print_use(const struct run *run)
            (double)(use.cpu - run->use.cpu) / 1e3 / (double)run->done, (double)use.memory / 1e6);
 }
 
+static void print_tls(const struct tls_context *tls)
+{
+    printf(" tls=%s handshakes=%" PRIu64 " resumed=%" PRIu64, tls->version, tls->handshakes,
+           tls->resumed);
+}
+
 static void print(struct run *run)
 {
     if (run->done == 0)
         log_fatal("no operation was done within %u s", run->options->seconds);
     double seconds = (double)(run->last - run->first) / (double)RUN_SECOND;
+    double own = (double)(own_cpu() - run->own_cpu) / 1e3 / (double)run->done;
     latency_sort(&run->latency);
     printf("mode=%s connections=%u operations=%" PRIu64 " seconds=%.3f rate=%.0f p50_us=%.0f "
-           "p99_us=%.0f",
+           "p99_us=%.0f client_cpu_us=%.1f",
            run->mode->name, run->options->connections, run->done, seconds,
            (double)run->done / seconds, (double)latency_percentile(&run->latency, 50) / 1e3,
-           (double)latency_percentile(&run->latency, 99) / 1e3);
+           (double)latency_percentile(&run->latency, 99) / 1e3, own);
     if (run->options->serve != 0)
         print_use(run);
+    if (run->tls != NULL)
+        print_tls(run->tls);
     putchar('\n');
 }
 
@@ -178,13 +200,18 @@ void run_all(const struct options *options, const struct mode *mode)
     static const struct connection_events events = {on_input, on_closed};
     struct run run = {.options = options, .mode = mode};
 
+    if (mode->plain && options->tls)
+        log_fatal("the mode %s speaks no TLS", mode->name);
     run.accounts = accounts_read(options->users, &run.account_count);
-    run.loop = loop_new(&events);
+    if (options->tls)
+        run.tls = tls_context_new(options->ca, options->resume);
+    run.loop = loop_new(&events, run.tls);
     make_clients(&run);
     go(&run);
     print(&run);
     free_clients(&run);
     loop_free(run.loop);
+    tls_context_free(run.tls);
     latency_free(&run.latency);
     accounts_free(run.accounts, run.account_count);
 }

@@ -9,6 +9,7 @@
 #include "tests/bench/connection.h"
 #include "tests/bench/latency.h"
 #include "tests/bench/options.h"
+#include "tests/bench/tls.h"
 #include "tests/bench/tree.h"
 
 #define RUN_SECOND UINT64_C(1000000000) /* in the unit of latency_now() */
@@ -22,6 +23,7 @@ struct run {
     const struct mode *mode;
     struct account *accounts;
     size_t account_count;
+    struct tls_context *tls; /* NULL: connections are plain */
     struct loop *loop;
     struct client **clients;
     unsigned opened; /* connections opened so far */
@@ -34,6 +36,7 @@ struct run {
     uint64_t first;      /* when the first one began */
     uint64_t last;       /* when the last one was done */
     struct tree_use use; /* when the first one began */
+    uint64_t own_cpu;    /* as well: nanoseconds that this process has used */
     struct latency latency;
 };
 
@@ -56,7 +59,7 @@ bool run_take(struct run *run);
 /* The operation that began at `started` (latency_now()) is done. */
 void run_done(struct run *run, uint64_t started);
 
-/* Opens the client's connection (again). */
+/* Opens the client's connection (again), or closes it when its mode has nothing left to do. */
 void client_open(struct client *client);
 
 /* The client is logged in: another one may open its connection. */

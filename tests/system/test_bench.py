@@ -1,0 +1,219 @@
+"""
+The load generator of the measuring bench (tests/bench/*.c): each mode does what it says against a
+real service, and a server that is wrong does not pass for a fast one.
+"""
+
+import socketserver
+import ssl
+import subprocess
+import threading
+
+import pytest
+from bellhop import BIN
+
+LOAD = BIN.parent / "bench" / "load"
+TIME = 60  # seconds for one run
+
+MESSAGE = b"Subject: a room\r\n\r\nwith a view\r\n"
+HONEST = {
+    "": b"+OK\r\n", "USER": b"+OK\r\n", "PASS": b"+OK\r\n", "NOOP": b"+OK\r\n", "QUIT": b"+OK\r\n",
+    "STAT": b"+OK 2 %d\r\n" % (2 * len(MESSAGE)),
+    "LIST": b"+OK\r\n1 %d\r\n2 %d\r\n.\r\n" % (len(MESSAGE), len(MESSAGE)),
+    "UIDL": b"+OK\r\n1 one\r\n2 two\r\n.\r\n",
+    "RETR": b"+OK\r\n" + MESSAGE + b".\r\n",
+}
+
+
+class Fake(socketserver.ThreadingTCPServer):
+    """A POP3 server that says to each command what it was told to say."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, replies, tls=None):
+        super().__init__(("127.0.0.1", 0), FakeSession)
+        self.replies = replies
+        self.tls = tls
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        self.shutdown()
+        super().__exit__(*error)
+
+    @property
+    def port(self):
+        return self.server_address[1]
+
+    def handle_error(self, *_):
+        """The client leaves in the middle when it has seen what is wrong."""
+
+
+class FakeSession(socketserver.BaseRequestHandler):
+    def handle(self):
+        sock = self.request
+        if self.server.tls:
+            sock = self.server.tls.wrap_socket(sock, server_side=True)
+        with sock, sock.makefile("rb") as lines:
+            sock.sendall(self.server.replies[""])
+            for line in lines:
+                command = line.split()[0].decode()
+                sock.sendall(self.server.replies[command])
+                if command == "QUIT":
+                    break
+
+
+def load(mode, port, users, *options, **named):
+    """Runs the generator: its figures by name, or its complaint as text."""
+    named = {"connections": len(users.read_text().splitlines()), "seconds": 30} | named
+    for name, value in named.items():
+        options += (f"--{name.replace('_', '-')}", value)
+    done = subprocess.run([str(word) for word in (LOAD, mode, "--port", port, "--users", users,
+                                                  *options)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIME)
+    if done.returncode == 0:
+        return dict(word.split("=") for word in done.stdout.splitlines()[-1].split())
+    assert done.returncode == 1 and not done.stdout, done
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def users(shared, tmp_path_factory):
+    """A file with all accounts of both customers, whose mailboxes have mail."""
+    path = tmp_path_factory.mktemp("users") / "users"
+    path.write_text("".join(f"{account.address}\t{account.password}\n"
+                            for customer in shared.customers for account in customer.accounts))
+    result = load("lmtp", shared.ports.lmtp, path, count=60, size=3000)
+    assert result["operations"] == "60"
+    return path
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificate")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-keyout", folder / "both.pem", "-out", folder / "cert.pem"],
+                   check=True, capture_output=True, timeout=TIME)
+    with (folder / "both.pem").open("a") as both:
+        both.write((folder / "cert.pem").read_text())
+    return folder
+
+
+def fake_tls(certificate, version, tickets=True):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "both.pem")
+    context.minimum_version = context.maximum_version = version
+    if not tickets:
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_TICKET
+    return context
+
+
+@pytest.fixture
+def guest(tmp_path):
+    path = tmp_path / "guest"
+    path.write_text("guest@quayside.example\tkey\n")
+    return path
+
+
+POP3_MODES = [  # mode, options, operations
+    ("session", {"count": 200}, 200),
+    ("session", {"count": 200, "pipeline": None}, 200),
+    ("retr", {"count": 600}, 600),
+    ("idle", {}, 6),
+]
+
+
+def words(options):
+    """Named options without a value, as words; and the rest."""
+    return ([f"--{name}" for name, value in options.items() if value is None],
+            {name: value for name, value in options.items() if value is not None})
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("mode, options, operations", POP3_MODES)
+def test_a_mode_does_all_its_operations(shared, users, mode, options, operations, tls):
+    flags, named = words(options)
+    if tls:
+        flags += ["--tls", "--ca", shared.dir / "tls" / "cert.pem"]
+    result = load(mode, shared.ports.pop3s if tls else shared.ports.pop3, users, *flags,
+                  serve_pid=shared.process.pid, **named)
+    assert result["operations"] == str(operations)
+    assert float(result["p50_us"]) <= float(result["p99_us"])
+    assert float(result["client_cpu_us"]) > 0
+    assert float(result["server_memory_mb"]) > 0
+    if tls:
+        handshakes = operations if mode == "session" else 6
+        assert result["tls"] == "TLSv1.3"
+        assert (int(result["handshakes"]), int(result["resumed"])) == (handshakes, 0)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed_when_asked_for_only(certificate, guest, version):
+    tls = ["--tls", "--ca", certificate / "cert.pem"]
+    with Fake(HONEST, fake_tls(certificate, version)) as fake:
+        for more, resumed in ([], 0), (["--resume"], 48):
+            result = load("session", fake.port, guest, *tls, *more, connections=1, count=49)
+            assert result["tls"] == version.name.replace("_", ".")
+            assert (int(result["handshakes"]), int(result["resumed"])) == (49, resumed)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_that_is_not_resumed_ends_the_run(certificate, guest, version):
+    with Fake(HONEST, fake_tls(certificate, version, tickets=False)) as fake:
+        complaint = load("session", fake.port, guest, "--tls", "--ca", certificate / "cert.pem",
+                         "--resume", count=10)
+    assert "connection 2 did not resume its session" in complaint
+
+
+def test_a_ticket_that_is_not_taken_back_ends_the_run(certificate, guest):
+    """Two fronts behind one port that do not share their ticket keys."""
+    fronts = [fake_tls(certificate, ssl.TLSVersion.TLSv1_3) for _ in range(2)]
+
+    class InTurn:
+        def wrap_socket(self, *args, **named):
+            fronts.reverse()
+            return fronts[0].wrap_socket(*args, **named)
+
+    with Fake(HONEST, InTurn()) as fake:
+        complaint = load("session", fake.port, guest, "--tls", "--ca", certificate / "cert.pem",
+                         "--resume", count=10)
+    assert "the server does not take its ticket back" in complaint
+
+
+def test_a_foreign_certificate_ends_the_run(shared, certificate, users):
+    complaint = load("session", shared.ports.pop3s, users, "--tls",
+                     "--ca", certificate / "cert.pem", count=10)
+    assert "certificate is not good: self-signed certificate (see --ca)" in complaint
+
+
+def test_a_server_without_tls_ends_the_run(shared, users):
+    complaint = load("session", shared.ports.pop3, users, "--tls",
+                     "--ca", shared.dir / "tls" / "cert.pem", count=10)
+    assert "TLS handshake: wrong version number" in complaint
+
+
+WRONG = [  # what the server says, and to which mode; part of the complaint
+    ("session", "PASS", b"-ERR [AUTH] no\r\n", 'expected +OK, not "-ERR [AUTH] no'),
+    ("session", "QUIT", b"-ERR some messages are still there\r\n", "expected +OK"),
+    ("retr", "RETR", b"+OK\r\n" + MESSAGE[1:] + b".\r\n", "the message's end where LIST says"),
+    ("retr", "RETR", b"+OK\r\n" + b"x" + MESSAGE + b".\r\n", "the message's end where LIST says"),
+    ("retr", "RETR", b"+OK\r\n" + MESSAGE, "the message's end where LIST says"),
+    ("retr", "RETR", b"-ERR no such message\r\n", "expected +OK"),
+]
+
+
+@pytest.mark.parametrize("mode, command, reply, complaint", WRONG)
+def test_a_wrong_server_is_noticed(guest, mode, command, reply, complaint):
+    with Fake(HONEST | {command: reply}) as fake:
+        assert complaint in load(mode, fake.port, guest, count=100)
+
+
+def test_an_honest_server_is_not(guest):
+    with Fake(HONEST) as fake:
+        for mode in "session", "retr", "idle":
+            assert load(mode, fake.port, guest, count=50)["mode"] == mode
