@@ -1,6 +1,7 @@
 /*
- * Deliveries: MAIL, RCPT and DATA in one write, then the message, then the next one after its 250.
- * An operation is one message to one recipient; recipients take turns.
+ * Deliveries: MAIL, RCPT and DATA in one write, then the message, then the next one when each of
+ * its recipients has its 250 (RFC 2033). An operation is one message to one recipient, whose
+ * latency is from MAIL to that reply; recipients take turns.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/log.h"
 #include "lib/xalloc.h"
 #include "tests/bench/mode.h"
 
@@ -20,6 +22,10 @@ struct lmtp {
     struct client client;
     enum lmtp_state state;
     uint64_t started;
+    unsigned recipients; /* of this message */
+    unsigned answered;   /* of these, since the state was entered */
+    char *envelope;      /* room for the commands */
+    size_t room;
     char *message; /* with the final dot */
     size_t length;
     bool takes_size; /* LHLO offers SIZE (RFC 1870), without which MAIL may not name it */
@@ -46,6 +52,44 @@ static void make_message(struct lmtp *lmtp, size_t size)
     memcpy(lmtp->message + size, ".\r\n", 4);
 }
 
+#define MAIL_LENGTH sizeof("MAIL FROM:<load@bench.example> SIZE=18446744073709551615\r\nDATA\r\n")
+#define RCPT_LENGTH (sizeof("RCPT TO:<>\r\n") - 1)
+
+static void make_room(struct lmtp *lmtp)
+{
+    const struct run *run = lmtp->client.run;
+    size_t longest = 0;
+
+    if (run->options->recipients > run->account_count)
+        log_fatal("%u recipients need as many mailboxes, and %s holds %zu",
+                  run->options->recipients, run->options->users, run->account_count);
+    for (size_t i = 0; i < run->account_count; i++)
+        if (strlen(run->accounts[i].address) > longest)
+            longest = strlen(run->accounts[i].address);
+    lmtp->room = MAIL_LENGTH + run->options->recipients * (RCPT_LENGTH + longest);
+    lmtp->envelope = xmalloc(lmtp->room);
+}
+
+/* As many recipients as there are operations left. */
+static void send_envelope(struct lmtp *lmtp)
+{
+    struct run *run = lmtp->client.run;
+    char *at = lmtp->envelope;
+    const char *end = at + lmtp->room;
+
+    at += snprintf(at, (size_t)(end - at), "MAIL FROM:<load@bench.example>");
+    if (lmtp->takes_size)
+        at += snprintf(at, (size_t)(end - at), " SIZE=%zu", lmtp->length - 3);
+    at += snprintf(at, (size_t)(end - at), "\r\n");
+    do {
+        at += snprintf(at, (size_t)(end - at), "RCPT TO:<%s>\r\n",
+                       run->accounts[run->begun % run->account_count].address);
+        lmtp->recipients++;
+    } while (lmtp->recipients < run->options->recipients && run_take(run));
+    at += snprintf(at, (size_t)(end - at), "DATA\r\n");
+    connection_send(&lmtp->client.connection, lmtp->envelope, (size_t)(at - lmtp->envelope));
+}
+
 static void begin(struct lmtp *lmtp)
 {
     struct run *run = lmtp->client.run;
@@ -58,13 +102,19 @@ static void begin(struct lmtp *lmtp)
     }
     lmtp->state = LMTP_MAIL;
     lmtp->started = latency_now();
+    lmtp->recipients = lmtp->answered = 0;
     snprintf(number, sizeof(number), NUMBER_FORMAT, run->begun);
     memcpy(lmtp->message, number, NUMBER_LENGTH);
-    char parameter[32] = "";
-    if (lmtp->takes_size)
-        snprintf(parameter, sizeof(parameter), " SIZE=%zu", lmtp->length - 3);
-    client_send(&lmtp->client, "MAIL FROM:<load@bench.example>%s\r\nRCPT TO:<%s>\r\nDATA\r\n",
-                parameter, run->accounts[run->begun % run->account_count].address);
+    send_envelope(lmtp);
+}
+
+/* Each recipient is answered: after its RCPT, and once more after the message. */
+static bool all_answered(struct lmtp *lmtp)
+{
+    if (++lmtp->answered < lmtp->recipients)
+        return false;
+    lmtp->answered = 0;
+    return true;
 }
 
 static void advance(struct lmtp *lmtp)
@@ -76,14 +126,18 @@ static void advance(struct lmtp *lmtp)
         break;
     case LMTP_LHLO: begin(lmtp); break;
     case LMTP_MAIL: lmtp->state = LMTP_RCPT; break;
-    case LMTP_RCPT: lmtp->state = LMTP_DATA; break;
+    case LMTP_RCPT:
+        if (all_answered(lmtp))
+            lmtp->state = LMTP_DATA;
+        break;
     case LMTP_DATA:
         connection_send(&lmtp->client.connection, lmtp->message, lmtp->length);
         lmtp->state = LMTP_END;
         break;
     case LMTP_END:
         run_done(lmtp->client.run, lmtp->started);
-        begin(lmtp);
+        if (all_answered(lmtp))
+            begin(lmtp);
         break;
     case LMTP_QUIT: client_finish(&lmtp->client); break;
     }
@@ -108,13 +162,19 @@ static size_t lmtp_input(struct client *client, const char *data, size_t length)
 
 static bool lmtp_begin(struct client *client)
 {
-    make_message((struct lmtp *)client, client->run->options->size);
+    struct lmtp *lmtp = (struct lmtp *)client;
+
+    make_message(lmtp, client->run->options->size);
+    make_room(lmtp);
     return true;
 }
 
 static void lmtp_end(struct client *client)
 {
-    free(((struct lmtp *)client)->message);
+    struct lmtp *lmtp = (struct lmtp *)client;
+
+    free(lmtp->message);
+    free(lmtp->envelope);
 }
 
 const struct mode mode_lmtp = {

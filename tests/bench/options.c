@@ -17,6 +17,7 @@ static const struct option long_options[] = {
     {"count", required_argument, NULL, 'n'},
     {"seconds", required_argument, NULL, 't'},
     {"size", required_argument, NULL, 's'},
+    {"recipients", required_argument, NULL, 'R'},
     {"users", required_argument, NULL, 'u'},
     {"tls", no_argument, NULL, 'T'},
     {"resume", no_argument, NULL, 'r'},
@@ -40,6 +41,7 @@ static void print_usage(FILE *file)
           "  --count N          operations in all (10000)\n"
           "  --seconds N        ends after this time at the latest (60)\n"
           "  --size N           octets of a message, for lmtp (8192)\n"
+          "  --recipients N     of a message, for lmtp (1): each one is an operation\n"
           "  --pipeline         session: all commands after the login in one write\n"
           "  --tls              POP3 over TLS from the first octet; needs --ca\n"
           "  --resume           each connection of a client after its first must resume\n"
@@ -107,6 +109,7 @@ static void set_one(struct options *options, int option, const char **host, uint
     case 'n': options->count = number(optarg, 1, UINT64_C(100000000)); break;
     case 't': options->seconds = (unsigned)number(optarg, 1, 3600); break;
     case 's': options->size = (unsigned)number(optarg, 200, 100000000); break;
+    case 'R': options->recipients = (unsigned)number(optarg, 1, 10000); break;
     case 'u': options->users = optarg; break;
     case 'P': options->serve = (pid_t)number(optarg, 1, INT32_MAX); break;
     case 'l': options->pipeline = true; break;
@@ -125,7 +128,7 @@ void options_parse(struct options *options_r, int argc, char **argv)
     int option;
 
     *options_r = (struct options){
-        .connections = 32, .count = 10000, .seconds = 60, .size = 8192, .users = NULL};
+        .connections = 32, .count = 10000, .seconds = 60, .size = 8192, .recipients = 1};
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         set_one(options_r, option, &host, &port);
     if (optind + 1 != argc)

@@ -81,11 +81,23 @@ def load(mode, port, users, *options, **named):
 
 
 @pytest.fixture(scope="module")
-def users(shared, tmp_path_factory):
-    """A file with all accounts of both customers, whose mailboxes have mail."""
-    path = tmp_path_factory.mktemp("users") / "users"
-    path.write_text("".join(f"{account.address}\t{account.password}\n"
-                            for customer in shared.customers for account in customer.accounts))
+def users_of(tmp_path_factory):
+    """Writes a file with all accounts of both customers of an instance."""
+
+    def write(instance):
+        path = tmp_path_factory.mktemp("users") / "users"
+        path.write_text("".join(f"{account.address}\t{account.password}\n"
+                                for customer in instance.customers
+                                for account in customer.accounts))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def users(shared, users_of):
+    """The accounts of `shared`, whose mailboxes have mail."""
+    path = users_of(shared)
     result = load("lmtp", shared.ports.lmtp, path, count=60, size=3000)
     assert result["operations"] == "60"
     return path
@@ -118,6 +130,41 @@ def guest(tmp_path):
     path = tmp_path / "guest"
     path.write_text("guest@quayside.example\tkey\n")
     return path
+
+
+LMTP = [  # options, operations, messages
+    ({"count": 100}, 100, 100),
+    ({"count": 100, "recipients": 4}, 100, 25),
+    ({"count": 10, "recipients": 4, "connections": 1}, 10, 3),
+    ({"count": 30, "recipients": 6, "size": 70000, "connections": 3}, 30, 5),
+]
+
+
+@pytest.mark.parametrize("options, operations, messages", LMTP)
+def test_deliveries_reach_every_recipient_in_turn(instance, users_of, options, operations,
+                                                  messages):
+    users = users_of(instance)
+    result = load("lmtp", instance.ports.lmtp, users, **options)
+    assert result["operations"] == str(operations)
+    found = [message for customer in instance.customers for account in customer.accounts
+             for message in instance.messages(account).values()]
+    size = options.get("size", 8192)
+    bodies = {message.partition(b"Subject: load ")[2] for message in found}
+    assert (len(found), len(bodies)) == (operations, messages)
+    assert {len(body) + len(b"Subject: load ") for body in bodies} == {size}
+
+
+def test_more_recipients_than_mailboxes_are_refused(instance, users_of):
+    complaint = load("lmtp", instance.ports.lmtp, users_of(instance), count=10, recipients=7)
+    assert "7 recipients need as many mailboxes" in complaint
+
+
+def test_a_recipient_that_is_refused_ends_the_run(shared, users_of):
+    users = users_of(shared)
+    with users.open("a") as file:
+        file.write(f"nobody@{shared.customers[0].domain}\tkey\n")
+    complaint = load("lmtp", shared.ports.lmtp, users, recipients=7, connections=1, count=7)
+    assert 'expected 250, not "550' in complaint
 
 
 POP3_MODES = [  # mode, options, operations
