@@ -22,6 +22,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev lib
 	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
+BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 
 # --- how to compile ------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps run check check-built unit crash torture system measure measure-scale lint install clean
+.PHONY: all faults help deps lint-deps run check check-built unit crash torture system bench bench-built bench-deps measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -166,8 +167,12 @@ $(BUILD)/tests/disk.so: tests/disk/disk.c Makefile
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) -O2 -g -std=c17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $<
 
-measure: all $(BENCH_PROGRAMS) $(BUILD)/tests/disk.so
-	$(PYTHON) tests/bench/measure $(BUILD)
+# QUICK=1 does little of everything; ROWS='LMTP|RETR' only what matches.
+bench: deps bench-deps
+	@$(MAKE) --no-print-directory bench-built
+
+bench-built: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill $(BUILD)/tests/disk.so
+	$(PYTHON) tests/bench/bench $(BUILD) $(if $(QUICK),--quick) $(if $(ROWS),--rows '$(ROWS)')
 
 measure-scale: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill
 	$(PYTHON) tests/bench/scale/measure $(BUILD)
@@ -247,11 +252,13 @@ help:
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make lint     formatting, static analysis, layers'
-	@echo 'make measure  the figures that Bellhop must reach, measured here; measure-scale: with much mail'
+	@echo 'make bench    Bellhop measured beside Dovecot, which is installed for it; QUICK=1 for a trial'
+	@echo 'make measure-scale  how it does with much mail'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 	@echo 'make clean    remove build/'
 
 # Asks the package manager for nothing where nothing is missing, so it works without a network.
+# $(1) packages, $(2) what runs the installation, or nothing
 define install_packages
 	@missing=; for package in $(1); do \
 		dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || \
@@ -261,13 +268,16 @@ define install_packages
 		echo "installing:$$missing"; \
 		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 		$$as_root apt-get -q update && \
-		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
+		$$as_root env DEBIAN_FRONTEND=noninteractive $(2) apt-get -q install -y \
 			--no-install-recommends $$missing; \
 	fi
 endef
 
 deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES))
+
+bench-deps:
+	$(call install_packages,$(BENCH_PACKAGES),tests/bench/unserved)
 
 lint-deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(CHECK_PACKAGES) $(LINT_PACKAGES))
