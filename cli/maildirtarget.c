@@ -274,8 +274,9 @@ static int take_folder(struct maildir *maildir, uint64_t mailbox)
         return -1;
     }
     ssize_t got = read(maildir->marker, there, sizeof(there));
-    if (got == 0 && write(maildir->marker, mine, length) == (ssize_t)length)
-        return 0;
+    if (got == 0)
+        return write(maildir->marker, mine, length) == (ssize_t)length ? 0
+                                                                       : failed(maildir, "begin");
     if (got != (ssize_t)length || memcmp(mine, there, length) != 0) {
         refuse("%s has another mailbox's unfinished export", maildir->path);
         return -1;

@@ -222,3 +222,17 @@ def test_a_file_may_not_grow(instance, tmp_path):
     again = subprocess.run(export, capture_output=True, text=True, timeout=60)
     assert again.returncode == 0 and "there from an earlier run" in again.stdout
     assert (tmp_path / "mbox").read_bytes().count(b"\nSubject: ") == 8
+
+
+def test_a_folder_without_room_is_told_and_taken_later(instance, tmp_path):
+    account = instance.customers[0].accounts[0]
+    instance.deliver(account.address, b"Subject: 1\r\n\r\n")
+    export = [BIN / "bellhop", "-C", instance.dir, "mailbox", "export", account.address,
+              "--maildir", tmp_path / "maildir"]
+    cut = subprocess.run(
+        export, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+    assert cut.returncode == 1 and cut.stderr == (
+        f"bellhop: cannot begin in {tmp_path / 'maildir'}: File too large\n")
+    assert subprocess.run(export, capture_output=True, timeout=60).returncode == 0
+    assert len(read_maildir(tmp_path / "maildir")) == 1
