@@ -209,18 +209,25 @@ static bool is_refusing(const struct commits *commits)
     return commits->refuse_until > now();
 }
 
+static bool goes_through(const struct commit *commit)
+{
+    return commit->frees_space || commit->moves;
+}
+
 static bool fits_active(const struct commits *commits, const struct commit *commit)
 {
     uint64_t reserve = commit->frees_space ? 0 : SEGMENT_RESERVE;
+    bool small = commits->active.size < commits->store->segment_size;
 
-    return commits->active.fd >= 0 &&
+    return commits->active.fd >= 0 && (!small || goes_through(commit)) &&
            commits->active_end + record_span(commit->header) + reserve <= commits->active.size;
 }
 
 /*
  * The group begins a new segment. Its record is the group's first, so the segment before holds
  * nothing of this group; it is kept until the new one exists (settle_segment()). When the disk is
- * full, what frees space gets along with little.
+ * full, what frees space gets along with little; copies take more, for theirs are many, and leave a
+ * part of what is free to the index and to expunges.
  */
 static void roll(struct commits *commits, struct group *group, const struct commit *commit)
 {
@@ -228,8 +235,13 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     struct store *store = commits->store;
 
     group->roll = true;
-    group->small = commit->frees_space && is_refusing(commits) && segment_is_full(commits->refusal);
+    group->small =
+        goes_through(commit) && is_refusing(commits) && segment_is_full(commits->refusal);
     group->spare = group->small ? 0 : store->segment_size;
+    if (group->small && commit->moves) {
+        group->spare = store->segment_size / 4;
+        least += store->segment_size / 16;
+    }
     group->sealed = commits->active;
     group->sealed_end = commits->active_end;
     commits->active.id = store->next_segment++;
@@ -303,7 +315,7 @@ static enum store_result result_of(int error)
 static void refuse_at_once(struct commits *commits)
 {
     while (commits->first != NULL && is_refusing(commits) && commits->first->own == NULL &&
-           !commits->first->frees_space && !fits_active(commits, commits->first)) {
+           !goes_through(commits->first) && !fits_active(commits, commits->first)) {
         struct commit *commit = take_first(commits);
         commits->waiting -= record_span(commit->header);
         commit->done(commit, result_of(commits->refusal));
@@ -458,7 +470,7 @@ static bool try_again(struct commits *commits, struct group *group, struct commi
 {
     bool smaller = segment_is_full(group->error) && !group->small;
 
-    if (!made_no_segment(group) || !commit->frees_space ||
+    if (!made_no_segment(group) || !goes_through(commit) ||
         !(smaller || fits_active(commits, commit)))
         return false;
     commit->next = commits->first;

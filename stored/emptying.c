@@ -200,6 +200,7 @@ static void send_forward(struct emptying *emptying, struct record_header *header
     copy->mailboxes = mailboxes;
     copy->commit.header = header;
     copy->commit.body = body;
+    copy->commit.moves = true;
     copy->commit.done = on_copied;
     emptying->under_way += record_span(header);
     commit_add(emptying->store->commits, &copy->commit);

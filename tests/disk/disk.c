@@ -53,7 +53,7 @@ struct rule {
     uint32_t delay;         /* ms, before the call */
     _Atomic uint32_t matched;
     _Atomic uint32_t acted;
-    uint32_t zero;
+    uint32_t above;   /* of allocate: acts on what is for more octets */
     char pattern[96]; /* fnmatch() on the whole path */
 };
 
@@ -99,8 +99,11 @@ static void delay(uint32_t ms)
         nanosleep(&time, NULL);
 }
 
-/* What is to become of a call: 0 nothing, an errno (also set), or ACTION_SHORT. */
-static int judge(enum call call, const char *path)
+/*
+ * What is to become of a call: 0 nothing, an errno (also set), or ACTION_SHORT. `octets`: how many
+ * are to be allocated, else any.
+ */
+static int judge_octets(enum call call, const char *path, uint64_t octets)
 {
     int action = 0;
 
@@ -108,7 +111,8 @@ static int judge(enum call call, const char *path)
         return 0;
     for (unsigned i = 0; i < RULES_MAX && action == 0; i++) {
         struct rule *rule = &control->rules[i];
-        if ((rule->calls & 1U << call) == 0 || fnmatch(rule->pattern, path, 0) != 0)
+        if ((rule->calls & 1U << call) == 0 || fnmatch(rule->pattern, path, 0) != 0 ||
+            octets <= rule->above)
             continue;
         uint32_t number = atomic_fetch_add(&rule->matched, 1) + 1;
         if (number < rule->from || number - rule->from >= rule->count)
@@ -123,7 +127,12 @@ static int judge(enum call call, const char *path)
     return action;
 }
 
-static int judge_fd(enum call call, int fd)
+static int judge(enum call call, const char *path)
+{
+    return judge_octets(call, path, UINT64_MAX);
+}
+
+static int judge_fd_octets(enum call call, int fd, uint64_t octets)
 {
     char link[64], path[PATH_MAX];
 
@@ -134,7 +143,12 @@ static int judge_fd(enum call call, int fd)
     if (length < 0)
         return 0;
     path[length] = '\0';
-    return judge(call, path);
+    return judge_octets(call, path, octets);
+}
+
+static int judge_fd(enum call call, int fd)
+{
+    return judge_fd_octets(call, fd, UINT64_MAX);
 }
 
 /* A path as the caller gave it, made absolute as the links in /proc are. */
@@ -238,7 +252,7 @@ int ftruncate(int fd, off_t length)
 /* Tells its error and leaves errno alone. */
 int posix_fallocate(int fd, off_t offset, off_t length)
 {
-    int before = errno, action = judge_fd(CALL_ALLOCATE, fd);
+    int before = errno, action = judge_fd_octets(CALL_ALLOCATE, fd, (uint64_t)length);
     int (*next)(int, off_t, off_t);
 
     errno = before;

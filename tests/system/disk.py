@@ -62,13 +62,16 @@ class Disk:
 
     # --- rules
 
-    def rule(self, number, calls, pattern, action=0, first=1, count=FOREVER, delay=0):
-        """Rule `number`: calls are names joined by "|"; action: an errno, SHORT, or 0."""
+    def rule(self, number, calls, pattern, action=0, first=1, count=FOREVER, delay=0, above=0):
+        """
+        Rule `number`: calls are names joined by "|"; action: an errno, SHORT, or 0; above: acts
+        on "allocate" for more octets only.
+        """
         mask = sum(1 << CALLS.index(call) for call in calls.split("|"))
         at = RULES + number * RULE.size
         self.control[at:at + 4] = bytes(4)  # off while it changes
         self.control[at + 4:at + RULE.size] = RULE.pack(
-            mask, first, count, action, delay, 0, 0, 0, pattern.encode())[4:]
+            mask, first, count, action, delay, 0, 0, above, pattern.encode())[4:]
         self.control[at:at + 4] = struct.pack("<I", mask)
 
     def fail(self, calls, pattern, action, first=1, count=FOREVER):

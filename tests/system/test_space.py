@@ -1,5 +1,6 @@
 """The space of deleted mail comes back while the service runs, and nothing else goes with it."""
 
+import errno
 import json
 import os
 import random
@@ -11,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bellhop import BIN, Customer, descriptors
+from bellhop import BIN, Customer, descriptors, wait_until
+from disk import SEGMENTS, Disk
 
 TORTURE = os.environ.get("BELLHOP_TORTURE") == "1"
 
@@ -188,3 +190,41 @@ def test_stats_tell_what_can_come_back(stopped):
     assert segment["reclaimable"] == segment["dead"] == told["reclaimable"]
     text = instance.cli("store", "stats").stdout
     assert "RECLAIMABLE" in text.splitlines()[0]
+
+
+def test_space_comes_back_on_a_full_disk(stopped):
+    """Mail that is too small to be punched out has to be copied away from what is deleted."""
+    stopped.configure(segment_size="4M")
+    disk = Disk(stopped)
+    instance = stopped.start()
+    hotel, group = (customer.accounts[0] for customer in instance.customers)
+    text = b"z" * 60_000 + b"\r\n"
+    disk.rule(0, "allocate", SEGMENTS, errno.ENOSPC, first=5, above=2 << 20)
+    with instance.lmtp() as lmtp:
+        count = 0
+        while lmtp.deliver((hotel, group)[count % 2].address,
+                           b"Subject: %d\r\n\r\n" % count + text)[0].code == 250:
+            count += 1
+        files = set((instance.dir / "store").glob("*.seg"))
+        assert count > 150 and len(files) == 4
+        for account in hotel, group:
+            pop3 = instance.pop3(account)
+            for number in range(2, pop3.stat()[0] + 1):
+                if number % 10 > 0:
+                    pop3.dele(number)
+            pop3.quit()
+        left = {account.address: instance.messages(account) for account in (hotel, group)}
+        wait_until(lambda: len(files & set((instance.dir / "store").glob("*.seg"))) < 2,
+                   CATCH_UP_TIME, "the space of deleted mail")
+        # What is copied does not make room for mail: that is for the index, and for expunges.
+        assert lmtp.deliver(hotel.address, b"Subject: no\r\n\r\n")[0].code == 452
+        disk.clear()
+        wait_until(lambda: lmtp.deliver(hotel.address, b"Subject: yes\r\n\r\n")[0].code == 250,
+                   CATCH_UP_TIME, "mail")
+    assert instance.messages(group) == left[group.address]
+    assert list(instance.messages(hotel))[:-1] == list(left[hotel.address])
+    instance.stop()
+    (instance.dir / "store" / "index.db").unlink()
+    instance.start()
+    assert instance.messages(group) == left[group.address]
+    assert instance.cli("store", "verify").returncode == 0
