@@ -45,6 +45,7 @@
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
+    [STATEMENT_READ] = {"read", STATEMENT_CONTROL, "BEGIN"},
     [STATEMENT_COMMIT] = {"commit", STATEMENT_CONTROL, "COMMIT"},
     [STATEMENT_ROLLBACK] = {"rollback", STATEMENT_CONTROL, "ROLLBACK"},
     [STATEMENT_SAVEPOINT] = {"savepoint", STATEMENT_CONTROL, "SAVEPOINT change"},

@@ -27,6 +27,7 @@ enum statement_scope {
 
 enum statement_id {
     STATEMENT_BEGIN,
+    STATEMENT_READ,
     STATEMENT_COMMIT,
     STATEMENT_ROLLBACK,
     STATEMENT_SAVEPOINT,

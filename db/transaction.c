@@ -61,6 +61,16 @@ void db_transaction_rollback(struct db *db)
     }
 }
 
+void db_read_begin(struct db *db)
+{
+    control(db, STATEMENT_READ);
+}
+
+void db_read_end(struct db *db)
+{
+    rollback(db);
+}
+
 enum db_result change_begin(struct db *db)
 {
     if (db->spoiled) {

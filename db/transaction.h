@@ -21,4 +21,12 @@ enum db_result db_transaction_commit(struct db *db);
 /* Forgets all changes since begin. Does nothing without a transaction. */
 void db_transaction_rollback(struct db *db);
 
+/*
+ * What is found between these two is of one moment, and SQLite's lock is taken once for all of it.
+ * For readers: nothing is changed in between, and it is short, as old pages are kept meanwhile.
+ * What fails tells when something is looked for.
+ */
+void db_read_begin(struct db *db);
+void db_read_end(struct db *db);
+
 #endif

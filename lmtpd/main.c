@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lmtpd/connection.h"
 #include "lmtpd/limits.h"
+#include "lmtpd/lookup.h"
 #include "lmtpd/server.h"
 #include "lmtpd/storelink.h"
 #include "lmtpd/usage.h"
@@ -130,6 +131,7 @@ static void start(struct lmtpd *lmtpd)
     lmtpd->server.db = db_open("accounts.db", DB_READ, error, sizeof(error));
     if (lmtpd->server.db == NULL)
         log_fatal("%s", error);
+    lmtpd->server.lookup = lookup_new(child->base, lmtpd->server.db);
     lmtpd->server.store = store_link_new(child->base, "run/stored-deliver.sock", &patience);
     lmtpd->server.usages = usages_new();
     lmtpd->server.warner = warner_new(child->base, &lmtpd->server, on_warner_idle, lmtpd);
@@ -154,6 +156,7 @@ int main(void)
     child_run(&lmtpd.child);
     warner_free(lmtpd.server.warner);
     usages_free(lmtpd.server.usages);
+    lookup_free(lmtpd.server.lookup);
     db_close(lmtpd.server.db);
     return 0;
 }

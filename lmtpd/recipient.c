@@ -4,6 +4,7 @@
 #include "db/route.h"
 #include "lib/conf.h"
 #include "lib/xalloc.h"
+#include "lmtpd/lookup.h"
 #include "lmtpd/recipient.h"
 #include "lmtpd/storelink.h"
 #include "lmtpd/usage.h"
@@ -110,7 +111,7 @@ struct recipient_check *recipient_check_start(
     struct db_route routes[DB_ROUTE_MAX];
     unsigned count = 0;
 
-    enum reply reply = reply_of_db(db_route_find(server->db, address, routes, &count));
+    enum reply reply = reply_of_db(lookup_route(server->lookup, address, routes, &count));
     if (reply != REPLY_RECIPIENT_OK) {
         done(context, address->text, reply);
         return NULL;

@@ -54,6 +54,25 @@ static void keeps_what_was_not_refused(void **state)
     assert_int_equal(db_drop_next(db, dropped, &dropped), DB_NONE);
 }
 
+static void reads_as_of_one_moment(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *reader = fixture_open(fixture, DB_READ);
+
+    for (int i = 0; i < 2; i++) {
+        db_read_begin(reader);
+        assert_int_equal(exists(reader, "a@ours.example"), i);
+        assert_int_equal(fixture_add(fixture->db, fixture->ours,
+                                     i == 0 ? "a@ours.example" : "b@ours.example", NULL),
+                         DB_OK);
+        assert_int_equal(exists(reader, "a@ours.example"), i);
+        assert_false(exists(reader, "b@ours.example"));
+        db_read_end(reader);
+    }
+    assert_true(exists(reader, "b@ours.example"));
+    db_close(reader);
+}
+
 static void forgets_what_is_rolled_back(void **state)
 {
     struct fixture *fixture = *state;
@@ -178,6 +197,7 @@ static void writes_audit_rows_of_the_operator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        fixture_test(reads_as_of_one_moment),
         fixture_test(keeps_what_was_not_refused),
         fixture_test(forgets_what_is_rolled_back),
         fixture_test(does_not_nest),

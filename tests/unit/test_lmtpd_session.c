@@ -1,5 +1,5 @@
 /*
- * Sessions against a database and a store that are faked here: db_route_find() and store_link_*()
+ * Sessions against a database and a store that are faked here: lookup_route() and store_link_*()
  * of this file take the place of the true ones when the program is linked.
  */
 #include <event2/buffer.h>
@@ -19,6 +19,7 @@
 #include "lib/conf.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
+#include "lmtpd/lookup.h"
 #include "lmtpd/session.h"
 #include "lmtpd/usage.h"
 #include "lmtpd/warner.h"
@@ -48,10 +49,10 @@ static const struct route_row {
     {"torn@a.example", DB_BROKEN, {{0}}},
 };
 
-enum db_result db_route_find(struct db *db, const struct address *address,
-                             struct db_route routes_r[DB_ROUTE_MAX], unsigned *count_r)
+enum db_result lookup_route(struct lookup *lookup, const struct address *address,
+                            struct db_route routes_r[DB_ROUTE_MAX], unsigned *count_r)
 {
-    (void)db;
+    (void)lookup;
     for (size_t i = 0; i < sizeof(route_rows) / sizeof(route_rows[0]); i++) {
         if (strcmp(route_rows[i].address, address->text) != 0)
             continue;
