@@ -19,7 +19,7 @@
 
 struct capability {
     uint64_t mailbox; /* the mailbox's id in the account database, above 0 */
-    uint64_t session; /* drawn at random: names the login in the logs of all programs */
+    uint64_t session; /* counts from a random number: names the login in all programs' logs */
     uint64_t expires; /* seconds since 1970 */
     uint8_t tag[CAPABILITY_TAG_SIZE];
 };

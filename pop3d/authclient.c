@@ -1,9 +1,9 @@
 /*
- * The client's side of the Dovecot authentication protocol. Its lines carry passwords, so they are
- * handed to the output buffer by reference and wiped when they have been written.
+ * The client's side of the Dovecot authentication protocol. Its lines carry passwords and
+ * capabilities, so both buffers are wiped as soon as they are done with. The lines of one turn of
+ * the event loop leave with one write.
  */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -16,23 +16,46 @@
 #include "lib/xalloc.h"
 #include "pop3d/authclient.h"
 #include "pop3d/limits.h"
+#include "pop3d/number.h"
 
 struct authclient {
     struct event_base *base;
     const char *path;
-    struct bufferevent *stream; /* NULL: no connection */
+    int fd; /* -1: no connection */
+    struct event *readable;
+    struct event *writable; /* pending only while the socket is full */
+    struct event *turn;     /* runs once at the end of this turn of the loop */
     struct reconnect *reconnect;
     struct auth_request *requests;
     uint32_t last_id;
     unsigned mechanism_count;
     struct auth_mechanism mechanisms[LIMIT_MECHANISMS];
     bool greeted; /* this connection has begun its list of mechanisms */
+    char *output;
+    size_t output_length, output_room;
+    size_t input_length;
+    char input[LIMIT_AUTH_LINE];
 };
 
 static void forget(struct auth_request *request)
 {
     HASH_DEL(request->client->requests, request);
     request->id = 0;
+}
+
+static void disconnect(struct authclient *client)
+{
+    if (client->fd < 0)
+        return;
+    event_free(client->readable);
+    event_free(client->writable);
+    event_free(client->turn);
+    close(client->fd);
+    client->fd = -1;
+    sodium_memzero(client->input, client->input_length);
+    client->input_length = 0;
+    sodium_memzero(client->output, client->output_length);
+    client->output_length = 0;
 }
 
 /* Connects before it tells: what a session asks for then belongs to the new connection. */
@@ -43,8 +66,7 @@ static void lose_connection(struct authclient *client, const char *why)
 
     log_warning("the connection to authd is lost: %s; %u logins were being checked", why,
                 HASH_COUNT(requests));
-    bufferevent_free(client->stream);
-    client->stream = NULL;
+    disconnect(client);
     client->requests = NULL;
     reconnect_again(client->reconnect);
     while (requests != NULL) {
@@ -95,62 +117,126 @@ static int handle_line(struct authclient *client, char *line)
     return -1;
 }
 
-static void on_readable(struct bufferevent *stream, void *context)
+/* Handles the lines that are in the input whole. Returns why the connection is to end, or NULL. */
+static const char *handle_input(struct authclient *client)
+{
+    const char *why = NULL;
+    size_t taken = 0;
+
+    while (why == NULL) {
+        char *line = client->input + taken;
+        char *end = memchr(line, '\n', client->input_length - taken);
+        if (end == NULL)
+            break;
+        *end = '\0';
+        taken = (size_t)(end + 1 - client->input);
+        if (handle_line(client, line) < 0)
+            why = "it sent a line that breaks the protocol";
+    }
+    memmove(client->input, client->input + taken, client->input_length - taken);
+    client->input_length -= taken;
+    sodium_memzero(client->input + client->input_length, taken);
+    if (why == NULL && client->input_length == sizeof(client->input))
+        why = "it sent a line that is too long";
+    return why;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     struct authclient *client = context;
-    struct evbuffer *input = bufferevent_get_input(stream);
-    char *line;
+    (void)what;
 
-    while ((line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF)) != NULL) {
-        int result = handle_line(client, line);
-        free(line);
-        if (result < 0) {
-            lose_connection(client, "it sent a line that breaks the protocol");
-            return;
-        }
+    ssize_t got = read(fd, client->input + client->input_length,
+                       sizeof(client->input) - client->input_length);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        lose_connection(client, "it closed the connection");
+        return;
     }
-    if (evbuffer_get_length(input) > LIMIT_AUTH_LINE)
-        lose_connection(client, "it sent a line that is too long");
+    client->input_length += (size_t)got;
+    const char *why = handle_input(client);
+    if (why != NULL)
+        lose_connection(client, why);
 }
 
-static void on_event(struct bufferevent *stream, short what, void *context)
+static void on_turn(evutil_socket_t fd, short what, void *context)
 {
-    (void)stream;
-    if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
-        lose_connection(context, "it closed the connection");
+    struct authclient *client = context;
+    (void)fd;
+    (void)what;
+
+    ssize_t written = write(client->fd, client->output, client->output_length);
+    if (written < 0 && errno != EAGAIN && errno != EINTR) {
+        lose_connection(client, "it closed the connection");
+        return;
+    }
+    size_t sent = written > 0 ? (size_t)written : 0;
+    memmove(client->output, client->output + sent, client->output_length - sent);
+    client->output_length -= sent;
+    sodium_memzero(client->output + client->output_length, sent);
+    if (client->output_length > 0)
+        event_add(client->writable, NULL);
 }
 
-static void wipe_line(const void *data, size_t length, void *line)
+/* realloc() would leave passwords behind. */
+static void grow_output(struct authclient *client, size_t length)
 {
-    (void)data;
-    sodium_memzero(line, length);
-    free(line);
+    size_t room = 2 * (client->output_length + length);
+    char *output = xmalloc(room);
+
+    if (client->output_length > 0) {
+        memcpy(output, client->output, client->output_length);
+        sodium_memzero(client->output, client->output_length);
+    }
+    free(client->output);
+    client->output = output;
+    client->output_room = room;
 }
 
-/* Takes over `line`. */
-static void send_line(struct authclient *client, char *line)
+static void add(struct authclient *client, const char *text)
 {
-    size_t length = strlen(line);
+    size_t length = strlen(text);
 
-    if (evbuffer_add_reference(bufferevent_get_output(client->stream), line, length, wipe_line,
-                               line) < 0)
-        log_fatal("out of memory");
+    if (length > client->output_room - client->output_length)
+        grow_output(client, length);
+    memcpy(client->output + client->output_length, text, length);
+    client->output_length += length;
+}
+
+static void add_number(struct authclient *client, uint64_t number)
+{
+    char text[NUMBER_MAX + 1];
+
+    text[number_format(text, number)] = '\0';
+    add(client, text);
+}
+
+static void end_line(struct authclient *client)
+{
+    add(client, "\n");
+    if (!event_pending(client->writable, EV_WRITE, NULL))
+        event_active(client->turn, EV_WRITE, 0);
 }
 
 static int connect_to_authd(void *context)
 {
     struct authclient *client = context;
 
-    int fd = unixsocket_connect(client->path);
-    if (fd < 0)
+    client->fd = unixsocket_connect(client->path);
+    if (client->fd < 0)
         return -1;
-    client->stream = bufferevent_socket_new(client->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (client->stream == NULL)
+    client->readable =
+        event_new(client->base, client->fd, EV_READ | EV_PERSIST, on_readable, client);
+    client->writable = event_new(client->base, client->fd, EV_WRITE, on_turn, client);
+    client->turn = event_new(client->base, -1, 0, on_turn, client);
+    if (client->readable == NULL || client->writable == NULL || client->turn == NULL ||
+        event_add(client->readable, NULL) < 0)
         log_fatal("out of memory");
     client->greeted = false;
-    bufferevent_setcb(client->stream, on_readable, NULL, on_event, client);
-    bufferevent_enable(client->stream, EV_READ | EV_WRITE);
-    send_line(client, xasprintf("VERSION\t1\t2\nCPID\t%ld\n", (long)getpid()));
+    add(client, "VERSION\t1\t2\nCPID\t");
+    add_number(client, (uint64_t)getpid());
+    end_line(client);
     return 0;
 }
 
@@ -160,6 +246,7 @@ struct authclient *authclient_new(struct event_base *base, const char *path)
 
     client->base = base;
     client->path = path;
+    client->fd = -1;
     client->reconnect = reconnect_new(base, path, connect_to_authd, client);
     return client;
 }
@@ -168,9 +255,9 @@ void authclient_free(struct authclient *client)
 {
     if (client == NULL)
         return;
-    if (client->stream != NULL)
-        bufferevent_free(client->stream);
+    disconnect(client);
     reconnect_free(client->reconnect);
+    free(client->output);
     free(client);
 }
 
@@ -182,30 +269,45 @@ const struct auth_mechanism *authclient_mechanism(const struct authclient *clien
 int authclient_begin(struct authclient *client, struct auth_request *request,
                      const struct auth_origin *origin, const char *mechanism, const char *response)
 {
-    if (client->stream == NULL)
+    if (client->fd < 0)
         return -1;
     if (++client->last_id == 0)
         client->last_id++;
     request->id = client->last_id;
     request->client = client;
     HASH_ADD(hh, client->requests, id, sizeof(request->id), request);
-    send_line(client,
-              xasprintf("AUTH\t%u\t%s\tservice=pop3\tlip=%s\trip=%s%s%s%s\n", request->id,
-                        mechanism, origin->local->text, origin->remote->text,
-                        origin->secured ? "\tsecured" : "", response != NULL ? "\tresp=" : "",
-                        response != NULL ? response : ""));
+    add(client, "AUTH\t");
+    add_number(client, request->id);
+    add(client, "\t");
+    add(client, mechanism);
+    add(client, "\tservice=pop3\trip=");
+    add(client, origin->remote->text);
+    add(client, origin->secured ? "\tsecured" : "");
+    add(client, response != NULL ? "\tresp=" : "");
+    add(client, response != NULL ? response : "");
+    end_line(client);
     return 0;
 }
 
 void authclient_respond(struct auth_request *request, const char *response)
 {
-    send_line(request->client, xasprintf("CONT\t%u\t%s\n", request->id, response));
+    struct authclient *client = request->client;
+
+    add(client, "CONT\t");
+    add_number(client, request->id);
+    add(client, "\t");
+    add(client, response);
+    end_line(client);
 }
 
 void authclient_cancel(struct auth_request *request)
 {
+    struct authclient *client = request->client;
+
     if (request->id == 0)
         return;
-    send_line(request->client, xasprintf("CANCEL\t%u\n", request->id));
+    add(client, "CANCEL\t");
+    add_number(client, request->id);
+    end_line(client);
     forget(request);
 }

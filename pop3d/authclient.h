@@ -26,10 +26,9 @@ struct auth_request {
     UT_hash_handle hh;
 };
 
-/* Who logs in from where, for authd's log and throttling. */
+/* From where somebody logs in, for authd's log. */
 struct auth_origin {
     const struct peer *remote;
-    const struct peer *local;
     bool secured; /* a password may travel on this connection */
 };
 

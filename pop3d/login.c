@@ -89,14 +89,9 @@ static void on_answer(void *context, const struct auth_answer *answer)
 static enum reply begin_exchange(struct session *session, const char *mechanism,
                                  const char *response)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t length = sizeof(address);
-    struct peer local;
+    const struct auth_origin origin = {.remote = &session->peer,
+                                       .secured = session_is_private(session)};
 
-    (void)getsockname(session->fd, (struct sockaddr *)&address, &length);
-    peer_set(&local, (struct sockaddr *)&address);
-    const struct auth_origin origin = {
-        .remote = &session->peer, .local = &local, .secured = session_is_private(session)};
     session->auth.answer = on_answer;
     session->auth.context = session;
     if (authclient_begin(session->server->auth, &session->auth, &origin, mechanism, response) < 0)

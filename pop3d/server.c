@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <utlist.h>
@@ -152,6 +153,7 @@ void server_init(struct server *server, struct child *child)
     server->ticketkeys = ticketkeys_attach(child_descriptor("tickets", 0));
     if (server->ticketkeys == NULL)
         log_fatal("cannot map the keys of session tickets: %s", strerror(errno));
+    randombytes_buf(&server->next_id, sizeof(server->next_id));
     load_tls(server);
     if (set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
         set_timeout(server, SERVER_LOGIN, LIMIT_LOGIN_TIME) < 0 ||

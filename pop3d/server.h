@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/child.h"
 
@@ -35,6 +36,7 @@ struct server {
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */
     unsigned session_count;
+    uint64_t next_id;     /* of a session before its login; begins at random */
     bool draining;        /* after SIGTERM: no new command is begun */
     struct event *finish; /* the end: all sessions are gone, or their time is over */
     struct acceptor *acceptor;

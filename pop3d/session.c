@@ -6,7 +6,6 @@
 #include <event2/bufferevent_ssl.h>
 #include <inttypes.h>
 #include <openssl/err.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -86,16 +85,18 @@ void session_end(struct session *session, enum session_reason reason)
         session->reason = reason;
 }
 
+/* One line tells of a whole session; that it has begun, authd tells. */
 static void log_end(const struct session *session)
 {
     uint64_t took = milliseconds() - session->began;
 
-    log_info(
-        "session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " retrieved=%" PRIu64
-        " deleted=%" PRIu64 " octets=%" PRIu64 " tls=%s duration=%" PRIu64 ".%03" PRIu64 " end=%s",
-        session->id, session->peer.text, session->mailbox, session->retrieved, session->deleted,
-        session->retrieved_octets, session->tls != NULL ? SSL_get_version(session->tls) : "none",
-        took / 1000, took % 1000, reasons[session->reason]);
+    log_info("session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " messages=%" PRIu32
+             " retrieved=%" PRIu64 " deleted=%" PRIu64 " octets=%" PRIu64
+             " tls=%s duration=%" PRIu64 ".%03" PRIu64 " end=%s",
+             session->id, session->peer.text, session->mailbox, session->maildrop.count,
+             session->retrieved, session->deleted, session->retrieved_octets,
+             session->tls != NULL ? SSL_get_version(session->tls) : "none", took / 1000,
+             took % 1000, reasons[session->reason]);
 }
 
 static void close_tls(struct session *session)
@@ -362,7 +363,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
     session->fd = fd;
     session->greets = tls;
     session->began = milliseconds();
-    randombytes_buf(&session->id, sizeof(session->id));
+    session->id = server->next_id++;
     peer_set(&session->peer, address);
     event_assign(&session->timer, server->child->base, -1, 0, on_timer, session);
     DL_APPEND(server->sessions, session);
@@ -382,10 +383,6 @@ void session_logged_in(struct session *session)
     session->wait = SESSION_READY;
     set_timer(session, SERVER_IDLE);
     metric_add(METRIC_POP3_LOGINS, 1);
-    log_info("session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " messages=%" PRIu32 " tls=%s "
-             "logged in",
-             session->id, session->peer.text, session->mailbox, session->maildrop.count,
-             session->tls != NULL ? SSL_get_version(session->tls) : "none");
     reply_add_maildrop(session_output(session), session->maildrop.count, session->maildrop.octets);
 }
 
