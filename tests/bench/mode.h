@@ -10,10 +10,12 @@
 struct mode {
     const char *name;
     const char *help;
-    bool plain;         /* there is no --tls for it */
-    bool own_mailboxes; /* each connection needs a mailbox that no other one uses */
-    unsigned opening;   /* how many connections may be on their way to ready; 0: all */
-    size_t client_size; /* of the mode's struct, whose first member is a struct client */
+    bool plain;           /* there is no --tls for it */
+    bool own_mailboxes;   /* each connection needs a mailbox that no other one uses */
+    bool whole;           /* goes through the file of users once: no --count unless it is given */
+    unsigned connections; /* unless --connections is given; 0: 32 */
+    unsigned opening;     /* how many connections may be on their way to ready; 0: all */
+    size_t client_size;   /* of the mode's struct, whose first member is a struct client */
 
     /*
      * The connection is about to be opened (again). Returns whether it should be; otherwise the
@@ -33,8 +35,11 @@ struct mode {
 /* NULL ends it. */
 extern const struct mode *const modes[];
 
+extern const struct mode mode_fetch;
 extern const struct mode mode_idle;
 extern const struct mode mode_lmtp;
+extern const struct mode mode_login;
+extern const struct mode mode_open;
 extern const struct mode mode_retr;
 extern const struct mode mode_session;
 

@@ -71,7 +71,7 @@ static void announce(const struct run *run)
 static void wake(struct run *run)
 {
     run->begun = 0;
-    for (unsigned i = 0; i < run->options->connections; i++) {
+    for (unsigned i = 0; i < run->client_count; i++) {
         struct idle *idle = (struct idle *)run->clients[i];
         if (!run_take(run)) {
             client_finish(&idle->client);
@@ -88,7 +88,7 @@ static void idle_turn(struct run *run)
     static enum { FILLING, HOLDING, LEAVING } stage;
     static uint64_t end;
 
-    if (stage == FILLING && run->ready == run->options->connections) {
+    if (stage == FILLING && run->ready == run->client_count) {
         announce(run);
         end = latency_now() + run->options->seconds * RUN_SECOND;
         run->end = end + FAREWELL_SECONDS * RUN_SECOND;

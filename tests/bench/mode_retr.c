@@ -1,20 +1,15 @@
 /*
  * Fetching at full speed: log in once, then RETR for all messages of the mailbox in one write,
- * again and again, always with more asked for than has come. An operation is one RETR. Its octets
- * must be those that LIST says, so the mailbox may not hold lines that begin with a dot (what the
- * mode lmtp delivers has none).
+ * again and again, always with more asked for than has come; or with --one-by-one, as a client
+ * does that cannot do that. An operation is one RETR, whose octets must be those that LIST says.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "tests/bench/mode.h"
 #include "tests/bench/pop3.h"
-
-#define END_MARK        ".\r\n"
-#define END_MARK_LENGTH (sizeof(END_MARK) - 1)
 
 enum retr_state { RETR_LIST, RETR_STATUS, RETR_BODY, RETR_LEAVE };
 
@@ -27,53 +22,43 @@ struct retr {
     struct client client;
     enum pop3_login login;
     enum retr_state state;
-    uint64_t *octets; /* of each message */
-    unsigned messages;
-    struct asked *asked; /* a ring of 2 * messages */
+    struct pop3_sizes sizes;
+    struct asked *asked; /* a ring of twice as many as there are messages */
     uint64_t asked_count;
     uint64_t answered;
-    uint64_t left; /* octets of this body and its end mark */
+    uint64_t left; /* as of pop3_body() */
 };
-
-static void read_list(struct retr *retr, const char *data, size_t length)
-{
-    const char *end = data + length - END_MARK_LENGTH;
-    const char *line = (const char *)memchr(data, '\n', length) + 1;
-
-    for (; line < end; line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1) {
-        retr->octets = xrealloc(retr->octets, (retr->messages + 1) * sizeof(uint64_t));
-        retr->octets[retr->messages++] = strtoull(strchr(line, ' '), NULL, 10);
-    }
-    if (retr->messages == 0)
-        log_fatal("the mailbox of %s is empty", retr->client.account->address);
-    retr->asked = xcalloc(2 * (size_t)retr->messages, sizeof(struct asked));
-}
 
 static struct asked *asked_at(struct retr *retr, uint64_t number)
 {
-    return &retr->asked[number % (2 * (uint64_t)retr->messages)];
+    return &retr->asked[number % (2 * (uint64_t)retr->sizes.count)];
 }
 
-/* Keeps between one and two rounds of the mailbox on their way. */
-static void ask(struct retr *retr)
+static void ask(struct retr *retr, unsigned count)
 {
-    size_t room = (size_t)retr->messages * sizeof("RETR 4294967295\r\n");
+    size_t room = count * sizeof("RETR 4294967295\r\n");
     char *text = xmalloc(room);
     uint64_t now = latency_now();
     size_t length = 0;
 
-    for (unsigned i = 0; i < retr->messages && run_take(retr->client.run); i++) {
-        *asked_at(retr, retr->asked_count++) = (struct asked){i, now};
-        length += (size_t)snprintf(text + length, room - length, "RETR %u\r\n", i + 1);
+    for (unsigned i = 0; i < count && run_take(retr->client.run); i++) {
+        unsigned message = (unsigned)(retr->asked_count % retr->sizes.count);
+        *asked_at(retr, retr->asked_count++) = (struct asked){message, now};
+        length += (size_t)snprintf(text + length, room - length, "RETR %u\r\n", message + 1);
     }
     connection_send(&retr->client.connection, text, length);
     free(text);
 }
 
+/* Keeps one message on its way, or between one and two rounds of the mailbox. */
 static void next(struct retr *retr)
 {
-    if (retr->asked_count - retr->answered <= retr->messages)
-        ask(retr);
+    uint64_t waiting = retr->asked_count - retr->answered;
+
+    if (!retr->client.run->options->one_by_one && waiting <= retr->sizes.count)
+        ask(retr, retr->sizes.count);
+    else if (waiting == 0)
+        ask(retr, 1);
     retr->state = RETR_STATUS;
     if (retr->asked_count > retr->answered)
         return;
@@ -83,19 +68,13 @@ static void next(struct retr *retr)
 
 static size_t body(struct retr *retr, const char *data, size_t length)
 {
-    if (retr->left > END_MARK_LENGTH) {
-        uint64_t more = retr->left - END_MARK_LENGTH;
-        size_t used = length < more ? length : (size_t)more;
-        retr->left -= used;
+    size_t used = pop3_body(&retr->client, &retr->left, data, length);
+
+    if (retr->left > 0)
         return used;
-    }
-    if (length < END_MARK_LENGTH)
-        return 0;
-    if (memcmp(data, END_MARK, END_MARK_LENGTH) != 0)
-        client_wrong(&retr->client, "the message's end where LIST says", data, length);
     run_done(retr->client.run, asked_at(retr, retr->answered++)->time);
     next(retr);
-    return END_MARK_LENGTH;
+    return used;
 }
 
 static size_t list(struct retr *retr, const char *data, size_t length)
@@ -104,7 +83,10 @@ static size_t list(struct retr *retr, const char *data, size_t length)
 
     if (used == 0)
         return 0;
-    read_list(retr, data, used);
+    pop3_read_list(&retr->client, &retr->sizes, data, used);
+    if (retr->sizes.count == 0)
+        log_fatal("the mailbox of %s is empty", retr->client.account->address);
+    retr->asked = xcalloc(2 * (size_t)retr->sizes.count, sizeof(struct asked));
     next(retr);
     return used;
 }
@@ -115,7 +97,7 @@ static size_t status(struct retr *retr, const char *data, size_t length)
 
     if (used == 0)
         return 0;
-    retr->left = retr->octets[asked_at(retr, retr->answered)->message] + END_MARK_LENGTH;
+    retr->left = retr->sizes.octets[asked_at(retr, retr->answered)->message] + POP3_DOT_LENGTH;
     retr->state = RETR_BODY;
     return used;
 }
@@ -152,7 +134,7 @@ static void retr_end(struct client *client)
 {
     struct retr *retr = (struct retr *)client;
 
-    free(retr->octets);
+    free(retr->sizes.octets);
     free(retr->asked);
 }
 

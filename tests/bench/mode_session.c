@@ -1,7 +1,12 @@
 /*
  * What a phone does every few minutes: connect, USER, PASS, STAT, LIST, UIDL, QUIT. An operation
- * is one whole session, from connect() to the answer to QUIT.
+ * is one whole session, from connect() to the answer to QUIT. The three must tell of the same mail.
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "tests/bench/mode.h"
 #include "tests/bench/pop3.h"
 
@@ -10,16 +15,46 @@ struct session {
     enum pop3_login login;
     unsigned step; /* in session_steps, after the login */
     uint64_t started;
+    char stat[64]; /* the reply */
+    struct pop3_sizes sizes;
 };
+
+static void keep_stat(struct session *session, const char *data, size_t length)
+{
+    if (length >= sizeof(session->stat))
+        client_wrong(&session->client, "+OK and two numbers", data, length);
+    memcpy(session->stat, data, length);
+    session->stat[length] = '\0';
+}
+
+/* RFC 1939: STAT is "+OK", messages and octets; what follows is the server's own. */
+static void compare_list(struct session *session, const char *data, size_t length)
+{
+    char expected[64];
+
+    pop3_read_list(&session->client, &session->sizes, data, length);
+    int known = snprintf(expected, sizeof(expected), "+OK %u %" PRIu64, session->sizes.count,
+                         session->sizes.total);
+    if (strncmp(session->stat, expected, (size_t)known) != 0 ||
+        strchr(" \r\n", session->stat[known]) == NULL)
+        client_wrong(&session->client, expected, session->stat, strcspn(session->stat, "\r\n"));
+}
+
+static void compare_uidl(struct session *session, const char *data, size_t length)
+{
+    if (pop3_lines(data, length) != session->sizes.count)
+        client_wrong(&session->client, "as many lines as in LIST", data, length);
+}
 
 static const struct session_step {
     const char *command;
     bool multiline;
+    void (*check)(struct session *session, const char *data, size_t length);
 } session_steps[] = {
-    {"STAT\r\n", false},
-    {"LIST\r\n", true},
-    {"UIDL\r\n", true},
-    {"QUIT\r\n", false},
+    {"STAT\r\n", false, keep_stat},
+    {"LIST\r\n", true, compare_list},
+    {"UIDL\r\n", true, compare_uidl},
+    {"QUIT\r\n", false, NULL},
 };
 
 #define SESSION_STEPS (sizeof(session_steps) / sizeof(session_steps[0]))
@@ -56,9 +91,12 @@ static size_t session_input(struct client *client, const char *data, size_t leng
     }
     if (session->step == SESSION_STEPS)
         client_wrong(client, "nothing after QUIT", data, length);
-    size_t used = pop3_reply(client, data, length, session_steps[session->step].multiline);
+    const struct session_step *step = &session_steps[session->step];
+    size_t used = pop3_reply(client, data, length, step->multiline);
     if (used == 0)
         return 0;
+    if (step->check != NULL)
+        step->check(session, data, used);
     if (++session->step == SESSION_STEPS)
         run_done(client->run, session->started);
     else
@@ -66,14 +104,14 @@ static size_t session_input(struct client *client, const char *data, size_t leng
     return used;
 }
 
-/* The server closes first, so that the port at this end is free at once. */
 static void session_closed(struct client *client)
 {
-    const struct session *session = (const struct session *)client;
+    pop3_closed(client, ((const struct session *)client)->step == SESSION_STEPS);
+}
 
-    if (session->step != SESSION_STEPS)
-        client_wrong(client, "a reply", "(closed)", sizeof("(closed)") - 1);
-    client_open(client);
+static void session_end(struct client *client)
+{
+    free(((struct session *)client)->sizes.octets);
 }
 
 const struct mode mode_session = {
@@ -84,4 +122,5 @@ const struct mode mode_session = {
     .begin = session_begin,
     .input = session_input,
     .closed = session_closed,
+    .end = session_end,
 };

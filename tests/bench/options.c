@@ -23,6 +23,7 @@ static const struct option long_options[] = {
     {"resume", no_argument, NULL, 'r'},
     {"ca", required_argument, NULL, 'a'},
     {"serve-pid", required_argument, NULL, 'P'},
+    {"one-by-one", no_argument, NULL, '1'},
     {"pipeline", no_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'H'},
     {0},
@@ -37,12 +38,13 @@ static void print_usage(FILE *file)
           "  --users FILE       a line \"address<TAB>password\" for each mailbox\n"
           "  --host ADDRESS     a loopback address (127.0.0.1)\n"
           "  --port N\n"
-          "  --connections N    how many at once (32)\n"
-          "  --count N          operations in all (10000)\n"
+          "  --connections N    how many at once (32; open: 1)\n"
+          "  --count N          operations in all (10000; fetch, login: all there are)\n"
           "  --seconds N        ends after this time at the latest (60)\n"
           "  --size N           octets of a message, for lmtp (8192)\n"
           "  --recipients N     of a message, for lmtp (1): each one is an operation\n"
           "  --pipeline         session: all commands after the login in one write\n"
+          "  --one-by-one       retr: each RETR after the message before, not pipelined\n"
           "  --tls              POP3 over TLS from the first octet; needs --ca\n"
           "  --resume           each connection of a client after its first must resume\n"
           "                     its session of TLS\n"
@@ -113,6 +115,7 @@ static void set_one(struct options *options, int option, const char **host, uint
     case 'u': options->users = optarg; break;
     case 'P': options->serve = (pid_t)number(optarg, 1, INT32_MAX); break;
     case 'l': options->pipeline = true; break;
+    case '1': options->one_by_one = true; break;
     case 'T': options->tls = true; break;
     case 'r': options->resume = true; break;
     case 'a': options->ca = optarg; break;
@@ -127,8 +130,7 @@ void options_parse(struct options *options_r, int argc, char **argv)
     uint64_t port = 0;
     int option;
 
-    *options_r = (struct options){
-        .connections = 32, .count = 10000, .seconds = 60, .size = 8192, .recipients = 1};
+    *options_r = (struct options){.seconds = 60, .size = 8192, .recipients = 1};
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         set_one(options_r, option, &host, &port);
     if (optind + 1 != argc)

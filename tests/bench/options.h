@@ -11,17 +11,18 @@ struct options {
     const char *mode;
     struct sockaddr_storage server; /* always a loopback address */
     socklen_t server_length;
-    unsigned connections;
-    uint64_t count;      /* operations in all */
-    unsigned seconds;    /* the run ends after so many, whatever has been done */
-    unsigned size;       /* octets of a message (lmtp) */
-    unsigned recipients; /* of a message (lmtp) */
-    bool pipeline;       /* session: all commands after the login in one write */
-    bool tls;            /* from the first octet */
-    bool resume;         /* every connection of a client but its first resumes its session */
-    const char *ca;      /* PEM file that the server's certificate is checked against */
-    const char *users;   /* file with a line "address<TAB>password" for each mailbox */
-    pid_t serve;         /* the supervisor whose processes' CPU time is counted; 0: none */
+    unsigned connections; /* 0: not given */
+    uint64_t count;       /* operations in all; 0: not given */
+    unsigned seconds;     /* the run ends after so many, whatever has been done */
+    unsigned size;        /* octets of a message (lmtp) */
+    unsigned recipients;  /* of a message (lmtp) */
+    bool pipeline;        /* session: all commands after the login in one write */
+    bool one_by_one;      /* retr: not pipelined */
+    bool tls;             /* from the first octet */
+    bool resume;          /* every connection of a client but its first resumes its session */
+    const char *ca;       /* PEM file that the server's certificate is checked against */
+    const char *users;    /* file with a line "address<TAB>password" for each mailbox */
+    pid_t serve;          /* the supervisor whose processes' CPU time is counted; 0: none */
 };
 
 /* Parses argv; exits with status 2 and the usage for a wrong one, 0 after --help. */

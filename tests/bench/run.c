@@ -21,9 +21,24 @@ static uint64_t own_cpu(void)
     return (uint64_t)used.tv_sec * RUN_SECOND + (uint64_t)used.tv_nsec;
 }
 
+bool run_left(const struct run *run)
+{
+    return !run->over && run->begun < run->limit;
+}
+
+bool run_next_account(struct client *client)
+{
+    struct run *run = client->run;
+
+    if (!run_left(run) || run->visited == run->account_count)
+        return false;
+    client->account = &run->accounts[run->visited++];
+    return true;
+}
+
 bool run_take(struct run *run)
 {
-    if (run->over || run->begun == run->options->count)
+    if (!run_left(run))
         return false;
     if (run->begun++ == 0) {
         run->first = latency_now();
@@ -64,8 +79,7 @@ static void open_more(struct run *run)
 {
     unsigned opening = run->mode->opening;
 
-    while (run->opened < run->options->connections &&
-           (opening == 0 || run->opened - run->ready < opening))
+    while (run->opened < run->client_count && (opening == 0 || run->opened - run->ready < opening))
         client_open(run->clients[run->opened++]);
 }
 
@@ -114,7 +128,7 @@ static void on_closed(void *context)
 
 static void make_clients(struct run *run)
 {
-    unsigned count = run->options->connections;
+    unsigned count = run->client_count;
 
     if (run->mode->own_mailboxes && run->account_count < count)
         log_fatal("%u connections need as many mailboxes, and %s holds %zu", count,
@@ -133,7 +147,7 @@ static void make_clients(struct run *run)
 
 static void free_clients(struct run *run)
 {
-    for (unsigned i = 0; i < run->options->connections; i++) {
+    for (unsigned i = 0; i < run->client_count; i++) {
         connection_end(&run->clients[i]->connection);
         if (run->mode->end != NULL)
             run->mode->end(run->clients[i]);
@@ -185,8 +199,8 @@ static void print(struct run *run)
     latency_sort(&run->latency);
     printf("mode=%s connections=%u operations=%" PRIu64 " seconds=%.3f rate=%.0f p50_us=%.0f "
            "p99_us=%.0f client_cpu_us=%.1f",
-           run->mode->name, run->options->connections, run->done, seconds,
-           (double)run->done / seconds, (double)latency_percentile(&run->latency, 50) / 1e3,
+           run->mode->name, run->client_count, run->done, seconds, (double)run->done / seconds,
+           (double)latency_percentile(&run->latency, 50) / 1e3,
            (double)latency_percentile(&run->latency, 99) / 1e3, own);
     if (run->options->serve != 0)
         print_use(run);
@@ -195,11 +209,22 @@ static void print(struct run *run)
     putchar('\n');
 }
 
+static void set_bounds(struct run *run)
+{
+    run->client_count = run->options->connections;
+    if (run->client_count == 0)
+        run->client_count = run->mode->connections != 0 ? run->mode->connections : 32;
+    run->limit = run->options->count;
+    if (run->limit == 0)
+        run->limit = run->mode->whole ? UINT64_MAX : 10000;
+}
+
 void run_all(const struct options *options, const struct mode *mode)
 {
     static const struct connection_events events = {on_input, on_closed};
     struct run run = {.options = options, .mode = mode};
 
+    set_bounds(&run);
     if (mode->plain && options->tls)
         log_fatal("the mode %s speaks no TLS", mode->name);
     run.accounts = accounts_read(options->users, &run.account_count);

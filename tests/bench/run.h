@@ -26,11 +26,14 @@ struct run {
     struct tls_context *tls; /* NULL: connections are plain */
     struct loop *loop;
     struct client **clients;
+    unsigned client_count;
     unsigned opened; /* connections opened so far */
     unsigned ready;  /* of these, logged in */
     unsigned active; /* clients that have not finished */
     uint64_t end;    /* when the time is up */
     bool over;       /* it is */
+    uint64_t limit;  /* of operations */
+    size_t visited;  /* accounts, by clients that take one after the other */
     uint64_t begun;  /* operations */
     uint64_t done;
     uint64_t first;      /* when the first one began */
@@ -55,6 +58,12 @@ void run_all(const struct options *options, const struct mode *mode);
 
 /* Takes one operation. False: there is none left, or no time; the client then leaves. */
 bool run_take(struct run *run);
+
+/* Whether run_take() would. */
+bool run_left(const struct run *run);
+
+/* Gives the client the next account that none has had. False: there is none left, or no time. */
+bool run_next_account(struct client *client);
 
 /* The operation that began at `started` (latency_now()) is done. */
 void run_done(struct run *run, uint64_t started);

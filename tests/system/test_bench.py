@@ -19,6 +19,7 @@ HONEST = {
     "": b"+OK\r\n", "USER": b"+OK\r\n", "PASS": b"+OK\r\n", "NOOP": b"+OK\r\n", "QUIT": b"+OK\r\n",
     "STAT": b"+OK 2 %d\r\n" % (2 * len(MESSAGE)),
     "LIST": b"+OK\r\n1 %d\r\n2 %d\r\n.\r\n" % (len(MESSAGE), len(MESSAGE)),
+    "DELE": b"+OK\r\n",
     "UIDL": b"+OK\r\n1 one\r\n2 two\r\n.\r\n",
     "RETR": b"+OK\r\n" + MESSAGE + b".\r\n",
 }
@@ -66,10 +67,14 @@ class FakeSession(socketserver.BaseRequestHandler):
 
 
 def load(mode, port, users, *options, **named):
-    """Runs the generator: its figures by name, or its complaint as text."""
+    """
+    Runs the generator: its figures by name, or its complaint as text. An option that is True has
+    no value, one that is None is left out.
+    """
     named = {"connections": len(users.read_text().splitlines()), "seconds": 30} | named
     for name, value in named.items():
-        options += (f"--{name.replace('_', '-')}", value)
+        if value is not None:
+            options += (f"--{name.replace('_', '-')}", *([] if value is True else [value]))
     done = subprocess.run([str(word) for word in (LOAD, mode, "--port", port, "--users", users,
                                                   *options)],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIME)
@@ -167,36 +172,53 @@ def test_a_recipient_that_is_refused_ends_the_run(shared, users_of):
     assert 'expected 250, not "550' in complaint
 
 
-POP3_MODES = [  # mode, options, operations
-    ("session", {"count": 200}, 200),
-    ("session", {"count": 200, "pipeline": None}, 200),
-    ("retr", {"count": 600}, 600),
-    ("idle", {}, 6),
+POP3_MODES = [  # mode, options, operations, handshakes of TLS
+    ("session", {"count": 200}, 200, 200),
+    ("session", {"count": 200, "pipeline": True}, 200, 200),
+    ("retr", {"count": 600}, 600, 6),
+    ("retr", {"count": 300, "one_by_one": True}, 300, 6),
+    ("login", {}, 6, 6),
+    ("login", {"connections": 2}, 6, 6),
+    ("login", {"connections": 8, "count": 5}, 5, 5),
+    ("open", {"count": 40, "connections": None}, 40, 40),
+    ("idle", {}, 6, 6),
 ]
 
 
-def words(options):
-    """Named options without a value, as words; and the rest."""
-    return ([f"--{name}" for name, value in options.items() if value is None],
-            {name: value for name, value in options.items() if value is not None})
+def over_tls(instance):
+    return {"tls": True, "ca": instance.dir / "tls" / "cert.pem"}
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-@pytest.mark.parametrize("mode, options, operations", POP3_MODES)
-def test_a_mode_does_all_its_operations(shared, users, mode, options, operations, tls):
-    flags, named = words(options)
-    if tls:
-        flags += ["--tls", "--ca", shared.dir / "tls" / "cert.pem"]
-    result = load(mode, shared.ports.pop3s if tls else shared.ports.pop3, users, *flags,
-                  serve_pid=shared.process.pid, **named)
+@pytest.mark.parametrize("mode, options, operations, handshakes", POP3_MODES)
+def test_a_mode_does_all_its_operations(shared, users, mode, options, operations, handshakes, tls):
+    options = options | {"serve_pid": shared.process.pid} | (over_tls(shared) if tls else {})
+    result = load(mode, shared.ports.pop3s if tls else shared.ports.pop3, users, **options)
     assert result["operations"] == str(operations)
     assert float(result["p50_us"]) <= float(result["p99_us"])
     assert float(result["client_cpu_us"]) > 0
     assert float(result["server_memory_mb"]) > 0
     if tls:
-        handshakes = operations if mode == "session" else 6
         assert result["tls"] == "TLSv1.3"
         assert (int(result["handshakes"]), int(result["resumed"])) == (handshakes, 0)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_fetching_leaves_every_mailbox_empty(instance, users_of, tls):
+    users = users_of(instance)
+    load("lmtp", instance.ports.lmtp, users, count=45, size=3000)
+    port = instance.ports.pop3s if tls else instance.ports.pop3
+    options = {"connections": 2} | (over_tls(instance) if tls else {})
+    assert load("fetch", port, users, count=7, **options)["operations"] == "7"
+    assert load("fetch", port, users, **options)["operations"] == "38"
+    for customer in instance.customers:
+        assert [instance.messages(account) for account in customer.accounts] == [{}, {}, {}]
+    assert "no operation was done" in load("fetch", port, users, **options)
+
+
+def test_bellhop_resumes(shared, users):
+    result = load("session", shared.ports.pop3s, users, resume=True, count=200, **over_tls(shared))
+    assert (result["operations"], result["handshakes"], result["resumed"]) == ("200", "200", "194")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -247,8 +269,22 @@ def test_a_server_without_tls_ends_the_run(shared, users):
 WRONG = [  # what the server says, and to which mode; part of the complaint
     ("session", "PASS", b"-ERR [AUTH] no\r\n", 'expected +OK, not "-ERR [AUTH] no'),
     ("session", "QUIT", b"-ERR some messages are still there\r\n", "expected +OK"),
-    ("retr", "RETR", b"+OK\r\n" + MESSAGE[1:] + b".\r\n", "the message's end where LIST says"),
-    ("retr", "RETR", b"+OK\r\n" + b"x" + MESSAGE + b".\r\n", "the message's end where LIST says"),
+    ("session", "STAT", b"+OK 2 32\r\n", 'expected +OK 2 64, not "+OK 2 32"'),
+    ("session", "STAT", b"+OK 2 640\r\n", 'expected +OK 2 64, not "+OK 2 640"'),
+    ("session", "LIST", b"+OK\r\n1 64\r\n.\r\n", 'expected +OK 1 64, not "+OK 2 64"'),
+    ("session", "LIST", b"+OK\r\n2 32\r\n1 32\r\n.\r\n", "expected the next message"),
+    ("session", "LIST", b"+OK\r\n1 32\r\n2 \r\n.\r\n", "expected a number"),
+    ("session", "UIDL", b"+OK\r\n1 one\r\n.\r\n", "expected as many lines as in LIST"),
+    ("login", "PASS", b"-ERR [AUTH] no\r\n", 'expected +OK, not "-ERR [AUTH] no'),
+    ("login", "QUIT", b"-ERR\r\n", "expected +OK"),
+    ("login", "QUIT", b"", "expected a reply"),
+    ("open", "PASS", b"-ERR [IN-USE] not now\r\n", 'expected +OK, not "-ERR [IN-USE] not now'),
+    ("fetch", "RETR", b"+OK\r\n" + MESSAGE[1:] + b".\r\n", "last line where LIST says"),
+    ("fetch", "RETR", b"+OK\r\n" + MESSAGE[:-3] + b"s\r\n\r\n", "expected the message's end"),
+    ("fetch", "DELE", b"-ERR\r\n", "expected +OK"),
+    ("fetch", "QUIT", b"-ERR some messages are still there\r\n", "expected +OK"),
+    ("retr", "RETR", b"+OK\r\n" + MESSAGE[1:] + b".\r\n", "last line where LIST says"),
+    ("retr", "RETR", b"+OK\r\n" + b"x" + MESSAGE + b".\r\n", "last line where LIST says"),
     ("retr", "RETR", b"+OK\r\n" + MESSAGE, "the message's end where LIST says"),
     ("retr", "RETR", b"-ERR no such message\r\n", "expected +OK"),
 ]
@@ -262,5 +298,5 @@ def test_a_wrong_server_is_noticed(guest, mode, command, reply, complaint):
 
 def test_an_honest_server_is_not(guest):
     with Fake(HONEST) as fake:
-        for mode in "session", "retr", "idle":
+        for mode in "session", "retr", "login", "open", "fetch", "idle":
             assert load(mode, fake.port, guest, count=50)["mode"] == mode

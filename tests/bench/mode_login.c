@@ -1,0 +1,91 @@
+/*
+ * Logging in and nothing else: connect, USER, PASS, QUIT.
+ *
+ *   login  each user of the file once, so no credential is known to the server yet, if it has just
+ *          been started. The latency is from connect() to the answer to PASS.
+ *   open   the same mailbox again and again. The latency is from PASS to its answer: what it takes
+ *          to open a mailbox of its size.
+ */
+#include "tests/bench/mode.h"
+#include "tests/bench/pop3.h"
+
+struct login {
+    struct client client;
+    enum pop3_login state;
+    bool left; /* QUIT has been answered */
+    uint64_t started;
+};
+
+static bool begin(struct client *client)
+{
+    struct login *login = (struct login *)client;
+
+    login->state = POP3_GREETING;
+    login->left = false;
+    login->started = latency_now();
+    return run_take(client->run);
+}
+
+static bool login_begin(struct client *client)
+{
+    return run_next_account(client) && begin(client);
+}
+
+static size_t leave(struct login *login, const char *data, size_t length)
+{
+    if (login->left)
+        client_wrong(&login->client, "nothing after QUIT", data, length);
+    size_t used = pop3_reply(&login->client, data, length, false);
+    login->left = used > 0;
+    return used;
+}
+
+static size_t login_input(struct client *client, const char *data, size_t length)
+{
+    struct login *login = (struct login *)client;
+
+    if (login->state == POP3_IN)
+        return leave(login, data, length);
+    size_t used = pop3_login_input(client, &login->state, data, length);
+    if (login->state == POP3_IN) {
+        run_done(client->run, login->started);
+        client_send(client, "QUIT\r\n");
+    }
+    return used;
+}
+
+/* The answer to USER, which begins this, lets PASS be sent. */
+static size_t open_input(struct client *client, const char *data, size_t length)
+{
+    struct login *login = (struct login *)client;
+
+    if (login->state == POP3_USER)
+        login->started = latency_now();
+    return login_input(client, data, length);
+}
+
+static void login_closed(struct client *client)
+{
+    pop3_closed(client, ((const struct login *)client)->left);
+}
+
+const struct mode mode_login = {
+    .name = "login",
+    .help = "connect, USER, PASS, QUIT, each user of the file once",
+    .whole = true,
+    .client_size = sizeof(struct login),
+    .begin = login_begin,
+    .input = login_input,
+    .closed = login_closed,
+};
+
+const struct mode mode_open = {
+    .name = "open",
+    .help = "connect, USER, PASS, QUIT of one user again and again; times PASS alone",
+    .own_mailboxes = true,
+    .connections = 1,
+    .client_size = sizeof(struct login),
+    .begin = begin,
+    .input = open_input,
+    .closed = login_closed,
+};
