@@ -1,18 +1,19 @@
 """The rows of the report, in its order."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
-import generator
+import growth
 import limits
 from bellhop import BIN
 from contenders import memory, restart, restart_cold
 from disk import Disk
-from generator import Broken
 from outcome import (MEMORY, Target, memory_at_most, part_of, times_less_cpu, times_sooner,
-                     times_the_rate)
-from stage import CLIENTS
+                     times_the_rate, within)
+from stage import CLIENTS, MESSAGES
 
 SYNC_MS = 1  # what a sync takes longer on the slow disk
 
@@ -35,23 +36,24 @@ def opened(limit_makers):
         yield {title: stack.enter_context(make()).measure for title, make in limit_makers.items()}
 
 
-def generated(mode, group, counts, port="pop3", beside=None, before=None, **options):
+def both(stage, counts, measure):
     """
-    The generator against both. counts: operations of a full round, Bellhop's and Dovecot's: as
-    many as it takes to measure CPU time in. beside(stage): limits by title, each a way to make one.
-    before(stage, contender, count) is not measured.
+    measure(contender, count) for each; counts: operations of a full round, Bellhop's and Dovecot's,
+    as many as it takes to measure CPU time in.
     """
+    return {contender.name: partial(measure, contender, stage.some(count))
+            for contender, count in zip(stage.contenders, counts)}
+
+
+def generated(mode, group, counts, port="pop3", beside=None, **options):
+    """The generator against both. beside(stage): limits by title, each a way to make one."""
     @contextmanager
     def sides(stage):
         def measure(contender, count):
-            if before:
-                before(stage, contender, count)
             return stage.load(contender, mode, group, port, count=count, **options)
 
         with opened(beside(stage) if beside else {}) as others:
-            yield {contender.name: lambda contender=contender, count=count:
-                   measure(contender, stage.some(count))
-                   for contender, count in zip(stage.contenders, counts)} | others
+            yield both(stage, counts, measure) | others
     return sides
 
 
@@ -118,23 +120,147 @@ DELIVERIES = [
 
 # --- sessions -----------------------------------------------------------------------------------
 
+
+@contextmanager
+def resumed(stage):
+    """Dovecot's login processes do not know each other's tickets, so there is one of it."""
+    stage.dovecot.login_processes = 1
+    restart(stage.dovecot)
+    try:
+        with generated("session", "readers", (10000, 1500), "pop3s", resume=True)(stage) as sides:
+            for contender in stage.contenders:
+                stage.warm_up(contender)
+            yield sides
+    finally:
+        stage.dovecot.login_processes = os.cpu_count()
+        restart(stage.dovecot)
+        stage.warm_up(stage.dovecot)
+
+
+def idle(port):
+    """What a session takes that is logged in and does nothing."""
+    @contextmanager
+    def sides(stage):
+        def measure(contender, _):
+            sessions = len(stage.accounts["crowd"])
+            restart(contender)
+            stage.warm_up(contender)
+            before = memory(contender)
+            with stage.held(contender, "crowd", port):
+                after = memory(contender)
+            return {MEMORY: (after - before) / 1024 / sessions}
+
+        yield both(stage, (0, 0), measure)
+    return sides
+
+
+@contextmanager
+def cold(stage):
+    """Credentials that nobody has used since the start, hashed as an operator's are."""
+    def measure(contender, _):
+        restart(contender)
+        stage.warm_up(contender)
+        return stage.load(contender, "login", "cold")
+
+    yield both(stage, (0, 0), measure)
+
+
 SESSIONS = [
-    Row("session: login, STAT, LIST, UIDL, QUIT; 30 messages, known credential",
+    Row(f"session: login, STAT, LIST, UIDL, QUIT; {MESSAGES} messages, known credential",
         generated("session", "readers", (20000, 3000)),
         [times_less_cpu(10), times_the_rate(6)]),
     Row("the same over TLS, full handshake",
         generated("session", "readers", (5000, 1500), "pop3s"),
-        [times_less_cpu(4)], needs=["--tls"]),
-    Row("the same over TLS, resumed",
-        generated("session", "readers", (10000, 1500), "pop3s", resume=True),
-        [times_less_cpu(8)], needs=["--resume"]),
+        [times_less_cpu(4)]),
+    Row("the same over TLS, resumed", resumed, [times_less_cpu(8)],
+        note="Dovecot with one pop3-login: several do not take each other's tickets"),
+    Row("idle session", idle("pop3"), [memory_at_most(12)], rounds=3),
+    Row("idle session over TLS", idle("pop3s"), [memory_at_most(40)], rounds=3),
+    Row("cold login, Argon2id", cold, [], needs=["login"],
+        note="64 MiB and 2 passes, as `bellhop init` sets it"),
 ]
 
 # --- reading ------------------------------------------------------------------------------------
 
+
+@contextmanager
+def fetched(stage):
+    def measure(contender, count):
+        stage.deliver(contender, "fetchers", count)
+        return stage.load(contender, "fetch", "fetchers")
+
+    yield both(stage, (16000, 3200), measure)
+
+
 READING = [
     Row("RETR, 8 KiB, pipelined",
         generated("retr", "readers", (300000, 40000), connections=8), [times_less_cpu(5)]),
+    Row("RETR, 8 KiB, one by one",
+        generated("retr", "readers", (150000, 30000), connections=8, **{"one-by-one": True}),
+        [times_less_cpu(5)], needs=["--one-by-one"]),
+    Row("RETR, 8 KiB, pipelined, TLS",
+        generated("retr", "readers", (100000, 20000), "pop3s", connections=8),
+        [times_less_cpu(6)]),
+    Row("fetch all and delete, 8 KiB", fetched, [times_less_cpu(5)], needs=["fetch"]),
 ]
 
-ROWS = DELIVERIES + SESSIONS + READING
+# --- much mail ----------------------------------------------------------------------------------
+
+ARCHIVE = 100000  # messages in one mailbox
+SMALL, LARGE = 1000, 1000000  # mailboxes
+VISITED = 400     # of them, spread over all
+FEW = f"{SMALL:,} mailboxes"
+
+
+def open_archive(stage, contender, count):
+    return stage.load(contender, "open", "archive", count=count, connections=1)
+
+
+@contextmanager
+def opened_first(stage):
+    """Nothing is in memory; another mailbox has been opened before, so all programs are there."""
+    stage.fill_archive(ARCHIVE)
+
+    def measure(contender, _):
+        restart_cold(contender)
+        stage.warm_up(contender)
+        return open_archive(stage, contender, 1)
+
+    yield both(stage, (0, 0), measure)
+
+
+@contextmanager
+def opened_again(stage):
+    stage.fill_archive(ARCHIVE)
+    for contender in stage.contenders:
+        open_archive(stage, contender, 1)
+
+    yield both(stage, (0, 0), lambda contender, _: open_archive(stage, contender, 20))
+
+
+@contextmanager
+def grown(stage):
+    sizes = {FEW: SMALL, "Bellhop": LARGE // 100 if stage.quick else LARGE}
+    count = stage.some(20000, 2 * VISITED)
+    with ExitStack() as stack:
+        sides = {}
+        for title, mailboxes in sizes.items():
+            visited = stack.enter_context(growth.served(stage.folder / "grown", mailboxes, VISITED))
+            visited.sessions(VISITED)  # from now on their credentials are known
+            sides[title] = partial(visited.sessions, count)
+        yield sides
+
+
+MUCH = [
+    Row(f"a mailbox of {ARCHIVE:,} messages, first time: PASS to its reply", opened_first,
+        [times_sooner(10)], rounds=3, needs=["open"],
+        note="the server has just been started and the kernel keeps none of its files"),
+    Row(f"a mailbox of {ARCHIVE:,} messages, again: PASS to its reply", opened_again,
+        [times_sooner(10)], needs=["open"]),
+    Row(f"session, as above, with {LARGE:,} mailboxes of {growth.MESSAGES} messages",
+        grown, [within(0.15, FEW)],
+        note="Dovecot has no way to so much mail in the time there is, so it is not beside it; "
+             f"{VISITED} clients, each with a mailbox of its own"),
+]
+
+ROWS = DELIVERIES + SESSIONS + READING + MUCH

@@ -2,6 +2,7 @@
 
 import poplib
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import generator
@@ -19,11 +20,24 @@ GROUPS = {
     "readers": (CLIENTS, CLIENTS),
     "writers": (CLIENTS, CLIENTS),
     "fetchers": (CLIENTS, CLIENTS),
-    "house": (50, 50),        # whom one message goes to
-    "archive": (1, 1),        # with much mail
-    "crowd": (5000, 300),     # who do nothing
+    "house": (50, 50),      # whom one message goes to
+    "archive": (1, 1),      # with much mail
+    "crowd": (1000, 200),   # who do nothing
 }
-COLD = (40, 6)  # whose passwords are hashed as an operator's would be
+COLD = (40, 4)  # whose passwords are hashed as an operator's would be
+
+# A message of 1 KiB, as the generator makes them.
+LETTER = ("Subject: load %020d\nFrom: Load <load@bench.example>\nTo: you\n\n"
+          + 12 * "A line of an ordinary message: the linen cart stops at every open door.....\n")
+
+
+@contextmanager
+def logged_in(contender, account):
+    pop3 = poplib.POP3("127.0.0.1", contender.ports.pop3, timeout=60)
+    pop3.user(account[0])
+    pop3.pass_(account[1])
+    yield pop3
+    pop3.quit()
 
 
 class Stage:
@@ -31,6 +45,7 @@ class Stage:
         self.folder = Path(folder)
         self.quick = quick
         self.accounts = {}
+        self.archived = False
         instance = Instance(self.folder / "instance")
         instance.cli("plan", "set", "chain", "--quota-messages", "10000000")
         self._add_customers(instance)
@@ -49,7 +64,7 @@ class Stage:
 
     def some(self, count, least=CLIENTS):
         """Of a full run's count, what this run takes."""
-        return max(count // 25, least) if self.quick else count
+        return max(count // 10, least) if self.quick else count
 
     # --- accounts
 
@@ -94,14 +109,24 @@ class Stage:
 
     def load(self, contender, mode, group, port="pop3", **options) -> Result:
         """One run of the generator; TLS where the port is that of TLS."""
-        options = {"connections": CLIENTS} | options
-        if port == "pop3s":
-            options |= {"tls": True, "ca": self.bellhop.instance.dir / "tls" / "cert.pem"}
         try:
-            return generator.load(mode, getattr(contender.ports, port), self.users(group),
-                                  contender.serve_pid, **options)
+            return generator.load(mode, *self._target(contender, group, port),
+                                  **self._options(port, options))
         except Broken as error:
             raise Broken(f"{contender.name}: {error}\n{contender.log[-1000:]}") from error
+
+    def held(self, contender, group, port):
+        """All accounts of the group, logged in and silent, within."""
+        return generator.held(*self._target(contender, group, port),
+                              **self._options(port, {"connections": len(self.accounts[group])}))
+
+    def _target(self, contender, group, port):
+        return getattr(contender.ports, port), self.users(group), contender.serve_pid
+
+    def _options(self, port, options):
+        certificate = self.bellhop.instance.dir / "tls" / "cert.pem"
+        tls = {"tls": True, "ca": certificate} if port == "pop3s" else {}
+        return {"connections": CLIENTS} | options | tls
 
     def deliver(self, contender, group, count, **options):
         return self.load(contender, "lmtp", group, "lmtp", count=count, **options)
@@ -118,6 +143,18 @@ class Stage:
             self.warm_up(contender)
         self._compare_mail()
 
+    def fill_archive(self, count):
+        """Once; and each server has made of it what it keeps on the disk."""
+        if self.archived:
+            return
+        self.archived = True
+        count = self.some(count)
+        self.deliver(self.bellhop, "archive", count, size=1024)
+        self.dovecot.bring(self.accounts["archive"][0], (LETTER % number for number in range(count)))
+        for contender in self.contenders:
+            self.load(contender, "open", "archive", connections=1, count=1)
+        self._compare_numbers("archive", count)
+
     def _compare_mail(self):
         """Both must give what was delivered, whatever they put in front of it."""
         for account in self.accounts["readers"][:2]:
@@ -125,11 +162,15 @@ class Stage:
             if ours != theirs or len(ours) != MESSAGES:
                 raise Broken(f"the mail of {account[0]} differs: {len(ours)} and {len(theirs)}")
 
+    def _compare_numbers(self, group, count):
+        for contender in self.contenders:
+            for account in self.accounts[group]:
+                with logged_in(contender, account) as pop3:
+                    if pop3.stat()[0] != count:
+                        raise Broken(f"{contender.name} has {pop3.stat()[0]} messages of {count}")
+
     @staticmethod
     def _mail_of(contender, account):
-        pop3 = poplib.POP3("127.0.0.1", contender.ports.pop3, timeout=30)
-        pop3.user(account[0])
-        pop3.pass_(account[1])
-        texts = [b"\n".join(pop3.retr(number + 1)[1]) for number in range(pop3.stat()[0])]
-        pop3.quit()
+        with logged_in(contender, account) as pop3:
+            texts = [b"\n".join(pop3.retr(number + 1)[1]) for number in range(pop3.stat()[0])]
         return {re.search(rb"Subject: load .*", text, re.S).group() for text in texts}

@@ -21,12 +21,12 @@ def mailbox_of(instance, account):
     return mailbox
 
 
-def fill(instance, account, messages, mailboxes=1, named=False):
+def fill(instance, account, messages, mailboxes=1, named=False, timeout=600):
     """Mail for the account, and for the mailboxes that come after it, while nothing runs."""
     first = mailbox_of(instance, account)
     (instance.dir / "store").mkdir(exist_ok=True)
     subprocess.run([FILL, *map(str, (first, mailboxes, messages)), *(["named"] if named else [])],
-                   cwd=instance.dir, check=True, timeout=600)
+                   cwd=instance.dir, check=True, timeout=timeout)
 
 
 class Memory:
