@@ -310,6 +310,7 @@ static int execute(struct index *index, const char *sql)
     return -1;
 }
 
+/* -1: the database cannot be read. */
 static int64_t user_version(struct index *index)
 {
     sqlite3_stmt *statement = NULL;
@@ -352,8 +353,11 @@ static int set_up(struct index *index, enum index_mode mode)
         return create_schema(index);
     if (version == INDEX_VERSION)
         return 0;
-    log_error("store/index.db has version %" PRId64 ", this program knows %d", version,
-              INDEX_VERSION);
+    if (version < 0)
+        log_error("store/index.db: %s", sqlite3_errmsg(index->db));
+    else
+        log_error("store/index.db has version %" PRId64 ", this program knows %d", version,
+                  INDEX_VERSION);
     return -1;
 }
 

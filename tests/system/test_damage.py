@@ -250,3 +250,11 @@ def test_segment_that_was_cut_off(instance, cut):
             errors += 1
     assert 0 < errors < 6
     pop3.quit()
+
+
+def test_an_index_that_is_no_database_is_told_as_such(stopped):
+    stopped.start().stop()
+    (stopped.dir / "store" / "index.db").write_bytes(b"no database" * 1000)
+    done = stopped.cli("store", "verify", check=False)
+    assert done.returncode == 1
+    assert "store/index.db: file is not a database" in done.stderr and "version" not in done.stderr
