@@ -44,12 +44,6 @@ def run(command, environment=None) -> Result:
     return take_figures(done.stdout)
 
 
-def offers(word):
-    """Whether the generator has this mode or option."""
-    done = subprocess.run([LOAD, "--help"], capture_output=True, text=True, check=True)
-    return re.search(rf"^\s+{re.escape(word)}\b", done.stdout, re.M) is not None
-
-
 def command_of(mode, port, users, serve_pid, **options):
     """options: those of load --help, with True for one that takes no value."""
     options = {"seconds": SECONDS} | options

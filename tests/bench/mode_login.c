@@ -1,10 +1,11 @@
 /*
- * Logging in and nothing else: connect, USER, PASS, QUIT.
+ * Logging in and hardly more: connect, USER, PASS, QUIT.
  *
  *   login  each user of the file once, so no credential is known to the server yet, if it has just
  *          been started. The latency is from connect() to the answer to PASS.
- *   open   the same mailbox again and again. The latency is from PASS to its answer: what it takes
- *          to open a mailbox of its size.
+ *   open   the same mailbox again and again, and STAT in it. The latency is from PASS to the answer
+ *          to STAT: what it takes to open a mailbox of its size. There are servers that answer PASS
+ *          before they open it.
  */
 #include "tests/bench/mode.h"
 #include "tests/bench/pop3.h"
@@ -12,7 +13,8 @@
 struct login {
     struct client client;
     enum pop3_login state;
-    bool left; /* QUIT has been answered */
+    bool opened; /* open: STAT has been answered */
+    bool left;   /* QUIT has been answered */
     uint64_t started;
 };
 
@@ -21,6 +23,7 @@ static bool begin(struct client *client)
     struct login *login = (struct login *)client;
 
     login->state = POP3_GREETING;
+    login->opened = false;
     login->left = false;
     login->started = latency_now();
     return run_take(client->run);
@@ -54,14 +57,33 @@ static size_t login_input(struct client *client, const char *data, size_t length
     return used;
 }
 
+static size_t take_stat(struct login *login, const char *data, size_t length)
+{
+    size_t used = pop3_reply(&login->client, data, length, false);
+
+    if (used == 0)
+        return 0;
+    login->opened = true;
+    run_done(login->client.run, login->started);
+    client_send(&login->client, "QUIT\r\n");
+    return used;
+}
+
 /* The answer to USER, which begins this, lets PASS be sent. */
 static size_t open_input(struct client *client, const char *data, size_t length)
 {
     struct login *login = (struct login *)client;
 
+    if (login->state == POP3_IN && !login->opened)
+        return take_stat(login, data, length);
+    if (login->state == POP3_IN)
+        return leave(login, data, length);
     if (login->state == POP3_USER)
         login->started = latency_now();
-    return login_input(client, data, length);
+    size_t used = pop3_login_input(client, &login->state, data, length);
+    if (login->state == POP3_IN)
+        client_send(client, "STAT\r\n");
+    return used;
 }
 
 static void login_closed(struct client *client)
@@ -81,7 +103,7 @@ const struct mode mode_login = {
 
 const struct mode mode_open = {
     .name = "open",
-    .help = "connect, USER, PASS, QUIT of one user again and again; times PASS alone",
+    .help = "connect, USER, PASS, STAT, QUIT of one user again and again; times PASS and STAT",
     .own_mailboxes = true,
     .connections = 1,
     .client_size = sizeof(struct login),

@@ -279,6 +279,7 @@ WRONG = [  # what the server says, and to which mode; part of the complaint
     ("login", "QUIT", b"-ERR\r\n", "expected +OK"),
     ("login", "QUIT", b"", "expected a reply"),
     ("open", "PASS", b"-ERR [IN-USE] not now\r\n", 'expected +OK, not "-ERR [IN-USE] not now'),
+    ("open", "STAT", b"-ERR\r\n", "expected +OK"),
     ("fetch", "RETR", b"+OK\r\n" + MESSAGE[1:] + b".\r\n", "last line where LIST says"),
     ("fetch", "RETR", b"+OK\r\n" + MESSAGE[:-3] + b"s\r\n\r\n", "expected the message's end"),
     ("fetch", "DELE", b"-ERR\r\n", "expected +OK"),
