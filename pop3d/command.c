@@ -109,7 +109,7 @@ static bool may_begin(const struct session *session)
 
 void command_loop(struct session *session)
 {
-    struct evbuffer *input = bufferevent_get_input(session->stream);
+    struct evbuffer *input = session->stream.input;
     bool began = false;
     struct line line;
 

@@ -3,7 +3,6 @@
  * happens to a session ends in session_settle(), the only place where one is freed.
  */
 #include <errno.h>
-#include <event2/bufferevent_ssl.h>
 #include <inttypes.h>
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -51,7 +50,7 @@ bool session_is_private(const struct session *session)
 
 struct evbuffer *session_output(const struct session *session)
 {
-    return bufferevent_get_output(session->stream);
+    return session->stream.output;
 }
 
 bool session_has_room(const struct session *session)
@@ -114,15 +113,14 @@ static void free_session(struct session *session)
 {
     struct server *server = session->server;
 
-    log_end(session);
     authclient_cancel(&session->auth);
     storeclient_close(&session->store);
-    fetches_clear(&session->fetches);
-    maildrop_clear(&session->maildrop);
     login_forget_user(session);
     event_del(&session->timer);
-    bufferevent_disable(session->stream, EV_READ | EV_WRITE);
-    bufferevent_free(session->stream);
+    stream_close(&session->stream);
+    log_end(session);
+    fetches_clear(&session->fetches);
+    maildrop_clear(&session->maildrop);
     close_tls(session);
     close(session->fd);
     DL_DELETE(server->sessions, session);
@@ -158,43 +156,24 @@ static void look_for_end(struct session *session)
         session_end(session, session->leave_reason);
 }
 
-/*
- * Most answers fit into the socket at once. Writing them here costs one system call, where waiting
- * until the socket is writable costs four; libevent gets the rest. While stored is still sending,
- * it gets everything, so that several messages leave with one write.
- */
+/* While stored is still sending, several messages leave with one write. */
 static void send_output(struct session *session)
 {
-    struct evbuffer *output = session_output(session);
-    bool call_back = !session_has_room(session);
-
-    if (session->tls != NULL || session->broken)
+    if (session->broken)
         return;
-    if (session->fetches.expected == 0 && evbuffer_get_length(output) > 0) {
-        evbuffer_unfreeze(output, 1);
-        (void)evbuffer_write_atmost(output, session->fd, LIMIT_WRITE);
-        evbuffer_freeze(output, 1);
-    }
-    if (call_back || evbuffer_get_length(output) > 0)
-        bufferevent_enable(session->stream, EV_WRITE);
+    if (session->fetches.expected > 0)
+        stream_send(&session->stream, STREAM_LATER);
     else
-        bufferevent_disable(session->stream, EV_WRITE);
+        stream_send(&session->stream, session->leaving ? STREAM_LAST : STREAM_NOW);
 }
 
-/*
- * A full input is not read on until commands have been taken from it. Not by libevent's high
- * watermark: its callback comes again and again for as long as the input stays full.
- */
+/* A full input is not read on until commands have been taken from it. */
 static void read_while_room(struct session *session)
 {
-    bool full = evbuffer_get_length(bufferevent_get_input(session->stream)) >= LIMIT_INPUT;
-    bool reading = (bufferevent_get_enabled(session->stream) & EV_READ) != 0;
+    bool full = evbuffer_get_length(session->stream.input) >= LIMIT_INPUT;
 
-    if (full && reading)
-        bufferevent_disable(session->stream, EV_READ);
-    else if (!full && !reading && !session->input_ended && !session->broken &&
-             session->wait != SESSION_STARTING_TLS)
-        bufferevent_enable(session->stream, EV_READ);
+    if (!session->input_ended && !session->broken && session->wait != SESSION_STARTING_TLS)
+        stream_set_reading(&session->stream, !full);
 }
 
 void session_settle(struct session *session)
@@ -214,35 +193,37 @@ void session_settle(struct session *session)
         start_tls(session);
 }
 
-static void on_readable(struct bufferevent *stream, void *context)
+static void on_readable(void *context)
 {
-    (void)stream;
     session_settle(context);
 }
 
 /* Some of the output has left: a client that only reads is not idle. */
-static void on_written(struct bufferevent *stream, void *context)
+static void on_written(void *context)
 {
-    (void)stream;
     session_touch(context);
     session_settle(context);
 }
 
 /* The handshake is complete. On a pop3s port the session begins here. */
-static void handle_handshake(struct session *session, bool greet)
+static void on_secured(void *context)
 {
+    struct session *session = context;
+
     metric_add(METRIC_POP3_TLS_HANDSHAKES, 1);
     if (SSL_session_reused(session->tls) == 1)
         metric_add(METRIC_POP3_TLS_RESUMED, 1);
     session->wait = SESSION_READY;
     set_timer(session, SERVER_LOGIN);
-    if (greet)
+    if (session->greets)
         command_answer(session, REPLY_GREETING);
+    ERR_clear_error();
+    session_settle(session);
 }
 
 static void log_tls_failure(const struct session *session)
 {
-    unsigned long error = bufferevent_get_openssl_error(session->stream);
+    unsigned long error = stream_tls_error(&session->stream);
     const char *why = error != 0 ? ERR_reason_error_string(error) : NULL;
 
     log_info("session=%016" PRIx64 " address=%s TLS handshake failed: %s", session->id,
@@ -254,37 +235,39 @@ static void log_tls_failure(const struct session *session)
  * Nothing comes from the client any more. A plain connection may have been closed in one direction
  * only, and what was sent before is still worked on; on a TLS connection nothing can be sent then.
  */
-static void handle_loss(struct session *session, short what)
+static void handle_loss(struct session *session, bool failed)
 {
     if (session->wait == SESSION_STARTING_TLS) {
         log_tls_failure(session);
         session_end(session, SESSION_TLS_FAILED);
         return;
     }
-    if ((what & BEV_EVENT_EOF) != 0)
-        session->input_ended = true;
-    if ((what & BEV_EVENT_ERROR) == 0 && session->tls == NULL)
+    session->input_ended = session->input_ended || !failed;
+    if (!failed && session->tls == NULL)
         return;
     /* A QUIT that has come whole is carried out, although nobody will read its answer. */
     command_loop(session);
     session->broken = true;
-    bufferevent_disable(session->stream, EV_READ | EV_WRITE);
+    stream_stop(&session->stream);
     if (session->wait != SESSION_EXPUNGING && session->input_ended)
         session_end(session, session->leaving ? session->leave_reason : SESSION_CLOSED_BY_CLIENT);
 }
 
-static void on_event(struct bufferevent *stream, short what, void *context)
+static void on_lost(void *context, bool failed)
 {
     struct session *session = context;
-    (void)stream;
 
-    if ((what & BEV_EVENT_CONNECTED) != 0)
-        handle_handshake(session, session->greets);
-    if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
-        handle_loss(session, what);
+    handle_loss(session, failed);
     ERR_clear_error();
     session_settle(session);
 }
+
+static const struct stream_events stream_events = {
+    .readable = on_readable,
+    .written = on_written,
+    .secured = on_secured,
+    .lost = on_lost,
+};
 
 /* RFC 1939 section 3: the autologout sends nothing and deletes nothing. */
 static void on_timer(evutil_socket_t fd, short what, void *context)
@@ -304,21 +287,10 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     session_settle(session);
 }
 
-static void prepare_stream(struct session *session)
+static void open_stream(struct session *session)
 {
-    if (session->stream == NULL)
-        log_fatal("out of memory");
-    bufferevent_setcb(session->stream, on_readable, on_written, on_event, session);
-    bufferevent_setwatermark(session->stream, EV_WRITE, LIMIT_OUTPUT - 1, 0);
-    bufferevent_set_max_single_write(session->stream, LIMIT_WRITE);
-    bufferevent_enable(session->stream, EV_READ);
-}
-
-static void open_plain(struct session *session)
-{
-    session->stream = bufferevent_socket_new(session->server->child->base, session->fd, 0);
-    prepare_stream(session);
-    bufferevent_disable(session->stream, EV_WRITE); /* see send_output() */
+    stream_open(&session->stream, session->server->child->base, session->fd, session->tls,
+                &stream_events, session);
 }
 
 static void open_tls(struct session *session)
@@ -327,18 +299,14 @@ static void open_tls(struct session *session)
     session->tls = SSL_new(session->server->tls);
     if (session->tls == NULL)
         log_fatal("out of memory");
-    session->stream = bufferevent_openssl_socket_new(session->server->child->base, session->fd,
-                                                     session->tls, BUFFEREVENT_SSL_ACCEPTING, 0);
-    prepare_stream(session);
-    /* A client that goes without TLS's own farewell is no error. */
-    bufferevent_openssl_set_allow_dirty_shutdown(session->stream, 1);
+    open_stream(session);
     set_timer(session, SERVER_HANDSHAKE);
 }
 
 void session_begin_tls(struct session *session)
 {
     session->wait = SESSION_STARTING_TLS;
-    bufferevent_disable(session->stream, EV_READ);
+    stream_set_reading(&session->stream, false);
 }
 
 /*
@@ -347,8 +315,7 @@ void session_begin_tls(struct session *session)
  */
 static void start_tls(struct session *session)
 {
-    bufferevent_disable(session->stream, EV_READ | EV_WRITE);
-    bufferevent_free(session->stream);
+    stream_close(&session->stream);
     login_forget_user(session);
     session->skipping = false;
     session->bad_commands = 0;
@@ -371,7 +338,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
         open_tls(session);
         return;
     }
-    open_plain(session);
+    open_stream(session);
     set_timer(session, SERVER_LOGIN);
     command_answer(session, REPLY_GREETING);
     session_settle(session);
@@ -464,7 +431,7 @@ static int on_failed(void *context, enum store_result result)
     return status;
 }
 
-static void on_lost(void *context)
+static void on_store_lost(void *context)
 {
     struct session *session = context;
 
@@ -485,5 +452,5 @@ const struct store_events session_store_events = {
     .data = on_data,
     .expunged = on_expunged,
     .failed = on_failed,
-    .lost = on_lost,
+    .lost = on_store_lost,
 };

@@ -2,7 +2,6 @@
 #define POP3D_SESSION_H
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <openssl/ssl.h>
@@ -17,6 +16,7 @@
 #include "pop3d/peer.h"
 #include "pop3d/server.h"
 #include "pop3d/storeclient.h"
+#include "pop3d/stream.h"
 
 /* The states of RFC 1939 section 3, and what a line means in each. */
 enum session_state {
@@ -60,8 +60,8 @@ struct session {
     struct session *prev;
     struct session *next;
 
-    struct bufferevent *stream; /* does not own the descriptor */
-    SSL *tls;                   /* NULL without TLS */
+    struct stream stream;
+    SSL *tls; /* NULL without TLS */
     int fd;
     bool greets;      /* the greeting waits for the handshake */
     bool skipping;    /* see line_peek() */

@@ -719,8 +719,8 @@ def test_what_the_log_says(instance):
         wire.command("PASS not the password")
     wait_until(lambda: "login refused" in instance.log)
     ended = wait_until(lambda: re.search(
-        r"pop3d\[\d+\]: session=([0-9a-f]{16}) address=127\.0\.0\.1 mailbox=[1-9]\d* retrieved=1 "
-        r"deleted=1 octets=\d+ tls=TLSv1\.3 duration=\d+\.\d{3} end=quit", instance.log))
+        r"pop3d\[\d+\]: session=([0-9a-f]{16}) address=127\.0\.0\.1 mailbox=[1-9]\d* messages=2 "
+        r"retrieved=1 deleted=1 octets=\d+ tls=TLSv1\.3 duration=\d+\.\d{3} end=quit", instance.log))
     assert re.search(rf"authd\[\d+\]: .*session={ended[1]}", instance.log)
     assert "not the password" not in instance.log and account.password not in instance.log
 

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +42,7 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
     assert_int_equal(bind(fixture->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fixture->listener, 4), 0);
     fixture->client = storeclient_new(fixture->base, SOCKET_PATH);
-    session->stream = bufferevent_socket_new(fixture->base, -1, 0);
-    evbuffer_unfreeze(session_output(session), 1); /* to be looked at */
+    stream_open(&session->stream, fixture->base, -1, NULL, NULL, NULL);
     session->state = SESSION_TRANSACTION;
     session->leaving = true; /* no timer is set then */
     assert_int_equal(maildrop_append(&session->maildrop, &entry, 1), 0);
@@ -59,7 +57,7 @@ static void fixture_close(struct fixture *fixture)
     maildrop_clear(&fixture->session.maildrop);
     storeclient_close(&fixture->session.store);
     storeclient_free(fixture->client);
-    bufferevent_free(fixture->session.stream);
+    stream_close(&fixture->session.stream);
     close(fixture->listener);
     event_base_free(fixture->base);
 }

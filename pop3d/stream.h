@@ -1,0 +1,71 @@
+#ifndef POP3D_STREAM_H
+#define POP3D_STREAM_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+struct bufferevent;
+struct evbuffer;
+
+/*
+ * A client's connection as two buffers: what has come and is to be taken, what is to be sent. Plain
+ * ones are read and written here, with as few system calls as there can be; TLS goes through
+ * libevent's bufferevent.
+ */
+struct stream_events {
+    void (*readable)(void *context); /* more has come */
+    void (*written)(void *context);  /* some has left, and less than LIMIT_OUTPUT waits */
+    void (*secured)(void *context);  /* the handshake is complete */
+    /* Nothing comes any more; with `failed`, nothing can be sent either. */
+    void (*lost)(void *context, bool failed);
+};
+
+/* Lives in the session. Each of the events may close it. */
+struct stream {
+    struct evbuffer *input;
+    struct evbuffer *output;
+    int fd;
+    const struct stream_events *events;
+    void *context;
+    struct bufferevent
+        *secure; /* of TLS, with both buffers; NULL: plain, and what follows counts */
+    struct event readable;
+    struct event writable;
+    bool reading;
+    bool writing;
+    bool held; /* the last octets wait in the kernel for the end of the connection */
+};
+
+/*
+ * Begins to read; with `tls` the handshake comes first. Neither the non-blocking descriptor nor
+ * `tls` becomes the stream's.
+ */
+void stream_open(struct stream *stream, struct event_base *base, int fd, SSL *tls,
+                 const struct stream_events *events, void *context);
+
+/* What waits to be sent is lost, but for what stream_send() has taken for the last. */
+void stream_close(struct stream *stream);
+
+void stream_set_reading(struct stream *stream, bool reading);
+
+/* Nothing is read or sent any more. */
+void stream_stop(struct stream *stream);
+
+/* OpenSSL's code for why TLS has failed, or 0. */
+unsigned long stream_tls_error(const struct stream *stream);
+
+enum stream_sending {
+    STREAM_LATER, /* more is about to be added: in the loop's next turn */
+    STREAM_NOW,
+    STREAM_LAST /* now, and stream_close() follows where all of it fits into the socket */
+};
+
+/*
+ * Sees to it that the output is sent: written() comes when it is late or was full. TLS does so by
+ * itself.
+ */
+void stream_send(struct stream *stream, enum stream_sending sending);
+
+#endif
