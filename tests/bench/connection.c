@@ -72,11 +72,10 @@ void connection_open(struct connection *connection, struct loop *loop,
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(connection->fd, server, length) < 0 && errno != EINPROGRESS)
         log_fatal("cannot connect: %s", strerror(errno));
-    watch(connection, EPOLL_CTL_ADD, EPOLLIN);
-    if (loop->tls == NULL)
-        return;
-    tls_open(&connection->tls, loop->tls, connection->fd);
-    shake_hands(connection);
+    connection->shaking = loop->tls != NULL;
+    watch(connection, EPOLL_CTL_ADD, connection->shaking ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    if (connection->shaking)
+        tls_open(&connection->tls, loop->tls, connection->fd);
 }
 
 void connection_close(struct connection *connection)
