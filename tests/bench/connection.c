@@ -199,10 +199,12 @@ static void receive(struct connection *connection)
 {
     bool more = true;
 
-    if (connection->shaking)
+    if (connection->shaking) {
         shake_hands(connection);
-    if (connection->shaking)
-        return;
+        if (connection->shaking)
+            return;
+        connection->loop->events.shaken(connection->context);
+    }
     while (more && connection->fd >= 0)
         more = receive_once(connection) && tls_pending(&connection->tls);
 }

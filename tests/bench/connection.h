@@ -33,6 +33,8 @@ struct connection_events {
      * input. May close the connection.
      */
     size_t (*input)(void *context, const char *data, size_t length);
+    /* The handshake of TLS is done. It must not close the connection. */
+    void (*shaken)(void *context);
     /* The server has closed, or the connection broke; it has been closed here, too. */
     void (*closed)(void *context);
 };

@@ -22,6 +22,8 @@ struct mode {
      * client has finished. NULL: it should.
      */
     bool (*begin)(struct client *client);
+    /* The handshake of TLS, which this mode is about, is done. NULL: nothing to do. */
+    void (*shaken)(struct client *client);
     /* As in struct connection_events. */
     size_t (*input)(struct client *client, const char *data, size_t length);
     /* The server has closed. NULL: it must not. */
@@ -36,6 +38,7 @@ struct mode {
 extern const struct mode *const modes[];
 
 extern const struct mode mode_fetch;
+extern const struct mode mode_handshake;
 extern const struct mode mode_idle;
 extern const struct mode mode_lmtp;
 extern const struct mode mode_login;

@@ -33,7 +33,7 @@ static void print_usage(FILE *file)
 {
     fputs("usage: load MODE --port N --users FILE [OPTIONS]\n\n", file);
     for (size_t i = 0; modes[i] != NULL; i++)
-        fprintf(file, "  %-9s%s\n", modes[i]->name, modes[i]->help);
+        fprintf(file, "  %-11s%s\n", modes[i]->name, modes[i]->help);
     fputs("\n"
           "  --users FILE       a line \"address<TAB>password\" for each mailbox\n"
           "  --host ADDRESS     a loopback address (127.0.0.1)\n"

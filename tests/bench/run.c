@@ -117,6 +117,14 @@ static size_t on_input(void *context, const char *data, size_t length)
     return client->run->mode->input(client, data, length);
 }
 
+static void on_shaken(void *context)
+{
+    struct client *client = context;
+
+    if (client->run->mode->shaken != NULL)
+        client->run->mode->shaken(client);
+}
+
 static void on_closed(void *context)
 {
     struct client *client = context;
@@ -221,12 +229,14 @@ static void set_bounds(struct run *run)
 
 void run_all(const struct options *options, const struct mode *mode)
 {
-    static const struct connection_events events = {on_input, on_closed};
+    static const struct connection_events events = {on_input, on_shaken, on_closed};
     struct run run = {.options = options, .mode = mode};
 
     set_bounds(&run);
     if (mode->plain && options->tls)
         log_fatal("the mode %s speaks no TLS", mode->name);
+    if (mode->shaken != NULL && !options->tls)
+        log_fatal("the mode %s needs --tls", mode->name);
     run.accounts = accounts_read(options->users, &run.account_count);
     if (options->tls)
         run.tls = tls_context_new(options->ca, options->resume);

@@ -221,6 +221,33 @@ def test_bellhop_resumes(shared, users):
     assert (result["operations"], result["handshakes"], result["resumed"]) == ("200", "200", "194")
 
 
+@pytest.mark.parametrize("resume", [False, True], ids=["full", "resumed"])
+def test_handshakes_alone(shared, users, certificate, resume):
+    def handshakes(port, ca):
+        result = load("handshake", port, users, tls=True, ca=ca, connections=2, count=80,
+                      **({"resume": True} if resume else {}))
+        assert result["operations"] == result["handshakes"] == "80"
+        assert result["resumed"] == ("78" if resume else "0")
+
+    handshakes(shared.ports.pop3s, shared.dir / "tls" / "cert.pem")
+    with subprocess.Popen(["openssl", "s_server", "-rev", "-accept", "127.0.0.1:0",
+                           "-cert", certificate / "both.pem"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as peer:
+        try:
+            accepts = next(line for line in peer.stdout if line.startswith("ACCEPT"))
+            handshakes(accepts.rpartition(":")[2].strip(), certificate / "cert.pem")
+        finally:
+            peer.kill()
+
+
+@pytest.mark.parametrize("mode, tls, complaint", [
+    ("handshake", False, "the mode handshake needs --tls"),
+    ("lmtp", True, "the mode lmtp speaks no TLS"),
+])
+def test_a_mode_without_its_transport_is_refused(shared, users, mode, tls, complaint):
+    assert complaint in load(mode, shared.ports.pop3, users, **(over_tls(shared) if tls else {}))
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_sessions_are_resumed_when_asked_for_only(certificate, guest, version):
     tls = ["--tls", "--ca", certificate / "cert.pem"]
