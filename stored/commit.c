@@ -235,8 +235,7 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     struct store *store = commits->store;
 
     group->roll = true;
-    group->small =
-        goes_through(commit) && is_refusing(commits) && segment_is_full(commits->refusal);
+    group->small = goes_through(commit) && commits_full(commits);
     group->spare = group->small ? 0 : store->segment_size;
     if (group->small && commit->moves) {
         group->spare = store->segment_size / 4;
@@ -611,6 +610,11 @@ bool commits_go_behind(const struct commits *commits, uint64_t segment)
     if (commits->running && group->roll)
         return (group->sealed.fd >= 0 ? group->sealed.id : group->segment.id) > segment;
     return commits->active.fd < 0 || commits->active.id > segment;
+}
+
+bool commits_full(const struct commits *commits)
+{
+    return is_refusing(commits) && segment_is_full(commits->refusal);
 }
 
 bool commits_healthy(const struct commits *commits)

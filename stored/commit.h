@@ -54,6 +54,9 @@ bool commits_use(const struct commits *commits, uint64_t segment);
  */
 bool commits_go_behind(const struct commits *commits, uint64_t segment);
 
+/* Whether mail is refused at the moment because the disk is full. */
+bool commits_full(const struct commits *commits);
+
 /* Whether the last group became durable. */
 bool commits_healthy(const struct commits *commits);
 

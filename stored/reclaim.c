@@ -17,6 +17,10 @@
  */
 #define RECLAIM_ALLOWED(live, segment_size) ((live) + (live) / 5 * 2 + (segment_size))
 
+/* With the disk full, mail is refused for the want of what that leaves: then all that is worth it.
+ */
+#define RECLAIM_ALLOWED_FULL(live) (live)
+
 /* A segment that is fuller than this is not worth the copying: nine tenths. */
 #define RECLAIM_SPARSE(used, live) ((live) < (used) / 10 * 9)
 
@@ -50,6 +54,7 @@ struct reclaim {
     int64_t budget; /* octets that may be copied now */
     struct timespec filled;
     uint64_t looked_at; /* index_changes() at the last look for work */
+    bool looked_full;   /* and whether the disk was full */
     bool stopped;
 };
 
@@ -130,14 +135,18 @@ static void choose(struct reclaim *reclaim)
     struct choice choice = {.reclaim = reclaim};
     enum emptying_way way = EMPTYING_REMOVE;
     uint64_t changes = index_changes(store->index);
+    bool full = commits_full(store->commits);
 
-    if (!forgive(reclaim) && reclaim->looked_at == changes)
+    if (!forgive(reclaim) && reclaim->looked_at == changes && reclaim->looked_full == full)
         return;
     reclaim->looked_at = changes;
+    reclaim->looked_full = full;
     if (index_each_segment(store->index, consider, &choice) < 0)
         return;
     reclaim->segment = choice.dead;
-    if (choice.dead == 0 && choice.used > RECLAIM_ALLOWED(choice.live, store->segment_size)) {
+    uint64_t allowed = full ? RECLAIM_ALLOWED_FULL(choice.live)
+                            : RECLAIM_ALLOWED(choice.live, store->segment_size);
+    if (choice.dead == 0 && choice.used > allowed) {
         reclaim->segment = choice.sparsest;
         if (reclaim->punched != choice.sparsest)
             way = EMPTYING_PUNCH;
