@@ -5,9 +5,13 @@ from html import escape
 
 from outcome import CPU, MEMORY, P50, RATE
 
-WIDTH, LEFT, RIGHT = 900, 360, 60
+WIDTH, LEFT, RIGHT = 760, 230, 60
 TOP, BAR, GAP = 64, 12, 12
-BARS = [("rate", "times the rate"), ("cost", "times less CPU"), ("other", "times sooner or less memory")]
+
+# The class of each figure's bars.
+BARS = {RATE: "rate", CPU: "cost", P50: "other", MEMORY: "other"}
+LEGEND = [("rate", "times the rate"), ("cost", "times less CPU time"),
+          ("other", "times sooner, or less memory")]
 
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f }
@@ -22,13 +26,12 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 """
 
 
-def bars_of(outcome):
+def bars_of(row, outcome):
     """(class, ratio) of a row, in the direction in which more is better."""
-    ratios = [("rate", outcome.ratio(RATE, "Bellhop", "Dovecot")),
-              ("cost", outcome.ratio(CPU, "Dovecot", "Bellhop"))]
-    if outcome.median("Dovecot", MEMORY) is not None:
-        ratios = [("other", outcome.ratio(MEMORY, "Dovecot", "Bellhop"))]
-    return [(name, ratio) for name, ratio in ratios if ratio]
+    for figure in row.figures:
+        sides = ("Bellhop", "Dovecot") if figure == RATE else ("Dovecot", "Bellhop")
+        if ratio := outcome.ratio(figure, *sides):
+            yield BARS[figure], ratio
 
 
 def axis(lowest, highest):
@@ -37,7 +40,8 @@ def axis(lowest, highest):
 
 
 def draw(outcomes):
-    rows = [(row.title, bars) for row, outcome in outcomes if (bars := bars_of(outcome))]
+    rows = [(row.short, bars) for row, outcome in outcomes
+            if (bars := list(bars_of(row, outcome)))]
     ratios = [ratio for _, bars in rows for _, ratio in bars] or [1]
     low, high = axis(min(ratios), max(ratios))
     height = TOP + sum(len(bars) * BAR + GAP for _, bars in rows) + 10
@@ -61,7 +65,7 @@ def draw(outcomes):
 
 def legend():
     parts, left = [], 10
-    for name, text in BARS:
+    for name, text in LEGEND:
         parts += [f'<rect class="{name}" x="{left}" y="12" width="11" height="11"/>',
                   f'<text x="{left + 17}" y="22">{text}</text>']
         left += 40 + 7 * len(text)

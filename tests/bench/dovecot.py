@@ -52,6 +52,8 @@ first_valid_gid = {gid}
 mail_uid = {uid}
 mail_gid = {gid}
 mail_location = mdbox:~/mdbox
+mailbox_list_index = no
+lock_method = flock
 mail_plugins = quota
 mail_max_userip_connections = 0
 plugin {{
@@ -105,7 +107,8 @@ SQL = """
 driver = sqlite
 connect = {dir}/users.db
 default_pass_scheme = ARGON2ID
-password_query = SELECT address AS user, hash AS password, {uid} AS userdb_uid, {gid} AS userdb_gid, home AS userdb_home FROM users WHERE address = '%u'
+password_query = SELECT address AS user, hash AS password, {uid} AS userdb_uid, \\
+  {gid} AS userdb_gid, home AS userdb_home FROM users WHERE address = '%u'
 user_query = SELECT {uid} AS uid, {gid} AS gid, home FROM users WHERE address = '%u'
 iterate_query = SELECT address AS user FROM users
 """
@@ -123,7 +126,8 @@ def version():
 
 def settings():
     """For the report."""
-    return ("mdbox, SQLite users with prefetch, credentials cached for an hour, quota by count, "
+    return ("mdbox without the index of mailboxes that only IMAP needs, users in SQLite with "
+            "prefetch, credentials cached for an hour, quota by count, "
             f"{os.cpu_count()} pop3-login processes that stay, 16 pop3 and 8 lmtp ready, syncs as "
             "by default (every delivery is durable)")
 

@@ -13,7 +13,8 @@ HOW_TO_READ = """
   things too changes the figures more than the ratios.
 - Every reply was checked: sizes of messages against LIST, the number of messages, status lines. A
   wrong one ends the row.
-- A limit is what a bare program reaches that does only the part that cannot be left out.
+- A limit is what a bare program reaches that does only the part that cannot be left out: for
+  deliveries, to append messages to one file and to sync it, once for all that wait.
 - Each row is told in docs/performance.md: what limits it now, and what the next step would take.
 """
 

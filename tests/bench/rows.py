@@ -11,8 +11,8 @@ import limits
 from bellhop import BIN
 from contenders import memory, restart, restart_cold
 from disk import Disk
-from outcome import (MEMORY, Target, memory_at_most, part_of, times_less_cpu, times_sooner,
-                     times_the_rate, within)
+from outcome import (CPU, MEMORY, P50, RATE, Target, memory_at_most, part_of, times_less_cpu,
+                     times_sooner, times_the_rate, within)
 from stage import CLIENTS, MESSAGES
 
 SYNC_MS = 1  # what a sync takes longer on the slow disk
@@ -21,11 +21,13 @@ SYNC_MS = 1  # what a sync takes longer on the slow disk
 @dataclass
 class Row:
     title: str
+    short: str  # in the chart
     # A context in which each side's function measures one round; made from the Stage.
     sides: Callable
     targets: list[Target] = field(default_factory=list)
     note: str = ""
     rounds: int = 5
+    figures: tuple = (RATE, CPU)  # what the chart compares
 
 
 @contextmanager
@@ -58,8 +60,8 @@ def generated(mode, group, counts, port="pop3", beside=None, **options):
 
 # --- deliveries ---------------------------------------------------------------------------------
 
-BARE = "a bare program that appends and syncs, over connections"
-THREADS = "the same without connections"
+BARE = "bare program, over connections"
+THREADS = "bare program alone"
 
 
 def bare(connections, size, count, form, *numbers):
@@ -100,21 +102,21 @@ def on_slow_disk(stage):
 
 
 DELIVERIES = [
-    Row(f"LMTP, 8 KiB, {CLIENTS} connections",
+    Row(f"LMTP, 8 KiB, {CLIENTS} connections", "LMTP, 8 KiB",
         delivered((30000, 3000), 8192, beside=bare(CLIENTS, 8192, 30000, "threads", CLIENTS)),
         [times_the_rate(20), times_less_cpu(25), part_of(BARE, 0.5)]),
-    Row(f"LMTP, 64 KiB, {CLIENTS} connections",
+    Row(f"LMTP, 64 KiB, {CLIENTS} connections", "LMTP, 64 KiB",
         delivered((8000, 2000), 65536, beside=bare(CLIENTS, 65536, 8000, "threads", CLIENTS)),
         [times_the_rate(12)]),
-    Row("LMTP, 8 KiB, one message to 50 recipients",
+    Row("LMTP, 8 KiB, one message to 50 recipients", "LMTP, 50 recipients",
         generated("lmtp", "house", (100000, 4000), "lmtp", recipients=50),
         [times_the_rate(50)],
         note="an operation is one recipient"),
-    Row("LMTP, 8 KiB, one connection",
+    Row("LMTP, 8 KiB, one connection", "LMTP, one connection",
         delivered((2000, 400), 8192, connections=1, beside=bare(1, 8192, 2000, "alone")),
         [part_of(BARE, 0.8)]),
-    Row(f"the same, where a sync takes {SYNC_MS} ms longer", on_slow_disk,
-        [part_of(THREADS, 0.8)]),
+    Row(f"LMTP, 8 KiB, one connection, where a sync takes {SYNC_MS} ms longer", "LMTP, slow disk",
+        on_slow_disk, [part_of(THREADS, 0.8)]),
 ]
 
 # --- sessions -----------------------------------------------------------------------------------
@@ -166,16 +168,19 @@ def cold(stage):
 
 SESSIONS = [
     Row(f"session: login, STAT, LIST, UIDL, QUIT; {MESSAGES} messages, known credential",
+        "session",
         generated("session", "readers", (20000, 3000)),
         [times_less_cpu(10), times_the_rate(6)]),
-    Row("the same over TLS, full handshake",
+    Row("session over TLS, full handshake", "session, TLS",
         generated("session", "readers", (5000, 1500), "pop3s"),
         [times_less_cpu(4)]),
-    Row("the same over TLS, resumed", resumed, [times_less_cpu(8)],
+    Row("session over TLS, resumed", "session, TLS resumed", resumed, [times_less_cpu(8)],
         note="Dovecot with one pop3-login: several do not take each other's tickets"),
-    Row("idle session", idle("pop3"), [memory_at_most(12)], rounds=3),
-    Row("idle session over TLS", idle("pop3s"), [memory_at_most(40)], rounds=3),
-    Row("cold login, Argon2id", cold, [],
+    Row("idle session", "idle session", idle("pop3"), [memory_at_most(12)], rounds=3,
+        figures=(MEMORY,)),
+    Row("idle session over TLS", "idle session, TLS", idle("pop3s"), [memory_at_most(40)], rounds=3,
+        figures=(MEMORY,)),
+    Row("cold login, Argon2id", "cold login", cold, [],
         note="64 MiB and 2 passes, as `bellhop init` sets it"),
 ]
 
@@ -192,15 +197,15 @@ def fetched(stage):
 
 
 READING = [
-    Row("RETR, 8 KiB, pipelined",
+    Row("RETR, 8 KiB, pipelined", "RETR, pipelined",
         generated("retr", "readers", (300000, 40000), connections=8), [times_less_cpu(5)]),
-    Row("RETR, 8 KiB, one by one",
+    Row("RETR, 8 KiB, one by one", "RETR, one by one",
         generated("retr", "readers", (150000, 30000), connections=8, **{"one-by-one": True}),
         [times_less_cpu(5)]),
-    Row("RETR, 8 KiB, pipelined, TLS",
+    Row("RETR, 8 KiB, pipelined, TLS", "RETR, TLS",
         generated("retr", "readers", (100000, 20000), "pop3s", connections=8),
         [times_less_cpu(6)]),
-    Row("fetch all and delete, 8 KiB", fetched, [times_less_cpu(5)]),
+    Row("fetch all and delete, 8 KiB", "fetch and delete", fetched, [times_less_cpu(5)]),
 ]
 
 # --- much mail ----------------------------------------------------------------------------------
@@ -251,13 +256,15 @@ def grown(stage):
 
 
 MUCH = [
-    Row(f"a mailbox of {ARCHIVE:,} messages, first time: PASS to STAT's reply", opened_first,
-        [times_sooner(10)], rounds=3,
+    Row(f"a mailbox of {ARCHIVE:,} messages, first time: PASS to STAT's reply",
+        f"opening {ARCHIVE:,} messages, first", opened_first, [times_sooner(10)], rounds=3,
+        figures=(P50, CPU),
         note="the server has just been started and the kernel keeps none of its files"),
-    Row(f"a mailbox of {ARCHIVE:,} messages, again: PASS to STAT's reply", opened_again,
-        [times_sooner(10)],
+    Row(f"a mailbox of {ARCHIVE:,} messages, again: PASS to STAT's reply",
+        f"opening {ARCHIVE:,} messages, again", opened_again, [times_sooner(10)],
+        figures=(P50, CPU),
         note="Dovecot answers PASS before it opens the mailbox, so the time is that until STAT"),
-    Row(f"session, as above, with {LARGE:,} mailboxes of {growth.MESSAGES} messages",
+    Row(f"session, as above, with {LARGE:,} mailboxes of {growth.MESSAGES} messages", "growth",
         grown, [within(0.15, FEW)],
         note="Dovecot has no way to so much mail in the time there is, so it is not beside it; "
              f"{VISITED} clients, each with a mailbox of its own"),

@@ -150,7 +150,8 @@ class Stage:
         self.archived = True
         count = self.some(count)
         self.deliver(self.bellhop, "archive", count, size=1024)
-        self.dovecot.bring(self.accounts["archive"][0], (LETTER % number for number in range(count)))
+        self.dovecot.bring(self.accounts["archive"][0],
+                           (LETTER % number for number in range(count)))
         for contender in self.contenders:
             self.load(contender, "open", "archive", connections=1, count=1)
         self._compare_numbers("archive", count)
