@@ -324,6 +324,19 @@ def test_a_wrong_server_is_noticed(guest, mode, command, reply, complaint):
         assert complaint in load(mode, fake.port, guest, count=100)
 
 
+def test_lists_of_a_large_mailbox_are_read(guest):
+    """With unique-ids as long as they may be (RFC 1939 section 7)."""
+    count = 100000
+    large = {
+        "STAT": b"+OK %d %d\r\n" % (count, 9 * count),
+        "LIST": b"".join([b"+OK\r\n", *(b"%d 9\r\n" % (n + 1) for n in range(count)), b".\r\n"]),
+        "UIDL": b"".join([b"+OK\r\n", *(b"%d %070d\r\n" % (n + 1, n) for n in range(count)),
+                          b".\r\n"]),
+    }
+    with Fake(HONEST | large) as fake:
+        assert load("session", fake.port, guest, count=1)["operations"] == "1"
+
+
 def test_an_honest_server_is_not(guest):
     with Fake(HONEST) as fake:
         for mode in "session", "retr", "login", "open", "fetch", "idle":
