@@ -10,6 +10,7 @@
 #include "authd/check.h"
 #include "authd/hashpool.h"
 #include "db/login.h"
+#include "db/transaction.h"
 #include "lib/address.h"
 #include "lib/child.h"
 #include "lib/conf.h"
@@ -42,6 +43,7 @@ struct pending {
 struct checker {
     struct db *db; /* NULL: broken, opened again at the next check after `reopen` */
     uint32_t reopen;
+    bool together; /* between checker_begin() and checker_end(), with the database open */
     struct cache *cache;
     struct hashpool *pool;
     struct pending *pendings; /* by digest */
@@ -171,6 +173,20 @@ static int reopen(struct checker *checker)
     return -1;
 }
 
+void checker_begin(struct checker *checker)
+{
+    checker->together = reopen(checker) == 0;
+    if (checker->together)
+        db_read_begin(checker->db);
+}
+
+void checker_end(struct checker *checker)
+{
+    if (checker->together)
+        db_read_end(checker->db);
+    checker->together = false;
+}
+
 /*
  * Asks the database about a name; login_r is all zero where nothing was found. DB_OK or DB_NONE,
  * the latter for what is no address too; anything else is a failure.
@@ -193,6 +209,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     if (result == DB_BROKEN) {
         db_close(checker->db);
         checker->db = NULL;
+        checker->together = false;
     }
     check->mailbox = login_r->mailbox;
     check->suspended = login_r->suspended;

@@ -56,6 +56,13 @@ void checker_configure(struct checker *checker, const struct conf *conf);
 unsigned checker_pending(const struct checker *checker);
 
 /*
+ * Checks that are begun between these two see the account database as it is at the first of them,
+ * and its lock is taken once. Only for those that have been asked for before checker_begin().
+ */
+void checker_begin(struct checker *checker);
+void checker_end(struct checker *checker);
+
+/*
  * Begins a check; copies what it needs. At most MECHANISM_NAME_MAX and MECHANISM_PASSWORD_MAX
  * octets, no NUL in the name. done() is called before this returns, or later from the event loop.
  */

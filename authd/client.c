@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "authd/check.h"
 #include "authd/client.h"
 #include "authd/fields.h"
 #include "authd/mechanism.h"
@@ -124,29 +125,48 @@ static bool may_take(const struct client *client)
     return !client->broken && !client->draining && evbuffer_get_length(client->output) < OUTPUT_MAX;
 }
 
-/* Handles the lines that are in the input whole, and wipes them. */
-static void take_input(struct client *client)
+/* Handles the lines that are in the input whole. Returns how much they take; or -1 with a reason. */
+static ssize_t take_lines(struct client *client, const char **error_r)
 {
-    const char *error = NULL;
     size_t taken = 0;
 
-    while (may_take(client) && error == NULL) {
+    while (may_take(client)) {
         char *line = client->input + taken;
         char *end = memchr(line, '\n', client->used - taken);
-        if (end == NULL) {
-            if (client->used - taken == sizeof(client->input))
-                error = "a line longer than 16384 octets";
+        if (end == NULL)
             break;
-        }
         taken = (size_t)(end + 1 - client->input);
-        if (take_line(client, line, (size_t)(end - line), &error) == 0)
-            error = NULL;
+        if (take_line(client, line, (size_t)(end - line), error_r) < 0)
+            return -1;
     }
-    if (error != NULL) {
+    *error_r = "a line longer than 16384 octets";
+    return taken == 0 && client->used == sizeof(client->input) && may_take(client) ? -1
+                                                                                   : (ssize_t)taken;
+}
+
+static bool has_several_lines(const struct client *client)
+{
+    const char *end = memchr(client->input, '\n', client->used);
+
+    return end != NULL && end + 1 < client->input + client->used;
+}
+
+/* Handles what is in the input, and wipes it. */
+static void take_input(struct client *client)
+{
+    bool several = has_several_lines(client);
+    const char *error;
+
+    if (several)
+        checker_begin(client->service->checker);
+    ssize_t result = take_lines(client, &error);
+    if (several)
+        checker_end(client->service->checker);
+    if (result < 0) {
         log_warning("a client of %s sent %s; closing its connection", client->service->name, error);
         break_off(client);
-        taken = client->used;
     }
+    size_t taken = result < 0 ? client->used : (size_t)result;
     memmove(client->input, client->input + taken, client->used - taken);
     sodium_memzero(client->input + client->used - taken, taken);
     client->used -= taken;
