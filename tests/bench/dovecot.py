@@ -113,11 +113,6 @@ user_query = SELECT {uid} AS uid, {gid} AS gid, home FROM users WHERE address = 
 iterate_query = SELECT address AS user FROM users
 """
 
-HASHES = """
-SELECT local || '@' || domain.name, hash FROM address
-JOIN domain ON domain.id = address.domain JOIN credential ON credential.mailbox = address.mailbox
-"""
-
 
 def version():
     done = subprocess.run(["dovecot", "--version"], capture_output=True, text=True)
@@ -142,12 +137,12 @@ def check_reachable(folder):
 
 class Dovecot:
     """
-    Serves the accounts of a Bellhop instance, with its hashes and its certificate. The interface is
-    contenders.Bellhop's.
+    Serves with the certificate of a Bellhop instance, to whom `hashes` has: (address, hash). The
+    interface is contenders.Bellhop's.
     """
     name = "Dovecot"
 
-    def __init__(self, folder, instance):
+    def __init__(self, folder, instance, hashes):
         self.dir = folder
         self.log_path = folder / "dovecot.log"
         self.process = None
@@ -163,7 +158,7 @@ class Dovecot:
             os.chown(folder / "mail", MAIL_ID, MAIL_ID)
         else:
             self.uid, self.gid = os.getuid(), os.getgid()
-        self._take_accounts()
+        self._add_users(hashes)
 
     @property
     def data(self):
@@ -177,15 +172,13 @@ class Dovecot:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def _take_accounts(self):
+    def _add_users(self, hashes):
         own = sqlite3.connect(self.dir / "users.db")
         with own:
             own.execute("CREATE TABLE users (address TEXT PRIMARY KEY, hash TEXT, home TEXT)")
-            theirs = sqlite3.connect(f"file:{self.instance.dir}/accounts.db?mode=ro", uri=True)
             own.executemany("INSERT INTO users VALUES (?, ?, ?)",
                             ((address, digest, str(self.data / address))
-                             for address, digest in theirs.execute(HASHES)))
-            theirs.close()
+                             for address, digest in hashes))
         own.close()
         (self.dir / "users.db").chmod(0o644)
         (self.dir / "sql.conf").write_text(SQL.format(dir=self.dir, uid=self.uid, gid=self.gid))

@@ -2,6 +2,7 @@
 
 import poplib
 import re
+import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +26,11 @@ GROUPS = {
     "crowd": (1000, 200),   # who do nothing
 }
 COLD = (40, 4)  # whose passwords are hashed as an operator's would be
+
+HASHES = """
+SELECT local || '@' || domain.name, hash FROM address
+JOIN domain ON domain.id = address.domain JOIN credential ON credential.mailbox = address.mailbox
+"""
 
 # A message of 1 KiB, as the generator makes them.
 LETTER = ("Subject: load %020d\nFrom: Load <load@bench.example>\nTo: you\n\n"
@@ -50,7 +56,7 @@ class Stage:
         instance.cli("plan", "set", "chain", "--quota-messages", "10000000")
         self._add_customers(instance)
         self.bellhop = Bellhop(instance)
-        self.dovecot = Dovecot(self.folder / "dovecot", instance)
+        self.dovecot = Dovecot(self.folder / "dovecot", instance, self.hashes())
         self.contenders = [self.bellhop, self.dovecot]
 
     def __enter__(self):
@@ -104,6 +110,14 @@ class Stage:
             path.write_text("".join(f"{address}\t{password}\n"
                                     for address, password in self.accounts[group]))
         return path
+
+    def hashes(self):
+        """(address, hash) of all accounts."""
+        path = self.bellhop.instance.dir / "accounts.db"
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        found = database.execute(HASHES).fetchall()
+        database.close()
+        return found
 
     # --- load
 
