@@ -142,14 +142,16 @@ faults: $(PROGRAMS:%=$(BUILD)/faults/bin/%)
 
 -include $(shell find $(BUILD)/faults/obj -name '*.d' 2>/dev/null)
 
-# The load generator, and the bare program that deliveries are measured against; tools of their own,
-# so they stand on the libraries alone.
-LOAD_SOURCES     := $(filter-out tests/bench/appender.c,$(wildcard tests/bench/*.c))
+# The load generator, and the bare programs that deliveries and RETR are measured against; tools of
+# their own, so they stand on the libraries alone.
 APPENDER_SOURCES := tests/bench/appender.c tests/bench/latency.c
-BENCH_PROGRAMS   := $(BUILD)/bench/appender $(BUILD)/bench/load
+SENDER_SOURCES   := tests/bench/sender.c
+LOAD_SOURCES     := $(filter-out tests/bench/appender.c $(SENDER_SOURCES),$(wildcard tests/bench/*.c))
+BENCH_PROGRAMS   := $(BUILD)/bench/appender $(BUILD)/bench/load $(BUILD)/bench/sender
 $(BUILD)/bench/load: $(call objects,$(LOAD_SOURCES)) $(BUILD)/lib/lib.a
 $(BUILD)/bench/appender: $(call objects,$(APPENDER_SOURCES)) $(BUILD)/lib/lib.a
 $(BUILD)/bench/load: BENCH_LIBS := libssl libcrypto
+$(BUILD)/bench/sender: $(call objects,$(SENDER_SOURCES)) $(BUILD)/lib/lib.a
 $(BENCH_PROGRAMS):
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LINK  $@")

@@ -9,6 +9,7 @@ from pathlib import Path
 BUILD = Path(os.environ["BELLHOP_BIN"]).parent
 LOAD = BUILD / "bench" / "load"
 APPENDER = BUILD / "bench" / "appender"
+SENDER = BUILD / "bench" / "sender"
 SECONDS = 60   # a run ends after this time, whatever has been done
 GRACE = 120    # and this much later at the latest
 
@@ -50,7 +51,7 @@ def command_of(mode, port, users, serve_pid, **options):
     command = [LOAD, mode, "--port", port, "--users", users, "--serve-pid", serve_pid]
     for name, value in options.items():
         if value is not False:
-            command += [f"--{name}"] + ([] if value is True else [value])
+            command += [f"--{name.replace('_', '-')}"] + ([] if value is True else [value])
     return [str(word) for word in command]
 
 

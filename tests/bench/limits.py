@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import generator
-from generator import APPENDER, Result
+from generator import APPENDER, SENDER, Result
 
 
 class Limit:
@@ -32,17 +32,16 @@ class Limit:
         raise NotImplementedError
 
 
-class GroupCommit(Limit):
-    """Connections whose messages a bare program appends to one file, one fdatasync for a group."""
+class Serving(Limit):
+    """A bare program that prints its port and serves the generator."""
 
-    def __init__(self, stage, count, connections, size):
+    def __init__(self, stage, command, mode, group, **options):
         super().__init__(stage)
-        self.count, self.connections, self.size = count, connections, size
-        self.server = None
+        self.command = [str(word) for word in command]
+        self.mode, self.group, self.options = mode, group, options
 
     def __enter__(self):
-        self.server = subprocess.Popen([APPENDER, "serve", self.stage.folder / "served"],
-                                       stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         self.port = int(self.server.stdout.readline())
         return self
 
@@ -52,8 +51,24 @@ class GroupCommit(Limit):
         self.server.stdout.close()
 
     def measure(self):
-        return generator.load("lmtp", self.port, self.stage.users("writers"), self.server.pid,
-                              count=self.count, connections=self.connections, size=self.size)
+        return generator.load(self.mode, self.port, self.stage.users(self.group), self.server.pid,
+                              **self.options)
+
+
+class GroupCommit(Serving):
+    """Connections whose messages are appended to one file, with one fdatasync for a group."""
+
+    def __init__(self, stage, **options):
+        super().__init__(stage, [APPENDER, "serve", stage.folder / "served"], "lmtp", "writers",
+                         **options)
+
+
+class Sending(Serving):
+    """The octets of messages by sendfile from one file."""
+
+    def __init__(self, stage, messages, size, **options):
+        super().__init__(stage, [SENDER, stage.folder / "sent", messages, size], "retr", "readers",
+                         **options)
 
 
 class Appending(Limit):

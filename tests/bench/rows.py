@@ -68,7 +68,7 @@ def bare(connections, size, count, form, *numbers):
     def beside(stage):
         some = stage.some(count)
         return {
-            BARE: lambda: limits.GroupCommit(stage, some, connections, size),
+            BARE: lambda: limits.GroupCommit(stage, count=some, connections=connections, size=size),
             THREADS: lambda: limits.Appending(stage, form, some, size, *numbers),
         }
     return beside
@@ -201,11 +201,22 @@ def fetched(stage):
     yield both(stage, (16000, 3200), measure)
 
 
+SENDFILE = "bare program with sendfile"
+
+
+def sent(count, **options):
+    """The same octets by sendfile alone."""
+    return lambda stage: {SENDFILE: lambda: limits.Sending(
+        stage, MESSAGES, 8192, count=stage.some(count), connections=8, **options)}
+
+
 READING = [
     Row("RETR, 8 KiB, pipelined", "RETR, pipelined",
-        generated("retr", "readers", (300000, 40000), connections=8), [times_less_cpu(5)]),
+        generated("retr", "readers", (300000, 40000), connections=8, beside=sent(300000)),
+        [times_less_cpu(5)]),
     Row("RETR, 8 KiB, one by one", "RETR, one by one",
-        generated("retr", "readers", (150000, 30000), connections=8, **{"one-by-one": True}),
+        generated("retr", "readers", (150000, 30000), connections=8, one_by_one=True,
+                  beside=sent(150000, one_by_one=True)),
         [times_less_cpu(5)]),
     Row("RETR, 8 KiB, pipelined, TLS", "RETR, TLS",
         generated("retr", "readers", (100000, 20000), "pop3s", connections=8),
