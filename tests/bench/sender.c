@@ -115,7 +115,8 @@ static void serve_next(int listener)
     check(fd >= 0, "accept");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     FILE *input = fdopen(fd, "r");
-    check(input != NULL && pthread_create(&thread, NULL, serve, input) == 0, "a thread");
+    check(input != NULL, "fdopen");
+    check(pthread_create(&thread, NULL, serve, input) == 0, "a thread");
     pthread_detach(thread);
 }
 
