@@ -1,5 +1,6 @@
 """What the figures were measured on."""
 
+import datetime
 import os
 import platform
 import re
@@ -29,14 +30,22 @@ def sync_us(folder):
     return 1e6 / result["rate"]
 
 
+def load():
+    """What else the machine does, or has to do."""
+    return " ".join(f"{average:.1f}" for average in os.getloadavg())
+
+
+def when(seconds):
+    return f"{datetime.date.today()}, in {seconds / 60:.1f} minutes; load at the end {load()}"
+
+
 def describe(folder):
     """(what, value) in the report's order."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     commit = output_of("git", "describe", "--always", "--dirty")
     return [
         ("machine", f"{os.cpu_count()} cores ({processor()}), {memory / 2**30:.0f} GiB, shared by "
-                    "servers and clients; load at the start "
-                    f"{' '.join(f'{load:.1f}' for load in os.getloadavg())}"),
+                    f"servers and clients; load before the first row {load()}"),
         ("kernel", f"{platform.system()} {platform.release()}"),
         ("disk", f"{output_of('stat', '-f', '-c', '%T', folder)}; 8 KiB appended and synced in "
                  f"{sync_us(folder):.0f} us"),

@@ -9,8 +9,8 @@ HOW_TO_READ = """
   beside its clients; CPU time does not depend on them: it is that of all processes of the server,
   from /proc, for one operation.
 - Servers and limits took turns, in an order that was reversed from round to round. Figures are
-  medians over the rounds, ratios the medians of the ratios in one round. A machine that does other
-  things too changes the figures more than the ratios.
+  medians over five rounds (three where each begins with a start), ratios the medians of the ratios
+  in one round. A machine that does other things too changes the figures more than the ratios.
 - Every reply was checked: sizes of messages against LIST, the number of messages, status lines. A
   wrong one ends the row.
 - A limit is what a bare program reaches that does only the part that cannot be left out: for
@@ -46,9 +46,11 @@ def table(head, lines):
 
 def target_lines(outcomes):
     for row, outcome in outcomes:
+        title = row.title
         for target in row.targets:
-            yield [row.title, target.must, target.tell(outcome),
+            yield [title, target.must, target.tell(outcome),
                    "yes" if target.reached(outcome) else "**no**"]
+            title = ""
 
 
 def figure_lines(outcomes):

@@ -60,8 +60,12 @@ class Stage:
         self.contenders = [self.bellhop, self.dovecot]
 
     def __enter__(self):
-        for contender in self.contenders:
-            contender.start()
+        try:
+            for contender in self.contenders:
+                contender.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
