@@ -144,8 +144,8 @@ static const char *const statements[S__MAX] = {
                        " header_length, unique_id FROM message WHERE mailbox = ?1"
                        " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
     /* Without an end: checking each row against one takes SQLite a tenth of the time. */
-    [S_LIST] = "SELECT uid, time, octets, unique_id FROM message WHERE mailbox = ?1"
-               " AND uid >= ?2 ORDER BY uid",
+    [S_LIST] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+               " AND tell(uid, time, octets, unique_id) ORDER BY uid",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
                        " header_length, unique_id FROM message"
                        " ORDER BY segment, offset, mailbox",
@@ -180,6 +180,7 @@ struct index {
         uint64_t messages;
         uint64_t octets;
     } taken;
+    struct listing *listing; /* while index_list() runs */
     sqlite3_stmt *prepared[S__MAX];
 };
 
@@ -291,6 +292,37 @@ static void run(struct index *index, sqlite3_stmt *statement)
         broken(index, "a change was written");
 }
 
+struct listing {
+    uint64_t mailbox;
+    uint64_t left; /* messages that may still be told */
+    int (*each)(void *context, const struct index_message *message);
+    void *context;
+    int result; /* of `each` */
+};
+
+/*
+ * SQL's tell(uid, time, octets, unique_id), for S_LIST: hands on a row where SQLite has it, which
+ * is a quarter less work than to return from sqlite3_step() with it. True ends the statement.
+ */
+static void tell(sqlite3_context *call, int count, sqlite3_value **values)
+{
+    struct index *index = sqlite3_user_data(call);
+    struct listing *listing = index->listing;
+    struct index_message message = {
+        .mailbox = listing->mailbox,
+        .uid = (uint64_t)sqlite3_value_int64(values[0]),
+        .time = (uint64_t)sqlite3_value_int64(values[1]),
+        .octets = (uint64_t)sqlite3_value_int64(values[2]),
+    };
+    (void)count;
+
+    if (sqlite3_value_type(values[3]) != SQLITE_NULL)
+        message.unique_id = (const char *)sqlite3_value_text(values[3]);
+    listing->result = listing->each(listing->context, &message);
+    listing->left--;
+    sqlite3_result_int(call, listing->result != 0 || listing->left == 0);
+}
+
 /* After a loop of sqlite3_step(): 0 at its natural end, -1 for a failure. */
 static int end_of_rows(struct index *index, sqlite3_stmt *statement, int status)
 {
@@ -375,6 +407,9 @@ struct index *index_open(const char *path, enum index_mode mode)
         index_close(index);
         return NULL;
     }
+    if (sqlite3_create_function(index->db, "tell", 4, SQLITE_UTF8 | SQLITE_DIRECTONLY, index, tell,
+                                NULL, NULL) != SQLITE_OK)
+        log_fatal("out of memory");
     if (set_up(index, mode) < 0) {
         index_close(index);
         return NULL;
@@ -762,23 +797,14 @@ int index_each_message(struct index *index, const struct index_range *range,
 int index_list(struct index *index, const struct index_range *range,
                int (*each)(void *context, const struct index_message *message), void *context)
 {
-    sqlite3_stmt *statement = BIND(index, S_LIST, range->mailbox, range->from);
-    int status = SQLITE_DONE, result = 0;
+    struct listing listing = {
+        .mailbox = range->mailbox, .left = range->most, .each = each, .context = context};
+    sqlite3_stmt *statement = BIND(index, S_LIST, range->mailbox, range->from, range->to);
 
-    for (uint64_t i = 0; result == 0 && i < range->most; i++) {
-        status = sqlite3_step(statement);
-        if (status != SQLITE_ROW || column(statement, 0) > range->to)
-            break;
-        struct index_message message = {
-            .mailbox = range->mailbox,
-            .uid = column(statement, 0),
-            .time = column(statement, 1),
-            .octets = column(statement, 2),
-            .unique_id = (const char *)sqlite3_column_text(statement, 3),
-        };
-        result = each(context, &message);
-    }
-    return end_of_rows(index, statement, status) < 0 ? -1 : result;
+    index->listing = &listing;
+    int status = listing.left > 0 ? sqlite3_step(statement) : SQLITE_DONE;
+    index->listing = NULL;
+    return end_of_rows(index, statement, status) < 0 ? -1 : listing.result;
 }
 
 int index_each_on_disk(struct index *index,
