@@ -580,12 +580,27 @@ def test_damaged_message(instance):
         assert wire.line() == b"+OK"
 
 
+def test_goodbye_comes_whatever_follows_quit(instance):
+    """More than is read at once, so that the connection is closed with octets that nobody has read."""
+    with logged_in(instance, instance.customers[0].accounts[0]) as wire:
+        wire.send(b"QUIT\r\n" + b"x" * 8192)
+        assert wire.line() == b"+OK goodbye"
+
+
 @pytest.mark.parametrize("name", ["stored", "authd"])
 def test_logins_wait_for_a_neighbour_that_is_being_started(instance, name):
     """Once its loss is known, no login fails for it."""
     account = instance.customers[0].accounts[0]
     fronts = len(instance.pids()["pop3d"])
-    wait_until(lambda: instance.log.count("ready for mail programs") == fronts)
+
+    def all_have_logged_in():
+        """Only a front that had a connection can lose it."""
+        with logged_in(instance, account) as wire:
+            wire.command("QUIT")
+        served = re.findall(r"pop3d\[(\d+)\]: .* end=quit", instance.log)
+        return set(map(int, served)) == set(instance.pids()["pop3d"])
+
+    wait_until(all_have_logged_in)
     [pid] = instance.pids()[name]
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: instance.log.count(f"connection to {name} is lost") == fronts)

@@ -11,6 +11,7 @@
 
 #include "authd/check.h"
 #include "db/login.h"
+#include "db/transaction.h"
 #include "lib/conf.h"
 #include "lib/metrics.h"
 
@@ -20,6 +21,7 @@ static struct {
     enum db_result result;
     struct db_login login; /* of anna@example.com, the only address */
     unsigned opened;
+    int reading;
 } accounts;
 
 struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t error_size)
@@ -36,6 +38,19 @@ struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t er
 void db_close(struct db *db)
 {
     accounts.opened -= db != NULL;
+    accounts.reading = 0;
+}
+
+void db_read_begin(struct db *db)
+{
+    assert_ptr_equal(db, &accounts);
+    accounts.reading++;
+}
+
+void db_read_end(struct db *db)
+{
+    assert_ptr_equal(db, &accounts);
+    accounts.reading--;
 }
 
 enum db_result db_login_find(struct db *db, const struct address *address, struct db_login *login_r)
@@ -202,6 +217,40 @@ static void test_database_fails(void **state)
     assert_int_equal(accounts.opened, 1);
 }
 
+/* What is begun together reads together; a database that is closed in between is not read on. */
+static void test_together(void **state)
+{
+    struct answered answered[3];
+
+    (void)state;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    assert_int_equal(accounts.reading, 0);
+    checker_begin(checker);
+    begin(&answered[0], "anna@example.com", "secret");
+    assert_int_equal(answered[0].result, CHECK_GOOD);
+    assert_int_equal(accounts.reading, 1);
+    checker_end(checker);
+    assert_int_equal(accounts.reading, 0);
+
+    checker_begin(checker);
+    accounts.result = DB_BROKEN;
+    begin(&answered[1], "anna@example.com", "secret");
+    assert_int_equal(answered[1].result, CHECK_BROKEN);
+    accounts.result = DB_OK;
+    begin(&answered[2], "anna@example.com", "secret");
+    assert_int_equal(answered[2].result, CHECK_GOOD);
+    checker_end(checker);
+    assert_int_equal(accounts.reading, 0);
+
+    accounts.result = DB_BROKEN;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_BROKEN);
+    accounts.missing = true;
+    checker_begin(checker);
+    checker_end(checker);
+    assert_int_equal(accounts.reading, 0);
+    accounts.missing = false;
+}
+
 /* That is not remembered as an answer. */
 static void test_hash_fails(void **state)
 {
@@ -344,6 +393,7 @@ int main(void)
         TEST(test_suspended),
         TEST(test_no_password),
         TEST(test_database_fails),
+        TEST(test_together),
         TEST(test_hash_fails),
         TEST(test_same_credentials_share_a_hash),
         TEST(test_change_meanwhile),
