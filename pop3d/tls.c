@@ -1,8 +1,9 @@
 /*
  * TLS as RFC 8314 and Mozilla's "intermediate" settings want it: 1.2 or newer, forward secrecy and
- * authenticated encryption only. The client's order of ciphers counts, since all of them are good
- * and a telephone knows best what it computes fast.
- * Sessions are resumed by tickets alone (pop3d/tickets.h), without early data.
+ * authenticated encryption only. All ciphers are good, so the fastest here comes first: AES-128,
+ * and SHA-256 with it, which the processor computes itself; a handshake with SHA-384 costs a tenth
+ * more. A client that puts ChaCha20 first computes AES slowly, and gets its will. Sessions are
+ * resumed by tickets alone (pop3d/tickets.h), without early data.
  */
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -20,6 +21,8 @@
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+#define TLS_1_3_CIPHERS "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 /* The passphrase that is tried: without one, OpenSSL would ask for it on the terminal. */
 static char no_passphrase[] = "";
@@ -54,11 +57,13 @@ static int use_key(SSL_CTX *context, const void *text, int length)
 static int set_policy(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     /* Idle sessions are the rule: without its buffers a connection costs 34 KiB less. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(context, TLS_1_2_CIPHERS) == 1;
+           SSL_CTX_set_cipher_list(context, TLS_1_2_CIPHERS) == 1 &&
+           SSL_CTX_set_ciphersuites(context, TLS_1_3_CIPHERS) == 1;
 }
 
 /* Returns what is missing or wrong, or NULL. */

@@ -39,6 +39,19 @@ def test_old_versions_are_refused(shared):
         assert "Cipher is (NONE)" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("offered, chosen", [
+    ("TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+    ("TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_256_GCM_SHA384"),
+    ("TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
+])
+def test_choice_of_cipher(shared, offered, chosen):
+    """What is fast here, unless the client shows that it has no AES."""
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{shared.ports.pop3s}",
+                           "-tls1_3", "-ciphersuites", offered],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert f"Cipher is {chosen}" in done.stdout, done.stderr
+
+
 def test_stls(shared):
     account = shared.customers[0].accounts[0]
     with greeted(shared) as wire:
