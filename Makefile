@@ -44,7 +44,7 @@ DB_LIBS    := sqlite3
 
 # One paragraph a program: its sources, the library folders it stands on, its packages.
 POP3D_SOURCES := $(sort $(wildcard pop3d/*.c))
-POP3D_LIBS    := libevent_openssl libssl libcrypto
+POP3D_LIBS    := libssl libcrypto
 
 AUTHD_SOURCES := $(sort $(wildcard authd/*.c))
 AUTHD_LIBS    := -pthread

@@ -51,9 +51,7 @@ void fetches_clear(struct fetches *fetches)
 
 static bool has_room(const struct session *session)
 {
-    size_t waiting = evbuffer_get_length(session_output(session));
-
-    return waiting + session->fetches.expected < LIMIT_OUTPUT;
+    return session_waiting(session) + session->fetches.expected < LIMIT_OUTPUT;
 }
 
 bool fetch_may_begin(const struct session *session)

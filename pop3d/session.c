@@ -53,9 +53,14 @@ struct evbuffer *session_output(const struct session *session)
     return session->stream.output;
 }
 
+size_t session_waiting(const struct session *session)
+{
+    return stream_waiting(&session->stream);
+}
+
 bool session_has_room(const struct session *session)
 {
-    return evbuffer_get_length(session_output(session)) < LIMIT_OUTPUT;
+    return session_waiting(session) < LIMIT_OUTPUT;
 }
 
 static void set_timer(struct session *session, enum server_timeout timeout)
@@ -98,17 +103,6 @@ static void log_end(const struct session *session)
              took % 1000, reasons[session->reason]);
 }
 
-static void close_tls(struct session *session)
-{
-    if (session->tls == NULL)
-        return;
-    if (SSL_is_init_finished(session->tls) && session->reason != SESSION_TLS_FAILED &&
-        session->reason != SESSION_CONNECTION_FAILED)
-        (void)SSL_shutdown(session->tls);
-    SSL_free(session->tls);
-    ERR_clear_error();
-}
-
 static void free_session(struct session *session)
 {
     struct server *server = session->server;
@@ -121,7 +115,7 @@ static void free_session(struct session *session)
     log_end(session);
     fetches_clear(&session->fetches);
     maildrop_clear(&session->maildrop);
-    close_tls(session);
+    SSL_free(session->tls);
     close(session->fd);
     DL_DELETE(server->sessions, session);
     free(session);
@@ -139,7 +133,7 @@ static bool is_idle(const struct session *session)
 /* What ends a session that nothing else has ended. */
 static void look_for_end(struct session *session)
 {
-    bool sent = evbuffer_get_length(session_output(session)) == 0;
+    bool sent = session_waiting(session) == 0;
 
     if (session->broken && session->wait != SESSION_EXPUNGING)
         session_end(session, session->leaving ? session->leave_reason : SESSION_CONNECTION_FAILED);
@@ -189,7 +183,7 @@ void session_settle(struct session *session)
     if (session->reason != SESSION_GOES_ON)
         free_session(session);
     else if (session->wait == SESSION_STARTING_TLS && session->tls == NULL &&
-             evbuffer_get_length(session_output(session)) == 0)
+             session_waiting(session) == 0)
         start_tls(session);
 }
 
@@ -217,13 +211,12 @@ static void on_secured(void *context)
     set_timer(session, SERVER_LOGIN);
     if (session->greets)
         command_answer(session, REPLY_GREETING);
-    ERR_clear_error();
     session_settle(session);
 }
 
 static void log_tls_failure(const struct session *session)
 {
-    unsigned long error = stream_tls_error(&session->stream);
+    unsigned long error = session->stream.error;
     const char *why = error != 0 ? ERR_reason_error_string(error) : NULL;
 
     log_info("session=%016" PRIx64 " address=%s TLS handshake failed: %s", session->id,
@@ -258,7 +251,6 @@ static void on_lost(void *context, bool failed)
     struct session *session = context;
 
     handle_loss(session, failed);
-    ERR_clear_error();
     session_settle(session);
 }
 

@@ -105,7 +105,10 @@ bool session_is_private(const struct session *session);
 
 struct evbuffer *session_output(const struct session *session);
 
-/* Whether less waits to be sent than LIMIT_OUTPUT, so that more may be made. */
+/* How many octets wait to be sent. */
+size_t session_waiting(const struct session *session);
+
+/* Whether less waits than LIMIT_OUTPUT, so that more may be made. */
 bool session_has_room(const struct session *session);
 
 /* An activity that postpones the autologout, once logged in. */

@@ -1,7 +1,14 @@
+/*
+ * libevent's bufferevents do the same with some more system calls: they ask how much there is
+ * before they read it, read each record of TLS in two parts and then look for another one, write
+ * each by itself, and have the kernel watch the socket for room before each write. Here what
+ * OpenSSL writes is collected and leaves with one write: the end of the handshake with the
+ * greeting, several records of a message, TLS's farewell with the last answer.
+ */
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
 #include <sodium.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,41 +35,116 @@ static void watch(struct event *event)
         log_fatal("cannot watch a connection: out of memory");
 }
 
-/* --- plain connections ------------------------------------------------------------------------ */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+/* What one record holds at most (RFC 8446 section 5.1), on its way in or out. */
+static char record[SSL3_RT_MAX_PLAIN_LENGTH];
+
+/* OpenSSL writes its records into an evbuffer, which takes them all. */
+static int bio_write(BIO *bio, const char *octets, size_t length, size_t *written_r)
 {
-    static char octets[READ_SIZE]; /* may hold a password */
-    struct stream *stream = context;
-    (void)what;
-
-    ssize_t got = read(fd, octets, sizeof(octets));
-    if (got < 0 && is_nothing(errno))
-        return;
-    if (got <= 0) {
-        stream_set_reading(stream, false);
-        stream->events->lost(stream->context, got < 0);
-        return;
-    }
-    if (evbuffer_add(stream->input, octets, (size_t)got) < 0)
+    if (evbuffer_add(BIO_get_data(bio), octets, length) < 0)
         log_fatal("out of memory");
-    sodium_memzero(octets, (size_t)got);
-    stream->events->readable(stream->context);
+    *written_r = length;
+    return 1;
 }
 
-/* Writes what the socket takes. Returns 0, or -1 when the connection is gone. */
-static int write_output(struct stream *stream, int flags)
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static const BIO_METHOD *bio_method(void)
+{
+    static BIO_METHOD *method;
+
+    if (method != NULL)
+        return method;
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "records");
+    if (method == NULL || BIO_meth_set_write_ex(method, bio_write) != 1 ||
+        BIO_meth_set_ctrl(method, bio_control) != 1)
+        log_fatal("OpenSSL does not start");
+    return method;
+}
+
+static void open_tls(struct stream *stream, SSL *tls)
+{
+    stream->tls = tls;
+    stream->sealed = evbuffer_new();
+    BIO *from = BIO_new_socket(stream->fd, BIO_NOCLOSE);
+    BIO *to = BIO_new(bio_method());
+    if (stream->sealed == NULL || from == NULL || to == NULL)
+        log_fatal("out of memory");
+    BIO_set_data(to, stream->sealed);
+    BIO_set_init(to, 1);
+    SSL_set0_rbio(tls, from);
+    SSL_set0_wbio(tls, to);
+    SSL_set_read_ahead(tls, 1);
+    SSL_set_accept_state(tls);
+}
+
+/* The output becomes records, as many as are worth one write. */
+static void seal(struct stream *stream)
+{
+    while (stream->secured && !stream->failed && evbuffer_get_length(stream->output) > 0 &&
+           evbuffer_get_length(stream->sealed) < LIMIT_OUTPUT) {
+        int length = evbuffer_remove(stream->output, record, sizeof(record));
+        ERR_clear_error();
+        if (length < 0 || SSL_write(stream->tls, record, length) != length)
+            stream->failed = true;
+    }
+}
+
+static void say_farewell(struct stream *stream)
+{
+    if (!stream->secured || stream->farewell || stream->failed)
+        return;
+    stream->farewell = true;
+    (void)SSL_shutdown(stream->tls);
+    ERR_clear_error();
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+size_t stream_waiting(const struct stream *stream)
+{
+    size_t waiting = evbuffer_get_length(stream->output);
+
+    return stream->sealed == NULL ? waiting : waiting + evbuffer_get_length(stream->sealed);
+}
+
+/* Writes what the socket takes, once. */
+static void write_once(struct stream *stream, struct evbuffer *ready, int flags)
 {
     struct evbuffer_iovec pieces[PIECES];
     struct msghdr message = {.msg_iov = pieces};
 
-    int count = evbuffer_peek(stream->output, LIMIT_WRITE, NULL, pieces, PIECES);
+    int count = evbuffer_peek(ready, LIMIT_WRITE, NULL, pieces, PIECES);
     message.msg_iovlen = (size_t)(count < PIECES ? count : PIECES);
     ssize_t sent = sendmsg(stream->fd, &message, flags | MSG_NOSIGNAL);
-    if (sent < 0)
-        return is_nothing(errno) ? 0 : -1;
-    evbuffer_drain(stream->output, (size_t)sent);
-    return 0;
+    if (sent >= 0)
+        evbuffer_drain(ready, (size_t)sent);
+    else if (!is_nothing(errno))
+        stream->failed = true;
+}
+
+/* Writes what the socket takes. Returns 0, or -1 when the connection is gone. */
+static int write_output(struct stream *stream, bool last)
+{
+    struct evbuffer *ready = stream->output;
+
+    if (stream->tls != NULL) {
+        ready = stream->sealed;
+        seal(stream);
+        if (last && evbuffer_get_length(stream->output) == 0)
+            say_farewell(stream);
+    }
+    if (!stream->failed && evbuffer_get_length(ready) > 0)
+        write_once(stream, ready, last ? MSG_MORE : 0);
+    return stream->failed ? -1 : 0;
 }
 
 static void set_writing(struct stream *stream, bool writing)
@@ -82,109 +164,124 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
-    if (evbuffer_get_length(stream->output) > 0 && write_output(stream, 0) < 0) {
+    if (write_output(stream, false) < 0) {
         set_writing(stream, false);
         stream->events->lost(stream->context, true);
         return;
     }
-    if (evbuffer_get_length(stream->output) == 0)
+    size_t waiting = stream_waiting(stream);
+    if (waiting == 0)
         set_writing(stream, false);
-    if (evbuffer_get_length(stream->output) < LIMIT_OUTPUT)
+    if (waiting < LIMIT_OUTPUT && (stream->tls == NULL || stream->secured))
         stream->events->written(stream->context);
 }
 
-static void open_plain(struct stream *stream, struct event_base *base)
+void stream_send(struct stream *stream, enum stream_sending sending)
 {
-    stream->input = evbuffer_new();
-    stream->output = evbuffer_new();
-    if (stream->input == NULL || stream->output == NULL)
+    bool full = stream_waiting(stream) >= LIMIT_OUTPUT;
+
+    /*
+     * Most answers fit into the socket at once. Writing them here costs one system call, where
+     * waiting until the socket is writable costs four. A failure comes again in on_writable().
+     */
+    if (sending != STREAM_LATER && stream_waiting(stream) > 0 &&
+        write_output(stream, sending == STREAM_LAST) == 0)
+        stream->held = sending == STREAM_LAST;
+    set_writing(stream, full || stream->failed || stream_waiting(stream) > 0);
+}
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+/* What comes may hold a password. */
+static void take(struct stream *stream, char *octets, size_t length)
+{
+    if (evbuffer_add(stream->input, octets, length) < 0)
         log_fatal("out of memory");
-    event_assign(&stream->readable, base, stream->fd, EV_READ | EV_PERSIST, on_readable, stream);
-    event_assign(&stream->writable, base, stream->fd, EV_WRITE | EV_PERSIST, on_writable, stream);
-    stream_set_reading(stream, true);
+    sodium_memzero(octets, length);
 }
 
-static void close_plain(struct stream *stream)
+static void lose(struct stream *stream, bool failed)
 {
-    stream_stop(stream);
-    /* Not left to close(): that one throws them away where the client has sent more meanwhile. */
-    if (stream->held)
-        (void)shutdown(stream->fd, SHUT_WR);
-    evbuffer_free(stream->input);
-    evbuffer_free(stream->output);
+    stream->failed = stream->failed || failed;
+    stream_set_reading(stream, false);
+    stream->events->lost(stream->context, failed);
 }
 
-/* --- TLS -------------------------------------------------------------------------------------- */
-
-static void on_secure_readable(struct bufferevent *secure, void *context)
+static void receive_plain(struct stream *stream)
 {
-    struct stream *stream = context;
-    (void)secure;
+    static char octets[READ_SIZE];
 
+    ssize_t got = read(stream->fd, octets, sizeof(octets));
+    if (got < 0 && is_nothing(errno))
+        return;
+    if (got <= 0) {
+        lose(stream, got < 0);
+        return;
+    }
+    take(stream, octets, (size_t)got);
     stream->events->readable(stream->context);
 }
 
-static void on_secure_written(struct bufferevent *secure, void *context)
+static void receive_records(struct stream *stream)
 {
-    struct stream *stream = context;
-    (void)secure;
+    bool more = false;
+    int got;
 
-    stream->events->written(stream->context);
+    ERR_clear_error();
+    do {
+        got = SSL_read(stream->tls, record, sizeof(record));
+        if (got > 0) {
+            take(stream, record, (size_t)got);
+            more = true;
+        }
+    } while (got > 0 && SSL_has_pending(stream->tls) == 1 &&
+             evbuffer_get_length(stream->input) < LIMIT_INPUT);
+    int error = got > 0 ? SSL_ERROR_NONE : SSL_get_error(stream->tls, got);
+    ERR_clear_error();
+    /* TLS may have answered something of its own. */
+    if (evbuffer_get_length(stream->sealed) > 0)
+        set_writing(stream, true);
+    if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ)
+        lose(stream, error != SSL_ERROR_ZERO_RETURN);
+    else if (more)
+        stream->events->readable(stream->context);
 }
 
-static void on_secure_event(struct bufferevent *secure, short what, void *context)
+static void shake_hands(struct stream *stream)
 {
-    struct stream *stream = context;
-    (void)secure;
-
-    if ((what & BEV_EVENT_CONNECTED) != 0)
+    ERR_clear_error();
+    int result = SSL_do_handshake(stream->tls);
+    int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(stream->tls, result);
+    stream->error = ERR_peek_error();
+    ERR_clear_error();
+    if (error == SSL_ERROR_NONE) {
+        stream->secured = true;
+        /* The first command may have come with the end of the handshake. */
+        if (SSL_has_pending(stream->tls) == 1)
+            event_active(&stream->readable, EV_READ, 0);
         stream->events->secured(stream->context);
-    else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
-        stream->events->lost(stream->context, (what & BEV_EVENT_ERROR) != 0);
-}
-
-static void open_secure(struct stream *stream, struct event_base *base, SSL *tls)
-{
-    stream->secure =
-        bufferevent_openssl_socket_new(base, stream->fd, tls, BUFFEREVENT_SSL_ACCEPTING, 0);
-    if (stream->secure == NULL)
-        log_fatal("out of memory");
-    stream->input = bufferevent_get_input(stream->secure);
-    stream->output = bufferevent_get_output(stream->secure);
-    bufferevent_setcb(stream->secure, on_secure_readable, on_secure_written, on_secure_event,
-                      stream);
-    bufferevent_setwatermark(stream->secure, EV_WRITE, LIMIT_OUTPUT - 1, 0);
-    bufferevent_set_max_single_write(stream->secure, LIMIT_WRITE);
-    stream_set_reading(stream, true);
-    /* A client that goes without TLS's own farewell is no error. */
-    bufferevent_openssl_set_allow_dirty_shutdown(stream->secure, 1);
-}
-
-unsigned long stream_tls_error(const struct stream *stream)
-{
-    return bufferevent_get_openssl_error(stream->secure);
-}
-
-/* --- both ------------------------------------------------------------------------------------- */
-
-void stream_open(struct stream *stream, struct event_base *base, int fd, SSL *tls,
-                 const struct stream_events *events, void *context)
-{
-    *stream = (struct stream){.fd = fd, .events = events, .context = context};
-    if (tls != NULL)
-        open_secure(stream, base, tls);
-    else
-        open_plain(stream, base);
-}
-
-void stream_close(struct stream *stream)
-{
-    if (stream->secure == NULL) {
-        close_plain(stream);
         return;
     }
-    stream_stop(stream);
-    bufferevent_free(stream->secure);
+    if (evbuffer_get_length(stream->sealed) > 0)
+        write_once(stream, stream->sealed, 0);
+    if (evbuffer_get_length(stream->sealed) > 0)
+        set_writing(stream, true);
+    if (error != SSL_ERROR_WANT_READ)
+        lose(stream, true);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct stream *stream = context;
+    (void)fd;
+    (void)what;
+
+    if (stream->tls == NULL)
+        receive_plain(stream);
+    else if (stream->secured)
+        receive_records(stream);
+    else
+        shake_hands(stream);
 }
 
 void stream_set_reading(struct stream *stream, bool reading)
@@ -192,38 +289,55 @@ void stream_set_reading(struct stream *stream, bool reading)
     if (reading == stream->reading)
         return;
     stream->reading = reading;
-    if (stream->secure != NULL && reading)
-        bufferevent_enable(stream->secure, EV_READ);
-    else if (stream->secure != NULL)
-        bufferevent_disable(stream->secure, EV_READ);
-    else if (reading)
-        watch(&stream->readable);
-    else
+    if (!reading) {
         event_del(&stream->readable);
+        return;
+    }
+    watch(&stream->readable);
+    /* What OpenSSL has read ahead, the kernel does not tell of. */
+    if (stream->tls != NULL && SSL_has_pending(stream->tls) == 1)
+        event_active(&stream->readable, EV_READ, 0);
+}
+
+/* --- beginning and end ------------------------------------------------------------------------ */
+
+void stream_open(struct stream *stream, struct event_base *base, int fd, SSL *tls,
+                 const struct stream_events *events, void *context)
+{
+    *stream = (struct stream){.fd = fd, .events = events, .context = context};
+    stream->input = evbuffer_new();
+    stream->output = evbuffer_new();
+    if (stream->input == NULL || stream->output == NULL)
+        log_fatal("out of memory");
+    if (tls != NULL)
+        open_tls(stream, tls);
+    event_assign(&stream->readable, base, stream->fd, EV_READ | EV_PERSIST, on_readable, stream);
+    event_assign(&stream->writable, base, stream->fd, EV_WRITE | EV_PERSIST, on_writable, stream);
+    stream_set_reading(stream, true);
+}
+
+static void close_tls(struct stream *stream)
+{
+    say_farewell(stream);
+    if (evbuffer_get_length(stream->sealed) > 0)
+        write_once(stream, stream->sealed, 0);
+    evbuffer_free(stream->sealed);
+}
+
+void stream_close(struct stream *stream)
+{
+    stream_stop(stream);
+    if (stream->tls != NULL)
+        close_tls(stream);
+    /* Not left to close(): that one throws them away where the client has sent more meanwhile. */
+    if (stream->held)
+        (void)shutdown(stream->fd, SHUT_WR);
+    evbuffer_free(stream->input);
+    evbuffer_free(stream->output);
 }
 
 void stream_stop(struct stream *stream)
 {
-    if (stream->secure != NULL) {
-        bufferevent_disable(stream->secure, EV_READ | EV_WRITE);
-        return;
-    }
     stream_set_reading(stream, false);
     set_writing(stream, false);
-}
-
-void stream_send(struct stream *stream, enum stream_sending sending)
-{
-    bool full = evbuffer_get_length(stream->output) >= LIMIT_OUTPUT;
-
-    if (stream->secure != NULL)
-        return;
-    /*
-     * Most answers fit into the socket at once. Writing them here costs one system call, where
-     * waiting until the socket is writable costs four. A failure comes again in on_writable().
-     */
-    if (sending != STREAM_LATER && evbuffer_get_length(stream->output) > 0 &&
-        write_output(stream, sending == STREAM_LAST ? MSG_MORE : 0) == 0)
-        stream->held = sending == STREAM_LAST;
-    set_writing(stream, full || evbuffer_get_length(stream->output) > 0);
 }

@@ -6,18 +6,16 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-struct bufferevent;
 struct evbuffer;
 
 /*
- * A client's connection as two buffers: what has come and is to be taken, what is to be sent. Plain
- * ones are read and written here, with as few system calls as there can be; TLS goes through
- * libevent's bufferevent.
+ * A client's connection as two buffers: what has come and is to be taken, what is to be sent; read
+ * and written with as few system calls as there can be, and TLS in as few records.
  */
 struct stream_events {
     void (*readable)(void *context); /* more has come */
     void (*written)(void *context);  /* some has left, and less than LIMIT_OUTPUT waits */
-    void (*secured)(void *context);  /* the handshake is complete */
+    void (*secured)(void *context);  /* the handshake is complete; stream_send() sends its end */
     /* Nothing comes any more; with `failed`, nothing can be sent either. */
     void (*lost)(void *context, bool failed);
 };
@@ -29,8 +27,12 @@ struct stream {
     int fd;
     const struct stream_events *events;
     void *context;
-    struct bufferevent
-        *secure; /* of TLS, with both buffers; NULL: plain, and what follows counts */
+    SSL *tls;                /* NULL: plain */
+    struct evbuffer *sealed; /* of TLS: records that the socket has not taken yet */
+    bool secured;            /* of TLS: the handshake is complete */
+    bool farewell;           /* of TLS: its own has been said */
+    bool failed;             /* nothing can be sent any more */
+    unsigned long error;     /* OpenSSL's code for why the handshake has failed, or 0 */
     struct event readable;
     struct event writable;
     bool reading;
@@ -39,13 +41,14 @@ struct stream {
 };
 
 /*
- * Begins to read; with `tls` the handshake comes first. Neither the non-blocking descriptor nor
- * `tls` becomes the stream's.
+ * Begins to read; with `tls` the client's handshake comes first. Neither the non-blocking
+ * descriptor nor `tls` becomes the stream's, and both are there for as long as the stream is open.
  */
 void stream_open(struct stream *stream, struct event_base *base, int fd, SSL *tls,
                  const struct stream_events *events, void *context);
 
-/* What waits to be sent is lost, but for what stream_send() has taken for the last. */
+/* What waits to be sent is lost, but for what stream_send() has taken for the last. TLS is ended.
+ */
 void stream_close(struct stream *stream);
 
 void stream_set_reading(struct stream *stream, bool reading);
@@ -53,8 +56,8 @@ void stream_set_reading(struct stream *stream, bool reading);
 /* Nothing is read or sent any more. */
 void stream_stop(struct stream *stream);
 
-/* OpenSSL's code for why TLS has failed, or 0. */
-unsigned long stream_tls_error(const struct stream *stream);
+/* How many octets wait to be sent. */
+size_t stream_waiting(const struct stream *stream);
 
 enum stream_sending {
     STREAM_LATER, /* more is about to be added: in the loop's next turn */
@@ -62,10 +65,7 @@ enum stream_sending {
     STREAM_LAST /* now, and stream_close() follows where all of it fits into the socket */
 };
 
-/*
- * Sees to it that the output is sent: written() comes when it is late or was full. TLS does so by
- * itself.
- */
+/* Sees to it that the output is sent: written() comes when it is late or was full. */
 void stream_send(struct stream *stream, enum stream_sending sending);
 
 #endif

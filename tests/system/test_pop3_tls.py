@@ -107,6 +107,27 @@ def test_pipelined_before_stls(shared):
         assert wire.command("QUIT").startswith(b"+OK")
 
 
+def test_commands_with_the_end_of_the_handshake(shared):
+    """In one piece: nothing more comes from the network that could remind us of them."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = shared.tls.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", shared.ports.pop3s), timeout=30) as sock:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        tls.write(b"NOOP\r\nQUIT\r\n")
+        sock.sendall(outgoing.read())
+        while piece := sock.recv(65536):
+            incoming.write(piece)
+        assert tls.read(200) == b"+OK Bellhop ready\r\n"
+        answers = tls.read(200).splitlines()
+        assert answers[0].startswith(b"-ERR ") and answers[1] == b"+OK goodbye"
+
+
 def test_failed_handshakes_are_counted(instance):
     for service, before in (("pop3s", b""), ("pop3", b"STLS\r\n")):
         with socket.create_connection(("127.0.0.1", getattr(instance.ports, service))) as sock:
