@@ -4,9 +4,10 @@ import os
 import re
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
-BUILD = Path(os.environ["BELLHOP_BIN"]).parent
+from bellhop import BIN
+
+BUILD = BIN.parent
 LOAD = BUILD / "bench" / "load"
 APPENDER = BUILD / "bench" / "appender"
 SENDER = BUILD / "bench" / "sender"
