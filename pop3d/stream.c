@@ -170,8 +170,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         return;
     }
     size_t waiting = stream_waiting(stream);
-    if (waiting == 0)
-        set_writing(stream, false);
+    set_writing(stream, waiting > 0);
     if (waiting < LIMIT_OUTPUT && (stream->tls == NULL || stream->secured))
         stream->events->written(stream->context);
 }
@@ -180,6 +179,11 @@ void stream_send(struct stream *stream, enum stream_sending sending)
 {
     bool full = stream_waiting(stream) >= LIMIT_OUTPUT;
 
+    if (sending == STREAM_LATER && !stream->writing && !stream->failed) {
+        if (stream_waiting(stream) > 0)
+            event_active(&stream->writable, EV_WRITE, 0);
+        return;
+    }
     /*
      * Most answers fit into the socket at once. Writing them here costs one system call, where
      * waiting until the socket is writable costs four. A failure comes again in on_writable().
@@ -339,5 +343,6 @@ void stream_close(struct stream *stream)
 void stream_stop(struct stream *stream)
 {
     stream_set_reading(stream, false);
-    set_writing(stream, false);
+    stream->writing = false;
+    event_del(&stream->writable);
 }

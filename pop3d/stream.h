@@ -60,7 +60,7 @@ void stream_stop(struct stream *stream);
 size_t stream_waiting(const struct stream *stream);
 
 enum stream_sending {
-    STREAM_LATER, /* more is about to be added: in the loop's next turn */
+    STREAM_LATER, /* more may be added in this turn of the loop: at its end */
     STREAM_NOW,
     STREAM_LAST /* now, and stream_close() follows where all of it fits into the socket */
 };
