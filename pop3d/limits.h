@@ -34,6 +34,9 @@
  * which costs more than everything that we do with a message. */
 #define LIMIT_SPARE_MEMORY (16 * 1024 * 1024)
 
+/* Buffers below this size are a part of it: an output of LIMIT_OUTPUT and a piece is. */
+#define LIMIT_SPARE_PIECE (1024 * 1024)
+
 /* One write to a socket. libevent's own 16 KiB would cut a full output buffer in five. */
 #define LIMIT_WRITE (256 * 1024)
 

@@ -15,6 +15,7 @@ int main(void)
     struct server server;
 
     mallopt(M_TRIM_THRESHOLD, LIMIT_SPARE_MEMORY);
+    mallopt(M_MMAP_THRESHOLD, LIMIT_SPARE_PIECE);
     child_init(&child, "pop3d");
     server_init(&server, &child);
     log_info("ready for mail programs");

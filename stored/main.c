@@ -8,6 +8,7 @@
  */
 #include <event2/event.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,13 @@
 #include "stored/segments.h"
 #include "stored/server.h"
 #include "stored/store.h"
+
+/* Freed memory that is kept for the next messages: to give it back and fault it in anew costs more
+ * than to read them. */
+#define MEMORY_KEPT (16 * 1024 * 1024)
+
+/* Buffers below this size are a part of that; setting the one turns off that malloc learns this. */
+#define MEMORY_SHARED (1024 * 1024)
 
 struct stored {
     struct child child;
@@ -110,6 +118,8 @@ static int serve(void)
 {
     static struct stored stored;
 
+    mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+    mallopt(M_MMAP_THRESHOLD, MEMORY_SHARED);
     child_init(&stored.child, "stored");
     stored.child.drain = drain;
     stored.child.context = &stored;
