@@ -11,10 +11,12 @@
 #define LOG_LINE_MAX 2048
 
 static const char *log_program = "bellhop";
+static pid_t log_process;
 
 void log_open(const char *program)
 {
     log_program = program;
+    log_process = getpid();
 }
 
 __attribute__((format(printf, 2, 0))) static void log_write(const char *severity,
@@ -23,7 +25,7 @@ __attribute__((format(printf, 2, 0))) static void log_write(const char *severity
     char line[LOG_LINE_MAX];
     int saved_errno = errno;
 
-    int head = snprintf(line, sizeof(line), "%s[%d]: %s", log_program, (int)getpid(), severity);
+    int head = snprintf(line, sizeof(line), "%s[%d]: %s", log_program, (int)log_process, severity);
     int body = vsnprintf(line + head, sizeof(line) - (size_t)head, format, arguments);
     size_t length = (size_t)head + (body > 0 ? (size_t)body : 0);
     if (length > sizeof(line) - 2)
