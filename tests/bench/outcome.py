@@ -74,6 +74,6 @@ def within(part, other):
     """Neither slower nor dearer than the other by more than this."""
     def worst(outcome):
         ratios = [outcome.ratio(RATE, "Bellhop", other), outcome.ratio(CPU, other, "Bellhop")]
-        return None if None in ratios else 100 * (1 - min(ratios))
+        return None if None in ratios else 100 * max(0, 1 - min(ratios))
     return Target(f"within {100 * part:g} % of: {other}", worst, 100 * part, least=False,
                   unit=" % worse")

@@ -282,8 +282,8 @@ MUCH = [
         note="Dovecot answers PASS before it opens the mailbox, so the time is that until STAT"),
     Row(f"session, as above, with {LARGE:,} mailboxes of {growth.MESSAGES} messages", "growth",
         grown, [within(0.15, FEW)],
-        note="Dovecot has no way to so much mail in the time there is, so it is not beside it; "
-             f"{VISITED} clients, each with a mailbox of its own"),
+        note=f"{VISITED} clients, each with a mailbox of its own; Dovecot is not beside it, because "
+             "to fill it would take hours"),
 ]
 
 ROWS = DELIVERIES + SESSIONS + READING + MUCH

@@ -1,4 +1,4 @@
-"""What the measuring bench makes of its figures (tests/bench/*.py): targets, the report, the chart."""
+"""What the bench makes of its figures (tests/bench/*.py): targets, the report, the chart."""
 
 import sys
 import xml.etree.ElementTree as xml
@@ -39,6 +39,7 @@ ALONE = rounds(Bellhop=[(100, 5, 20)])
     (outcomes.part_of("bare", 0.6), 50, False),
     (outcomes.within(0.5, "bare"), 80, False),  # 50 % slower, and dearer still
     (outcomes.within(0.9, "bare"), 80, True),
+    (outcomes.within(0.1, "Dovecot"), 0, True),
 ])
 def test_a_target_compares_within_each_round(target, value, good):
     assert target.value(STEADY) == pytest.approx(value)
@@ -53,7 +54,8 @@ def test_what_was_not_measured_is_not_reached(target):
 
 
 def test_the_report_says_what_was_reached_and_what_went_wrong():
-    row = Row("RETR <fast>", "RETR", None, [outcomes.times_the_rate(10), outcomes.times_less_cpu(11)])
+    row = Row("RETR <fast>", "RETR", None,
+              [outcomes.times_the_rate(10), outcomes.times_less_cpu(11)])
     broken = Row("LMTP", "LMTP", None, [outcomes.times_the_rate(1)])
     text = report.markdown([("machine", "fast")], [
         (row, STEADY), (broken, Outcome(trouble="expected 250"))], quick=False)
