@@ -131,7 +131,7 @@ def resumed(stage):
     stage.dovecot.login_processes = 1
     restart(stage.dovecot)
     try:
-        with generated("session", "readers", (10000, 1500), "pop3s", resume=True)(stage) as sides:
+        with generated("session", "readers", (4000, 1000), "pop3s", resume=True)(stage) as sides:
             for contender in stage.contenders:
                 stage.warm_up(contender)
             yield sides
@@ -176,8 +176,8 @@ SESSIONS = [
         generated("session", "readers", (20000, 3000)),
         [times_less_cpu(10), times_the_rate(6)]),
     Row("session over TLS, full handshake", "session, TLS",
-        generated("session", "readers", (5000, 1500), "pop3s", beside=lambda stage: {
-            OPENSSL: lambda: limits.Handshakes(stage, stage.some(5000), CLIENTS)}),
+        generated("session", "readers", (2000, 1000), "pop3s", beside=lambda stage: {
+            OPENSSL: lambda: limits.Handshakes(stage, stage.some(2000), CLIENTS)}),
         [times_less_cpu(4), part_of(OPENSSL, 0.8)]),
     Row("session over TLS, resumed", "session, TLS resumed", resumed, [times_less_cpu(8)],
         note="Dovecot with one pop3-login: several do not take each other's tickets"),
