@@ -125,7 +125,8 @@ static bool may_take(const struct client *client)
     return !client->broken && !client->draining && evbuffer_get_length(client->output) < OUTPUT_MAX;
 }
 
-/* Handles the lines that are in the input whole. Returns how much they take; or -1 with a reason. */
+/* Handles the lines that are in the input whole. Returns how much they take; or -1 with a reason.
+ */
 static ssize_t take_lines(struct client *client, const char **error_r)
 {
     size_t taken = 0;

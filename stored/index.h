@@ -126,8 +126,8 @@ int index_each_message(struct index *index, const struct index_range *range,
                        void *context);
 
 /*
- * The same, in less than half the time: only mailbox, uid, time, octets and unique_id are filled in,
- * and `each` may not ask the index.
+ * The same, in less than half the time: only mailbox, uid, time, octets and unique_id are filled
+ * in, and `each` may not ask the index.
  */
 int index_list(struct index *index, const struct index_range *range,
                int (*each)(void *context, const struct index_message *message), void *context);
