@@ -76,7 +76,7 @@ struct commits {
     uint64_t active_written; /* where the preallocated blocks begin; 0: not known */
     uint64_t number;         /* of the last group */
     time_t refuse_until;     /* no segment could be made a moment ago */
-    int refusal;             /* and why */
+    int refusal;             /* why not the last time; 0: it could */
     bool healthy;
     void (*drained)(void *context);
     void *drained_context;
@@ -235,7 +235,7 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     struct store *store = commits->store;
 
     group->roll = true;
-    group->small = goes_through(commit) && commits_full(commits);
+    group->small = goes_through(commit) && is_refusing(commits) && commits_full(commits);
     group->spare = group->small ? 0 : store->segment_size;
     if (group->small && commit->moves) {
         group->spare = store->segment_size / 4;
@@ -406,7 +406,7 @@ static void settle_segment(struct commits *commits, struct group *group)
         segment_close(&group->sealed);
         commits->active.fd = group->segment.fd;
         if (group->roll && !group->small)
-            commits->refuse_until = 0;
+            commits->refuse_until = commits->refusal = 0;
         tell_success(commits, group->roll && !group->small);
     }
 }
@@ -614,7 +614,7 @@ bool commits_go_behind(const struct commits *commits, uint64_t segment)
 
 bool commits_full(const struct commits *commits)
 {
-    return is_refusing(commits) && segment_is_full(commits->refusal);
+    return segment_is_full(commits->refusal);
 }
 
 bool commits_healthy(const struct commits *commits)

@@ -54,7 +54,7 @@ bool commits_use(const struct commits *commits, uint64_t segment);
  */
 bool commits_go_behind(const struct commits *commits, uint64_t segment);
 
-/* Whether mail is refused at the moment because the disk is full. */
+/* Whether the disk was full when a segment was last to be made: mail is refused until one can. */
 bool commits_full(const struct commits *commits);
 
 /* Whether the last group became durable. */
