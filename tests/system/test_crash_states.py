@@ -68,7 +68,8 @@ class World:
         self.healthy()
         self.instance.process.send_signal(signal.SIGSTOP)
         yield
-        self.instance.process.send_signal(signal.SIGCONT)
+        if self.instance.process:
+            self.instance.process.send_signal(signal.SIGCONT)
 
     def wait_dead(self):
         """Until stored has died below a frozen supervisor."""
@@ -245,11 +246,12 @@ def start(world, faults, spoil=lambda world: None):
     for _ in range(3):
         assert {reply.code for reply in world.send()} == {250}
     first, *later = faults.split(", ")
-    world.arm(first)
-    with contextlib.suppress(OSError, EOFError):
-        world.send(40_000)
-    wait_until(lambda: not world.armed.exists(), 20, "the first crash")
-    world.instance.kill()
+    with world.frozen():  # no other start comes between
+        world.arm(first)
+        with contextlib.suppress(OSError, EOFError):
+            world.send(40_000)
+        world.wait_dead()
+        world.instance.kill()
     spoil(world)
     world.arm(", ".join(later))
     world.instance.start()
