@@ -5,12 +5,12 @@ from html import escape
 
 from outcome import CPU, MEMORY, P50, RATE
 
-WIDTH, LEFT, RIGHT = 760, 230, 60
+WIDTH, LEFT, RIGHT = 790, 260, 60
 TOP, BAR, GAP = 64, 12, 12
 
 # The class of each figure's bars.
 BARS = {RATE: "rate", CPU: "cost", P50: "other", MEMORY: "other"}
-LEGEND = [("rate", "times the rate"), ("cost", "times less CPU time"),
+LEGEND = [("rate", "times Dovecot's rate"), ("cost", "times less CPU time"),
           ("other", "times sooner, or less memory")]
 
 STYLE = """
@@ -35,8 +35,8 @@ def bars_of(row, outcome):
 
 
 def axis(lowest, highest):
-    """Powers of ten around all ratios, and 1 among them."""
-    return math.floor(math.log10(min(lowest, 1))), math.ceil(math.log10(max(highest, 10)))
+    """Powers of ten around all ratios, and 1 among them; what is hardly below 1 asks for no more."""
+    return math.floor(math.log10(min(lowest, 1)) + 0.1), math.ceil(math.log10(max(highest, 10)))
 
 
 def draw(outcomes):
