@@ -144,8 +144,8 @@ faults: $(PROGRAMS:%=$(BUILD)/faults/bin/%)
 
 # The load generator, and the bare programs that deliveries and RETR are measured against; tools of
 # their own, so they stand on the libraries alone.
-APPENDER_SOURCES := tests/bench/appender.c tests/bench/latency.c
-SENDER_SOURCES   := tests/bench/sender.c
+APPENDER_SOURCES := tests/bench/appender.c tests/bench/bare.c tests/bench/latency.c
+SENDER_SOURCES   := tests/bench/sender.c tests/bench/bare.c
 LOAD_SOURCES     := $(filter-out tests/bench/appender.c $(SENDER_SOURCES),$(wildcard tests/bench/*.c))
 BENCH_PROGRAMS   := $(BUILD)/bench/appender $(BUILD)/bench/load $(BUILD)/bench/sender
 $(BUILD)/bench/load: $(call objects,$(LOAD_SOURCES)) $(BUILD)/lib/lib.a

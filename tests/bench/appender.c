@@ -8,10 +8,8 @@
  *   appender serve FILE                        senders are connections, of `load lmtp`; prints its
  *                                              port and serves until it is killed
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
@@ -20,11 +18,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
+#include "tests/bench/bare.h"
 #include "tests/bench/latency.h"
 
 /* More than senders there ever are. */
@@ -50,16 +50,10 @@ static struct appender appender = {
     .ready = PTHREAD_COND_INITIALIZER,
 };
 
-static void check(bool good, const char *what)
-{
-    if (!good)
-        log_fatal("%s: %s", what, strerror(errno));
-}
-
 static void open_file(const char *path)
 {
     appender.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    check(appender.fd >= 0, path);
+    bare_check(appender.fd >= 0, path);
 }
 
 static void append(const struct message *group)
@@ -72,9 +66,9 @@ static void append(const struct message *group)
         pieces[count++] = (struct iovec){(void *)(uintptr_t)group->data, group->length};
         length += (ssize_t)group->length;
     }
-    check(group == NULL, "too many senders");
-    check(pwritev(appender.fd, pieces, count, appender.end) == length, "pwritev");
-    check(fdatasync(appender.fd) == 0, "fdatasync");
+    bare_check(group == NULL, "too many senders");
+    bare_check(pwritev(appender.fd, pieces, count, appender.end) == length, "pwritev");
+    bare_check(fdatasync(appender.fd) == 0, "fdatasync");
     appender.end += length;
 }
 
@@ -98,7 +92,7 @@ static void start_committing(void (*durable)(struct message *group))
     pthread_t thread;
 
     appender.durable = durable;
-    check(pthread_create(&thread, NULL, commit_groups, NULL) == 0, "a thread");
+    bare_check(pthread_create(&thread, NULL, commit_groups, NULL) == 0, "a thread");
 }
 
 static void hand_over(struct message *message)
@@ -176,7 +170,7 @@ static void *send_all(void *context)
     for (uint64_t i = 0; i < sender->count; i++) {
         hand_over(&sender->message);
         while (sem_wait(&sender->durable) < 0)
-            check(errno == EINTR, "sem_wait");
+            bare_check(errno == EINTR, "sem_wait");
     }
     return NULL;
 }
@@ -194,7 +188,7 @@ static void run_threads(char **arguments)
         all[i].message = (struct message){.data = text, .length = size};
         all[i].count = count / senders;
         sem_init(&all[i].durable, 0, 0);
-        check(pthread_create(&all[i].thread, NULL, send_all, &all[i]) == 0, "a thread");
+        bare_check(pthread_create(&all[i].thread, NULL, send_all, &all[i]) == 0, "a thread");
     }
     for (uint64_t i = 0; i < senders; i++)
         pthread_join(all[i].thread, NULL);
@@ -231,19 +225,20 @@ static void tell_loop(struct message *group)
     last->next = durable;
     durable = group;
     pthread_mutex_unlock(&appender.mutex);
-    check(write(wakeup, &one, sizeof(one)) == sizeof(one), "eventfd");
+    bare_check(write(wakeup, &one, sizeof(one)) == sizeof(one), "eventfd");
 }
 
 static void reply(const struct connection *connection, const char *text)
 {
-    check(send(connection->fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text), "send");
+    bare_check(send(connection->fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text),
+               "send");
 }
 
 static void answer_all(void)
 {
     uint64_t count;
 
-    check(read(wakeup, &count, sizeof(count)) == sizeof(count), "eventfd");
+    bare_check(read(wakeup, &count, sizeof(count)) == sizeof(count), "eventfd");
     pthread_mutex_lock(&appender.mutex);
     struct message *group = durable;
     durable = NULL;
@@ -291,7 +286,7 @@ static void take_input(struct connection *connection)
         take_commands(connection);
         return;
     }
-    check(connection->length < INPUT_SIZE, "a message that is too long");
+    bare_check(connection->length < INPUT_SIZE, "a message that is too long");
     if (connection->length >= 5 &&
         memcmp(connection->input + connection->length - 5, "\r\n.\r\n", 5) == 0) {
         connection->state = WAITING;
@@ -305,43 +300,25 @@ static void watch(int epoll, int fd, void *context)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = context};
 
-    check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
+    bare_check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
 }
 
 static void accept_one(int epoll, int listener)
 {
     struct connection *connection = xmalloc(sizeof(*connection));
-    int on = 1;
 
     connection->state = COMMANDS;
     connection->length = 0;
-    connection->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    check(connection->fd >= 0, "accept");
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    connection->fd = bare_accept(listener);
     watch(epoll, connection->fd, connection);
     reply(connection, "220 bare\r\n");
-}
-
-static int listen_somewhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    check(fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0 &&
-              listen(fd, GROUP_MAX) == 0 &&
-              getsockname(fd, (struct sockaddr *)&address, &length) == 0,
-          "a port");
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
 }
 
 static void run_serve(char **arguments)
 {
     struct epoll_event events[64];
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    int listener = listen_somewhere();
+    int listener = bare_listen();
     (void)arguments;
 
     wakeup = eventfd(0, EFD_CLOEXEC);

@@ -5,10 +5,7 @@
  *
  *   sender FILE MESSAGES SIZE
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +17,7 @@
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
+#include "tests/bench/bare.h"
 
 #define STATUS      "+OK\r\n"
 #define LINE_END    "\r\n"
@@ -35,24 +33,18 @@ static struct {
     size_t list_length;
 } mailbox;
 
-static void check(bool good, const char *what)
-{
-    if (!good)
-        log_fatal("%s: %s", what, strerror(errno));
-}
-
 static void make_file(const char *path)
 {
     mailbox.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     mailbox.record = strlen(STATUS) + mailbox.size + strlen(DOT);
     char *record = xmalloc(mailbox.record);
 
-    check(mailbox.fd >= 0, path);
+    bare_check(mailbox.fd >= 0, path);
     memset(record, 'x', mailbox.record);
     memcpy(record, STATUS, strlen(STATUS));
     memcpy(record + mailbox.record - strlen(LINE_END DOT), LINE_END DOT, strlen(LINE_END DOT));
     for (unsigned i = 0; i < mailbox.messages; i++)
-        check(write(mailbox.fd, record, mailbox.record) == (ssize_t)mailbox.record, path);
+        bare_check(write(mailbox.fd, record, mailbox.record) == (ssize_t)mailbox.record, path);
     free(record);
 }
 
@@ -60,7 +52,7 @@ static void make_list(void)
 {
     FILE *file = open_memstream(&mailbox.list, &mailbox.list_length);
 
-    check(file != NULL, "memory");
+    bare_check(file != NULL, "memory");
     fputs(STATUS, file);
     for (unsigned i = 0; i < mailbox.messages; i++)
         fprintf(file, "%u %zu\r\n", i + 1, mailbox.size);
@@ -109,30 +101,11 @@ static void *serve(void *context)
 static void serve_next(int listener)
 {
     pthread_t thread;
-    int on = 1;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    FILE *input = fdopen(bare_accept(listener), "r");
 
-    check(fd >= 0, "accept");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    FILE *input = fdopen(fd, "r");
-    check(input != NULL, "fdopen");
-    check(pthread_create(&thread, NULL, serve, input) == 0, "a thread");
+    bare_check(input != NULL, "fdopen");
+    bare_check(pthread_create(&thread, NULL, serve, input) == 0, "a thread");
     pthread_detach(thread);
-}
-
-static int listen_somewhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    check(fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0 &&
-              listen(fd, SOMAXCONN) == 0 &&
-              getsockname(fd, (struct sockaddr *)&address, &length) == 0,
-          "a port");
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
 }
 
 int main(int argc, char **argv)
@@ -146,7 +119,7 @@ int main(int argc, char **argv)
     }
     make_file(argv[1]);
     make_list();
-    int listener = listen_somewhere();
+    int listener = bare_listen();
     for (;;)
         serve_next(listener);
 }
