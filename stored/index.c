@@ -143,7 +143,7 @@ static const char *const statements[S__MAX] = {
     [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
                        " header_length, unique_id FROM message WHERE mailbox = ?1"
                        " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
-    /* Without an end: checking each row against one takes SQLite a tenth of the time. */
+    /* Gives no row but the one at which tell() wants no more. */
     [S_LIST] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
                " AND tell(uid, time, octets, unique_id) ORDER BY uid",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"

@@ -17,10 +17,6 @@
  */
 #define RECLAIM_ALLOWED(live, segment_size) ((live) + (live) / 5 * 2 + (segment_size))
 
-/* With the disk full, mail is refused for the want of what that leaves: then all that is worth it.
- */
-#define RECLAIM_ALLOWED_FULL(live) (live)
-
 /* A segment that is fuller than this is not worth the copying: nine tenths. */
 #define RECLAIM_SPARSE(used, live) ((live) < (used) / 10 * 9)
 
@@ -144,8 +140,8 @@ static void choose(struct reclaim *reclaim)
     if (index_each_segment(store->index, consider, &choice) < 0)
         return;
     reclaim->segment = choice.dead;
-    uint64_t allowed = full ? RECLAIM_ALLOWED_FULL(choice.live)
-                            : RECLAIM_ALLOWED(choice.live, store->segment_size);
+    /* With the disk full, mail is refused for the want of the slack: then none is left. */
+    uint64_t allowed = full ? choice.live : RECLAIM_ALLOWED(choice.live, store->segment_size);
     if (choice.dead == 0 && choice.used > allowed) {
         reclaim->segment = choice.sparsest;
         if (reclaim->punched != choice.sparsest)
