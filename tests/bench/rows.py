@@ -114,7 +114,7 @@ DELIVERIES = [
         note="an operation is one recipient"),
     Row("LMTP, 8 KiB, one connection", "LMTP, one connection",
         delivered((2000, 400), 8192, connections=1, beside=bare(1, 8192, 2000, "alone")),
-        [part_of(BARE, 0.8)]),
+        [part_of(BARE, 0.8), part_of(THREADS, 0.8)]),
     Row(f"LMTP, 8 KiB, one connection, where a sync takes {SYNC_MS} ms longer", "LMTP, slow disk",
         on_slow_disk, [part_of(THREADS, 0.8)]),
 ]
