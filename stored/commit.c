@@ -351,7 +351,10 @@ static void tell_failure(struct commits *commits, uint64_t segment, int error)
     commits->healthy = false;
 }
 
-/* What goes into the rest of a segment while no new one can be made says little. */
+/*
+ * What goes into the rest of a segment while no new one can be made says little, and so does a
+ * large message that finds room where a whole segment does not.
+ */
 static void tell_success(struct commits *commits, bool in_new_segment)
 {
     if (in_new_segment)
@@ -421,7 +424,7 @@ static bool settle_records(struct commits *commits, const struct group *group)
         if (commit->own != NULL && commit->error != 0)
             tell_failure(commits, commit->own->id, commit->error);
         else if (commit->own != NULL)
-            tell_success(commits, true);
+            tell_success(commits, !commits_full(commits));
     }
     return any;
 }
@@ -464,10 +467,14 @@ static void enter_into_index(struct commits *commits, const struct group *group)
         event_add(commits->age, &age);
 }
 
-/* What frees space tries once more, in the rest of the segment before or in a small one. */
+/*
+ * What frees space tries once more, in the rest of the segment before or in a small one. One that
+ * was for copies left more of the disk free than an expunge in the same group has to.
+ */
 static bool try_again(struct commits *commits, struct group *group, struct commit *commit)
 {
-    bool smaller = segment_is_full(group->error) && !group->small;
+    bool smaller =
+        segment_is_full(group->error) && (commit->frees_space ? group->spare > 0 : !group->small);
 
     if (!made_no_segment(group) || !goes_through(commit) ||
         !(smaller || fits_active(commits, commit)))

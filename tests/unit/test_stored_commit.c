@@ -27,6 +27,7 @@
 #include "stored/recovery.h"
 #include "stored/segment.h"
 #include "stored/store.h"
+#include "stored/trouble.h"
 #include "tests/unit/scratch.h"
 
 /* --- the disk --------------------------------------------------------------------------------- */
@@ -91,6 +92,25 @@ int clock_gettime(clockid_t clock, struct timespec *time_r)
     return (int)result;
 }
 
+/* In place of the store's own: nothing is logged, and how often a full disk is told to be over. */
+static bool told_full;
+static unsigned told_passed;
+
+void trouble_tell(enum trouble kind, const char *what, int error)
+{
+    (void)what;
+    (void)error;
+    told_full |= kind == TROUBLE_FULL;
+}
+
+void trouble_passed(enum trouble kind)
+{
+    if (kind != TROUBLE_FULL || !told_full)
+        return;
+    told_full = false;
+    told_passed++;
+}
+
 /* --- the store -------------------------------------------------------------------------------- */
 
 #define SEGMENT_SIZE (4 * 1024 * 1024)
@@ -117,6 +137,8 @@ static int open_store(void **state)
     store.commits = commits_new(&store);
     next_uid = 1;
     free_octets = UINT64_MAX;
+    told_full = false;
+    told_passed = 0;
     sync_error = write_error = allocate_error = syncs = writes = unsynced = 0;
     return 0;
 }
@@ -410,6 +432,56 @@ static void an_expunge_beside_a_refused_delivery_is_done(void **state)
     free(expunge.commit.header);
 }
 
+/* A copy leaves a part of the disk free; an expunge that came with it needs not. */
+static void an_expunge_beside_a_refused_copy_is_done(void **state)
+{
+    static char rest[1000001], more[400001];
+    struct sent first, copy, expunge;
+    (void)state;
+
+    fill_the_disk();
+    free_octets = SEGMENT_SIZE / 4;
+    add(&first, RECORD_EXPUNGE, 1, memset(rest, 'x', sizeof(rest) - 1));
+    run();
+    assert_int_equal(first.result, STORE_OK); /* nothing fits the segment any more */
+    add(&copy, RECORD_MESSAGE, next_uid++, BODY);
+    copy.commit.moves = true;
+    add(&expunge, RECORD_EXPUNGE, 2, memset(more, 'x', sizeof(more) - 1));
+    run();
+    assert_int_equal(copy.result, STORE_FULL);
+    assert_int_equal(expunge.result, STORE_OK);
+    free(first.commit.header);
+    free(copy.commit.header);
+    free(expunge.commit.header);
+}
+
+/* While others are refused, one that finds room does not make the disk count as good again. */
+static void a_large_message_does_not_end_what_is_told_of_a_full_disk(void **state)
+{
+    struct sent large;
+    (void)state;
+
+    free_octets = SEGMENT_SIZE;
+    assert_int_equal(deliver(NULL), STORE_FULL);
+    for (int i = 0; i < 2; i++) {
+        struct segment own = {.id = store.next_segment++, .seed = store.seed, .size = 4096};
+        assert_int_equal(segment_create(&own, 0), 0);
+        hours_passed++;
+        add(&large, RECORD_MESSAGE, next_uid++, NULL);
+        large.commit.own = &own;
+        run();
+        assert_int_equal(large.result, STORE_OK);
+        free(large.commit.header);
+        segment_close(&own);
+        assert_true(commits_full(store.commits));
+        assert_int_equal(told_passed, 0);
+    }
+    free_octets = UINT64_MAX;
+    hours_passed++;
+    assert_int_equal(deliver(NULL), STORE_OK);
+    assert_int_equal(told_passed, 1);
+}
+
 static void uids_and_order_survive_a_roll(void **state)
 {
     uint64_t first, last = 0;
@@ -446,6 +518,8 @@ int main(void)
         CASE(mail_can_be_deleted_on_a_full_disk_after_a_restart),
         CASE(room_is_left_for_the_index),
         CASE(an_expunge_beside_a_refused_delivery_is_done),
+        CASE(an_expunge_beside_a_refused_copy_is_done),
+        CASE(a_large_message_does_not_end_what_is_told_of_a_full_disk),
         CASE(uids_and_order_survive_a_roll),
     };
 
