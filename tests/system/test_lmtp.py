@@ -166,6 +166,41 @@ def test_pipelined_messages(shared, piece, unix):
     assert contents(shared, group) == [first, second]
 
 
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+def test_next_commands_behind_a_message(instance, piece):
+    """RFC 2920 section 3.1: a message is the first of a group, whatever becomes of it."""
+    instance.cli("plan", "add", "postcard", "--message-bytes", "64K")
+    small = instance.customer("Postcard Shop", "postcard", "cards.example", "desk").accounts[0]
+    hotel, group = desks(instance)
+    nobody = f"nobody@{group.address.split('@')[1]}"
+    large = b"Subject: large\r\n\r\n" + b"x" * 70000 + b"\r\n"
+    first, second = b"Subject: first\r\n\r\nMAIL FROM:<>\r\n.\r\n", b"Subject: second\r\n\r\n"
+
+    def commands(*recipients):
+        return b"".join(line.encode() + b"\r\n" for line in
+                        ["MAIL FROM:<>", *(f"RCPT TO:<{name}>" for name in recipients), "DATA"])
+
+    script = [
+        (commands(small.address), [250, 250, 354]),
+        (stuffed(large) + commands(nobody, hotel.address), [552, 250, 550, 250, 354]),
+        (stuffed(first) + commands(nobody), [250, 250, 550, 503]),
+        (b"RSET\r\n" + commands(hotel.address, group.address), [250, 250, 250, 250, 354]),
+        (stuffed(second) + b"QUIT\r\n", [250, 250, 221]),
+    ]
+    with instance.lmtp() as lmtp:
+        for said, answers in script:
+            last = max(0, len(said) - 300)
+            for part in [said[:last], *(said[at:at + piece]
+                                        for at in range(last, len(said), piece))]:
+                lmtp.send(part)
+            assert [lmtp.reply().code for _ in answers] == answers
+        with pytest.raises(EOFError):
+            lmtp.line()
+    assert contents(instance, small) == []
+    assert contents(instance, hotel) == [first, second]
+    assert contents(instance, group) == [second]
+
+
 def test_bye_comes_last(shared):
     for account in desks(shared):
         with shared.lmtp() as lmtp:
