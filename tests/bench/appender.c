@@ -200,6 +200,7 @@ static void run_threads(char **arguments)
 /* --- connections ------------------------------------------------------------------------------ */
 
 #define INPUT_SIZE (256 * 1024)
+#define END        "\r\n.\r\n"
 
 enum state { COMMANDS, CONTENT, WAITING };
 
@@ -207,7 +208,7 @@ struct connection {
     struct message message; /* first: answer_all() finds the connection by it */
     int fd;
     enum state state;
-    size_t length;
+    size_t length; /* of what has come and is not done with */
     char input[INPUT_SIZE];
 };
 
@@ -234,30 +235,14 @@ static void reply(const struct connection *connection, const char *text)
                "send");
 }
 
-static void answer_all(void)
+/* Whole lines, of which only the first letter is looked at; `first` goes in front of the answers.
+ */
+static void take_commands(struct connection *connection, const char *first)
 {
-    uint64_t count;
-
-    bare_check(read(wakeup, &count, sizeof(count)) == sizeof(count), "eventfd");
-    pthread_mutex_lock(&appender.mutex);
-    struct message *group = durable;
-    durable = NULL;
-    pthread_mutex_unlock(&appender.mutex);
-    while (group != NULL) {
-        struct connection *connection = (struct connection *)group;
-        group = group->next;
-        connection->state = COMMANDS;
-        connection->length = 0;
-        reply(connection, "250 durable\r\n");
-    }
-}
-
-/* Whole lines, of which only the first letter is looked at. */
-static void take_commands(struct connection *connection)
-{
-    char replies[256] = "";
+    char replies[256];
     char *at = connection->input, *end = at + connection->length, *feed;
 
+    snprintf(replies, sizeof(replies), "%s", first);
     while (at < end && (feed = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         const char *text = *at == 'D' ? "354 go on\r\n" : *at == 'Q' ? "221 bye\r\n" : "250 ok\r\n";
         if (*at == 'D')
@@ -271,10 +256,50 @@ static void take_commands(struct connection *connection)
         reply(connection, replies);
 }
 
+/* The message ends where CRLF.CRLF is, or has not come whole yet. `seen` octets hold no end. */
+static void take_content(struct connection *connection, size_t seen)
+{
+    size_t from = seen < strlen(END) ? 0 : seen - strlen(END);
+    const char *end = memmem(connection->input + from, connection->length - from, END, strlen(END));
+
+    bare_check(connection->length < INPUT_SIZE, "a message that is too long");
+    if (end == NULL)
+        return;
+    connection->state = WAITING;
+    connection->message.data = connection->input;
+    connection->message.length = (size_t)(end - connection->input) + strlen(END);
+    hand_over(&connection->message);
+}
+
+/* The next message's commands may have come behind it: they are answered with it. */
+static void answer_one(struct connection *connection)
+{
+    connection->state = COMMANDS;
+    connection->length -= connection->message.length;
+    memmove(connection->input, connection->input + connection->message.length, connection->length);
+    take_commands(connection, "250 durable\r\n");
+}
+
+static void answer_all(void)
+{
+    uint64_t count;
+
+    bare_check(read(wakeup, &count, sizeof(count)) == sizeof(count), "eventfd");
+    pthread_mutex_lock(&appender.mutex);
+    struct message *group = durable;
+    durable = NULL;
+    pthread_mutex_unlock(&appender.mutex);
+    while (group != NULL) {
+        struct connection *connection = (struct connection *)group;
+        group = group->next;
+        answer_one(connection);
+    }
+}
+
 static void take_input(struct connection *connection)
 {
-    ssize_t got = recv(connection->fd, connection->input + connection->length,
-                       INPUT_SIZE - connection->length, 0);
+    size_t seen = connection->length;
+    ssize_t got = recv(connection->fd, connection->input + seen, INPUT_SIZE - seen, 0);
 
     if (got <= 0) {
         close(connection->fd);
@@ -282,17 +307,10 @@ static void take_input(struct connection *connection)
         return;
     }
     connection->length += (size_t)got;
-    if (connection->state == COMMANDS) {
-        take_commands(connection);
-        return;
-    }
-    bare_check(connection->length < INPUT_SIZE, "a message that is too long");
-    if (connection->length >= 5 &&
-        memcmp(connection->input + connection->length - 5, "\r\n.\r\n", 5) == 0) {
-        connection->state = WAITING;
-        connection->message.data = connection->input;
-        connection->message.length = connection->length;
-        hand_over(&connection->message);
+    switch (connection->state) {
+    case COMMANDS: take_commands(connection, ""); break;
+    case CONTENT: take_content(connection, seen); break;
+    case WAITING: break;
     }
 }
 

@@ -1,7 +1,8 @@
 /*
- * Deliveries: MAIL, RCPT and DATA in one write, then the message, then the next one when each of
- * its recipients has its 250 (RFC 2033). An operation is one message to one recipient, whose
- * latency is from MAIL to that reply; recipients take turns.
+ * Deliveries, pipelined as far as RFC 2920 section 3.1 goes: a message leaves in one group with the
+ * next one's MAIL, RCPT and DATA, and the next message when each recipient of the one before has
+ * its 250 (RFC 2033). An operation is one message to one recipient, whose latency is from the last
+ * reply to the message before to its own; recipients take turns.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,19 +23,21 @@ struct lmtp {
     struct client client;
     enum lmtp_state state;
     uint64_t started;
-    unsigned recipients; /* of this message */
-    unsigned answered;   /* of these, since the state was entered */
-    char *envelope;      /* room for the commands */
-    size_t room;
-    char *message; /* with the final dot */
+    unsigned recipients; /* of the message whose replies are awaited */
+    unsigned ahead;      /* of the next one, whose commands are sent; 0: they are not */
+    unsigned answered;   /* recipients, since the state was entered */
+    uint64_t number;     /* of the last message whose commands are sent */
+    char *message;       /* with the final dot */
     size_t length;
+    char *envelope; /* right behind the message: room for the commands */
+    size_t room;
     bool takes_size; /* LHLO offers SIZE (RFC 1870), without which MAIL may not name it */
 };
 
 #define NUMBER_FORMAT "Subject: load %020" PRIu64 "\r\n"
 #define NUMBER_LENGTH (sizeof("Subject: load \r\n") - 1 + 20)
 
-/* Lines of text without a dot at their beginning, `size` octets in all. */
+/* Lines of text without a dot at their beginning, `size` octets in all; and room behind them. */
 static void make_message(struct lmtp *lmtp, size_t size)
 {
     static const char header[] = "From: Load <load@bench.example>\r\nTo: you\r\n\r\n";
@@ -43,7 +46,8 @@ static void make_message(struct lmtp *lmtp, size_t size)
     size_t at = NUMBER_LENGTH;
 
     lmtp->length = size + 3;
-    lmtp->message = xmalloc(lmtp->length + 1);
+    lmtp->message = xmalloc(lmtp->length + lmtp->room);
+    lmtp->envelope = lmtp->message + lmtp->length;
     memcpy(lmtp->message + at, header, strlen(header));
     for (at += strlen(header); at < size; at++)
         lmtp->message[at] = line[(at - NUMBER_LENGTH - strlen(header)) % strlen(line)];
@@ -55,7 +59,7 @@ static void make_message(struct lmtp *lmtp, size_t size)
 #define MAIL_LENGTH sizeof("MAIL FROM:<load@bench.example> SIZE=18446744073709551615\r\nDATA\r\n")
 #define RCPT_LENGTH (sizeof("RCPT TO:<>\r\n") - 1)
 
-static void make_room(struct lmtp *lmtp)
+static void measure_room(struct lmtp *lmtp)
 {
     const struct run *run = lmtp->client.run;
     size_t longest = 0;
@@ -67,16 +71,20 @@ static void make_room(struct lmtp *lmtp)
         if (strlen(run->accounts[i].address) > longest)
             longest = strlen(run->accounts[i].address);
     lmtp->room = MAIL_LENGTH + run->options->recipients * (RCPT_LENGTH + longest);
-    lmtp->envelope = xmalloc(lmtp->room);
 }
 
-/* As many recipients as there are operations left. */
-static void send_envelope(struct lmtp *lmtp)
+/* The next message's commands, for as many recipients as there are operations left; their length.
+ */
+static size_t make_envelope(struct lmtp *lmtp)
 {
     struct run *run = lmtp->client.run;
     char *at = lmtp->envelope;
     const char *end = at + lmtp->room;
 
+    lmtp->ahead = 0;
+    if (!run_take(run))
+        return 0;
+    lmtp->number = run->begun;
     at += snprintf(at, (size_t)(end - at), "MAIL FROM:<load@bench.example>");
     if (lmtp->takes_size)
         at += snprintf(at, (size_t)(end - at), " SIZE=%zu", lmtp->length - 3);
@@ -84,28 +92,34 @@ static void send_envelope(struct lmtp *lmtp)
     do {
         at += snprintf(at, (size_t)(end - at), "RCPT TO:<%s>\r\n",
                        run->accounts[run->begun % run->account_count].address);
-        lmtp->recipients++;
-    } while (lmtp->recipients < run->options->recipients && run_take(run));
+        lmtp->ahead++;
+    } while (lmtp->ahead < run->options->recipients && run_take(run));
     at += snprintf(at, (size_t)(end - at), "DATA\r\n");
-    connection_send(&lmtp->client.connection, lmtp->envelope, (size_t)(at - lmtp->envelope));
+    return (size_t)(at - lmtp->envelope);
 }
 
+/* The message whose commands are sent comes next. */
 static void begin(struct lmtp *lmtp)
 {
-    struct run *run = lmtp->client.run;
-    char number[NUMBER_LENGTH + 1];
-
-    if (!run_take(run)) {
+    if (lmtp->ahead == 0) {
         lmtp->state = LMTP_QUIT;
         client_send(&lmtp->client, "QUIT\r\n");
         return;
     }
     lmtp->state = LMTP_MAIL;
     lmtp->started = latency_now();
-    lmtp->recipients = lmtp->answered = 0;
-    snprintf(number, sizeof(number), NUMBER_FORMAT, run->begun);
+    lmtp->recipients = lmtp->ahead;
+    lmtp->answered = 0;
+}
+
+static void send_message(struct lmtp *lmtp)
+{
+    char number[NUMBER_LENGTH + 1];
+
+    snprintf(number, sizeof(number), NUMBER_FORMAT, lmtp->number);
     memcpy(lmtp->message, number, NUMBER_LENGTH);
-    send_envelope(lmtp);
+    size_t commands = make_envelope(lmtp);
+    connection_send(&lmtp->client.connection, lmtp->message, lmtp->length + commands);
 }
 
 /* Each recipient is answered: after its RCPT, and once more after the message. */
@@ -124,14 +138,17 @@ static void advance(struct lmtp *lmtp)
         client_send(&lmtp->client, "LHLO bench.example\r\n");
         lmtp->state = LMTP_LHLO;
         break;
-    case LMTP_LHLO: begin(lmtp); break;
+    case LMTP_LHLO:
+        connection_send(&lmtp->client.connection, lmtp->envelope, make_envelope(lmtp));
+        begin(lmtp);
+        break;
     case LMTP_MAIL: lmtp->state = LMTP_RCPT; break;
     case LMTP_RCPT:
         if (all_answered(lmtp))
             lmtp->state = LMTP_DATA;
         break;
     case LMTP_DATA:
-        connection_send(&lmtp->client.connection, lmtp->message, lmtp->length);
+        send_message(lmtp);
         lmtp->state = LMTP_END;
         break;
     case LMTP_END:
@@ -164,8 +181,8 @@ static bool lmtp_begin(struct client *client)
 {
     struct lmtp *lmtp = (struct lmtp *)client;
 
+    measure_room(lmtp);
     make_message(lmtp, client->run->options->size);
-    make_room(lmtp);
     return true;
 }
 
@@ -174,7 +191,6 @@ static void lmtp_end(struct client *client)
     struct lmtp *lmtp = (struct lmtp *)client;
 
     free(lmtp->message);
-    free(lmtp->envelope);
 }
 
 const struct mode mode_lmtp = {
