@@ -30,6 +30,13 @@
 #define GROUP_OCTETS_MAX  (8 * 1024 * 1024)
 #define GROUP_RECORDS_MAX 4096
 
+/*
+ * On a full disk copies go into segments of this size, while so much stays free: for the index, and
+ * for expunges.
+ */
+#define COPIES_SIZE(segment_size)  ((segment_size) / 16)
+#define COPIES_SPARE(segment_size) ((segment_size) / 4)
+
 /* After a new segment could not be made, how long to refuse deliveries before trying again. */
 #define REFUSE_SECONDS 1
 
@@ -226,8 +233,7 @@ static bool fits_active(const struct commits *commits, const struct commit *comm
 /*
  * The group begins a new segment. Its record is the group's first, so the segment before holds
  * nothing of this group; it is kept until the new one exists (settle_segment()). When the disk is
- * full, what frees space gets along with little; copies take more, for theirs are many, and leave a
- * part of what is free to the index and to expunges.
+ * full, what frees space gets along with little; copies take more, for theirs are many.
  */
 static void roll(struct commits *commits, struct group *group, const struct commit *commit)
 {
@@ -238,8 +244,8 @@ static void roll(struct commits *commits, struct group *group, const struct comm
     group->small = goes_through(commit) && is_refusing(commits) && commits_full(commits);
     group->spare = group->small ? 0 : store->segment_size;
     if (group->small && commit->moves) {
-        group->spare = store->segment_size / 4;
-        least += store->segment_size / 16;
+        group->spare = COPIES_SPARE(store->segment_size);
+        least += COPIES_SIZE(store->segment_size);
     }
     group->sealed = commits->active;
     group->sealed_end = commits->active_end;
@@ -622,6 +628,14 @@ bool commits_go_behind(const struct commits *commits, uint64_t segment)
 bool commits_full(const struct commits *commits)
 {
     return segment_is_full(commits->refusal);
+}
+
+uint64_t commits_room_for_copies(const struct commits *commits)
+{
+    uint64_t size = commits->store->segment_size, room = segment_disk_room();
+    uint64_t taken = COPIES_SPARE(size) + COPIES_SIZE(size) + SEGMENT_RESERVE;
+
+    return room > taken ? room - taken : 0;
 }
 
 bool commits_healthy(const struct commits *commits)

@@ -57,6 +57,9 @@ bool commits_go_behind(const struct commits *commits, uint64_t segment);
 /* Whether the disk was full when a segment was last to be made: mail is refused until one can. */
 bool commits_full(const struct commits *commits);
 
+/* Octets of copies that a full disk still takes. */
+uint64_t commits_room_for_copies(const struct commits *commits);
+
 /* Whether the last group became durable. */
 bool commits_healthy(const struct commits *commits);
 

@@ -45,6 +45,7 @@ struct emptying {
     uint64_t under_way;   /* octets of records that are to become durable */
     unsigned carrying;    /* records with what is carried that are under way */
     bool busy, damaged;
+    bool moved;        /* the walk goes on to what is carried */
     bool yielding;     /* somebody waits for a mailbox whose messages are on their way */
     struct held *held; /* by mailbox id */
     /* What is carried forward, gathered into few records. */
@@ -169,13 +170,22 @@ static void release(struct emptying *emptying, struct mailbox **mailboxes, uint3
     }
 }
 
+/* What a full or failing disk did not take it will hardly take of the next message. */
+static void give_up(struct emptying *emptying)
+{
+    emptying->busy = true;
+    emptying->yielding = false;
+    emptying->offset = emptying->end;
+    emptying->carried_count = 0;
+}
+
 static void on_copied(struct commit *commit, enum store_result result)
 {
     struct copy *copy = (struct copy *)(void *)commit;
     struct emptying *emptying = copy->emptying;
 
     if (result != STORE_OK)
-        emptying->busy = true;
+        give_up(emptying);
     else if (copy->body != NULL)
         metric_add(METRIC_STORE_MOVED_OCTETS, (int64_t)record_span(commit->header));
     if (copy->mailboxes != NULL)
@@ -453,10 +463,12 @@ static bool handle_record(struct emptying *emptying)
             punch_body(emptying);
         return true;
     }
-    if (message) {
+    if (message && !emptying->moved) {
         move_message(emptying);
         return !emptying->yielding;
     }
+    if (message || !emptying->moved)
+        return true;
     carry_some(emptying);
     return emptying->next_ref == scratch.header.ref_count;
 }
@@ -497,6 +509,12 @@ static enum emptying_result end(struct emptying *emptying)
         return EMPTYING_WAITS;
     if (emptying->damaged || emptying->busy)
         return emptying->damaged ? EMPTYING_DAMAGED : EMPTYING_BUSY;
+    if (!emptying->moved) {
+        /* Not before: what has to stay would have it carried again at each try. */
+        emptying->moved = true;
+        emptying->offset = SEGMENT_START;
+        return EMPTYING_GOES_ON;
+    }
     if (emptying->carried_count == 0)
         return remove_segment(emptying);
     send_carried(emptying);

@@ -9,10 +9,10 @@ struct store;
 /*
  * The work on one segment that takes no more records: its dead bodies are punched, or it is emptied
  * and removed. It is emptied by a walk through its records. Live messages are copied forward,
- * through the group commit and while nobody has their mailboxes open; expunges and drops that
- * something else in the log still needs are carried forward. When all of that is durable and in the
- * index, the index is synced, and only then does the file go. A crash at any moment leaves two
- * records of a message, or an expunge twice, and both are harmless (index.h).
+ * through the group commit and while nobody has their mailboxes open; when none is left, expunges
+ * and drops that something else in the log still needs are carried forward. When all of that is
+ * durable and in the index, the index is synced, and only then does the file go. A crash at any
+ * moment leaves two records of a message, or an expunge twice, and both are harmless (index.h).
  */
 
 enum emptying_way {

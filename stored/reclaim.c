@@ -33,6 +33,8 @@
 /* Octets that may be copied at once after a pause: a quarter of a second's. */
 #define BURST(rate) ((rate) / 4)
 
+#define NEVER UINT64_MAX
+
 /* Segments that are left alone for a while, or for good. */
 struct avoided {
     uint64_t segment;
@@ -49,7 +51,7 @@ struct reclaim {
     size_t avoided_count;
     int64_t budget; /* octets that may be copied now */
     struct timespec filled;
-    uint64_t looked_at; /* index_changes() at the last look for work */
+    uint64_t looked_at; /* index_changes() at the last look for work, or NEVER */
     bool looked_full;   /* and whether the disk was full */
     bool stopped;
 };
@@ -77,6 +79,13 @@ static void avoid(struct reclaim *reclaim, uint64_t segment, time_t until)
     reclaim->avoided =
         xrealloc(reclaim->avoided, (reclaim->avoided_count + 1) * sizeof(*reclaim->avoided));
     reclaim->avoided[reclaim->avoided_count++] = (struct avoided){segment, until};
+}
+
+/* Another one may be worked on meanwhile. */
+static void leave_for_now(struct reclaim *reclaim)
+{
+    avoid(reclaim, reclaim->segment, now().tv_sec + PATIENCE);
+    reclaim->looked_at = NEVER;
 }
 
 /* Whether there were any whose time has come. */
@@ -142,17 +151,21 @@ static void choose(struct reclaim *reclaim)
     reclaim->segment = choice.dead;
     /* With the disk full, mail is refused for the want of the slack: then none is left. */
     uint64_t allowed = full ? choice.live : RECLAIM_ALLOWED(choice.live, store->segment_size);
+    bool possible = true; /* copies that cannot be finished would take room and give none */
     if (choice.dead == 0 && choice.used > allowed) {
         reclaim->segment = choice.sparsest;
         if (reclaim->punched != choice.sparsest)
             way = EMPTYING_PUNCH;
+        else if (full)
+            possible = choice.sparsest_live <= commits_room_for_copies(store->commits);
         reclaim->punched = choice.sparsest;
     }
     if (reclaim->segment == 0)
         return;
-    reclaim->emptying = emptying_new(store, reclaim->segment, way);
+    if (possible)
+        reclaim->emptying = emptying_new(store, reclaim->segment, way);
     if (reclaim->emptying == NULL)
-        avoid(reclaim, reclaim->segment, now().tv_sec + PATIENCE);
+        leave_for_now(reclaim);
 }
 
 /* --- when ------------------------------------------------------------------------------------- */
@@ -190,9 +203,9 @@ static void end_job(struct reclaim *reclaim, enum emptying_result result)
     emptying_free(reclaim->emptying);
     reclaim->emptying = NULL;
     /* Its own writes have changed the index; and a change meanwhile may have been overlooked. */
-    reclaim->looked_at = 0;
+    reclaim->looked_at = NEVER;
     if (result == EMPTYING_BUSY)
-        avoid(reclaim, reclaim->segment, now().tv_sec + PATIENCE);
+        leave_for_now(reclaim);
     if (result != EMPTYING_DAMAGED)
         return;
     segment_name(reclaim->segment, name);
@@ -240,6 +253,7 @@ struct reclaim *reclaim_new(struct store *store)
     struct reclaim *reclaim = xcalloc(1, sizeof(*reclaim));
 
     reclaim->store = store;
+    reclaim->looked_at = NEVER;
     reclaim->filled = now();
     reclaim->tick = evtimer_new(store->base, on_tick, reclaim);
     if (reclaim->tick == NULL)

@@ -262,6 +262,13 @@ uint64_t segment_allocated(const struct segment *segment)
     return fstat(segment->fd, &status) < 0 ? segment->size : (uint64_t)status.st_blocks * 512;
 }
 
+uint64_t segment_disk_room(void)
+{
+    struct statvfs disk;
+
+    return statvfs("store", &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
+}
+
 int segment_trim(struct segment *segment, uint64_t end)
 {
     if (end >= segment->size)

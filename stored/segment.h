@@ -74,6 +74,9 @@ int segment_punch(const struct segment *segment, uint64_t offset, uint64_t lengt
 /* Octets of the disk that the segment takes up. */
 uint64_t segment_allocated(const struct segment *segment);
 
+/* Octets that are free on the disk; UINT64_MAX: not known. */
+uint64_t segment_disk_room(void);
+
 /* Gives back the unused space behind `end`. */
 int segment_trim(struct segment *segment, uint64_t end);
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/metrics.h"
@@ -47,12 +48,35 @@ static struct store store;
 static struct reclaim *reclaim;
 static struct mailbox *held[MAILBOXES + 1]; /* as if by a session */
 static unsigned waiting;
+static enum store_result awaited; /* of what is on its way */
 static uint32_t next_body;
 static unsigned random_state;
 
 static unsigned draw(unsigned below)
 {
     return (unsigned)rand_r(&random_state) % below;
+}
+
+/* --- the disk --------------------------------------------------------------------------------- */
+
+static uint64_t free_octets = UINT64_MAX;
+
+static int tell_free(struct statvfs *disk_r)
+{
+    *disk_r = (struct statvfs){.f_frsize = 1, .f_bavail = free_octets};
+    return 0;
+}
+
+int statvfs(const char *path, struct statvfs *disk_r)
+{
+    (void)path;
+    return tell_free(disk_r);
+}
+
+int fstatvfs(int fd, struct statvfs *disk_r)
+{
+    (void)fd;
+    return tell_free(disk_r);
 }
 
 /* --- the store -------------------------------------------------------------------------------- */
@@ -143,7 +167,7 @@ static void on_done(struct commit *commit, enum store_result result)
 {
     struct sent *sent = (struct sent *)(void *)commit;
 
-    assert_int_equal(result, STORE_OK);
+    assert_int_equal(result, awaited);
     segment_close(&sent->own);
     free(sent->body);
     free(commit->header);
@@ -423,6 +447,8 @@ static int set_up(void **state)
         models[id].uid_next = 1;
     }
     next_body = 1;
+    awaited = STORE_OK;
+    free_octets = UINT64_MAX;
     open_store();
     return 0;
 }
@@ -438,6 +464,15 @@ static void fill(uint64_t id, unsigned count)
     for (unsigned i = 0; i < count; i++)
         deliver(&id, 1);
     run();
+}
+
+/* All of one length, 100 to 9100 octets; 93 more than a multiple of 7 has it large. */
+static void deliver_alike(uint64_t id, unsigned count, unsigned length)
+{
+    for (unsigned i = 0; i < count; i++) {
+        next_body = 63000 * (i + 1) + length - 100;
+        deliver(&id, 1);
+    }
 }
 
 /* --- the cases -------------------------------------------------------------------------------- */
@@ -501,6 +536,46 @@ static void nothing_goes_while_somebody_reads_the_files(void **state)
     after = measure_space();
     assert_in_range(after->segments, 1, 2);
     free(after);
+}
+
+/* The disk is full, so room is made of whatever there is, but no copies are begun that would take
+ * the rest of the disk before they give back what they were copied from. */
+static void a_full_disk_takes_the_copies_that_it_can(void **state)
+{
+    int64_t moved = metric_sum(METRIC_STORE_MOVED_OCTETS);
+    (void)state;
+
+    store.holds = 1;
+    for (unsigned round = 0; round < 150; round++) {
+        deliver_alike(1, 1, 8000);
+        deliver_alike(2, 1, 8000);
+    }
+    expunge(1, 100);
+    free_octets = SEGMENT_SIZE * 7 / 8; /* copies could begin: a quarter stays free */
+    awaited = STORE_FULL;
+    struct record_header *header = record_new(RECORD_MESSAGE, 1, NULL);
+    header->body_length = header->octets = SEGMENT_SIZE;
+    record_refs(header)[0] = (struct record_ref){8, 1};
+    send_record(header, xcalloc(1, SEGMENT_SIZE));
+    run();
+    assert_true(commits_full(store.commits));
+    awaited = STORE_OK;
+    store.holds = 0;
+    settle();
+    assert_true(metric_sum(METRIC_STORE_MOVED_OCTETS) == moved);
+    struct space *before = measure_space();
+    free_octets = SEGMENT_SIZE * 15 / 8; /* mail is refused as before */
+    for (unsigned wait = 0; metric_sum(METRIC_STORE_MOVED_OCTETS) == moved; wait++) {
+        assert_true(wait < 60);
+        run_for(1000);
+    }
+    settle();
+    struct space *after = measure_space();
+    assert_true(commits_full(store.commits));
+    assert_true(after->used < before->used);
+    free(before);
+    free(after);
+    check();
 }
 
 /* Does one step after the other, and counts those behind which the walk goes on at once. */
@@ -631,11 +706,9 @@ static void a_long_expunge_is_carried_in_pieces(void **state)
     (void)state;
 
     store.holds = 1;
-    for (unsigned i = 0; i < 1500; i++) {
-        next_body = 63000 + 9000 * 7 * i + 1; /* short bodies */
-        deliver_to((const uint64_t[]){3}, 1, false);
-        if (i % 50 == 0)
-            fill(2, 1);
+    for (unsigned i = 0; i < 30; i++) {
+        deliver_alike(3, 50, 101);
+        fill(2, 1);
     }
     hold(2); /* so that all segments stay */
     fill(4, 60);
@@ -647,6 +720,31 @@ static void a_long_expunge_is_carried_in_pieces(void **state)
     assert_true(steps >= 1500 / 512);
     assert_false(exists(segment));
     fill(3, 1);
+    reopen(true);
+}
+
+/* It would be carried again at each try. */
+static void nothing_is_carried_out_of_a_segment_that_stays(void **state)
+{
+    struct space *before, *after;
+    uint64_t segment;
+    (void)state;
+
+    store.holds = 1;
+    deliver_alike(3, 1500, 101);
+    hold(2);
+    expunge(3, 100);
+    fill(2, 1);
+    segment = segment_of(2, 1);
+    while (commits_use(store.commits, segment))
+        fill(2, 1);
+    before = measure_space();
+    assert_int_equal(empty(segment), EMPTYING_BUSY);
+    run();
+    after = measure_space();
+    assert_true(after->used == before->used);
+    free(before);
+    free(after);
     reopen(true);
 }
 
@@ -722,11 +820,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_left_of_a_sparse_one_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_goes_while_somebody_reads_the_files, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_takes_the_copies_that_it_can, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_segment_that_has_gone_is_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_expunge_stays_as_long_as_what_it_was_of, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(nothing_moves_backwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_long_expunge_is_carried_in_pieces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_carried_out_of_a_segment_that_stays, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_message_keeps_its_segment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_at_random, set_up, tear_down),
     };
