@@ -30,11 +30,11 @@ enum store_type {
     STORE_DELIVERED,      /* a struct store_delivered for each recipient, in order */
 
     /* front; id names the session */
-    STORE_OPEN,       /* struct capability           -> STORE_OPENING or STORE_FAILED */
-    STORE_OPENING,    /* struct store_opening; then entries, and STORE_OPENED or STORE_FAILED */
+    STORE_OPEN,       /* struct capability           -> the mailbox as below, or STORE_FAILED */
+    STORE_OPENING,    /* struct store_totals, first: of a mailbox whose entries take their time */
     STORE_ENTRIES,    /* 1 or more struct store_entry, in the order of the uids */
     STORE_UNIQUE_IDS, /* 1 or more struct store_unique_id and their text: of entries before it */
-    STORE_OPENED,     /* struct store_opened: that was all */
+    STORE_OPENED,     /* struct store_totals: that was all */
     STORE_READ,       /* struct store_read           -> STORE_DATA or STORE_FAILED */
     STORE_DATA,       /* struct store_data, then octets of the body */
     STORE_EXPUNGE,    /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
@@ -155,9 +155,14 @@ struct store_entry {
     uint64_t octets;
 };
 
-/* How many entries are to be expected. STORE_OPENED says how many there were. */
-struct store_opening {
+/*
+ * What the entries come to. STORE_OPENING says it beforehand, so that a front need not wait for
+ * them; STORE_OPENED says the same again, or the index is damaged. At most UINT32_MAX messages.
+ */
+struct store_totals {
     uint32_t messages;
+    uint32_t zero;
+    uint64_t octets;
 };
 
 /*
@@ -167,12 +172,6 @@ struct store_opening {
 struct store_unique_id {
     uint32_t message; /* index */
     uint32_t length;  /* 1 to STORE_UNIQUE_ID_MAX */
-};
-
-struct store_opened {
-    uint32_t messages;
-    uint32_t zero;
-    uint64_t octets;
 };
 
 /*

@@ -21,12 +21,12 @@ static const struct command authorization_commands[] = {
 };
 
 static const struct command transaction_commands[] = {
-    {"RETR", transaction_retr, 1, 1, COMMAND_STORE | COMMAND_FETCH, NULL, NULL},
-    {"DELE", transaction_dele, 1, 1, 0, NULL, NULL},
-    {"LIST", transaction_list, 0, 1, 0, NULL, NULL},
-    {"UIDL", transaction_uidl, 0, 1, 0, "UIDL", NULL},
+    {"RETR", transaction_retr, 1, 1, COMMAND_MESSAGES | COMMAND_STORE | COMMAND_FETCH, NULL, NULL},
+    {"DELE", transaction_dele, 1, 1, COMMAND_MESSAGES, NULL, NULL},
+    {"LIST", transaction_list, 0, 1, COMMAND_MESSAGES, NULL, NULL},
+    {"UIDL", transaction_uidl, 0, 1, COMMAND_MESSAGES, "UIDL", NULL},
     {"STAT", transaction_stat, 0, 0, 0, NULL, NULL},
-    {"TOP", transaction_top, 2, 2, COMMAND_STORE | COMMAND_FETCH, "TOP", NULL},
+    {"TOP", transaction_top, 2, 2, COMMAND_MESSAGES | COMMAND_STORE | COMMAND_FETCH, "TOP", NULL},
     {"NOOP", transaction_noop, 0, 0, 0, NULL, NULL},
     {"RSET", transaction_rset, 0, 0, 0, NULL, NULL},
     {"QUIT", transaction_quit, 0, 0, 0, NULL, NULL},
@@ -56,6 +56,14 @@ static const struct command *find_command(enum session_state state, const char *
     return NULL;
 }
 
+static enum reply wait_for_messages(struct session *session)
+{
+    if (!storeclient_is_open(&session->store))
+        return REPLY_STORE_UNAVAILABLE;
+    session->wait = SESSION_OPENING;
+    return REPLY_NOT_YET;
+}
+
 static enum reply run_command(struct session *session, struct line *line)
 {
     struct words words;
@@ -77,6 +85,8 @@ static enum reply run_command(struct session *session, struct line *line)
     if (line_split_arguments(rest, (command->flags & COMMAND_WHOLE) != 0, &words) < 0 ||
         words.count < command->least || words.count > command->most)
         return REPLY_ARGUMENTS;
+    if ((command->flags & COMMAND_MESSAGES) != 0 && !session->maildrop.complete)
+        return wait_for_messages(session);
     if ((command->flags & COMMAND_STORE) != 0 && !storeclient_is_open(&session->store))
         return REPLY_STORE_UNAVAILABLE;
     return command->handle(session, &words);

@@ -14,7 +14,8 @@ enum command_flag {
     COMMAND_KEEPS_USER = 8, /* USER still counts after it (RFC 1939 section 7) */
     COMMAND_STORE = 16,     /* needs stored */
     COMMAND_FETCH = 32,     /* may be begun while messages are on their way */
-    COMMAND_STARTS_TLS = 64
+    COMMAND_STARTS_TLS = 64,
+    COMMAND_MESSAGES = 128 /* waits until stored has told all messages */
 };
 
 /*

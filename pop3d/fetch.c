@@ -81,18 +81,18 @@ static uint64_t most_stored(uint64_t octets)
 
 void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t lines)
 {
-    const struct store_entry *entry = &session->maildrop.entries[message];
+    uint64_t octets = maildrop_octets(&session->maildrop, message);
     struct fetch *fetch = xcalloc(1, sizeof(*fetch));
     uint32_t most = top ? LIMIT_TOP_PIECE : LIMIT_PIECE;
 
     fetch->message = message;
     fetch->top = top;
     fetch->lines = lines;
-    fetch->whole = entry->octets < most && most_stored(entry->octets) <= most;
+    fetch->whole = octets < most && most_stored(octets) <= most;
     DL_APPEND(session->fetches.queue, fetch);
     session->fetches.count++;
     session->wait = SESSION_FETCHING;
-    ask(session, fetch, fetch->whole ? (uint32_t)most_stored(entry->octets) : most);
+    ask(session, fetch, fetch->whole ? (uint32_t)most_stored(octets) : most);
 }
 
 void fetch_continue(struct session *session)
@@ -116,7 +116,7 @@ static const char *head_line(struct session *session, struct fetch *fetch, char 
     if (fetch->top)
         return "+OK\r\n";
     memcpy(text_r, "+OK ", 4);
-    length += number_format(text_r + length, session->maildrop.entries[fetch->message].octets);
+    length += number_format(text_r + length, maildrop_octets(&session->maildrop, fetch->message));
     memcpy(text_r + length, " octets\r\n", 10);
     return text_r;
 }

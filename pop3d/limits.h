@@ -1,6 +1,8 @@
 #ifndef POP3D_LIMITS_H
 #define POP3D_LIMITS_H
 
+#include <stdint.h>
+
 /*
  * Every limit of pop3d, with what it bounds or the sentence that it answers. Sizes are in octets,
  * times in seconds.
@@ -40,8 +42,11 @@
 /* One write to a socket. libevent's own 16 KiB would cut a full output buffer in five. */
 #define LIMIT_WRITE (256 * 1024)
 
-/* Messages of one mailbox: a session's list is then 24 MiB. Above this, somebody must look. */
+/* Messages of one mailbox: a session's list is then 16 MB. Above this, somebody must look. */
 #define LIMIT_MESSAGES 1000000
+
+/* Octets of one message, which struct maildrop_entry has room for: 1 TiB. As above. */
+#define LIMIT_MESSAGE ((UINT64_C(1) << 40) - 1)
 
 /* Commands in a row that are none. Software that speaks another protocol to us (a browser that was
  * led to this port) is hung up on before it reaches anything that looks like a command. */

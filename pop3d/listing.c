@@ -16,7 +16,7 @@ static size_t format_line(char *text_r, const struct maildrop *maildrop, enum li
     size_t length = number_format(text_r, index + 1);
     text_r[length++] = ' ';
     if (kind == LISTING_SIZES)
-        length += number_format(text_r + length, maildrop->entries[index].octets);
+        length += number_format(text_r + length, maildrop_octets(maildrop, index));
     else
         length += maildrop_unique_id(maildrop, index, text_r + length);
     text_r[length++] = '\r';

@@ -187,27 +187,33 @@ size_t login_mechanisms(const struct session *session, char *text_r, size_t size
     return length;
 }
 
-static int refuse_too_many(struct session *session)
+static int refuse_too_much(struct session *session)
 {
-    log_error("session=%016" PRIx64 " mailbox=%" PRIu64 " has more than %d messages", session->id,
-              session->mailbox, LIMIT_MESSAGES);
+    log_error("session=%016" PRIx64 " mailbox=%" PRIu64
+              " has more than %d messages, or one of more than %" PRIu64 " octets",
+              session->id, session->mailbox, LIMIT_MESSAGES, LIMIT_MESSAGE);
     storeclient_close(&session->store);
-    command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
+    if (session->state == SESSION_TRANSACTION)
+        session_end(session, SESSION_STORE_FAILED);
+    else
+        command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
     return 0;
 }
 
-int login_opening(struct session *session, uint32_t messages)
+/* The login is answered here: only a command that is about messages waits for all of them. */
+int login_opening(struct session *session, const struct store_totals *totals)
 {
-    if (session->maildrop.room > 0)
+    if (session->state == SESSION_TRANSACTION || session->maildrop.listed > 0)
         return -1;
-    return maildrop_expect(&session->maildrop, messages) == 0 ? 0 : refuse_too_many(session);
+    if (maildrop_announce(&session->maildrop, totals->messages, totals->octets) < 0)
+        return refuse_too_much(session);
+    session_logged_in(session);
+    return 0;
 }
 
 int login_entries(struct session *session, const void *entries, size_t count)
 {
-    if (maildrop_append(&session->maildrop, entries, count) == 0)
-        return 0;
-    return refuse_too_many(session);
+    return maildrop_append(&session->maildrop, entries, count) == 0 ? 0 : refuse_too_much(session);
 }
 
 int login_unique_ids(struct session *session, const void *payload, size_t length)
@@ -215,26 +221,38 @@ int login_unique_ids(struct session *session, const void *payload, size_t length
     return maildrop_add_unique_ids(&session->maildrop, payload, length);
 }
 
-int login_opened(struct session *session, const struct store_opened *opened)
+/* What STAT has said already must have been true. stored's log says why it was not. */
+int login_opened(struct session *session, const struct store_totals *totals)
 {
-    struct maildrop *maildrop = &session->maildrop;
+    const struct maildrop *maildrop = &session->maildrop;
 
-    if (opened->messages != maildrop->count || opened->octets != maildrop->octets)
+    if (totals->messages != maildrop->listed || totals->octets != maildrop->listed_octets)
         return -1;
-    maildrop_complete(maildrop);
-    session_logged_in(session);
+    if (maildrop_complete(&session->maildrop) < 0)
+        session_end(session, SESSION_STORE_FAILED);
+    else if (session->state == SESSION_TRANSACTION)
+        session->wait = SESSION_READY;
+    else
+        session_logged_in(session);
     return 0;
+}
+
+/* The mailbox cannot be opened; after the login, the commands that wait for it say so. */
+static void give_up(struct session *session, enum reply reply)
+{
+    if (session->state == SESSION_TRANSACTION)
+        session->wait = SESSION_READY;
+    else
+        command_answer(session, refuse(session, reply));
 }
 
 int login_failed(struct session *session, enum store_result result)
 {
-    enum reply reply = result == STORE_IN_USE ? REPLY_IN_USE : REPLY_LOGIN_UNAVAILABLE;
-
-    command_answer(session, refuse(session, reply));
+    give_up(session, result == STORE_IN_USE ? REPLY_IN_USE : REPLY_LOGIN_UNAVAILABLE);
     return 0;
 }
 
 void login_lost(struct session *session)
 {
-    command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
+    give_up(session, REPLY_LOGIN_UNAVAILABLE);
 }

@@ -5,7 +5,7 @@
 
 /*
  * The commands of the AUTHORIZATION state. Credentials go to authd as they are; its capability goes
- * to stored, and with the mailbox open the session is logged in.
+ * to stored, and with the mailbox open, or its totals known, the session is logged in.
  */
 enum reply login_stls(struct session *session, const struct words *words);
 enum reply login_user(struct session *session, const struct words *words);
@@ -22,10 +22,10 @@ void login_forget_user(struct session *session);
 size_t login_mechanisms(const struct session *session, char *text_r, size_t size);
 
 /* stored's answers, as in struct store_events, while the mailbox is being opened. */
-int login_opening(struct session *session, uint32_t messages);
+int login_opening(struct session *session, const struct store_totals *totals);
 int login_entries(struct session *session, const void *entries, size_t count);
 int login_unique_ids(struct session *session, const void *payload, size_t length);
-int login_opened(struct session *session, const struct store_opened *opened);
+int login_opened(struct session *session, const struct store_totals *totals);
 int login_failed(struct session *session, enum store_result result);
 void login_lost(struct session *session);
 

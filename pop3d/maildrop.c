@@ -6,6 +6,12 @@
 #include "pop3d/maildrop.h"
 #include "pop3d/number.h"
 
+/* What struct maildrop_entry has room for. */
+#define UID_MAX  ((UINT64_C(1) << 24) - 1)
+#define TIME_MAX ((UINT64_C(1) << 63) - 1)
+
+_Static_assert(sizeof(struct maildrop_entry) == 16, "200,000 messages are 3.2 MB");
+
 /* Room for `needed` things of `size` octets, half as much again as before. */
 static void *grow(void *old, uint32_t *room_r, size_t needed, size_t size)
 {
@@ -29,26 +35,74 @@ static void *trim(void *old, uint32_t *room_r, uint32_t needed, size_t size)
     return NULL;
 }
 
-int maildrop_expect(struct maildrop *maildrop, uint32_t count)
+int maildrop_announce(struct maildrop *maildrop, uint32_t count, uint64_t octets)
 {
     if (count > LIMIT_MESSAGES)
         return -1;
-    maildrop->entries = grow(maildrop->entries, &maildrop->room, count, sizeof(struct store_entry));
+    maildrop->entries =
+        grow(maildrop->entries, &maildrop->room, count, sizeof(maildrop->entries[0]));
+    maildrop->announced = true;
+    maildrop->count = count;
+    maildrop->octets = octets;
     return 0;
+}
+
+static void add_text(struct maildrop *maildrop, struct maildrop_entry *entry, const char *text,
+                     uint32_t length)
+{
+    uint32_t end = maildrop->unique_ids_length;
+
+    maildrop->unique_ids = grow(maildrop->unique_ids, &maildrop->unique_ids_room, end + length, 1);
+    memcpy(maildrop->unique_ids + end, text, length);
+    maildrop->unique_ids_length += length;
+    entry->named = 1;
+    entry->time = end;
+    entry->uid = length & UID_MAX;
+}
+
+static size_t format_own(char *text_r, uint64_t uid, uint64_t time)
+{
+    size_t length = number_format_hex(text_r, uid);
+
+    text_r[length++] = '.';
+    return length + number_format_hex(text_r + length, time);
+}
+
+/* Numbers that an entry has no room for are rare enough to be kept as a text. */
+static void add_entry(struct maildrop *maildrop, const struct store_entry *from)
+{
+    struct maildrop_entry *entry = &maildrop->entries[maildrop->listed++];
+    char text[MAILDROP_UNIQUE_ID_MAX];
+
+    *entry = (struct maildrop_entry){
+        .octets = from->octets & LIMIT_MESSAGE,
+        .uid = from->uid & UID_MAX,
+        .time = from->time & TIME_MAX,
+    };
+    maildrop->listed_octets += from->octets;
+    if (from->uid > UID_MAX || from->time > TIME_MAX)
+        add_text(maildrop, entry, text, (uint32_t)format_own(text, from->uid, from->time));
 }
 
 int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count)
 {
-    if (count > LIMIT_MESSAGES - maildrop->count)
+    const uint8_t *next = entries;
+    struct store_entry entry;
+
+    if (count > LIMIT_MESSAGES - maildrop->listed)
         return -1;
-    if (count == 0)
-        return 0;
-    uint32_t needed = maildrop->count + (uint32_t)count;
-    maildrop->entries =
-        grow(maildrop->entries, &maildrop->room, needed, sizeof(struct store_entry));
-    memcpy(maildrop->entries + maildrop->count, entries, count * sizeof(maildrop->entries[0]));
-    for (; maildrop->count < needed; maildrop->count++)
-        maildrop->octets += maildrop->entries[maildrop->count].octets;
+    maildrop->entries = grow(maildrop->entries, &maildrop->room, maildrop->listed + count,
+                             sizeof(maildrop->entries[0]));
+    for (size_t i = 0; i < count; i++, next += sizeof(entry)) {
+        memcpy(&entry, next, sizeof(entry));
+        if (entry.octets > LIMIT_MESSAGE)
+            return -1;
+        add_entry(maildrop, &entry);
+    }
+    if (!maildrop->announced) {
+        maildrop->count = maildrop->listed;
+        maildrop->octets = maildrop->listed_octets;
+    }
     return 0;
 }
 
@@ -63,21 +117,27 @@ static bool may_be_shown(const char *text, uint32_t length)
 
 static int add_name(struct maildrop *maildrop, const struct store_unique_id *head, const char *text)
 {
-    uint32_t length = maildrop->unique_ids_length;
-    const uint32_t count = maildrop->name_count;
-
-    if (head->message >= maildrop->count ||
-        (count > 0 && head->message <= maildrop->names[count - 1].index) ||
+    if (head->message >= maildrop->listed || head->message < maildrop->next_named ||
         !may_be_shown(text, head->length))
         return -1;
-    maildrop->names = grow(maildrop->names, &maildrop->name_room, maildrop->name_count + 1,
-                           sizeof(maildrop->names[0]));
-    maildrop->unique_ids =
-        grow(maildrop->unique_ids, &maildrop->unique_ids_room, length + head->length, 1);
-    maildrop->names[maildrop->name_count++] = (struct maildrop_name){head->message, length};
-    memcpy(maildrop->unique_ids + length, text, head->length);
-    maildrop->unique_ids_length += head->length;
+    add_text(maildrop, &maildrop->entries[head->message], text, head->length);
+    maildrop->next_named = head->message + 1;
     return 0;
+}
+
+/*
+ * Takes room at once for what will come if the rest is like the first payload of this length, for
+ * growing leaves holes behind that are as large again. What is too much is never touched.
+ */
+static void expect_texts(struct maildrop *maildrop, size_t length)
+{
+    uint64_t most = (uint64_t)maildrop->count * STORE_UNIQUE_ID_MAX;
+
+    if (maildrop->unique_ids != NULL || maildrop->listed == 0)
+        return;
+    uint64_t expected = length * maildrop->count / maildrop->listed;
+    maildrop->unique_ids = grow(maildrop->unique_ids, &maildrop->unique_ids_room,
+                                expected < most ? expected : most, 1);
 }
 
 int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size_t length)
@@ -85,6 +145,7 @@ int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size
     const char *next = payload;
     struct store_unique_id head;
 
+    expect_texts(maildrop, length);
     while (length >= sizeof(head)) {
         memcpy(&head, next, sizeof(head));
         next += sizeof(head);
@@ -97,21 +158,21 @@ int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size
     return length == 0 ? 0 : -1;
 }
 
-void maildrop_complete(struct maildrop *maildrop)
+int maildrop_complete(struct maildrop *maildrop)
 {
     maildrop->entries =
-        trim(maildrop->entries, &maildrop->room, maildrop->count, sizeof(maildrop->entries[0]));
-    maildrop->names = trim(maildrop->names, &maildrop->name_room, maildrop->name_count,
-                           sizeof(maildrop->names[0]));
+        trim(maildrop->entries, &maildrop->room, maildrop->listed, sizeof(maildrop->entries[0]));
     maildrop->unique_ids =
         trim(maildrop->unique_ids, &maildrop->unique_ids_room, maildrop->unique_ids_length, 1);
+    maildrop->complete = true;
+    return maildrop->listed == maildrop->count && maildrop->listed_octets == maildrop->octets ? 0
+                                                                                              : -1;
 }
 
 void maildrop_clear(struct maildrop *maildrop)
 {
     free(maildrop->entries);
     free(maildrop->marks);
-    free(maildrop->names);
     free(maildrop->unique_ids);
     *maildrop = (struct maildrop){0};
 }
@@ -123,6 +184,11 @@ enum maildrop_result maildrop_find(const struct maildrop *maildrop, uint64_t num
         return MAILDROP_NONE;
     *index_r = (uint32_t)(number - 1);
     return maildrop_deleted(maildrop, *index_r) ? MAILDROP_DELETED : MAILDROP_OK;
+}
+
+uint64_t maildrop_octets(const struct maildrop *maildrop, uint32_t index)
+{
+    return maildrop->entries[index].octets;
 }
 
 bool maildrop_deleted(const struct maildrop *maildrop, uint32_t index)
@@ -165,34 +231,12 @@ size_t maildrop_collect_deleted(const struct maildrop *maildrop, uint32_t *next_
     return found;
 }
 
-/* The name of the message, or NULL. */
-static const struct maildrop_name *find_name(const struct maildrop *maildrop, uint32_t index)
-{
-    uint32_t low = 0, high = maildrop->name_count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (maildrop->names[middle].index < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < maildrop->name_count && maildrop->names[low].index == index ? &maildrop->names[low]
-                                                                             : NULL;
-}
-
 size_t maildrop_unique_id(const struct maildrop *maildrop, uint32_t index, char *text_r)
 {
-    const struct maildrop_name *name = find_name(maildrop, index);
-    const struct store_entry *entry = &maildrop->entries[index];
+    const struct maildrop_entry *entry = &maildrop->entries[index];
 
-    if (name != NULL) {
-        bool last = name + 1 == maildrop->names + maildrop->name_count;
-        uint32_t end = last ? maildrop->unique_ids_length : name[1].offset;
-        memcpy(text_r, maildrop->unique_ids + name->offset, end - name->offset);
-        return end - name->offset;
-    }
-    size_t length = number_format_hex(text_r, entry->uid);
-    text_r[length++] = '.';
-    return length + number_format_hex(text_r + length, entry->time);
+    if (entry->named == 0)
+        return format_own(text_r, entry->uid, entry->time);
+    memcpy(text_r, maildrop->unique_ids + entry->time, entry->uid);
+    return entry->uid;
 }

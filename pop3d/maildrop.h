@@ -7,36 +7,49 @@
 
 #include "lib/storemsg.h"
 
-/* Where the unique-id of a message that was imported with one begins in maildrop.unique_ids. */
-struct maildrop_name {
-    uint32_t index;
-    uint32_t offset;
+/*
+ * A message: what LIST says, and what its unique-id is made of. Where that is a text, the one that
+ * it was imported with, `uid` and `time` are the text's length and where it begins.
+ */
+struct maildrop_entry {
+    uint64_t octets : 40;
+    uint64_t uid : 24;
+    uint64_t time : 63;
+    uint64_t named : 1; /* the unique-id is a text */
 };
 
 /*
  * The messages of one session's mailbox and which of them are marked as deleted. Message numbers
  * on the wire count from 1 and never change during a session (RFC 1939 section 5); here an index
- * counts from 0. 24 octets and one bit a message; 8 and the text for a unique-id from elsewhere.
+ * counts from 0. 16 octets and one bit a message, and the text of a unique-id from elsewhere.
+ *
+ * How many there are and their octets may be announced before the messages come.
  */
 struct maildrop {
-    struct store_entry *entries;
-    uint8_t *marks;              /* one bit a message: deleted; NULL until the first mark */
-    struct maildrop_name *names; /* ascending; of imported messages only */
-    char *unique_ids;            /* their text, one behind the other */
-    uint32_t name_count, name_room;
+    struct maildrop_entry *entries;
+    uint8_t *marks;   /* one bit a message: deleted; NULL until the first mark */
+    char *unique_ids; /* texts, one behind the other */
     uint32_t unique_ids_length, unique_ids_room;
-    uint32_t count;
-    uint32_t room;    /* entries that fit without growing */
-    uint32_t deleted; /* how many are marked */
-    uint64_t octets;  /* of the messages that are not marked */
+    uint32_t count;         /* messages, as announced; else those that have come */
+    uint32_t room;          /* entries that fit without growing */
+    uint32_t deleted;       /* how many are marked */
+    uint64_t octets;        /* of the messages that are not marked; as `count` */
+    uint32_t listed;        /* entries that have come */
+    uint64_t listed_octets; /* of them */
+    uint32_t next_named;    /* no text comes for an entry before this one */
+    bool announced;
+    bool complete; /* all entries have come */
 };
 
-/* So many messages will come: takes memory for them. Returns 0, or -1 above LIMIT_MESSAGES. */
-int maildrop_expect(struct maildrop *maildrop, uint32_t count);
+/*
+ * So many messages will come, with so many octets in all: takes memory for them. Returns 0, or -1
+ * above LIMIT_MESSAGES.
+ */
+int maildrop_announce(struct maildrop *maildrop, uint32_t count, uint64_t octets);
 
 /*
  * Adds `count` struct store_entry (at any alignment) in the order of their numbers. Returns 0, or
- * -1 above LIMIT_MESSAGES.
+ * -1 above LIMIT_MESSAGES or LIMIT_MESSAGE.
  */
 int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count);
 
@@ -46,11 +59,16 @@ int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count
  */
 int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size_t length);
 
-/* No more messages come: gives back the memory that growing has left over. */
-void maildrop_complete(struct maildrop *maildrop);
+/*
+ * No more messages come: gives back the memory that growing has left over. Returns 0, or -1 when
+ * they are not what was announced.
+ */
+int maildrop_complete(struct maildrop *maildrop);
 
 /* Releases everything and makes the maildrop empty. */
 void maildrop_clear(struct maildrop *maildrop);
+
+/* What follows is about a maildrop that is complete, but for the marks, of which there are none. */
 
 enum maildrop_result {
     MAILDROP_OK,
@@ -61,6 +79,9 @@ enum maildrop_result {
 /* Finds the message with this number as the client counts. */
 enum maildrop_result maildrop_find(const struct maildrop *maildrop, uint64_t number,
                                    uint32_t *index_r);
+
+/* What LIST says of a message. */
+uint64_t maildrop_octets(const struct maildrop *maildrop, uint32_t index);
 
 bool maildrop_deleted(const struct maildrop *maildrop, uint32_t index);
 

@@ -347,11 +347,17 @@ void session_logged_in(struct session *session)
 
 /* --- stored's answers, by what the session waits for */
 
-static int on_opening(void *context, uint32_t messages)
+/* stored opens the mailbox, before the login is answered or behind it. */
+static bool is_opening(const struct session *session)
+{
+    return !session->maildrop.complete;
+}
+
+static int on_opening(void *context, const struct store_totals *totals)
 {
     struct session *session = context;
 
-    if (session->wait != SESSION_OPENING || login_opening(session, messages) < 0)
+    if (!is_opening(session) || login_opening(session, totals) < 0)
         return -1;
     session_settle(session);
     return 0;
@@ -361,7 +367,7 @@ static int on_entries(void *context, const void *entries, size_t count)
 {
     struct session *session = context;
 
-    if (session->wait != SESSION_OPENING || login_entries(session, entries, count) < 0)
+    if (!is_opening(session) || login_entries(session, entries, count) < 0)
         return -1;
     session_settle(session);
     return 0;
@@ -371,17 +377,17 @@ static int on_unique_ids(void *context, const void *payload, size_t length)
 {
     struct session *session = context;
 
-    if (session->wait != SESSION_OPENING || login_unique_ids(session, payload, length) < 0)
+    if (!is_opening(session) || login_unique_ids(session, payload, length) < 0)
         return -1;
     session_settle(session);
     return 0;
 }
 
-static int on_opened(void *context, const struct store_opened *opened)
+static int on_opened(void *context, const struct store_totals *totals)
 {
     struct session *session = context;
 
-    if (session->wait != SESSION_OPENING || login_opened(session, opened) < 0)
+    if (!is_opening(session) || login_opened(session, totals) < 0)
         return -1;
     session_settle(session);
     return 0;
@@ -412,7 +418,7 @@ static int on_failed(void *context, enum store_result result)
     struct session *session = context;
     int status = -1;
 
-    if (session->wait == SESSION_OPENING)
+    if (is_opening(session))
         status = login_failed(session, result);
     else if (session->wait == SESSION_FETCHING)
         status = fetch_failed(session, result);
@@ -427,7 +433,7 @@ static void on_store_lost(void *context)
 {
     struct session *session = context;
 
-    if (session->wait == SESSION_OPENING)
+    if (is_opening(session))
         login_lost(session);
     else if (session->wait == SESSION_FETCHING)
         fetch_lost(session);

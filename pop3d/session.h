@@ -31,7 +31,7 @@ enum session_state {
 enum session_wait {
     SESSION_READY,       /* nothing */
     SESSION_CHECKING,    /* authd checks credentials */
-    SESSION_OPENING,     /* stored opens the mailbox */
+    SESSION_OPENING,     /* stored opens the mailbox; after the login: tells all its messages */
     SESSION_LISTING,     /* room in the output for more of a LIST or UIDL */
     SESSION_FETCHING,    /* messages from stored; a RETR or TOP may still be added */
     SESSION_EXPUNGING,   /* stored deletes */
@@ -117,7 +117,7 @@ void session_touch(struct session *session);
 /* STLS has been answered: from here on the connection is TLS. */
 void session_begin_tls(struct session *session);
 
-/* The credentials are good and the mailbox is open: TRANSACTION begins. */
+/* The credentials are good and STAT can be answered: TRANSACTION begins. */
 void session_logged_in(struct session *session);
 
 /* No further command; the connection is closed when all answers are sent. */

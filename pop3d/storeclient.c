@@ -28,12 +28,12 @@ static void forget(struct store_session *session)
 
 static int handle_opening(struct store_session *session, const struct channel_message *message)
 {
-    struct store_opening opening;
+    struct store_totals totals;
 
-    if (message->length != sizeof(opening))
+    if (message->length != sizeof(totals))
         return -1;
-    memcpy(&opening, message->payload, sizeof(opening));
-    return session->events->opening(session->context, opening.messages);
+    memcpy(&totals, message->payload, sizeof(totals));
+    return session->events->opening(session->context, &totals);
 }
 
 static int handle_entries(struct store_session *session, const struct channel_message *message)
@@ -53,13 +53,13 @@ static int handle_unique_ids(struct store_session *session, const struct channel
 
 static int handle_opened(struct store_session *session, const struct channel_message *message)
 {
-    struct store_opened opened;
+    struct store_totals totals;
 
-    if (message->length != sizeof(opened))
+    if (message->length != sizeof(totals))
         return -1;
-    memcpy(&opened, message->payload, sizeof(opened));
+    memcpy(&totals, message->payload, sizeof(totals));
     session->opened = true;
-    return session->events->opened(session->context, &opened);
+    return session->events->opened(session->context, &totals);
 }
 
 static int handle_data(struct store_session *session, const struct channel_message *message)

@@ -24,13 +24,13 @@ struct storeclient;
  * function. Each may free the session after storeclient_close().
  */
 struct store_events {
-    /* So many messages are to be expected. */
-    int (*opening)(void *context, uint32_t messages);
+    /* The mailbox is there, and entries() that come to this follow. Not told of a small mailbox. */
+    int (*opening)(void *context, const struct store_totals *totals);
     /* `count` struct store_entry, aligned to 4 octets only. */
     int (*entries)(void *context, const void *entries, size_t count);
     /* The payload of a STORE_UNIQUE_IDS. */
     int (*unique_ids)(void *context, const void *payload, size_t length);
-    int (*opened)(void *context, const struct store_opened *opened);
+    int (*opened)(void *context, const struct store_totals *totals);
     int (*data)(void *context, const struct store_data *data, const void *piece, size_t length);
     int (*expunged)(void *context);
     int (*failed)(void *context, enum store_result result);
@@ -55,8 +55,9 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path);
 void storeclient_free(struct storeclient *client);
 
 /*
- * Opens the mailbox of this capability: opening(), entries() and unique_ids(), then opened();
- * or failed(), and the session is closed again. Returns 0, or -1 when there is no connection now.
+ * Opens the mailbox of this capability: opening() perhaps, entries() and unique_ids(), then
+ * opened(); or, at any time before that, failed(), and the session is closed again. Returns 0, or
+ * -1 when there is no connection now.
  */
 int storeclient_open(struct storeclient *client, struct store_session *session,
                      const struct store_events *events, void *context,

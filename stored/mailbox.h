@@ -29,6 +29,7 @@ struct mailbox {
     uint64_t uid_next;
     bool dropped;
     bool locked;
+    bool miscounted; /* the index has other messages than it counts */
     struct mailbox_waiter *waiters;
     unsigned users;
     struct mailbox *prev, *next; /* among those without users, in order of last use */

@@ -1,4 +1,5 @@
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -15,7 +16,7 @@
 /* Messages in a slice: about 1 ms, and less than a channel's message has room for. */
 #define SLICE 2048
 
-/* A mailbox with so many messages is opened at once. */
+/* A mailbox with so many messages is opened at once, and what it holds needs no announcing. */
 #define SMALL 512
 
 /* A front that has so much to read gets no more for the moment. */
@@ -29,6 +30,8 @@ struct opening {
     uint64_t from, to; /* uids that are still to be told */
     uint64_t octets;
     uint32_t room; /* of session->uids */
+    bool announced;
+    struct store_totals totals; /* as announced */
     struct opening *prev, *next;
 };
 
@@ -106,13 +109,35 @@ static int run_slice(struct opening *opening, struct index *index)
     return 1;
 }
 
+static void tell_totals(const struct session *session, enum store_type type,
+                        const struct store_totals *totals)
+{
+    channel_send(session->connection->channel, type, session->id, totals, sizeof(*totals), NULL, 0);
+}
+
+/*
+ * The front ends a session to which it has told other totals than there are. The next one waits for
+ * the whole list, so that the mail can be had.
+ */
+static void note_miscounted(const struct opening *opening, const struct store_totals *totals)
+{
+    log_error("the index counts %" PRIu32 " messages with %" PRIu64 " octets in mailbox=%" PRIu64
+              " and has %" PRIu32 " with %" PRIu64 "; stop the service and run \"bellhop -C DIR "
+              "store rebuild\"",
+              opening->totals.messages, opening->totals.octets, opening->session->mailbox->id,
+              totals->messages, totals->octets);
+    opening->session->mailbox->miscounted = true;
+}
+
 static void tell_opened(const struct opening *opening)
 {
     const struct session *session = opening->session;
-    struct store_opened opened = {.messages = session->count, .octets = opening->octets};
+    const struct store_totals totals = {.messages = session->count, .octets = opening->octets};
 
-    channel_send(session->connection->channel, STORE_OPENED, session->id, &opened, sizeof(opened),
-                 NULL, 0);
+    if (opening->announced &&
+        (totals.messages != opening->totals.messages || totals.octets != opening->totals.octets))
+        note_miscounted(opening, &totals);
+    tell_totals(session, STORE_OPENED, &totals);
 }
 
 static void schedule(struct openings *openings)
@@ -185,17 +210,43 @@ void openings_go_on(struct openings *openings)
         schedule(openings);
 }
 
-static void tell_opening(const struct session *session, uint64_t messages)
+/*
+ * What the index counts is what the list will come to: the session's lock keeps what there is, and
+ * what comes has uids above. uid_next is the index's, because messages with uids that have been
+ * given out may become durable while the list is made. 1, or -1: the index fails.
+ */
+static int announce(struct opening *opening)
 {
-    struct store_opening begun = {messages < UINT32_MAX ? (uint32_t)messages : UINT32_MAX};
+    const struct session *session = opening->session;
+    struct index_mailbox row;
 
-    channel_send(session->connection->channel, STORE_OPENING, session->id, &begun, sizeof(begun),
-                 NULL, 0);
+    if (index_get_mailbox(session->store->index, session->mailbox->id, &row) < 0)
+        return -1;
+    opening->to = row.uid_next - 1;
+    opening->totals.messages = row.messages < UINT32_MAX ? (uint32_t)row.messages : UINT32_MAX;
+    opening->totals.octets = row.octets;
+    opening->announced = !session->mailbox->miscounted;
+    if (opening->announced)
+        tell_totals(session, STORE_OPENING, &opening->totals);
+    return 1;
+}
+
+/* The list is made in the turns to come, by the other connection to the index. */
+static void begin_large(const struct opening *opening)
+{
+    struct session *session = opening->session;
+    struct openings *openings = session->store->openings;
+
+    session->large = true;
+    session->opening = xmalloc(sizeof(*opening));
+    *session->opening = *opening;
+    DL_APPEND(openings->queue, session->opening);
+    schedule(openings);
+    index_commit(session->store->index); /* what that is to see */
 }
 
 enum store_result opening_begin(struct session *session)
 {
-    struct openings *openings = session->store->openings;
     uint64_t messages = session->mailbox->messages;
     struct opening opening = {
         .session = session,
@@ -203,26 +254,15 @@ enum store_result opening_begin(struct session *session)
         .to = session->mailbox->uid_next - 1,
         .room = messages < EXPECTED_MAX ? (uint32_t)messages : EXPECTED_MAX,
     };
-    int more = 1;
 
-    tell_opening(session, messages);
     if (opening.room > 0)
         session->uids = xmalloc(opening.room * sizeof(session->uids[0]));
-    if (messages <= SMALL)
-        more = run_slice(&opening, session->store->index);
-    if (more < 0)
-        return STORE_BROKEN;
-    if (more == 0) {
+    int more = messages <= SMALL ? run_slice(&opening, session->store->index) : announce(&opening);
+    if (more == 0)
         tell_opened(&opening);
-        return STORE_OK;
-    }
-    session->large = true;
-    index_commit(session->store->index); /* what the other connection is to see */
-    session->opening = xmalloc(sizeof(opening));
-    *session->opening = opening;
-    DL_APPEND(openings->queue, session->opening);
-    schedule(openings);
-    return STORE_OK;
+    else if (more == 1)
+        begin_large(&opening);
+    return more < 0 ? STORE_BROKEN : STORE_OK;
 }
 
 void opening_stop(struct opening *opening)

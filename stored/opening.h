@@ -9,8 +9,8 @@ struct store;
 /*
  * Opening mailboxes: the front is told the messages, the session takes down their uids. A large
  * mailbox is opened in slices, one in a turn of the event loop, and none while the front has much
- * to read: other sessions are served meanwhile. What is delivered after the beginning is not part
- * of the session.
+ * to read: other sessions are served meanwhile, and the front is told beforehand what it will come
+ * to. What is delivered after the beginning is not part of the session.
  */
 struct openings;
 struct opening;
@@ -19,8 +19,8 @@ struct openings *openings_new(struct store *store);
 void openings_free(struct openings *openings); /* NULL is allowed; no session is left */
 
 /*
- * Tells the front STORE_OPENING, the messages and STORE_OPENED, now or in the turns to come; until
- * then session->opening is set. STORE_BROKEN: the index cannot be read, nothing more is told. When
+ * Tells the front STORE_OPENING where it takes more than this turn, the messages and STORE_OPENED;
+ * until then session->opening is set. STORE_BROKEN: the index cannot be read, nothing more is told. When
  * that is found later, the session ends with STORE_FAILED.
  */
 enum store_result opening_begin(struct session *session);

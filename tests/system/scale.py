@@ -1,10 +1,11 @@
 """Much mail in no time, and what it costs."""
 
+import re
 import sqlite3
 import subprocess
 from pathlib import Path
 
-from bellhop import BIN
+from bellhop import BIN, wait_until
 
 FILL = BIN.parent / "bench" / "fill"
 MB = 1000000
@@ -27,6 +28,17 @@ def fill(instance, account, messages, mailboxes=1, named=False, timeout=600):
     (instance.dir / "store").mkdir(exist_ok=True)
     subprocess.run([FILL, *map(str, (first, mailboxes, messages)), *(["named"] if named else [])],
                    cwd=instance.dir, check=True, timeout=timeout)
+
+
+def warm_up(instance, account):
+    """Each pop3d has served somebody: what its first session takes is no mailbox's."""
+    pids = {str(pid) for pid in instance.pids()["pop3d"]}
+
+    def all_have_served():
+        instance.pop3(account).quit()
+        return pids <= set(re.findall(r"pop3d\[(\d+)\]: session=.* end=quit", instance.log))
+
+    wait_until(all_have_served, what="sessions in each pop3d")
 
 
 class Memory:

@@ -267,7 +267,7 @@ void peer_ask_open(int fd, uint32_t id, uint64_t mailbox)
 
 int peer_opened(int fd)
 {
-    struct store_opened totals = {0};
+    struct store_totals totals = {0};
     enum store_type type;
 
     do

@@ -18,7 +18,6 @@ static void fill(struct maildrop *maildrop, uint32_t count)
         struct store_entry entry = {.uid = i + 1, .time = 1000 + i, .octets = 10 * (i + 1)};
         assert_int_equal(maildrop_append(maildrop, &entry, 1), 0);
     }
-    maildrop_complete(maildrop);
 }
 
 static void test_empty(void **state)
@@ -27,7 +26,7 @@ static void test_empty(void **state)
     uint32_t index;
     (void)state;
 
-    maildrop_complete(&maildrop);
+    assert_int_equal(maildrop_complete(&maildrop), 0);
     assert_int_equal(maildrop_messages(&maildrop), 0);
     assert_int_equal(maildrop_find(&maildrop, 0, &index), MAILDROP_NONE);
     assert_int_equal(maildrop_find(&maildrop, 1, &index), MAILDROP_NONE);
@@ -88,6 +87,9 @@ static void test_unique_ids(void **state)
     } cases[] = {
         {1, 0, "1.0"},
         {26, UINT64_C(1700000000000000), "1a.60a24181e4000"},
+        {0xffffff, INT64_MAX, "ffffff.7fffffffffffffff"},
+        {0x1000000, 1, "1000000.1"},
+        {1, UINT64_C(1) << 63, "1.8000000000000000"},
         {UINT64_MAX, UINT64_MAX, "ffffffffffffffff.ffffffffffffffff"},
     };
     (void)state;
@@ -136,7 +138,7 @@ static void test_imported_unique_ids(void **state)
     assert_int_equal(maildrop_add_unique_ids(&maildrop, payload, length), 0);
     length = pack(payload, 0, 4, 3, "a~c");
     assert_int_equal(maildrop_add_unique_ids(&maildrop, payload, length), 0);
-    maildrop_complete(&maildrop);
+    assert_int_equal(maildrop_complete(&maildrop), 0);
     expect_unique_id(&maildrop, 0, "1.3e8");
     expect_unique_id(&maildrop, 1, "!");
     expect_unique_id(&maildrop, 2, LONGEST);
@@ -172,46 +174,92 @@ static void test_bad_unique_ids(void **state)
     }
 }
 
+/* What STAT says until all have come, and whether that was true. */
+static void test_announced(void **state)
+{
+    static const struct {
+        uint32_t messages;
+        uint64_t octets;
+        int result;
+    } cases[] = {{3, 60, 0}, {2, 60, -1}, {4, 60, -1}, {3, 59, -1}, {3, 61, -1}, {0, 0, -1}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct maildrop maildrop = {0};
+        assert_int_equal(maildrop_announce(&maildrop, cases[i].messages, cases[i].octets), 0);
+        fill(&maildrop, 3);
+        assert_int_equal(maildrop_messages(&maildrop), cases[i].messages);
+        assert_int_equal(maildrop.octets, cases[i].octets);
+        assert_false(maildrop.complete);
+        assert_int_equal(maildrop_complete(&maildrop), cases[i].result);
+        maildrop_clear(&maildrop);
+    }
+}
+
 /* A number that is too high is refused, one that is not true costs nothing in the end. */
-static void test_expected(void **state)
+static void test_announced_too_much(void **state)
 {
     struct maildrop maildrop = {0};
     (void)state;
 
-    assert_int_equal(maildrop_expect(&maildrop, LIMIT_MESSAGES + 1), -1);
-    assert_int_equal(maildrop_expect(&maildrop, UINT32_MAX), -1);
-    assert_int_equal(maildrop_expect(&maildrop, LIMIT_MESSAGES), 0);
+    assert_int_equal(maildrop_announce(&maildrop, LIMIT_MESSAGES + 1, 1), -1);
+    assert_int_equal(maildrop_announce(&maildrop, UINT32_MAX, 1), -1);
+    assert_int_equal(maildrop_announce(&maildrop, LIMIT_MESSAGES, 60), 0);
     fill(&maildrop, 3);
+    assert_int_equal(maildrop_complete(&maildrop), -1);
     assert_true(malloc_usable_size(maildrop.entries) < 10000); /* a page */
-    assert_int_equal(maildrop_messages(&maildrop), 3);
-    maildrop_clear(&maildrop);
-    assert_int_equal(maildrop_expect(&maildrop, 1), 0);
-    fill(&maildrop, 100);
-    assert_int_equal(maildrop_messages(&maildrop), 100);
     maildrop_clear(&maildrop);
 }
 
-/* 200,000 messages in less than 8 MB, in the pieces in which they come over a channel. */
+/*
+ * 200,000 messages in less than 8 MB, in the pieces in which they come over a channel: with the
+ * unique-ids of stored, and with such as other servers give.
+ */
 static void test_large(void **state)
 {
-    enum { PIECE = 2048, MESSAGES = 200000 };
+    enum { PIECE = 2048, MESSAGES = 200000, TEXT = 16 };
     struct store_entry *piece = calloc(PIECE, sizeof(*piece));
+    char *names = calloc(PIECE, sizeof(struct store_unique_id) + TEXT);
+    (void)state;
+
+    for (int named = 0; named < 2; named++) {
+        struct maildrop maildrop = {0};
+        assert_int_equal(maildrop_announce(&maildrop, MESSAGES, 0), 0);
+        const struct maildrop_entry *first = maildrop.entries;
+        while (maildrop.listed < MESSAGES) {
+            uint32_t left = MESSAGES - maildrop.listed, begin = maildrop.listed;
+            uint32_t count = left < PIECE ? left : PIECE;
+            size_t length = 0;
+            assert_int_equal(maildrop_append(&maildrop, piece, count), 0);
+            for (uint32_t i = 0; named && i < count; i++)
+                length = pack(names, length, begin + i, TEXT, "000000015f3c2a10");
+            assert_int_equal(maildrop_add_unique_ids(&maildrop, names, length), 0);
+        }
+        assert_int_equal(maildrop_complete(&maildrop), 0);
+        assert_ptr_equal(maildrop.entries, first); /* never copied */
+        maildrop_delete(&maildrop, MESSAGES - 1);
+        assert_true(malloc_usable_size(maildrop.entries) + malloc_usable_size(maildrop.marks) +
+                        malloc_usable_size(maildrop.unique_ids) <
+                    (named ? 8000000 : 3300000));
+        maildrop_clear(&maildrop);
+    }
+    free(piece);
+    free(names);
+}
+
+/* What an entry has room for; the next number is no message that is wrongly listed. */
+static void test_largest(void **state)
+{
+    struct store_entry entry = {.uid = 1, .octets = LIMIT_MESSAGE};
     struct maildrop maildrop = {0};
     (void)state;
 
-    assert_int_equal(maildrop_expect(&maildrop, MESSAGES), 0);
-    const struct store_entry *first = maildrop.entries;
-    while (maildrop.count < MESSAGES) {
-        size_t left = MESSAGES - maildrop.count;
-        assert_int_equal(maildrop_append(&maildrop, piece, left < PIECE ? left : PIECE), 0);
-    }
-    maildrop_complete(&maildrop);
-    assert_ptr_equal(maildrop.entries, first); /* never copied */
-    maildrop_delete(&maildrop, MESSAGES - 1);
-    assert_true(malloc_usable_size(maildrop.entries) + malloc_usable_size(maildrop.marks) <
-                8000000);
+    assert_int_equal(maildrop_append(&maildrop, &entry, 1), 0);
+    assert_int_equal(maildrop_octets(&maildrop, 0), LIMIT_MESSAGE);
+    assert_int_equal(maildrop.octets, LIMIT_MESSAGE);
+    entry.octets++;
+    assert_int_equal(maildrop_append(&maildrop, &entry, 1), -1);
     maildrop_clear(&maildrop);
-    free(piece);
 }
 
 static void test_too_many(void **state)
@@ -236,8 +284,10 @@ int main(void)
         cmocka_unit_test(test_unique_ids),
         cmocka_unit_test(test_imported_unique_ids),
         cmocka_unit_test(test_bad_unique_ids),
-        cmocka_unit_test(test_expected),
+        cmocka_unit_test(test_announced),
+        cmocka_unit_test(test_announced_too_much),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_largest),
         cmocka_unit_test(test_too_many),
     };
 

@@ -602,7 +602,7 @@ static void list_messages(uint64_t mailbox, uint64_t count)
 }
 
 /* Reads what has come of an opening. Returns how many STORE_ENTRIES; *over_r: STORE_OPENED came. */
-static unsigned hear_entries(int fd, struct store_opened *totals_r, bool *over_r)
+static unsigned hear_entries(int fd, struct store_totals *totals_r, bool *over_r)
 {
     unsigned pieces = 0;
 
@@ -614,10 +614,117 @@ static unsigned hear_entries(int fd, struct store_opened *totals_r, bool *over_r
     return pieces;
 }
 
+static void expect_totals(int fd, enum store_type type, uint32_t messages, uint64_t octets)
+{
+    struct store_totals totals;
+    enum store_type told;
+
+    do
+        told = peer_hear(fd, &totals, sizeof(totals));
+    while (told == STORE_ENTRIES);
+    assert_int_equal(told, type);
+    assert_int_equal(totals.messages, messages);
+    assert_int_equal(totals.octets, octets);
+}
+
+static void a_large_mailbox_is_announced(void **state)
+{
+    enum { MESSAGES = 40000 };
+    const uint64_t octets = (uint64_t)MESSAGES * (MESSAGES + 1) / 2;
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    list_messages(2, 10);
+    peer_ask_open(fd, 1, 1);
+    event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    assert_true(peer_has_answer(fd));
+    expect_totals(fd, STORE_OPENING, MESSAGES, octets);
+    expect_totals(fd, STORE_OPENED, MESSAGES, octets);
+    peer_ask_open(fd, 2, 2);
+    expect_totals(fd, STORE_OPENED, 10, 55);
+    close(fd);
+}
+
+/* A uid that was given out before the opening, and whose message is durable in its middle. */
+static void what_was_announced_stays_true(void **state)
+{
+    enum { MESSAGES = 40000 };
+    const uint64_t octets = (uint64_t)MESSAGES * (MESSAGES + 1) / 2;
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    struct mailbox *mailbox = mailbox_get(store.mailboxes, 1);
+    mailbox->uid_next++;
+    peer_ask_open(fd, 1, 1);
+    event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    list_messages(1, MESSAGES + 1);
+    expect_totals(fd, STORE_OPENING, MESSAGES, octets);
+    expect_totals(fd, STORE_OPENED, MESSAGES, octets);
+    mailbox_put(store.mailboxes, mailbox);
+    close(fd);
+}
+
+static void count_one_more(uint64_t mailbox)
+{
+    char sql[128];
+    sqlite3 *db;
+
+    snprintf(sql, sizeof(sql),
+             "UPDATE mailbox SET messages = messages + 1 WHERE mailbox = %" PRIu64, mailbox);
+    assert_int_equal(sqlite3_open(INDEX_PATH, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* The front ends that session. For the next one nothing is announced: the mail can still be had. */
+static void a_mailbox_that_is_counted_wrongly_is_told_whole(void **state)
+{
+    enum { MESSAGES = 10000 };
+    const uint64_t octets = (uint64_t)MESSAGES * (MESSAGES + 1) / 2;
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    count_one_more(1);
+    peer_ask_open(fd, 1, 1);
+    expect_totals(fd, STORE_OPENING, MESSAGES + 1, octets);
+    expect_totals(fd, STORE_OPENED, MESSAGES, octets);
+    peer_tell(fd, STORE_CLOSE, 1, NULL, 0);
+    peer_ask_open(fd, 2, 1);
+    expect_totals(fd, STORE_OPENED, MESSAGES, octets);
+    close(fd);
+}
+
+static void a_mailbox_is_not_dropped_in_the_middle_of_its_opening(void **state)
+{
+    enum { MESSAGES = 40000 };
+    const uint64_t octets = (uint64_t)MESSAGES * (MESSAGES + 1) / 2;
+    int fd = peer_connect(FRONT_FD), control = peer_connect(CONTROL_FD);
+    struct store_mailbox_id id = {1};
+    uint8_t result;
+    (void)state;
+
+    list_messages(1, MESSAGES);
+    peer_ask_open(fd, 1, 1);
+    event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    event_base_loop(child.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    peer_tell(control, STORE_DROP, 1, &id, sizeof(id));
+    assert_int_equal(peer_hear(control, &result, 1), STORE_FAILED);
+    assert_int_equal(result, STORE_IN_USE);
+    expect_totals(fd, STORE_OPENING, MESSAGES, octets);
+    expect_totals(fd, STORE_OPENED, MESSAGES, octets);
+    close(fd);
+    close(control);
+}
+
 static void a_large_mailbox_is_opened_in_many_turns(void **state)
 {
     enum { MESSAGES = 40000 };
-    struct store_opened totals = {0};
+    struct store_totals totals = {0};
     unsigned pieces = 0, turns = 0;
     bool over = false;
     (void)state;
@@ -641,7 +748,7 @@ static void a_large_mailbox_is_opened_in_many_turns(void **state)
 static void large_mailboxes_are_opened_side_by_side(void **state)
 {
     enum { MESSAGES = 40000 };
-    struct store_opened totals;
+    struct store_totals totals;
     bool over[2] = {false, false};
     unsigned pieces[2] = {0, 0};
     int fds[2];
@@ -797,7 +904,6 @@ static void unique_ids_of_imports_follow_their_entries(void **state)
         char other[1];
     } __attribute__((packed)) told;
     struct store_unique_id second;
-    struct store_opening begun;
     int fd = peer_connect(FRONT_FD);
     (void)state;
 
@@ -805,8 +911,6 @@ static void unique_ids_of_imports_follow_their_entries(void **state)
     assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
     import(1, "~", 3000000);
     peer_ask_open(fd, 1, 1);
-    assert_int_equal(peer_hear(fd, &begun, sizeof(begun)), STORE_OPENING);
-    assert_int_equal(begun.messages, 3);
     assert_int_equal(peer_hear(fd, NULL, 0), STORE_ENTRIES);
     assert_int_equal(peer_hear(fd, &told, sizeof(told)), STORE_UNIQUE_IDS);
     assert_int_equal(told.first.message, 0);
@@ -1080,6 +1184,10 @@ int main(void)
         CASE(an_import_on_its_way_to_the_disk_counts),
         CASE(the_stores_own_unique_id_counts_as_well),
         CASE(what_is_no_unique_id_ends_the_connection),
+        CASE(a_large_mailbox_is_announced),
+        CASE(what_was_announced_stays_true),
+        CASE(a_mailbox_that_is_counted_wrongly_is_told_whole),
+        CASE(a_mailbox_is_not_dropped_in_the_middle_of_its_opening),
         CASE(a_large_mailbox_is_opened_in_many_turns),
         CASE(large_mailboxes_are_opened_side_by_side),
         CASE(who_does_not_read_costs_little),
