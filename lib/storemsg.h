@@ -7,8 +7,8 @@
  * What stored's three sockets speak (over lib/channel.h). The listening socket that a connection
  * came through decides which requests are allowed on it:
  *
- *   run/stored-deliver.sock  lmtpd   USAGE and DELIVER_*
- *   run/stored-front.sock    pop3d   OPEN, READ, EXPUNGE, CLOSE
+ *   run/stored-deliver.sock  lmtpd   PING, USAGE and DELIVER_*
+ *   run/stored-front.sock    pop3d   PING, OPEN, READ, EXPUNGE, CLOSE
  *   run/stored-control.sock  admin, bellhop   PING, USAGE, DROP, EXPIRE, HOLD, IMPORT with
  *                                             DELIVER_DATA, _COMMIT and _ABORT
  *
@@ -42,9 +42,11 @@ enum store_type {
     STORE_CLOSE,      /* empty, no answer: releases the lock, also while the mailbox is opened */
     STORE_FAILED,     /* one uint8_t (enum store_result) */
 
+    /* all; with the id 0, which names nothing else, on a new connection: is anybody there */
+    STORE_PING, /* empty                       -> STORE_PONG or STORE_FAILED */
+    STORE_PONG, /* empty: the store can read and write */
+
     /* control */
-    STORE_PING,    /* empty                       -> STORE_PONG */
-    STORE_PONG,    /* empty: the store can read and write */
     STORE_DROP,    /* struct store_mailbox_id     -> STORE_DROPPED or STORE_FAILED */
     STORE_DROPPED, /* empty: all mail of the mailbox is gone, durably */
     STORE_EXPIRE,  /* struct store_expire         -> STORE_EXPIRED or STORE_FAILED */

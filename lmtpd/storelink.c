@@ -32,6 +32,9 @@ static int on_message(void *context, const struct channel_message *message)
     struct store_link *link = context;
     struct store_call *call;
 
+    reconnect_heard(link->reconnect);
+    if (message->id == 0) /* of connect_to_stored() */
+        return 0;
     if (message->type != STORE_DELIVERED && message->type != STORE_USAGE_IS)
         return -1;
     HASH_FIND(hh, link->calls, &message->id, sizeof(message->id), call);
@@ -114,8 +117,14 @@ static int connect_to_stored(void *context)
     struct store_link *link = context;
 
     link->channel = channel_connect(link->base, link->path, &store_events, link);
-    return link->channel != NULL ? 0 : -1;
+    if (link->channel == NULL)
+        return -1;
+    channel_send(link->channel, STORE_PING, 0, NULL, 0, NULL, 0);
+    return 0;
 }
+
+static const struct reconnect_events reconnect_events = {.connect = connect_to_stored,
+                                                         .away = on_closed};
 
 struct store_link *store_link_new(struct event_base *base, const char *path,
                                   const struct timeval *patience)
@@ -127,7 +136,7 @@ struct store_link *store_link_new(struct event_base *base, const char *path,
     link->patience = event_base_init_common_timeout(base, patience);
     if (link->patience == NULL)
         log_fatal("cannot make a timer");
-    link->reconnect = reconnect_new(base, path, connect_to_stored, link);
+    link->reconnect = reconnect_new(base, path, &reconnect_events, link);
     return link;
 }
 
@@ -145,7 +154,7 @@ int store_link_call(struct store_link *link, struct store_call *call,
 {
     struct store_call *taken;
 
-    if (link->channel == NULL)
+    if (link->channel == NULL || reconnect_is_away(link->reconnect))
         return -1;
     do {
         call->id = ++link->last_id;

@@ -123,6 +123,7 @@ static const char *handle_input(struct authclient *client)
     const char *why = NULL;
     size_t taken = 0;
 
+    reconnect_heard(client->reconnect);
     while (why == NULL) {
         char *line = client->input + taken;
         char *end = memchr(line, '\n', client->input_length - taken);
@@ -240,6 +241,14 @@ static int connect_to_authd(void *context)
     return 0;
 }
 
+static void on_away(void *context)
+{
+    lose_connection(context, "it does not answer");
+}
+
+static const struct reconnect_events reconnect_events = {.connect = connect_to_authd,
+                                                         .away = on_away};
+
 struct authclient *authclient_new(struct event_base *base, const char *path)
 {
     struct authclient *client = xcalloc(1, sizeof(*client));
@@ -247,7 +256,7 @@ struct authclient *authclient_new(struct event_base *base, const char *path)
     client->base = base;
     client->path = path;
     client->fd = -1;
-    client->reconnect = reconnect_new(base, path, connect_to_authd, client);
+    client->reconnect = reconnect_new(base, path, &reconnect_events, client);
     return client;
 }
 
@@ -269,7 +278,7 @@ const struct auth_mechanism *authclient_mechanism(const struct authclient *clien
 int authclient_begin(struct authclient *client, struct auth_request *request,
                      const struct auth_origin *origin, const char *mechanism, const char *response)
 {
-    if (client->fd < 0)
+    if (client->fd < 0 || reconnect_is_away(client->reconnect))
         return -1;
     if (++client->last_id == 0)
         client->last_id++;

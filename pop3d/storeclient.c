@@ -98,6 +98,9 @@ static int on_message(void *context, const struct channel_message *message)
     struct storeclient *client = context;
     struct store_session *session;
 
+    reconnect_heard(client->reconnect);
+    if (message->id == 0) /* of connect_to_stored() */
+        return 0;
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
     if (session == NULL)
         return message->type >= STORE_OPENING && message->type <= STORE_FAILED ? 0 : -1;
@@ -140,8 +143,14 @@ static int connect_to_stored(void *context)
     struct storeclient *client = context;
 
     client->channel = channel_connect(client->base, client->path, &channel_events, client);
-    return client->channel != NULL ? 0 : -1;
+    if (client->channel == NULL)
+        return -1;
+    channel_send(client->channel, STORE_PING, 0, NULL, 0, NULL, 0);
+    return 0;
 }
+
+static const struct reconnect_events reconnect_events = {.connect = connect_to_stored,
+                                                         .away = on_closed};
 
 struct storeclient *storeclient_new(struct event_base *base, const char *path)
 {
@@ -149,7 +158,7 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path)
 
     client->base = base;
     client->path = path;
-    client->reconnect = reconnect_new(base, path, connect_to_stored, client);
+    client->reconnect = reconnect_new(base, path, &reconnect_events, client);
     return client;
 }
 
@@ -168,7 +177,7 @@ int storeclient_open(struct storeclient *client, struct store_session *session,
 {
     struct store_session *taken;
 
-    if (client->channel == NULL)
+    if (client->channel == NULL || reconnect_is_away(client->reconnect))
         return -1;
     do {
         session->id = ++client->last_id;

@@ -44,7 +44,7 @@ static const struct request requests[] = {
     {STORE_EXPUNGE, CONNECTION_FRONT, sizeof(uint32_t), STORE_EXPUNGE_MAX * sizeof(uint32_t),
      session_expunge},
     {STORE_CLOSE, CONNECTION_FRONT, 0, 0, session_close},
-    {STORE_PING, CONNECTION_CONTROL, 0, 0, control_ping},
+    {STORE_PING, CONNECTION_DELIVER | CONNECTION_FRONT | CONNECTION_CONTROL, 0, 0, control_ping},
     {STORE_USAGE, CONNECTION_CONTROL | CONNECTION_DELIVER, EXACTLY(struct store_mailbox_id),
      control_usage},
     {STORE_HOLD, CONNECTION_CONTROL, 0, 0, control_hold},

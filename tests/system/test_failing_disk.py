@@ -348,6 +348,29 @@ def test_file_that_may_not_grow_is_a_full_disk(instance):
     assert witness.stored() == stored
 
 
+def test_store_that_does_not_start_keeps_nobody_waiting(failing):
+    """Clients hear "not now" before they give up, and all works again when the disk does."""
+    instance, disk = failing
+    witness = Witness(instance)
+    assert witness.small() == 250
+    disk.fail("list", FOLDER, EIO)
+    signal_process(witness.stored(), 9)
+    for account in witness.accounts:
+        with pytest.raises(poplib.error_proto, match=re.escape("[SYS/TEMP]")):
+            instance.pop3(account)
+    assert witness.small() == 451
+    fronts = 1 + len(instance.pids()["pop3d"])
+    wait_until(lambda: instance.log.count("nobody has answered at") == fronts, AGAIN, "all fronts")
+    # Known to be away: nothing is sent that a later stored would find.
+    for _ in range(3):
+        assert witness.small() == 451
+    disk.clear()
+    witness.send_again()
+    witness.perhaps.clear()
+    witness.check()
+    assert "answers again" in instance.log
+
+
 def test_removed_mailbox_on_a_failing_disk(failing):
     """Its mail goes as soon as the disk lets it."""
     instance, disk = failing

@@ -49,6 +49,8 @@ static int on_message(void *context, const struct channel_message *message)
     struct stored *stored = context;
     struct store_usage_is usage = {.octets = 7};
 
+    if (message->type == STORE_PING)
+        channel_send(stored->channel, STORE_PONG, message->id, NULL, 0, NULL, 0);
     if (message->type != STORE_USAGE)
         return 0;
     stored->asked++;

@@ -135,10 +135,11 @@ static int fixture_open(void **state)
     assert_int_equal(storeclient_open(fixture->server.store, &session->store, &session_store_events,
                                       session, &capability),
                      0);
-    fixture->id = session->store.id;
     session->wait = SESSION_OPENING;
     run(fixture);
     expect(fixture, "+OK Bellhop ready\r\n", false);
+    expect_request(fixture, STORE_PING); /* of the connection */
+    fixture->id = session->store.id;
     expect_request(fixture, STORE_OPEN);
     return 0;
 }

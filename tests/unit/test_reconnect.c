@@ -14,6 +14,8 @@ struct peer {
     struct event_base *base;
     unsigned attempts;
     unsigned fails; /* so many of the next attempts */
+    unsigned away;
+    struct reconnect *reconnect;
 };
 
 static int on_connect(void *context)
@@ -29,6 +31,17 @@ static int on_connect(void *context)
     return 0;
 }
 
+/* As an owner does: what waits is told, and a new connection waits for the peer. */
+static void on_away(void *context)
+{
+    struct peer *peer = context;
+
+    peer->away++;
+    reconnect_again(peer->reconnect);
+}
+
+static const struct reconnect_events events = {.connect = on_connect, .away = on_away};
+
 /* Runs the loop for this time. */
 static void pass(struct peer *peer, unsigned milliseconds)
 {
@@ -43,7 +56,7 @@ static void connects_at_once(void **state)
     struct peer peer = {.base = event_base_new()};
     (void)state;
 
-    struct reconnect *reconnect = reconnect_new(peer.base, "peer.sock", on_connect, &peer);
+    struct reconnect *reconnect = reconnect_new(peer.base, "peer.sock", &events, &peer);
     assert_int_equal(peer.attempts, 1);
     reconnect_again(reconnect);
     assert_int_equal(peer.attempts, 2);
@@ -61,7 +74,7 @@ static void does_not_spin(void **state)
     struct peer peer = {.base = event_base_new()};
     (void)state;
 
-    struct reconnect *reconnect = reconnect_new(peer.base, "peer.sock", on_connect, &peer);
+    struct reconnect *reconnect = reconnect_new(peer.base, "peer.sock", &events, &peer);
     reconnect_again(reconnect);
     reconnect_again(reconnect);
     assert_int_equal(peer.attempts, 2);
@@ -78,7 +91,7 @@ static void tries_until_it_works(void **state)
     struct peer peer = {.base = event_base_new(), .fails = 3};
     (void)state;
 
-    struct reconnect *reconnect = reconnect_new(peer.base, "peer.sock", on_connect, &peer);
+    struct reconnect *reconnect = reconnect_new(peer.base, "peer.sock", &events, &peer);
     assert_int_equal(peer.attempts, 1);
     while (peer.attempts < 4)
         assert_int_equal(event_base_loop(peer.base, EVLOOP_ONCE), 0);
@@ -89,12 +102,54 @@ static void tries_until_it_works(void **state)
     event_base_free(peer.base);
 }
 
+static void one_that_is_not_heard_is_away(void **state)
+{
+    struct peer peer = {.base = event_base_new()};
+    (void)state;
+
+    peer.reconnect = reconnect_new(peer.base, "peer.sock", &events, &peer);
+    reconnect_heard(peer.reconnect);
+    reconnect_again(peer.reconnect);
+    while (peer.away == 0) {
+        assert_false(reconnect_is_away(peer.reconnect));
+        assert_int_equal(event_base_loop(peer.base, EVLOOP_ONCE), 0);
+    }
+    assert_true(reconnect_is_away(peer.reconnect));
+    assert_true(peer.attempts >= 2);
+    /* It is told once, however long it lasts, and a lost connection changes nothing. */
+    reconnect_again(peer.reconnect);
+    pass(&peer, 2 * RECONNECT_PAUSE_MS);
+    assert_int_equal(peer.away, 1);
+    assert_true(reconnect_is_away(peer.reconnect));
+    reconnect_heard(peer.reconnect);
+    assert_false(reconnect_is_away(peer.reconnect));
+    reconnect_free(peer.reconnect);
+    event_base_free(peer.base);
+}
+
+static void one_that_was_heard_may_be_silent(void **state)
+{
+    struct peer peer = {.base = event_base_new()};
+    struct timeval later = {.tv_sec = RECONNECT_PATIENCE_MS / 1000 + 1};
+    (void)state;
+
+    peer.reconnect = reconnect_new(peer.base, "peer.sock", &events, &peer);
+    reconnect_heard(peer.reconnect);
+    event_base_loopexit(peer.base, &later);
+    event_base_loop(peer.base, EVLOOP_NO_EXIT_ON_EMPTY);
+    assert_int_equal(peer.away, 0);
+    reconnect_free(peer.reconnect);
+    event_base_free(peer.base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connects_at_once),
         cmocka_unit_test(does_not_spin),
         cmocka_unit_test(tries_until_it_works),
+        cmocka_unit_test(one_that_is_not_heard_is_away),
+        cmocka_unit_test(one_that_was_heard_may_be_silent),
     };
     return cmocka_run_group_tests_name("reconnect", tests, NULL, NULL);
 }
