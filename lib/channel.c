@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -255,6 +256,13 @@ void channel_send(struct channel *channel, uint8_t type, uint32_t id, const void
     if (rest_length > 0)
         memcpy(payload + fixed_length, rest, rest_length);
     channel_end(channel, type, id, fixed_length + rest_length);
+}
+
+bool channel_is_hung_up(const struct channel *channel)
+{
+    struct pollfd peer = {.fd = channel->fd};
+
+    return poll(&peer, 1, 0) == 1 && (peer.revents & POLLHUP) != 0;
 }
 
 size_t channel_pending(const struct channel *channel)

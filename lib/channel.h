@@ -1,6 +1,7 @@
 #ifndef LIB_CHANNEL_H
 #define LIB_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,6 +76,9 @@ void channel_send(struct channel *channel, uint8_t type, uint32_t id, const void
 void *channel_begin(struct channel *channel, size_t room);
 void channel_end(struct channel *channel, uint8_t type, uint32_t id, size_t length);
 void channel_cancel(struct channel *channel);
+
+/* Whether the peer has hung up already, behind what has come from it and is not handled yet. */
+bool channel_is_hung_up(const struct channel *channel);
 
 /* How many octets wait to be written: the measure for holding back. */
 size_t channel_pending(const struct channel *channel);

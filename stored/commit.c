@@ -282,6 +282,14 @@ static void write_ahead(struct commits *commits, struct group *group)
         commits->active_written = group->end + group->zeros;
 }
 
+static void refuse_first(struct commits *commits, enum store_result result)
+{
+    struct commit *commit = take_first(commits);
+
+    commits->waiting -= record_span(commit->header);
+    commit->done(commit, result);
+}
+
 /* Moves waiting records into the group, in order, as far as one write can take them. */
 static void fill_group(struct commits *commits, struct group *group)
 {
@@ -290,6 +298,10 @@ static void fill_group(struct commits *commits, struct group *group)
     while (commits->first != NULL && group->count < GROUP_RECORDS_MAX &&
            group->octets < GROUP_OCTETS_MAX) {
         struct commit *commit = commits->first;
+        if (commit->abandoned) {
+            refuse_first(commits, STORE_BROKEN);
+            continue;
+        }
         if (commit->own == NULL) {
             if (!fits_active(commits, commit)) {
                 if (shared)
@@ -320,11 +332,8 @@ static enum store_result result_of(int error)
 static void refuse_at_once(struct commits *commits)
 {
     while (commits->first != NULL && is_refusing(commits) && commits->first->own == NULL &&
-           !goes_through(commits->first) && !fits_active(commits, commits->first)) {
-        struct commit *commit = take_first(commits);
-        commits->waiting -= record_span(commit->header);
-        commit->done(commit, result_of(commits->refusal));
-    }
+           !goes_through(commits->first) && !fits_active(commits, commits->first))
+        refuse_first(commits, result_of(commits->refusal));
 }
 
 static void start_group(struct commits *commits)

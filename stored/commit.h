@@ -23,7 +23,8 @@ struct commit {
     const void *body;             /* header->body_length octets, or NULL with `own` */
     struct segment *own;          /* the body is in this segment already, which is its alone */
     bool frees_space;             /* an expunge or a drop: goes through on a full disk as well */
-    bool moves; /* a copy that lets a segment go: so too, while a little is free */
+    bool moves;     /* a copy that lets a segment go: so too, while a little is free */
+    bool abandoned; /* may be set later: STORE_BROKEN if it is not on its way to the disk yet */
     void (*done)(struct commit *commit, enum store_result result);
 
     struct commit *next; /* commit.c's from here */

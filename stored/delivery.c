@@ -413,6 +413,9 @@ int delivery_commit(struct connection *connection, const struct channel_message 
     memcpy(&end, message->payload, sizeof(end));
     if (delivery == NULL || !is_credible(delivery, &end))
         return -1;
+    /* Its sender has been told "not now" and comes again: it should not find the message here. */
+    if (channel_is_hung_up(connection->channel))
+        return delivery_abort(connection, message);
     delivery->octets = end.octets;
     delivery->results = xcalloc(delivery->count, sizeof(delivery->results[0]));
     delivery->mailboxes = xcalloc(delivery->count, sizeof(struct mailbox *));
@@ -444,6 +447,7 @@ void delivery_end_all(struct connection *connection)
     HASH_ITER (hh, connection->deliveries, delivery, next) {
         HASH_DEL(connection->deliveries, delivery);
         delivery->connection = NULL;
+        delivery->commit.abandoned = true;
         if (delivery->mailboxes != NULL)
             continue;
         give_up_own(delivery);

@@ -482,6 +482,32 @@ static void a_large_message_does_not_end_what_is_told_of_a_full_disk(void **stat
     assert_int_equal(told_passed, 1);
 }
 
+/* Who sent it has gone, and sends it again. What is on its way to the disk already stays. */
+static void what_is_abandoned_in_time_is_not_written(void **state)
+{
+    struct sent sent[3];
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        add(&sent[i], RECORD_MESSAGE, next_uid++, BODY);
+        sent[i].commit.abandoned = i != 1;
+    }
+    run();
+    assert_int_equal(sent[0].result, STORE_BROKEN);
+    assert_int_equal(sent[1].result, STORE_OK);
+    assert_int_equal(sent[2].result, STORE_BROKEN);
+    assert_int_equal(commits_waiting(store.commits), 0);
+    for (int i = 0; i < 3; i++)
+        free(sent[i].commit.header);
+    assert_int_equal(listed(), 1);
+    add(&sent[0], RECORD_MESSAGE, next_uid++, BODY);
+    sent[0].commit.abandoned = true; /* alone, it leaves an empty group */
+    run();
+    assert_int_equal(sent[0].result, STORE_BROKEN);
+    free(sent[0].commit.header);
+    assert_int_equal(deliver(NULL), STORE_OK);
+}
+
 static void uids_and_order_survive_a_roll(void **state)
 {
     uint64_t first, last = 0;
@@ -520,6 +546,7 @@ int main(void)
         CASE(an_expunge_beside_a_refused_delivery_is_done),
         CASE(an_expunge_beside_a_refused_copy_is_done),
         CASE(a_large_message_does_not_end_what_is_told_of_a_full_disk),
+        CASE(what_is_abandoned_in_time_is_not_written),
         CASE(uids_and_order_survive_a_roll),
     };
 

@@ -117,6 +117,25 @@ static void usage(uint64_t mailbox, struct store_usage_is *usage_r)
     close(fd);
 }
 
+/* Who gave up a store that hung has told its client to come again. */
+static void a_delivery_whose_sender_has_hung_up_is_left_out(void **state)
+{
+    struct store_usage_is usage_is;
+    int fd = peer_connect(DELIVER_FD);
+    (void)state;
+
+    peer_begin(fd, 1, 1, 0);
+    peer_data(fd, 1, BODY, strlen(BODY));
+    peer_commit(fd, 1, strlen(BODY));
+    close(fd);
+    service_run(100);
+    usage(1, &usage_is);
+    assert_int_equal(usage_is.messages, 0);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    usage(1, &usage_is);
+    assert_int_equal(usage_is.messages, 1);
+}
+
 static void usage_is_exact_when_mail_comes_and_goes_in_one_group(void **state)
 {
     int front = peer_connect(FRONT_FD), sender = peer_connect(DELIVER_FD);
@@ -1168,6 +1187,7 @@ int main(void)
         CASE(a_lock_ends_with_the_connection_that_also_waits_for_it),
         CASE(an_announced_size_is_only_a_hint),
         CASE(a_size_that_cannot_be_is_no_size),
+        CASE(a_delivery_whose_sender_has_hung_up_is_left_out),
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
         CASE(a_line_is_crossed_once_by_parallel_deliveries),
         CASE(what_is_too_old_goes_and_nothing_else),
