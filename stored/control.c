@@ -15,14 +15,20 @@
 #include "stored/server.h"
 #include "stored/store.h"
 
+/*
+ * Messages of a large mailbox that go with one record: to take them out of the index keeps stored
+ * from other work for some milliseconds.
+ */
+#define DROP_MESSAGES 2048
+
 /* A mailbox's drop on its way into the log. */
 struct drop {
     struct commit commit;          /* first: on_dropped() finds the drop by it */
     struct connection *connection; /* NULL: gone */
     uint32_t id;
     struct store *store;
-    struct mailbox *mailbox;
-    bool again; /* it had been dropped before */
+    struct mailbox *mailbox; /* locked */
+    bool again;              /* it had been dropped before */
     struct drop *prev, *next;
 };
 
@@ -81,10 +87,16 @@ int control_hold(struct connection *connection, const struct channel_message *me
     return 0;
 }
 
-static void on_dropped(struct commit *commit, enum store_result result)
+static void send_drop(struct drop *drop, struct record_header *header,
+                      void (*done)(struct commit *commit, enum store_result result))
 {
-    struct drop *drop = (struct drop *)(void *)commit;
+    header->time = (uint64_t)time(NULL) * 1000000;
+    drop->commit = (struct commit){.header = header, .frees_space = true, .done = done};
+    commit_add(drop->store->commits, &drop->commit);
+}
 
+static void end_drop(struct drop *drop, enum store_result result)
+{
     if (result == STORE_OK) {
         fault_point("drop.unanswered");
         log_info("dropped mailbox=%" PRIu64, drop->mailbox->id);
@@ -92,14 +104,68 @@ static void on_dropped(struct commit *commit, enum store_result result)
     } else {
         drop->mailbox->dropped = drop->again;
     }
+    mailbox_unlock(drop->mailbox);
     mailbox_put(drop->store->mailboxes, drop->mailbox);
     if (drop->connection != NULL && result == STORE_OK)
         channel_send(drop->connection->channel, STORE_DROPPED, drop->id, NULL, 0, NULL, 0);
     else if (drop->connection != NULL)
         answer(drop->connection, drop->id, result);
     DL_DELETE(drops, drop);
-    free(commit->header);
     free(drop);
+}
+
+static void on_dropped(struct commit *commit, enum store_result result)
+{
+    free(commit->header);
+    end_drop((struct drop *)(void *)commit, result);
+}
+
+struct slice {
+    struct record_header *header;
+    uint32_t count;
+};
+
+static int name_message(void *context, const struct index_message *message)
+{
+    struct slice *slice = context;
+
+    record_refs(slice->header)[slice->count] = (struct record_ref){message->mailbox, message->uid};
+    record_places(slice->header)[slice->count++] = message->segment;
+    return 0;
+}
+
+static void drop_some(struct drop *drop);
+
+static void on_some_dropped(struct commit *commit, enum store_result result)
+{
+    struct drop *drop = (struct drop *)(void *)commit;
+
+    free(commit->header);
+    if (result == STORE_OK)
+        drop_some(drop);
+    else
+        end_drop(drop, result);
+}
+
+/* Expunges one slice after the other, and drops the mailbox with what is less than one. */
+static void drop_some(struct drop *drop)
+{
+    const struct index_range some = {drop->mailbox->id, 1, INT64_MAX, DROP_MESSAGES};
+    struct slice slice = {.header = record_new(RECORD_EXPUNGE, DROP_MESSAGES, NULL)};
+    int result = index_each_message(drop->store->index, &some, name_message, &slice);
+
+    if (result == 0 && slice.count == DROP_MESSAGES) {
+        send_drop(drop, slice.header, on_some_dropped);
+        return;
+    }
+    free(slice.header);
+    if (result < 0) {
+        end_drop(drop, STORE_BROKEN);
+        return;
+    }
+    struct record_header *header = record_new(RECORD_DROP, 1, NULL);
+    record_refs(header)[0].mailbox = drop->mailbox->id;
+    send_drop(drop, header, on_dropped);
 }
 
 int control_drop(struct connection *connection, const struct channel_message *message)
@@ -108,7 +174,7 @@ int control_drop(struct connection *connection, const struct channel_message *me
     uint64_t id = mailbox_id(message);
     struct mailbox *mailbox = id > 0 ? mailbox_get(store->mailboxes, id) : NULL;
 
-    if (mailbox == NULL || mailbox->locked) {
+    if (mailbox == NULL || !mailbox_lock(mailbox)) {
         answer(connection, message->id, mailbox == NULL ? STORE_BROKEN : STORE_IN_USE);
         if (mailbox != NULL)
             mailbox_put(store->mailboxes, mailbox);
@@ -122,13 +188,8 @@ int control_drop(struct connection *connection, const struct channel_message *me
     drop->again = mailbox->dropped;
     /* From now on nothing is delivered to it and nobody opens it. */
     mailbox->dropped = true;
-    drop->commit.header = record_new(RECORD_DROP, 1, NULL);
-    drop->commit.header->time = (uint64_t)time(NULL) * 1000000;
-    record_refs(drop->commit.header)[0].mailbox = id;
-    drop->commit.frees_space = true;
-    drop->commit.done = on_dropped;
     DL_APPEND(drops, drop);
-    commit_add(store->commits, &drop->commit);
+    drop_some(drop);
     fault_point("drop.waiting");
     return 0;
 }

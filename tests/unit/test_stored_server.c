@@ -342,6 +342,36 @@ static void a_large_mailbox_goes_in_batches(void **state)
     close(fd);
 }
 
+/* Others get their turn between the parts of a large mailbox; nobody sees a part of it. */
+static void a_large_mailbox_is_dropped_in_parts(void **state)
+{
+    const struct store_mailbox_id id = {1};
+    int fd = peer_connect(CONTROL_FD), other = peer_connect(DELIVER_FD);
+    struct index_totals totals;
+    uint8_t result;
+    (void)state;
+
+    deliver_many(1, 5000);
+    peer_tell(fd, STORE_DROP, 1, &id, sizeof(id));
+    while (commits_waiting(store.commits) == 0)
+        event_base_loop(child.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+    peer_begin(other, 1, 2, 0);
+    peer_data(other, 1, BODY, strlen(BODY));
+    peer_commit(other, 1, strlen(BODY));
+    assert_int_equal(peer_delivered(other), STORE_OK);
+    assert_false(peer_has_answer(fd));
+    assert_int_equal(peer_open_anew(1), -1);
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_NO_MAILBOX);
+    assert_int_equal(peer_hear(fd, &result, sizeof(result)), STORE_DROPPED);
+    assert_usage(1, 0);
+    assert_usage(2, 1);
+    assert_int_equal(index_get_totals(store.index, true, &totals), 0);
+    assert_int_equal(totals.wrong_usage, 0);
+    assert_int_equal(totals.messages, 1);
+    close(other);
+    close(fd);
+}
+
 static void many_young_messages_are_looked_at_in_parts(void **state)
 {
     int fd = peer_connect(CONTROL_FD);
@@ -1194,6 +1224,7 @@ int main(void)
         CASE(an_open_session_keeps_what_it_sees),
         CASE(who_opens_meanwhile_waits_and_sees_the_rest),
         CASE(a_large_mailbox_goes_in_batches),
+        CASE(a_large_mailbox_is_dropped_in_parts),
         CASE(many_young_messages_are_looked_at_in_parts),
         CASE(who_asked_may_be_gone_when_it_is_done),
         CASE(a_long_check_leaves_the_loop_its_turns),
