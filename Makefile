@@ -18,7 +18,7 @@ JOBS    ?= $(shell expr $$(nproc) + 1)
 PYTHON  := /usr/bin/python3
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn2-dev \
-	libjansson-dev libmicrohttpd-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
+	libjansson-dev libmicrohttpd-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
 	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
@@ -33,11 +33,11 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wstrict-protot
 HARDEN   := $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
 CFLAGS   ?= -O2 -g
 override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-pointer \
-	$(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+	$(HARDEN) $(if $(SAN),-DBELLHOP_SANITIZED -fsanitize=$(SAN) -fno-sanitize-recover=all)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SOURCES := $(sort $(wildcard lib/*.c))
-LIB_LIBS    := libevent_core libidn2 libsodium libsystemd
+LIB_LIBS    := libevent_core libidn2 libseccomp libsodium libsystemd
 
 DB_SOURCES := $(sort $(wildcard db/*.c))
 DB_LIBS    := sqlite3
@@ -169,6 +169,12 @@ $(BUILD)/tests/disk.so: tests/disk/disk.c Makefile
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) -O2 -g -std=c17 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -o $@ $<
 
+# What lets a running program make a system call, in test_confinement.py.
+$(BUILD)/tests/inject: tests/confine/inject.c Makefile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) -O2 -g -std=c17 -D_GNU_SOURCE $(WARNINGS) -o $@ $< $(call link_flags,libseccomp)
+
 # QUICK=1 does little of everything; ROWS='LMTP|RETR' only what matches.
 bench: deps bench-deps
 	@$(MAKE) --no-print-directory bench-built
@@ -235,7 +241,7 @@ unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
 		exit 1; \
 	done
 
-system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so
+system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so $(BUILD)/tests/inject
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) tests/system
 
 check: deps

@@ -12,6 +12,7 @@
 #include "admin/route.h"
 #include "admin/store.h"
 #include "db/db.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 
 #define DATABASE_PATH "accounts.db"
@@ -39,6 +40,11 @@ static void drain(void *context)
     event_base_loopexit(admin->child.base, NULL);
 }
 
+static const struct confine_profile profile = {
+    .calls = {.files = CALLFILTER_WRITE, .connects = true},
+    .paths = {CONFINE_DATABASE(LANDLOCK_READ | LANDLOCK_WRITE)},
+};
+
 int main(void)
 {
     static struct admin admin;
@@ -47,6 +53,7 @@ int main(void)
     child_init(&admin.child, "admin");
     admin.child.drain = drain;
     admin.child.context = &admin;
+    confine(&profile);
     admin.db = db_open(DATABASE_PATH, DB_WRITE, error, sizeof(error));
     if (admin.db == NULL)
         log_fatal("%s", error);

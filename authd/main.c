@@ -11,6 +11,7 @@
 #include "authd/service.h"
 #include "lib/capability.h"
 #include "lib/child.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 
 /* The supervisor gives authd 3 seconds; a hash that runs at the end of these 2 is waited for. */
@@ -98,11 +99,17 @@ static void start(struct authd *authd)
         log_fatal("out of memory");
 }
 
+static const struct confine_profile profile = {
+    .calls = {.files = CALLFILTER_READ, .threads = true},
+    .paths = {CONFINE_DATABASE(LANDLOCK_READ)},
+};
+
 int main(void)
 {
     static struct authd authd;
 
     child_init(&authd.child, "authd");
+    confine(&profile);
     start(&authd);
     authd.child.reload = on_reload;
     authd.child.drain = on_drain;

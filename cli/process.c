@@ -108,6 +108,11 @@ bool process_ended(struct process *process, int status)
     const uint64_t lived = now_ms() - process->started;
 
     process->pid = 0;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        log_error(
+            "%s[%d] asked for a system call that no program of Bellhop has a reason for: it may "
+            "have been taken over; the kernel's log has the number",
+            name, pid);
     if (WIFSIGNALED(status))
         log_info("%s[%d] was ended by signal %d (%s) after %" PRIu64 " ms", name, pid,
                  WTERMSIG(status), strsignal(WTERMSIG(status)), lived);

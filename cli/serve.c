@@ -172,17 +172,18 @@ static int open_shared(struct inventory *inventory, struct material *material)
     return 0;
 }
 
-static int check_database(void)
+/*
+ * Held open while it serves, so that SQLite's -wal and -shm are there for as long: the programs are
+ * confined to these files and can make none.
+ */
+static struct db *open_database(void)
 {
     char error[512];
-    struct db *db = db_open(INSTANCE_DATABASE, DB_READ, error, sizeof(error));
+    struct db *db = db_open(INSTANCE_DATABASE, DB_WRITE, error, sizeof(error));
 
-    if (db == NULL) {
+    if (db == NULL)
         refuse("%s", error);
-        return -1;
-    }
-    db_close(db);
-    return 0;
+    return db;
 }
 
 /* A session is a descriptor, and programs inherit the limit. */
@@ -197,7 +198,7 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static int prepare(struct inventory *inventory, struct material *material)
+static int prepare(struct inventory *inventory, struct material *material, struct db **db_r)
 {
     char error[512];
 
@@ -211,7 +212,8 @@ static int prepare(struct inventory *inventory, struct material *material)
         return -1;
     }
     inventory_add(inventory, "lock", lock);
-    if (check_database() < 0)
+    *db_r = open_database();
+    if (*db_r == NULL)
         return -1;
     if (material_load_tls(material, error, sizeof(error)) < 0) {
         refuse("%s", error);
@@ -238,16 +240,19 @@ int serve_main(struct instance *instance, int argc, char **argv)
     static const struct option no_options[] = {{NULL, 0, NULL, 0}};
     struct inventory inventory = {0};
     struct material material;
+    struct db *db = NULL;
+    int result = -1;
 
     if (command_option(argc, argv, no_options) != -1 || command_arguments(argc, argv, 0, 0) != 0)
         return EXIT_USAGE;
     if (instance_enter(instance) < 0)
         return EXIT_REFUSED;
     material_init(&material);
-    if (prepare(&inventory, &material) < 0)
-        return EXIT_REFUSED;
-    char *serving = describe(instance->directory, &material.conf);
-    int result = supervisor_run(&inventory, &material, serving);
-    free(serving);
+    if (prepare(&inventory, &material, &db) == 0) {
+        char *serving = describe(instance->directory, &material.conf);
+        result = supervisor_run(&inventory, &material, serving);
+        free(serving);
+    }
+    db_close(db);
     return result == 0 ? EXIT_DONE : EXIT_REFUSED;
 }

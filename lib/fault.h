@@ -2,6 +2,7 @@
 #define LIB_FAULT_H
 
 #include <errno.h>
+#include <stdbool.h>
 
 /*
  * Named points at which a test lets a program die or a call fail; docs/HACKING.md says how. They
@@ -31,6 +32,18 @@ void fault_die_at(const char *point);
 #else
 #define fault_point(point)     ((void)0)
 #define fault_try(point, call) (call)
+#endif
+
+/* Builds for tests, which must be confined less (lib/confine.c, lib/callfilter.c). */
+#ifdef BELLHOP_FAULTS
+#define FAULTS true
+#else
+#define FAULTS false
+#endif
+#ifdef BELLHOP_SANITIZED
+#define SANITIZED true
+#else
+#define SANITIZED false
 #endif
 
 #endif

@@ -73,7 +73,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(STORE_RECLAIMED_OCTETS, METRIC_COUNTER, "bellhop_store_reclaimed_octets_total",            \
         "octets of segments removed")                                                              \
     ROW(HTTP_REQUESTS, METRIC_COUNTER, "bellhop_http_requests_total", "HTTP requests answered")    \
-    ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total", "programs started again after a crash")
+    ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total",                                        \
+        "programs started again after a crash")                                                    \
+    ROW(CONFINED, METRIC_GAUGE, "bellhop_confined",                                                \
+        "processes confined by both Landlock and seccomp")
 
 #define METRIC_ENUM(id, type, name, help) METRIC_##id,
 enum metric { METRICS_TABLE(METRIC_ENUM) METRIC__MAX };

@@ -12,6 +12,7 @@
 #include "db/db.h"
 #include "lib/acceptor.h"
 #include "lib/child.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 #include "lmtpd/connection.h"
 #include "lmtpd/limits.h"
@@ -144,6 +145,11 @@ static void start(struct lmtpd *lmtpd)
     acceptor_listen(lmtpd->acceptor, "lmtp-unix", on_accept, lmtpd);
 }
 
+static const struct confine_profile profile = {
+    .calls = {.files = CALLFILTER_READ, .connects = true},
+    .paths = {CONFINE_DATABASE(LANDLOCK_READ)},
+};
+
 int main(void)
 {
     static struct lmtpd lmtpd;
@@ -152,6 +158,7 @@ int main(void)
        in and cleared anew: a tenth of all time. */
     mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
     child_init(&lmtpd.child, "lmtpd");
+    confine(&profile);
     start(&lmtpd);
     child_run(&lmtpd.child);
     warner_free(lmtpd.server.warner);

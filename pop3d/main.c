@@ -5,9 +5,12 @@
 #include <malloc.h>
 
 #include "lib/child.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
+
+static const struct confine_profile profile = {.calls = {.connects = true}};
 
 int main(void)
 {
@@ -18,6 +21,7 @@ int main(void)
     mallopt(M_MMAP_THRESHOLD, LIMIT_SPARE_PIECE);
     child_init(&child, "pop3d");
     server_init(&server, &child);
+    confine(&profile);
     log_info("ready for mail programs");
     child_run(&child);
     return 0;

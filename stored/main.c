@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lib/child.h"
+#include "lib/confine.h"
 #include "lib/fault.h"
 #include "lib/log.h"
 #include "stored/commit.h"
@@ -114,6 +115,11 @@ static void stop(struct stored *stored)
     sodium_memzero(store->key, sizeof(store->key));
 }
 
+static const struct confine_profile profile = {
+    .calls = {.files = CALLFILTER_WRITE, .threads = true},
+    .paths = {{"store", LANDLOCK_OWN}, {"/dev/urandom", LANDLOCK_READ}},
+};
+
 static int serve(void)
 {
     static struct stored stored;
@@ -123,6 +129,7 @@ static int serve(void)
     child_init(&stored.child, "stored");
     stored.child.drain = drain;
     stored.child.context = &stored;
+    confine(&profile);
     start(&stored);
     log_info("the store is ready: %" PRIu64 " is the next segment", stored.store.next_segment);
     child_run(&stored.child);

@@ -26,7 +26,8 @@ START_TIME = 30  # seconds until an instance answers on every port
 STOP_TIME = 10   # the supervisor gives sessions 5 s; the rest is for sanitizers
 CLI_TIME = 60
 
-TROUBLE = re.compile(r"\]: panic: |AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
+TROUBLE = re.compile(r"\]: panic: |\]: error: confinement: |Bad system call|AddressSanitizer|LeakSanitizer|"
+                     r"ThreadSanitizer|runtime error:")
 
 # Passwords are hashed quickly in tests; what Argon2id costs is a test of its own.
 QUICK = {"hash_operations": "1", "hash_memory": "8K"}
