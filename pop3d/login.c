@@ -143,12 +143,12 @@ enum reply login_auth(struct session *session, const struct words *words)
     const struct auth_mechanism *mechanism = find_mechanism(session, words->arguments[0]);
     const char *response = words->count == 2 ? words->arguments[1] : NULL;
 
+    if (mechanism == NULL ? !session_is_private(session) : !is_usable(session, mechanism))
+        return REPLY_USE_TLS;
     if (mechanism == NULL && authclient_mechanism(session->server->auth, 0) == NULL)
         return refuse(session, REPLY_LOGIN_UNAVAILABLE); /* authd has not been heard yet */
     if (mechanism == NULL)
-        return session_is_private(session) ? REPLY_NO_MECHANISM : REPLY_USE_TLS;
-    if (!is_usable(session, mechanism))
-        return REPLY_USE_TLS;
+        return REPLY_NO_MECHANISM;
     if (response != NULL && strcmp(response, "=") == 0)
         response = "";
     else if (response != NULL && !authline_is_base64(response))
