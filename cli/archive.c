@@ -112,6 +112,15 @@ static void writer_free(struct archive_writer *writer)
     free(writer);
 }
 
+/* Whether it is empty, or begins as a backup does. */
+static bool is_ours(int fd)
+{
+    uint64_t magic = 0;
+    ssize_t length = pread(fd, &magic, sizeof(magic), 0);
+
+    return length == 0 || (length == sizeof(magic) && magic == ARCHIVE_MAGIC);
+}
+
 /*
  * Opens "NAME.new" anew. Its lock tells one that is being written from what a killed backup left;
  * the name may have gone to another file before the lock was there.
@@ -120,13 +129,17 @@ static int open_temporary(struct archive_writer *writer)
 {
     struct stat own, named;
 
-    writer->fd = openat(writer->folder, writer->temporary,
-                        O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    writer->fd =
+        openat(writer->folder, writer->temporary, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (writer->fd < 0 || flock(writer->fd, LOCK_EX | LOCK_NB) < 0 || fstat(writer->fd, &own) < 0 ||
         fstatat(writer->folder, writer->temporary, &named, AT_SYMLINK_NOFOLLOW) < 0)
         return -1;
     if (own.st_ino != named.st_ino || own.st_dev != named.st_dev) {
         errno = EWOULDBLOCK;
+        return -1;
+    }
+    if (!is_ours(writer->fd)) {
+        errno = EEXIST;
         return -1;
     }
     if (ftruncate(writer->fd, 0) < 0 || fchmod(writer->fd, 0600) < 0)
@@ -179,7 +192,10 @@ struct archive_writer *archive_create(const char *name, const struct archive_hea
              name);
     } else if (writer->folder < 0 || open_temporary(writer) < 0) {
         fail(error_r,
-             errno == EWOULDBLOCK ? "another backup is writing %s now" : "cannot write %s: %s",
+             errno == EWOULDBLOCK ? "another backup is writing %s now"
+             : errno == EEXIST    ? "%s.new is there, which is where a backup is written, and is "
+                                    "none: move it away"
+                                  : "cannot write %s: %s",
              name, strerror(errno));
     } else if (write_header(writer, base) < 0) {
         fail(error_r, "cannot write %s: %s", name, strerror(errno));

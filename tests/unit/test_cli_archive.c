@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -103,8 +104,19 @@ static void test_a_name_is_given_once(void **state)
     assert_int_equal(access("two.new", F_OK), -1);
     assert_int_equal(read_archive("two"), FRAMES + 1);
 
+    /* What a killed backup left makes way, and nobody else's file. */
+    write_archive("four.new", NULL);
     writer = archive_create("four", NULL, error);
+    assert_non_null(writer);
     archive_cancel(writer);
+    FILE *file = fopen("five.new", "w");
+    assert_int_equal(fputs("a letter to somebody", file) < 0, 0);
+    fclose(file);
+    assert_null(archive_create("five", NULL, error));
+    assert_non_null(strstr(error, "five.new is there"));
+    struct stat letter;
+    assert_int_equal(stat("five.new", &letter), 0);
+    assert_int_equal(letter.st_size, strlen("a letter to somebody"));
     assert_int_equal(access("four.new", F_OK), -1);
 }
 
