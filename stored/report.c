@@ -288,8 +288,8 @@ int report_verify(bool json)
         printf("%" PRIu64 " mailboxes have a usage that is not the sum of their messages; run "
                "\"bellhop -C DIR store rebuild\" with the service stopped\n",
                totals.wrong_usage);
-    printf("%s: %" PRIu64 " messages in %" PRIu64 " mailboxes, %" PRIu64 " segments, %" PRIu64
-           " damaged\n",
+    printf("%s: messages: %" PRIu64 ", mailboxes: %" PRIu64 ", segments: %" PRIu64
+           ", damaged: %" PRIu64 "\n",
            good ? "good" : "NOT GOOD", totals.messages, totals.mailboxes, verify.segment_count,
            verify.damage_count);
     return good ? 0 : 1;
@@ -355,9 +355,9 @@ int report_stats(bool json)
         return 0;
     }
     json_decref(stats.segments);
-    printf("\n%" PRIu64 " messages of %" PRIu64 " octets in %" PRIu64 " mailboxes; %" PRIu64
-           " segments of %" PRIu64 " octets on disk, %" PRIu64 " of them live, %" PRIu64
-           " reclaimable\n",
+    printf("\nmessages: %" PRIu64 " (octets: %" PRIu64 ") in mailboxes: %" PRIu64
+           "; segments: %" PRIu64 " (octets on disk: %" PRIu64 ", live: %" PRIu64
+           ", reclaimable: %" PRIu64 ")\n",
            totals.messages, totals.octets, totals.mailboxes, stats.count, stats.size, stats.live,
            stats.reclaimable);
     return 0;

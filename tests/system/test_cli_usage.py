@@ -247,10 +247,10 @@ def test_a_full_standard_output_is_an_error(stopped):
 
 
 def test_a_store_that_was_never_served_is_empty(stopped):
-    assert "0 messages" in stopped.cli("store", "stats").stdout
+    assert "messages: 0 " in stopped.cli("store", "stats").stdout
     stats = json.loads(stopped.cli("store", "stats", "--json").stdout)
     assert (stats["messages"], stats["size"], stats["segments"]) == (0, 0, [])
-    assert stopped.cli("store", "verify").stdout.startswith("good: 0 messages")
+    assert stopped.cli("store", "verify").stdout.startswith("good: messages: 0, ")
     verified = json.loads(stopped.cli("store", "verify", "--json").stdout)
     assert verified["good"] is True and verified["messages"] == 0
     assert list((stopped.dir / "store").iterdir()) == []
