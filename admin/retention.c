@@ -9,7 +9,7 @@
 
 /* Seconds: the first sweep does not meet the crowd of clients that a restart brings. */
 #define FIRST_SWEEP 2
-#define SWEEP_EVERY 3600
+#define SWEEP_EVERY 3541 /* not an hour: a client that comes each hour would be met each time */
 #define PATIENCE    1
 
 /*
