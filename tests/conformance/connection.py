@@ -43,6 +43,9 @@ class Connection:
         except OSError as error:
             self.ended = True
             raise Departed(f"no TLS: {error}") from error
+        if self.sock.version() is None:  # there was nobody to shake hands with any more
+            self.ended = True
+            raise Departed("no TLS: the server closed the connection")
         self.note("-", self.sock.version())
 
     def send(self, octets, singly=False):

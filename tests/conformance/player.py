@@ -8,7 +8,7 @@ import warnings
 
 from connection import Connection, Departed, shown
 from pattern import Pattern, Unknown, fill, unescape
-from server import values_for
+from server import SETTLE, values_for
 from testfile import FileError, Step
 
 WAYS = {
@@ -27,6 +27,10 @@ LAST_IN_WRITE = {"1": {b"STLS", b"AUTH"}, "L": {b"LHLO", b"DATA", b"VRFY", b"NOO
 
 # What delivery puts in front of a message.
 TRACE = rb"(?:[!-9;-~]+:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*"
+
+
+class Done(Exception):
+    """The file ends here, and holds."""
 
 
 class Player:
@@ -53,6 +57,8 @@ class Player:
             self.flush()
             self.step = None
             self.leave()
+        except Done:
+            return
         except Departed as departed:
             where = f"line {self.step.number} ({self.step.text})" if self.step else "at the end"
             raise Departed(f"{where}: {departed}") from None
@@ -108,6 +114,8 @@ class Player:
     def take_connect(self, step):
         if step.argument == "old tls":
             self.refuses_old_tls()
+        elif step.argument == "without tls":
+            self.refuses_plain_text()
         else:
             self.connection(step, tls=step.argument == "tls")
 
@@ -125,6 +133,16 @@ class Player:
         except Departed:
             return
         raise Departed("the server agrees on TLS 1.1 or below")
+
+    def refuses_plain_text(self):
+        """On the port of POP3 over TLS: no greeting comes, and no answer to QUIT."""
+        connection = Connection("1", self.server.pop3s, self.server.patience)
+        connection.transcript = self.transcript
+        connection.send(b"QUIT\r\n" * 3)
+        octets = connection.rest()
+        connection.close()
+        if octets is None or b"+OK" in octets or b"-ERR" in octets:
+            raise Departed(f"got {shown(octets or b'nothing')}")
 
     def take_command(self, step):
         self.send(step, step.argument, b"\r\n")
@@ -170,9 +188,27 @@ class Player:
 
     def take_login(self, step):
         number = "2" if step.argument == "2" else ""
+        if "LOGIN-DELAY" in self.server.announced:
+            self.wait_for_login(step, number)
+            return
         for kind, text in [("C", f"USER <user{number}>"), ("S", "+OK<rest>"),
                            ("C", f"PASS <password{number}>"), ("S", "+OK<rest>")]:
             self.take(derived(step, kind, text))
+
+    def wait_for_login(self, step, number):
+        """Where log-ins must be some seconds apart, until it is time."""
+        deadline = time.monotonic() + SETTLE
+        answer = b""
+        while not answer.startswith(b"+OK"):
+            if time.monotonic() > deadline:
+                raise Departed(f"got {shown(answer)}")
+            connection = self.connection(step)
+            for word, name in [(b"USER ", "user"), (b"PASS ", "password")]:
+                connection.send(word + self.values[name + number] + b"\r\n")
+                answer = connection.line()
+            if not answer.startswith(b"+OK"):
+                self.open.pop(connection.name).close()
+                time.sleep(0.2)
 
     def take_lhlo(self, step):
         for kind, text in [("C", "LHLO conformance.example"), ("S", "250 <text>")]:
@@ -185,6 +221,7 @@ class Player:
         except Departed:
             if step.argument != "or closed":
                 raise
+            raise Done from None
 
     def take_wait(self, _):
         self.flush()

@@ -46,13 +46,17 @@ class Server:
         connection = self.session(mailbox, look=True)
         self.capabilities(connection)
         leave(connection)
+        if self.pop3s is not None:
+            self.announced.add("TLS")
+            connection = self.connect("1", tls=True)
+            expect(connection, "+OK")
+            self.capabilities(connection)
+            leave(connection)
         connection = self.connect("L1")
         expect(connection, "220")
         for line in ask_lmtp(connection, "LHLO conformance.example")[1:]:
             self.announce(["LHLO " + line.split()[0].decode().upper()])
         leave(connection)
-        if self.pop3s is not None:
-            self.announced.add("TLS")
 
     def announce(self, words):
         self.announced |= set(words)
@@ -189,7 +193,11 @@ def values_for(mailbox, other):
         "plain": base64.b64encode(plain[0]).decode(),
         "plain2": base64.b64encode(plain[1]).decode(),
         "wrongplain": base64.b64encode(plain[0] + b"!").decode(),
+        "lt": "<",
         "user64": base64.b64encode(mailbox.address.encode()).decode(),
+        "wideplain": base64.b64encode(plain[0].replace(local.encode(), wide(local).encode(), 1)
+                                    ).decode(),
+        "longplain": base64.b64encode(plain[0] + b"x" * 200).decode(),
         "widelocal": wide(local), "widepassword": wide(mailbox.password),
         "password64": base64.b64encode(mailbox.password.encode()).decode(),
     }

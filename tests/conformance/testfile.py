@@ -13,7 +13,7 @@ STEP = re.compile(r"(L?)([0-9]?) ?(C|S\*\??|S|[a-z]+): ?(.*)")
 HEADS = {"goal", "sentence", "requires", "order", "slow"}
 
 # What a step takes behind its colon.
-TAKES = {"connect": r"tls|old tls|", "tls": r"|or closed", "close": r"|half", "closed": r"",
+TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": r"|half", "closed": r"",
          "pause": r"[0-9.]+", "nothing": r"[0-9.]+", "wait": r"", "login": r"[12]?",
          "lhlo": r"", "octets": r'".*"', "differs": r"<[a-z]\w*> <[a-z]\w*>",
          "atmost": r"<[a-z]\w*> <[a-z]\w*>", "flood": r"[0-9]+ [A-Z].*", "repeat": "[0-9]+"}
