@@ -45,5 +45,6 @@ extern const struct mode mode_login;
 extern const struct mode mode_open;
 extern const struct mode mode_retr;
 extern const struct mode mode_session;
+extern const struct mode mode_uidl;
 
 #endif

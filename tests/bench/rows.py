@@ -232,30 +232,32 @@ VISITED = 400     # of them, spread over all
 FEW = f"{SMALL:,} mailboxes"
 
 
-def open_archive(stage, contender, count):
-    return stage.load(contender, "open", "archive", count=count, connections=1)
-
-
-@contextmanager
-def opened_first(stage):
+def opened_first(mode):
     """Nothing is in memory; another mailbox has been opened before, so all programs are there."""
-    stage.fill_archive(ARCHIVE)
+    @contextmanager
+    def sides(stage):
+        stage.fill_archive(ARCHIVE)
 
-    def measure(contender, _):
-        restart_cold(contender)
-        stage.warm_up(contender)
-        return open_archive(stage, contender, 1)
+        def measure(contender, _):
+            restart_cold(contender)
+            stage.warm_up(contender)
+            return stage.load(contender, mode, "archive", count=1, connections=1)
 
-    yield both(stage, (0, 0), measure)
+        yield both(stage, (0, 0), measure)
+    return sides
 
 
-@contextmanager
-def opened_again(stage):
-    stage.fill_archive(ARCHIVE)
-    for contender in stage.contenders:
-        open_archive(stage, contender, 1)
+def opened_again(mode):
+    @contextmanager
+    def sides(stage):
+        def measure(contender, count):
+            return stage.load(contender, mode, "archive", count=count, connections=1)
 
-    yield both(stage, (0, 0), lambda contender, _: open_archive(stage, contender, 20))
+        stage.fill_archive(ARCHIVE)
+        for contender in stage.contenders:
+            measure(contender, 1)
+        yield {contender.name: partial(measure, contender, 20) for contender in stage.contenders}
+    return sides
 
 
 @contextmanager
@@ -273,13 +275,19 @@ def grown(stage):
 
 MUCH = [
     Row(f"a mailbox of {ARCHIVE:,} messages, first time: PASS to STAT's reply",
-        f"opening {ARCHIVE:,} messages, first", opened_first, [times_sooner(10)], rounds=3,
+        f"opening {ARCHIVE:,} messages, first", opened_first("open"), [times_sooner(10)],
+        rounds=3,
         figures=(P50, CPU),
         note="the server has just been started and the kernel keeps none of its files"),
     Row(f"a mailbox of {ARCHIVE:,} messages, again: PASS to STAT's reply",
-        f"opening {ARCHIVE:,} messages, again", opened_again, [times_sooner(10)],
+        f"opening {ARCHIVE:,} messages, again", opened_again("open"), [times_sooner(10)],
         figures=(P50, CPU),
-        note="Dovecot answers PASS before it opens the mailbox, so the time is that until STAT"),
+        note="both answer PASS before they have the mailbox's list, so the time is that until STAT"),
+    Row("the same, first time: PASS to the end of UIDL's reply", "UIDL of them, first",
+        opened_first("uidl"), rounds=3, figures=(P50, CPU),
+        note="what most clients ask for first; the list has to be whole for it"),
+    Row("the same, again: PASS to the end of UIDL's reply", "UIDL of them, again",
+        opened_again("uidl"), figures=(P50, CPU)),
     Row(f"session, as above, with {LARGE:,} mailboxes of {growth.MESSAGES} messages", "growth",
         grown, [within(0.15, FEW)],
         note=f"{VISITED} clients, each with a mailbox of its own; Dovecot is not beside it, because "

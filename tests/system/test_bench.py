@@ -181,6 +181,7 @@ POP3_MODES = [  # mode, options, operations, handshakes of TLS
     ("login", {"connections": 2}, 6, 6),
     ("login", {"connections": 8, "count": 5}, 5, 5),
     ("open", {"count": 40, "connections": None}, 40, 40),
+    ("uidl", {"count": 40, "connections": None}, 40, 40),
     ("idle", {}, 6, 6),
 ]
 
@@ -307,6 +308,9 @@ WRONG = [  # what the server says, and to which mode; part of the complaint
     ("login", "QUIT", b"", "expected a reply"),
     ("open", "PASS", b"-ERR [IN-USE] not now\r\n", 'expected +OK, not "-ERR [IN-USE] not now'),
     ("open", "STAT", b"-ERR\r\n", "expected +OK"),
+    ("uidl", "UIDL", b"-ERR\r\n", "expected +OK"),
+    ("uidl", "UIDL", b"+OK\r\n1 one\r\n3 three\r\n.\r\n", "expected the next message"),
+    ("uidl", "UIDL", b"+OK\r\n1 one\r\n.\r\n2 two\r\n", "expected the next message"),
     ("fetch", "RETR", b"+OK\r\n" + MESSAGE[1:] + b".\r\n", "last line where LIST says"),
     ("fetch", "RETR", b"+OK\r\n" + MESSAGE[:-3] + b"s\r\n\r\n", "expected the message's end"),
     ("fetch", "DELE", b"-ERR\r\n", "expected +OK"),
@@ -334,10 +338,11 @@ def test_lists_of_a_large_mailbox_are_read(guest):
                           b".\r\n"]),
     }
     with Fake(HONEST | large) as fake:
-        assert load("session", fake.port, guest, count=1)["operations"] == "1"
+        for mode in "session", "uidl":
+            assert load(mode, fake.port, guest, count=1)["operations"] == "1"
 
 
 def test_an_honest_server_is_not(guest):
     with Fake(HONEST) as fake:
-        for mode in "session", "retr", "login", "open", "fetch", "idle":
+        for mode in "session", "retr", "login", "open", "uidl", "fetch", "idle":
             assert load(mode, fake.port, guest, count=50)["mode"] == mode
