@@ -1,28 +1,29 @@
-#include <string.h>
-
 #include "pop3d/number.h"
 
-static size_t format(char *text_r, uint64_t number, unsigned base)
+/* Straight to where they belong: a copy would have to wait until the last digit is written. */
+static size_t write_digits(char *text_r, size_t count, uint64_t number, unsigned base)
 {
-    char digits[NUMBER_MAX];
-    size_t at = sizeof(digits);
-
-    do {
-        digits[--at] = "0123456789abcdef"[number % base];
-        number /= base;
-    } while (number > 0);
-    memcpy(text_r, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
+    for (size_t at = count; at > 0; number /= base)
+        text_r[--at] = "0123456789abcdef"[number % base];
+    return count;
 }
 
 size_t number_format(char *text_r, uint64_t number)
 {
-    return format(text_r, number, 10);
+    size_t count = 1;
+
+    for (uint64_t limit = 10; number >= limit && count < NUMBER_MAX; limit *= 10)
+        count++;
+    return write_digits(text_r, count, number, 10);
 }
 
 size_t number_format_hex(char *text_r, uint64_t number)
 {
-    return format(text_r, number, 16);
+    size_t count = 1;
+
+    for (uint64_t rest = number >> 4; rest > 0; rest >>= 4)
+        count++;
+    return write_digits(text_r, count, number, 16);
 }
 
 int number_parse(uint64_t *number_r, const char *text)

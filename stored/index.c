@@ -26,6 +26,7 @@ enum statement {
     S_GET_PLACE,
     S_MOVE_MESSAGE,
     S_FIND_UNIQUE_ID,
+    S_HAS_UNIQUE_IDS,
     S_GET_SHARED,
     S_ADD_SHARED,
     S_TAKE_SHARED,
@@ -49,6 +50,7 @@ enum statement {
     S_FORGET_SEGMENT,
     S_EACH_MESSAGE,
     S_LIST,
+    S_LIST_OWN,
     S_EACH_ON_DISK,
     S_EACH_SEGMENT,
     S_TOTALS,
@@ -102,6 +104,8 @@ static const char *const statements[S__MAX] = {
     [S_MOVE_MESSAGE] = "UPDATE message SET segment = ?3, offset = ?4, header_length = ?5,"
                        " span = ?6 WHERE mailbox = ?1 AND uid = ?2",
     [S_FIND_UNIQUE_ID] = "SELECT 1 FROM message WHERE mailbox = ?1 AND unique_id = ?2",
+    [S_HAS_UNIQUE_IDS] = "SELECT 1 FROM message INDEXED BY message_by_unique_id"
+                         " WHERE mailbox = ?1 AND unique_id IS NOT NULL LIMIT 1",
     [S_GET_SHARED] = "SELECT count FROM shared WHERE segment = ?1 AND offset = ?2",
     [S_ADD_SHARED] = "INSERT INTO shared (segment, offset, count, span) VALUES (?1, ?2, ?3, ?4)"
                      " ON CONFLICT (segment, offset) DO UPDATE SET count = count + ?3",
@@ -146,6 +150,9 @@ static const char *const statements[S__MAX] = {
     /* Gives no row but the one at which tell() wants no more. */
     [S_LIST] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
                " AND tell(uid, time, octets, unique_id) ORDER BY uid",
+    /* The last column of a row is the dearest, because all before it have to be passed. */
+    [S_LIST_OWN] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+                   " AND tell(uid, time, octets, NULL) ORDER BY uid",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
                        " header_length, unique_id FROM message"
                        " ORDER BY segment, offset, mailbox",
@@ -301,8 +308,9 @@ struct listing {
 };
 
 /*
- * SQL's tell(uid, time, octets, unique_id), for S_LIST: hands on a row where SQLite has it, which
- * is a quarter less work than to return from sqlite3_step() with it. True ends the statement.
+ * SQL's tell(uid, time, octets, unique_id), for S_LIST and S_LIST_OWN: hands on a row where SQLite
+ * has it, which is a quarter less work than to return from sqlite3_step() with it. True ends the
+ * statement.
  */
 static void tell(sqlite3_context *call, int count, sqlite3_value **values)
 {
@@ -794,17 +802,29 @@ int index_each_message(struct index *index, const struct index_range *range,
         each, context);
 }
 
-int index_list(struct index *index, const struct index_range *range,
-               int (*each)(void *context, const struct index_message *message), void *context)
+static int list(struct index *index, enum statement number, const struct index_range *range,
+                int (*each)(void *context, const struct index_message *message), void *context)
 {
     struct listing listing = {
         .mailbox = range->mailbox, .left = range->most, .each = each, .context = context};
-    sqlite3_stmt *statement = BIND(index, S_LIST, range->mailbox, range->from, range->to);
+    sqlite3_stmt *statement = BIND(index, number, range->mailbox, range->from, range->to);
 
     index->listing = &listing;
     int status = listing.left > 0 ? sqlite3_step(statement) : SQLITE_DONE;
     index->listing = NULL;
     return end_of_rows(index, statement, status) < 0 ? -1 : listing.result;
+}
+
+int index_list(struct index *index, const struct index_range *range,
+               int (*each)(void *context, const struct index_message *message), void *context)
+{
+    return list(index, S_LIST, range, each, context);
+}
+
+int index_list_own(struct index *index, const struct index_range *range,
+                   int (*each)(void *context, const struct index_message *message), void *context)
+{
+    return list(index, S_LIST_OWN, range, each, context);
 }
 
 int index_each_on_disk(struct index *index,
@@ -856,6 +876,14 @@ int index_find_unique_id(struct index *index, uint64_t mailbox, const char *uniq
 int index_find_own_id(struct index *index, uint64_t mailbox, uint64_t uid, uint64_t time)
 {
     sqlite3_stmt *statement = BIND(index, S_FIND_OWN_ID, mailbox, uid, time);
+    int status = sqlite3_step(statement);
+
+    return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;
+}
+
+int index_has_unique_ids(struct index *index, uint64_t mailbox)
+{
+    sqlite3_stmt *statement = BIND(index, S_HAS_UNIQUE_IDS, mailbox);
     int status = sqlite3_step(statement);
 
     return end_of_rows(index, statement, status) < 0 ? -1 : status == SQLITE_ROW;

@@ -132,6 +132,10 @@ int index_each_message(struct index *index, const struct index_range *range,
 int index_list(struct index *index, const struct index_range *range,
                int (*each)(void *context, const struct index_message *message), void *context);
 
+/* The same, in a fifth less again, for messages of which none was imported with a unique-id. */
+int index_list_own(struct index *index, const struct index_range *range,
+                   int (*each)(void *context, const struct index_message *message), void *context);
+
 /* As index_each_message() for all messages of the store, in the order in which they stand on disk.
  */
 int index_each_on_disk(struct index *index,
@@ -157,6 +161,9 @@ int index_find_unique_id(struct index *index, uint64_t mailbox, const char *uniq
 
 /* The same for a message that shows a unique-id of stored's own making. */
 int index_find_own_id(struct index *index, uint64_t mailbox, uint64_t uid, uint64_t time);
+
+/* Whether any message of the mailbox was imported with a unique-id: 1, 0 or -1. */
+int index_has_unique_ids(struct index *index, uint64_t mailbox);
 
 /*
  * Makes durable what has been applied: only then may a part of the log go that the index, thrown

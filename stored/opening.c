@@ -30,6 +30,7 @@ struct opening {
     uint64_t from, to; /* uids that are still to be told */
     uint64_t octets;
     uint32_t room; /* of session->uids */
+    bool own_ids;  /* none of the messages was imported with a unique-id */
     bool announced;
     struct store_totals totals; /* as announced */
     struct opening *prev, *next;
@@ -95,7 +96,8 @@ static int run_slice(struct opening *opening, struct index *index)
     slice.opening = opening;
     slice.count = 0;
     slice.unique_ids_length = 0;
-    if (opening->from <= opening->to && index_list(index, &range, add_message, opening) < 0)
+    if (opening->from <= opening->to &&
+        (opening->own_ids ? index_list_own : index_list)(index, &range, add_message, opening) < 0)
         return -1;
     if (slice.count > 0)
         channel_send(channel, STORE_ENTRIES, session->id, slice.entries,
@@ -218,10 +220,13 @@ void openings_go_on(struct openings *openings)
 static int announce(struct opening *opening)
 {
     const struct session *session = opening->session;
+    struct index *index = session->store->index;
     struct index_mailbox row;
 
-    if (index_get_mailbox(session->store->index, session->mailbox->id, &row) < 0)
+    int named = index_has_unique_ids(index, session->mailbox->id);
+    if (named < 0 || index_get_mailbox(index, session->mailbox->id, &row) < 0)
         return -1;
+    opening->own_ids = named == 0;
     opening->to = row.uid_next - 1;
     opening->totals.messages = row.messages < UINT32_MAX ? (uint32_t)row.messages : UINT32_MAX;
     opening->totals.octets = row.octets;

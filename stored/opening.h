@@ -20,8 +20,8 @@ void openings_free(struct openings *openings); /* NULL is allowed; no session is
 
 /*
  * Tells the front STORE_OPENING where it takes more than this turn, the messages and STORE_OPENED;
- * until then session->opening is set. STORE_BROKEN: the index cannot be read, nothing more is told. When
- * that is found later, the session ends with STORE_FAILED.
+ * until then session->opening is set. STORE_BROKEN: the index cannot be read, nothing more is told.
+ * When that is found later, the session ends with STORE_FAILED.
  */
 enum store_result opening_begin(struct session *session);
 
