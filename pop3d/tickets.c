@@ -72,12 +72,13 @@ static int choose(const struct ticketkeys *keys, uint8_t name_r[TICKETKEYS_NAME_
 }
 
 /*
- * The key that a ticket is sealed with. The client gets a new ticket for each that it uses, so that
- * nobody on the way sees one twice (RFC 8446 appendix C.4). A session of TLS 1.2 does not live
- * longer for it: its time began with its handshake in full.
+ * The key that a ticket is sealed with. With TLS 1.3 the client gets a new ticket for each that it
+ * uses, so that nobody on the way sees one twice (RFC 8446 appendix C.4). With 1.2 tickets are
+ * given in clear, and a new one would not live longer either: the time of a session began with its
+ * handshake in full, and each ticket can be opened for all of it.
  */
-static int find(const struct ticketkeys *keys, const uint8_t name[TICKETKEYS_NAME_SIZE],
-                struct ticketkey *key_r)
+static int find(const struct ticketkeys *keys, int version,
+                const uint8_t name[TICKETKEYS_NAME_SIZE], struct ticketkey *key_r)
 {
     struct ticketkey both[TICKETKEYS__MAX];
     int result = TICKET_REFUSED;
@@ -87,7 +88,7 @@ static int find(const struct ticketkeys *keys, const uint8_t name[TICKETKEYS_NAM
     for (unsigned i = 0; i < TICKETKEYS__MAX; i++)
         if (memcmp(name, both[i].name, sizeof(both[i].name)) == 0) {
             *key_r = both[i];
-            result = TICKET_GOOD_RENEW;
+            result = version == TLS1_2_VERSION ? TICKET_GOOD : TICKET_GOOD_RENEW;
         }
     sodium_memzero(both, sizeof(both));
     return result;
@@ -118,7 +119,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     const struct tickets *tickets = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), place());
     struct ticketkey key;
 
-    int result = sealing ? choose(tickets->keys, name, iv, &key) : find(tickets->keys, name, &key);
+    int result = sealing ? choose(tickets->keys, name, iv, &key)
+                         : find(tickets->keys, SSL_version(ssl), name, &key);
     if (result > TICKET_REFUSED && !set_keys(tickets, &key, iv, cipher, mac, sealing))
         result = -1;
     sodium_memzero(&key, sizeof(key));
