@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static const struct option long_options[] = {
     {"recipients", required_argument, NULL, 'R'},
     {"users", required_argument, NULL, 'u'},
     {"tls", no_argument, NULL, 'T'},
+    {"tls-version", required_argument, NULL, 'v'},
     {"resume", no_argument, NULL, 'r'},
     {"ca", required_argument, NULL, 'a'},
     {"serve-pid", required_argument, NULL, 'P'},
@@ -46,6 +48,7 @@ static void print_usage(FILE *file)
           "  --pipeline         session: all commands after the login in one write\n"
           "  --one-by-one       retr: each RETR after the message before, not pipelined\n"
           "  --tls              POP3 over TLS from the first octet; needs --ca\n"
+          "  --tls-version V    speaks 1.2 or 1.3 alone (the newest that both know)\n"
           "  --resume           each connection of a client after its first must resume\n"
           "                     its session of TLS\n"
           "  --ca FILE          the certificate of the server, or of who signed it (PEM)\n"
@@ -79,6 +82,15 @@ static uint64_t number(const char *text, uint64_t least, uint64_t most)
         wrong("%s is not a number from %llu to %llu", text, (unsigned long long)least,
               (unsigned long long)most);
     return value;
+}
+
+static int version(const char *text)
+{
+    if (strcmp(text, "1.2") == 0)
+        return TLS1_2_VERSION;
+    if (strcmp(text, "1.3") != 0)
+        wrong("%s is no version of TLS that a server here speaks", text);
+    return TLS1_3_VERSION;
 }
 
 /* A generator of load that could be pointed at somebody else's machine would be a weapon. */
@@ -117,6 +129,7 @@ static void set_one(struct options *options, int option, const char **host, uint
     case 'l': options->pipeline = true; break;
     case '1': options->one_by_one = true; break;
     case 'T': options->tls = true; break;
+    case 'v': options->tls_version = version(optarg); break;
     case 'r': options->resume = true; break;
     case 'a': options->ca = optarg; break;
     case 'H': print_usage(stdout); exit(0);

@@ -19,6 +19,7 @@ struct options {
     bool pipeline;        /* session: all commands after the login in one write */
     bool one_by_one;      /* retr: not pipelined */
     bool tls;             /* from the first octet */
+    int tls_version;      /* OpenSSL's number of the only one that is spoken; 0: 1.2 and 1.3 */
     bool resume;          /* every connection of a client but its first resumes its session */
     const char *ca;       /* PEM file that the server's certificate is checked against */
     const char *users;    /* file with a line "address<TAB>password" for each mailbox */

@@ -122,23 +122,27 @@ DELIVERIES = [
 # --- sessions -----------------------------------------------------------------------------------
 
 OPENSSL = "openssl s_server, handshakes alone"
+ONE_LOGIN = "Dovecot with one pop3-login: several do not take each other's tickets"
 RAW = "libsodium alone, a thread for each core"
 
 
-@contextmanager
-def resumed(stage):
+def resumed(counts, **options):
     """Dovecot's login processes do not know each other's tickets, so there is one of it."""
-    stage.dovecot.login_processes = 1
-    restart(stage.dovecot)
-    try:
-        with generated("session", "readers", (4000, 1000), "pop3s", resume=True)(stage) as sides:
-            for contender in stage.contenders:
-                stage.warm_up(contender)
-            yield sides
-    finally:
-        stage.dovecot.login_processes = os.cpu_count()
+    @contextmanager
+    def sides(stage):
+        stage.dovecot.login_processes = 1
         restart(stage.dovecot)
-        stage.warm_up(stage.dovecot)
+        try:
+            with generated("session", "readers", counts, "pop3s", resume=True,
+                           **options)(stage) as both_sides:
+                for contender in stage.contenders:
+                    stage.warm_up(contender)
+                yield both_sides
+        finally:
+            stage.dovecot.login_processes = os.cpu_count()
+            restart(stage.dovecot)
+            stage.warm_up(stage.dovecot)
+    return sides
 
 
 def idle(port):
@@ -179,8 +183,13 @@ SESSIONS = [
         generated("session", "readers", (2000, 1000), "pop3s", beside=lambda stage: {
             OPENSSL: lambda: limits.Handshakes(stage, stage.some(2000), CLIENTS)}),
         [times_less_cpu(4), part_of(OPENSSL, 0.8)]),
-    Row("session over TLS, resumed", "session, TLS resumed", resumed, [times_less_cpu(8)],
-        note="Dovecot with one pop3-login: several do not take each other's tickets"),
+    Row("session over TLS, resumed", "session, TLS resumed", resumed((4000, 1000)),
+        [times_less_cpu(8)], note=ONE_LOGIN),
+    Row("session over TLS 1.2, full handshake", "session, TLS 1.2",
+        generated("session", "readers", (2000, 1000), "pop3s", tls_version="1.2")),
+    Row("session over TLS 1.2, resumed", "session, TLS 1.2 resumed",
+        resumed((8000, 1000), tls_version="1.2"),
+        note=f"without a new key, which TLS 1.3 has; {ONE_LOGIN}"),
     Row("idle session", "idle session", idle("pop3"), [memory_at_most(12)], rounds=3,
         figures=(MEMORY,)),
     Row("idle session over TLS", "idle session, TLS", idle("pop3s"), [memory_at_most(40)], rounds=3,

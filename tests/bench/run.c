@@ -239,7 +239,7 @@ void run_all(const struct options *options, const struct mode *mode)
         log_fatal("the mode %s needs --tls", mode->name);
     run.accounts = accounts_read(options->users, &run.account_count);
     if (options->tls)
-        run.tls = tls_context_new(options->ca, options->resume);
+        run.tls = tls_context_new(options->ca, options->tls_version, options->resume);
     run.loop = loop_new(&events, run.tls);
     make_clients(&run);
     go(&run);

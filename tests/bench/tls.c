@@ -21,7 +21,7 @@ static const char *reason(int error)
     return error != 0 ? strerror(error) : "the server has closed the connection";
 }
 
-/* TLS 1.3 has its tickets after the handshake, 1.2 in it; either way the latest one is kept. */
+/* TLS 1.3 has its tickets after the handshake, 1.2 in a full one; the latest one is kept. */
 static int on_session(SSL *openssl, SSL_SESSION *session)
 {
     struct tls *tls = SSL_get_app_data(openssl);
@@ -31,7 +31,7 @@ static int on_session(SSL *openssl, SSL_SESSION *session)
     return 1;
 }
 
-struct tls_context *tls_context_new(const char *authorities, bool resume)
+struct tls_context *tls_context_new(const char *authorities, int version, bool resume)
 {
     struct tls_context *context = xcalloc(1, sizeof(*context));
 
@@ -43,7 +43,8 @@ struct tls_context *tls_context_new(const char *authorities, bool resume)
     if (SSL_CTX_load_verify_file(context->openssl, authorities) != 1)
         log_fatal("%s holds no certificate in PEM: %s", authorities, reason(errno));
     SSL_CTX_set_verify(context->openssl, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_min_proto_version(context->openssl, TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(context->openssl, version != 0 ? version : TLS1_2_VERSION);
+    SSL_CTX_set_max_proto_version(context->openssl, version);
     SSL_CTX_set_options(context->openssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context->openssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                            SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -102,6 +103,9 @@ static void count_handshake(struct tls *tls)
     context->handshakes++;
     context->resumed += resumed;
     context->version = SSL_get_version(tls->openssl);
+    /* A ticket in a resumed handshake of 1.2 replaces the one before, and nothing tells of it. */
+    if (resumed && SSL_version(tls->openssl) == TLS1_2_VERSION)
+        on_session(tls->openssl, SSL_get1_session(tls->openssl));
     if (context->resume && tls->again && !resumed)
         log_fatal("connection %llu did not resume its session with %s: %s",
                   (unsigned long long)context->handshakes, context->version,

@@ -30,10 +30,11 @@ struct tls {
 };
 
 /*
- * `authorities`: a PEM file with the certificates to trust. `resume`: every connection of a client
- * but its first must resume a session.
+ * `authorities`: a PEM file with the certificates to trust. `version`: OpenSSL's number of the only
+ * one that is spoken, or 0. `resume`: every connection of a client but its first must resume a
+ * session.
  */
-struct tls_context *tls_context_new(const char *authorities, bool resume);
+struct tls_context *tls_context_new(const char *authorities, int version, bool resume);
 
 /* NULL is allowed. */
 void tls_context_free(struct tls_context *context);

@@ -217,8 +217,11 @@ def test_fetching_leaves_every_mailbox_empty(instance, users_of, tls):
     assert "no operation was done" in load("fetch", port, users, **options)
 
 
-def test_bellhop_resumes(shared, users):
-    result = load("session", shared.ports.pop3s, users, resume=True, count=200, **over_tls(shared))
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_bellhop_resumes(shared, users, version):
+    result = load("session", shared.ports.pop3s, users, resume=True, tls_version=version, count=200,
+                  **over_tls(shared))
+    assert result["tls"] == f"TLSv{version}"
     assert (result["operations"], result["handshakes"], result["resumed"]) == ("200", "200", "194")
 
 
