@@ -31,7 +31,10 @@ struct session *session_new(const struct server *server, const char *peer, struc
     struct session *session = xcalloc(1, sizeof(*session));
 
     session->server = server;
-    session->output = output;
+    session->output = session->replies = output;
+    session->held = evbuffer_new();
+    if (session->held == NULL)
+        log_fatal("out of memory");
     session->resume = resume;
     session->context = context;
     session->state = SESSION_START;
@@ -48,17 +51,19 @@ void session_free(struct session *session)
     recipient_check_cancel(session->check);
     store_link_wait_end(session->server->store, &session->waiter);
     transaction_free(session->transaction);
+    transaction_free(session->ending);
+    evbuffer_free(session->held);
     free(session);
 }
 
 bool session_waiting(const struct session *session)
 {
-    return session->waiting;
+    return session->waiting || session->ending != NULL;
 }
 
 bool session_left(const struct session *session)
 {
-    return session->left;
+    return session->left && session->ending == NULL;
 }
 
 /* What comes of each recipient, at RCPT when refused and after DATA otherwise. */
@@ -77,12 +82,17 @@ static void leave(struct session *session, enum reply reply)
     session->left = true;
 }
 
-/* The end of waiting. The session may be gone when this returns. */
+/* The end of a wait. The session may be gone when this returns. */
 static void wake(struct session *session)
 {
-    session->waiting = false;
-    if (!session->busy)
+    if (!session->waiting && !session->busy)
         session->resume(session->context);
+}
+
+static void end_wait(struct session *session)
+{
+    session->waiting = false;
+    wake(session);
 }
 
 void session_reset(struct session *session)
@@ -117,7 +127,7 @@ static void on_checked(void *context, const char *address, enum reply reply)
         session->state = SESSION_RCPT;
     else
         session_refused(session, (struct text){address, strlen(address)}, reply);
-    wake(session);
+    end_wait(session);
 }
 
 void session_start_check(struct session *session, const struct address *address)
@@ -147,24 +157,44 @@ void session_start_content(struct session *session)
     transaction_begin(session->transaction, head, trace_format(&trace, time(NULL), head));
 }
 
-/* RFC 2033 section 4.2: one reply for each accepted recipient, in order. */
+/*
+ * RFC 2033 section 4.2: one reply for each accepted recipient, in order. The client waits for them,
+ * and nobody for the log.
+ */
 static void on_message_done(void *context)
 {
     struct session *session = context;
-    struct transaction *transaction = session->transaction;
+    struct transaction *transaction = session->ending;
     char id[32];
 
-    snprintf(id, sizeof(id), "%s-%u", session->id, session->message);
+    snprintf(id, sizeof(id), "%s-%u", session->id, session->ending_message);
     for (unsigned i = 0; i < transaction_recipients(transaction); i++) {
         enum reply reply = transaction_reply(transaction, i);
         count_outcome(reply);
-        evbuffer_add_printf(session->output, "%s, id %s\r\n", reply_text(reply), id);
+        evbuffer_add_printf(session->replies, "%s, id %s\r\n", reply_text(reply), id);
     }
+    evbuffer_add_buffer(session->replies, session->held);
+    session->output = session->replies;
+    session->ending = NULL;
+    wake(session);
     transaction_log(transaction, id);
+    transaction_free(transaction);
+}
+
+/*
+ * RFC 2920 section 3.1: the next message's commands may have come with this one. They are looked at
+ * while the disk works, and answered behind it.
+ */
+static void end_message(struct session *session)
+{
+    session->ending = session->transaction;
+    session->ending_message = session->message;
+    session->transaction = NULL;
+    session->output = session->held;
+    session->state = SESSION_READY;
     session->bad_commands = 0;
     session->refusals = 0;
-    session_reset(session);
-    wake(session);
+    transaction_end(session->ending, on_message_done, session);
 }
 
 static void on_store_ready(struct store_waiter *waiter)
@@ -172,7 +202,7 @@ static void on_store_ready(struct store_waiter *waiter)
     struct session *session =
         (struct session *)(void *)((char *)waiter - offsetof(struct session, waiter));
 
-    wake(session);
+    end_wait(session);
 }
 
 static size_t take_content(struct session *session, const char *input, size_t length)
@@ -185,8 +215,7 @@ static size_t take_content(struct session *session, const char *input, size_t le
         transaction_data(session->transaction, span.text, span.length);
     }
     if (session->content == CONTENT_ENDED) {
-        session->waiting = true;
-        transaction_end(session->transaction, on_message_done, session);
+        end_message(session);
     } else if (store_link_full(session->server->store)) {
         session->waiting = true;
         store_link_wait(session->server->store, &session->waiter, on_store_ready);
@@ -275,7 +304,16 @@ static size_t take_line(struct session *session, const char *input, size_t lengt
 
 static bool is_between_messages(const struct session *session)
 {
-    return session->transaction == NULL && !session->waiting;
+    return session->transaction == NULL && !session_waiting(session);
+}
+
+/* While a message ends, only commands, and at the end of service no new transaction. */
+static bool takes_input(const struct session *session)
+{
+    if (session->waiting || session->left)
+        return false;
+    return session->ending == NULL ||
+           (session->state != SESSION_CONTENT && !session->server->draining);
 }
 
 size_t session_input(struct session *session, const char *input, size_t length)
@@ -283,7 +321,7 @@ size_t session_input(struct session *session, const char *input, size_t length)
     size_t used = 0;
 
     session->busy = true;
-    while (!session->waiting && !session->left) {
+    while (takes_input(session)) {
         if (session->server->draining && is_between_messages(session)) {
             leave(session, REPLY_SHUTDOWN);
             break;
@@ -303,7 +341,7 @@ size_t session_input(struct session *session, const char *input, size_t length)
 
 void session_timeout(struct session *session)
 {
-    if (!session->waiting && !session->left)
+    if (!session_waiting(session) && !session->left)
         leave(session, REPLY_TIMEOUT);
 }
 
@@ -313,8 +351,12 @@ void session_drain(struct session *session)
         leave(session, REPLY_SHUTDOWN);
 }
 
+/* What is held would be taken for replies to the message that has none. */
 void session_stop(struct session *session)
 {
-    if (!session->left)
+    bool left = session_left(session);
+
+    session->output = session->replies;
+    if (!left)
         leave(session, REPLY_SHUTDOWN);
 }

@@ -32,13 +32,15 @@ enum session_state {
  */
 struct session {
     const struct server *server;
-    struct evbuffer *output; /* its owner's; replies go in here */
+    struct evbuffer *output;  /* where replies go: `replies`, or `held` while a message ends */
+    struct evbuffer *replies; /* its owner's */
+    struct evbuffer *held;    /* what stands behind the replies to `ending` */
     void (*resume)(void *context);
     void *context;
     enum session_state state;
-    bool busy;    /* within session_input() */
-    bool waiting; /* for stored, before anything else is taken */
-    bool left;
+    bool busy;     /* within session_input() */
+    bool waiting;  /* for stored, before anything else is taken */
+    bool left;     /* `output` has the last reply */
     bool skipping; /* the rest of a line that is too long */
     unsigned bad_commands;
     unsigned refusals; /* at RCPT, logged since the last message */
@@ -47,7 +49,9 @@ struct session {
     char peer[64];
     char client[LHLO_MAX_OCTETS + 1];
     struct transaction *transaction; /* NULL: no message is begun */
-    struct recipient_check *check;   /* of the RCPT that waits for its reply */
+    struct transaction *ending;      /* the one before, which is being committed; or NULL */
+    unsigned ending_message;
+    struct recipient_check *check; /* of the RCPT that waits for its reply */
     struct store_waiter waiter;
     enum content_state content;
 };
@@ -64,11 +68,13 @@ void session_free(struct session *session);
 
 /*
  * Takes octets from the client and returns how many of them; the rest is to be given again, with
- * what follows it. Takes none while waiting or after it has left; otherwise at most a piece of a
- * line remains. To be called also with nothing, after `resume`.
+ * what follows it. Takes none after it has left, and of what follows a message that is being
+ * committed only commands; otherwise at most a piece of a line remains. To be called also with
+ * nothing, after `resume`.
  */
 size_t session_input(struct session *session, const char *input, size_t length);
 
+/* For stored: what is written to `output` leaves when it no longer does. */
 bool session_waiting(const struct session *session);
 
 /* The last reply is written: the connection is to be closed. */

@@ -587,8 +587,12 @@ def test_counters_and_log(instance):
                      NOTE, sender="s@e.example")
     assert [counter(instance, name) - was for name, was in zip(names, before)] == [2, 1, 1]
     assert counter(instance, "connections") == connections + 1
-    lines = [line for line in instance.log.splitlines() if "from=<s@e.example>" in line]
-    assert len(lines) == 3
+
+    def lines_of_sender():
+        return [line for line in instance.log.splitlines() if "from=<s@e.example>" in line]
+
+    wait_until(lambda: len(lines_of_sender()) == 3, what="the line behind the reply")
+    lines = lines_of_sender()
     assert re.search(r"refused session=\w+-1 .* to=<nobody@quayside.example> ", lines[0])
     assert re.search(rf"deferred session=\w+-1 .* to=<{group.address}> ", lines[1])
     assert re.search(r"delivered session=\w+-1 from=<s@e.example> mailbox=\d+ octets=\d+ ", lines[2])

@@ -878,6 +878,79 @@ static void defers_when_stored_goes_away(void **state)
     client_close(&client);
 }
 
+/* A message with what follows it, which stored has been told to commit. */
+static void begin_end(struct client *client, const char *rest)
+{
+    say(client, "MAIL FROM:<>\r\n" ANN "DATA\r\n");
+    hear(client, "250\n250\n354\n");
+    evbuffer_add_printf(client->input, "text\r\n.\r\n%s", rest);
+    client_feed(client);
+    assert_true(session_waiting(client->session));
+    assert_int_equal(evbuffer_get_length(client->output), 0);
+}
+
+static void runs_commands_while_a_message_ends(void **state)
+{
+    static const char next[] = "MAIL FROM:<>\r\n" BOB "DATA\r\nmore\r\n";
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    begin_end(&client, next);
+    /* Bob's usage is asked for meanwhile; text waits for the replies to the text before. */
+    assert_int_equal(HASH_COUNT(store.calls), 2);
+    answer_call(store.calls->hh.next);
+    client_feed(&client);
+    assert_int_equal(evbuffer_get_length(client.input), strlen("more\r\n"));
+    assert_int_equal(evbuffer_get_length(client.output), 0);
+    answer_call(store.calls);
+    hear(&client, "250 2.0.0\n250\n250\n354\n");
+    say(&client, ".\r\n");
+    hear(&client, "250 2.0.0\n");
+    assert_int_equal(store.delivery_count, 2);
+    assert_int_equal(store.deliveries[1].recipients[0].mailbox, 2);
+    /* The other way round. */
+    usages_forget(client.server.usages, 2);
+    begin_end(&client, next);
+    unsigned resumed = client.resumed;
+    answer_call(store.calls);
+    assert_int_equal(client.resumed, resumed);
+    answer_call(store.calls);
+    assert_int_equal(client.resumed, resumed + 1);
+    client_feed(&client);
+    hear(&client, "250 2.0.0\n250\n250\n354\n");
+    say(&client, ".\r\n");
+    hear(&client, "250 2.0.0\n");
+    /* What is said of the next one is no word about this one. */
+    begin_end(&client, next);
+    session_stop(client.session);
+    hear(&client, "421 4.3.2\n");
+    client_close(&client);
+}
+
+static void leaves_behind_the_last_message(void **state)
+{
+    struct client client;
+    (void)state;
+
+    client_open(&client);
+    greet(&client);
+    begin_end(&client, "QUIT\r\nNOOP\r\n");
+    assert_false(session_left(client.session));
+    session_timeout(client.session);
+    answer_call(store.calls);
+    assert_true(session_left(client.session));
+    hear(&client, "250 2.0.0\n221\n");
+    client_close(&client);
+    client_open(&client);
+    greet(&client);
+    begin_end(&client, "QUIT\r\n");
+    session_stop(client.session);
+    hear(&client, "421 4.3.2\n");
+    client_close(&client);
+}
+
 static void drops_what_a_client_leaves_behind(void **state)
 {
     struct client client;
@@ -1210,6 +1283,8 @@ int main(void)
         cmocka_unit_test(bounds_the_recipients),
         cmocka_unit_test(defers_without_stored),
         cmocka_unit_test(defers_when_stored_goes_away),
+        cmocka_unit_test(runs_commands_while_a_message_ends),
+        cmocka_unit_test(leaves_behind_the_last_message),
         cmocka_unit_test(drops_what_a_client_leaves_behind),
         cmocka_unit_test(waits_while_the_store_is_full),
         cmocka_unit_test(refuses_malformed_answers),
