@@ -73,9 +73,9 @@ static int read_answer(const struct pending *pending, const struct channel_messa
         memcpy(pending->expired_r, payload, sizeof(*pending->expired_r));
         return STORE_OK;
     case STORE_FAILED:
-        return message->length == 1 && payload[0] != STORE_OK && payload[0] <= STORE_BROKEN
-                   ? payload[0]
-                   : -1;
+        if (message->length != sizeof(struct store_failed))
+            return -1;
+        return payload[0] != STORE_OK && payload[0] <= STORE_BROKEN ? payload[0] : -1;
     default: return -1;
     }
 }

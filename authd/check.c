@@ -10,6 +10,7 @@
 #include "authd/check.h"
 #include "authd/hashpool.h"
 #include "db/login.h"
+#include "db/plan.h"
 #include "db/transaction.h"
 #include "lib/address.h"
 #include "lib/child.h"
@@ -173,6 +174,24 @@ static int reopen(struct checker *checker)
     return -1;
 }
 
+/* The next one who asks opens it anew. */
+static void give_up(struct checker *checker)
+{
+    db_close(checker->db);
+    checker->db = NULL;
+    checker->together = false;
+}
+
+int checker_plans(struct checker *checker, struct db_plan_range *range_r)
+{
+    if (reopen(checker) < 0)
+        return -1;
+    enum db_result result = db_plan_range(checker->db, range_r);
+    if (result == DB_BROKEN)
+        give_up(checker);
+    return result == DB_OK ? 0 : -1;
+}
+
 void checker_begin(struct checker *checker)
 {
     checker->together = reopen(checker) == 0;
@@ -206,12 +225,12 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     if (reopen(checker) < 0)
         return DB_BROKEN;
     enum db_result result = db_login_find(checker->db, &address, login_r);
-    if (result == DB_BROKEN) {
-        db_close(checker->db);
-        checker->db = NULL;
-        checker->together = false;
-    }
+    if (result == DB_BROKEN)
+        give_up(checker);
     check->mailbox = login_r->mailbox;
+    check->retention_days = login_r->retention_days;
+    check->poll_seconds = login_r->poll_seconds;
+    check->language = login_r->language;
     check->suspended = login_r->suspended;
     check->has_password = login_r->hash[0] != '\0';
     return result;

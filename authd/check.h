@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include "authd/mechanism.h"
+#include "lib/language.h"
 
 struct conf;
+struct db_plan_range;
 struct event_base;
 
 /*
@@ -32,9 +34,12 @@ struct check {
     void (*done)(struct check *check, enum check_result result); /* may free the check */
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
     uint64_t mailbox;                     /* 0: unknown */
-    const char *reason;                   /* for the log, where the result is not CHECK_GOOD */
-    bool is_address;                      /* what was sent is one */
-    bool has_password;                    /* this and what follows are the checker's */
+    unsigned retention_days;              /* these three as in struct db_login */
+    unsigned poll_seconds;
+    enum language language;
+    const char *reason; /* for the log, where the result is not CHECK_GOOD */
+    bool is_address;    /* what was sent is one */
+    bool has_password;  /* this and what follows are the checker's */
     bool suspended;
     struct pending *pending;
     struct check *prev;
@@ -51,6 +56,9 @@ void checker_free(struct checker *checker);
 
 /* Takes over what may change at run time: cache time and the cost of the hash for nobody. */
 void checker_configure(struct checker *checker, const struct conf *conf);
+
+/* What all plans have in common now (db/plan.h). Returns 0, or -1 when that cannot be read. */
+int checker_plans(struct checker *checker, struct db_plan_range *range_r);
 
 /* How many password hashes are awaited. */
 unsigned checker_pending(const struct checker *checker);

@@ -12,6 +12,7 @@
 #include "authd/client.h"
 #include "authd/fields.h"
 #include "authd/mechanism.h"
+#include "authd/plans.h"
 #include "authd/request.h"
 #include "authd/service.h"
 #include "lib/log.h"
@@ -232,6 +233,8 @@ static void greet(struct client *client)
     client_answer(client, "VERSION\t" VERSION_MAJOR "\t" VERSION_MINOR "\n");
     for (const struct mechanism *mechanism = mechanisms; mechanism->name != NULL; mechanism++)
         client_answer(client, "MECH\t%s\t%s\n", mechanism->name, mechanism->flags);
+    if (client->service->plans != NULL)
+        plans_tell(client->service->plans, client);
     randombytes_buf(cookie, sizeof(cookie));
     sodium_bin2hex(text, sizeof(text), cookie, sizeof(cookie));
     client_answer(client, "SPID\t%d\nCUID\t%u\nCOOKIE\t%s\nDONE\n", (int)getpid(), ++connection,

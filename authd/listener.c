@@ -81,6 +81,16 @@ void listener_free(struct listener *listener)
     free(listener);
 }
 
+void listener_each(struct listener *listener, void (*tell)(void *context, struct client *client),
+                   void *context)
+{
+    struct connection *connection;
+
+    DL_FOREACH (listener->connections, connection) {
+        tell(context, connection->client);
+    }
+}
+
 void listener_drain(struct listener *listener)
 {
     struct connection *connection;

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+struct client;
 struct listener;
 struct service;
 
@@ -16,6 +17,10 @@ void listener_free(struct listener *listener);
 
 /* Accepts and reads nothing more; what is asked already will be answered. */
 void listener_drain(struct listener *listener);
+
+/* Calls tell() with each connection's client. */
+void listener_each(struct listener *listener, void (*tell)(void *context, struct client *client),
+                   void *context);
 
 /* Whether answers wait to be written. */
 bool listener_has_output(const struct listener *listener);

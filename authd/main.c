@@ -8,6 +8,7 @@
 
 #include "authd/check.h"
 #include "authd/listener.h"
+#include "authd/plans.h"
 #include "authd/service.h"
 #include "lib/capability.h"
 #include "lib/child.h"
@@ -32,6 +33,7 @@ static const struct timeval drain_tick = {.tv_usec = 20 * 1000};
 struct authd {
     struct child child;
     struct checker *checker;
+    struct plans *plans;
     struct service mta;
     struct service front;
     struct listener *mta_listener;
@@ -53,6 +55,7 @@ static void stop(struct authd *authd)
 {
     listener_free(authd->mta_listener);
     listener_free(authd->front_listener);
+    plans_free(authd->plans);
     checker_free(authd->checker);
     event_free(authd->tick);
     sodium_memzero(authd->key, sizeof(authd->key));
@@ -88,12 +91,22 @@ static void start(struct authd *authd)
         sizeof(authd->key))
         log_fatal("the supervisor has not passed the key");
     authd->checker = checker_new(base, &authd->child.conf);
-    authd->mta =
-        (struct service){"auth", base, authd->checker, NULL, MTA_CONNECTIONS_MAX, MTA_REQUESTS_MAX};
-    authd->front = (struct service){
-        "auth-front", base, authd->checker, authd->key, FRONT_CONNECTIONS_MAX, FRONT_REQUESTS_MAX};
+    authd->plans = plans_new(base, authd->checker);
+    authd->mta = (struct service){.name = "auth",
+                                  .base = base,
+                                  .checker = authd->checker,
+                                  .connections_max = MTA_CONNECTIONS_MAX,
+                                  .requests_max = MTA_REQUESTS_MAX};
+    authd->front = (struct service){.name = "auth-front",
+                                    .base = base,
+                                    .checker = authd->checker,
+                                    .key = authd->key,
+                                    .plans = authd->plans,
+                                    .connections_max = FRONT_CONNECTIONS_MAX,
+                                    .requests_max = FRONT_REQUESTS_MAX};
     authd->mta_listener = listener_new(&authd->mta);
     authd->front_listener = listener_new(&authd->front);
+    plans_watch(authd->plans, authd->front_listener);
     authd->tick = event_new(base, -1, EV_PERSIST, on_tick, authd);
     if (authd->tick == NULL)
         log_fatal("out of memory");

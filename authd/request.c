@@ -95,7 +95,7 @@ static void send_success(const struct request *request)
 {
     const struct check *check = &request->check;
     const uint8_t *key = request->table->service->key;
-    struct capability capability = {.mailbox = check->mailbox};
+    struct capability capability = {.mailbox = check->mailbox, .delay = check->poll_seconds};
     char text[CAPABILITY_TEXT_SIZE];
     char name[LOG_NAME_MAX];
 
@@ -112,8 +112,9 @@ static void send_success(const struct request *request)
     capability_format(&capability, text);
     log_info("login address=%s mailbox=%" PRIu64 " session=%016" PRIx64 " rip=%s service=%s", name,
              check->mailbox, capability.session, request->rip, request->service);
-    client_answer(request->table->client, "OK\t%u\tuser=%s\tcap=%s\n", request->id, check->address,
-                  text);
+    client_answer(request->table->client, "OK\t%u\tuser=%s\tcap=%s\tretention=%u\tlang=%s\n",
+                  request->id, check->address, text, check->retention_days,
+                  language_code(check->language));
     sodium_memzero(text, sizeof(text));
     sodium_memzero(&capability, sizeof(capability));
 }

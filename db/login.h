@@ -6,15 +6,19 @@
 
 #include "db/db.h"
 #include "lib/address.h"
+#include "lib/language.h"
 
 /* crypto_pwhash_STRBYTES of libsodium. */
 #define DB_HASH_SIZE 128
 
-/* What authd needs to check a password. The caller wipes it after use. */
+/* What authd needs to check a password, and what the session will be told. Wiped after use. */
 struct db_login {
     uint64_t mailbox;
     uint64_t customer;
     bool suspended;          /* the customer or this mailbox */
+    unsigned retention_days; /* of the plan (db/plan.h) */
+    unsigned poll_seconds;
+    enum language language;  /* the customer's */
     char hash[DB_HASH_SIZE]; /* as of crypto_pwhash_str(); empty: no password has been set */
 };
 

@@ -189,3 +189,36 @@ enum db_result db_plan_next(struct db *db, struct db_plan *plan)
     statement_bind_text(next, 1, plan->name);
     return read_plan(db, next, plan);
 }
+
+/* So that it compares: no retention is longer than any. */
+static unsigned retention_order(unsigned days)
+{
+    return days - 1;
+}
+
+static void widen(struct db_plan_range *range, const struct db_plan *plan)
+{
+    unsigned days = plan->retention_days;
+    unsigned seconds = plan->poll_seconds;
+    if (retention_order(days) < retention_order(range->retention_least)) {
+        range->retention_least = days;
+    }
+    if (retention_order(days) > retention_order(range->retention_most)) {
+        range->retention_most = days;
+    }
+    range->poll_least = seconds < range->poll_least ? seconds : range->poll_least;
+    range->poll_most = seconds > range->poll_most ? seconds : range->poll_most;
+}
+
+enum db_result db_plan_range(struct db *db, struct db_plan_range *range_r)
+{
+    struct db_plan plan = {0};
+    enum db_result result = db_plan_next(db, &plan);
+    *range_r = (struct db_plan_range){plan.retention_days, plan.retention_days, plan.poll_seconds,
+                                      plan.poll_seconds};
+    while (result == DB_OK) {
+        widen(range_r, &plan);
+        result = db_plan_next(db, &plan);
+    }
+    return result == DB_NONE ? DB_OK : result;
+}

@@ -60,4 +60,13 @@ enum db_result db_plan_set(struct db *db, const struct db_plan *plan);
  */
 enum db_result db_plan_next(struct db *db, struct db_plan *plan);
 
+/* What all plans have in common. A retention of 0 is the longest. All 0 without a plan. */
+struct db_plan_range {
+    unsigned retention_least, retention_most;
+    unsigned poll_least, poll_most;
+};
+
+/* DB_OK, DB_BUSY or DB_BROKEN. */
+enum db_result db_plan_range(struct db *db, struct db_plan_range *range_r);
+
 #endif

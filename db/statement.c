@@ -105,10 +105,11 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT " MAILADDRESS_COLUMNS " WHERE domain.name = ?1 AND address.local = ?2"},
     [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
         "SELECT mailbox.id, mailbox.customer, mailbox.suspended OR customer.suspended,"
-        "       credential.hash"
+        "       credential.hash, plan.retention_days, plan.poll_seconds, customer.language"
         " FROM domain JOIN address ON address.domain = domain.id"
         " JOIN mailbox ON mailbox.id = address.mailbox"
         " JOIN customer ON customer.id = mailbox.customer"
+        " JOIN plan ON plan.id = customer.plan"
         " LEFT JOIN credential ON credential.mailbox = mailbox.id"
         " WHERE domain.name = ?1 AND address.local = ?2"},
     [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,

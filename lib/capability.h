@@ -21,6 +21,7 @@ struct capability {
     uint64_t mailbox; /* the mailbox's id in the account database, above 0 */
     uint64_t session; /* counts from a random number: names the login in all programs' logs */
     uint64_t expires; /* seconds since 1970 */
+    uint64_t delay;   /* seconds that the plan wants between two logins; 0: none */
     uint8_t tag[CAPABILITY_TAG_SIZE];
 };
 

@@ -40,7 +40,7 @@ enum store_type {
     STORE_EXPUNGE,    /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
     STORE_EXPUNGED,   /* empty: the deletions are durable */
     STORE_CLOSE,      /* empty, no answer: releases the lock, also while the mailbox is opened */
-    STORE_FAILED,     /* one uint8_t (enum store_result) */
+    STORE_FAILED,     /* struct store_failed */
 
     /* all; with the id 0, which names nothing else, on a new connection: is anybody there */
     STORE_PING, /* empty                       -> STORE_PONG or STORE_FAILED */
@@ -74,10 +74,17 @@ enum store_result {
     STORE_NO_MAILBOX,    /* no: the mailbox has been dropped */
     STORE_EXISTS,        /* no: the mailbox has a message with this unique-id */
     STORE_IN_USE,        /* not now: another session holds the mailbox */
+    STORE_TOO_SOON,      /* not now: the mailbox's plan wants more time between two logins */
     STORE_BUSY,          /* not now: a limit of stored's own is reached */
     STORE_FULL,          /* not now: the disk is full */
     STORE_DAMAGED,       /* ours: the message on disk is damaged */
     STORE_BROKEN         /* ours: the disk or the index fails */
+};
+
+struct store_failed {
+    uint8_t result; /* enum store_result */
+    uint8_t zero[3];
+    uint32_t seconds; /* IN_USE: since the lock was taken; TOO_SOON: until it is not; else 0 */
 };
 
 struct store_mailbox_id {

@@ -30,6 +30,7 @@ struct authclient {
     uint32_t last_id;
     unsigned mechanism_count;
     struct auth_mechanism mechanisms[LIMIT_MECHANISMS];
+    struct auth_plans plans;
     bool greeted; /* this connection has begun its list of mechanisms */
     char *output;
     size_t output_length, output_room;
@@ -104,13 +105,12 @@ static void hand_on(struct authclient *client, uint32_t id, const struct auth_an
 
 static int handle_line(struct authclient *client, char *line)
 {
-    struct auth_answer answer = {0};
-    struct auth_mechanism mechanism;
-    uint32_t id;
+    struct auth_told told;
 
-    switch (authline_parse(line, &id, &answer, &mechanism)) {
-    case AUTH_LINE_ANSWER: hand_on(client, id, &answer); return 0;
-    case AUTH_LINE_MECHANISM: add_mechanism(client, &mechanism); return 0;
+    switch (authline_parse(line, &told)) {
+    case AUTH_LINE_ANSWER: hand_on(client, told.id, &told.answer); return 0;
+    case AUTH_LINE_MECHANISM: add_mechanism(client, &told.mechanism); return 0;
+    case AUTH_LINE_PLANS: client->plans = told.plans; return 0;
     case AUTH_LINE_OTHER: return 0;
     case AUTH_LINE_BAD: break;
     }
@@ -273,6 +273,11 @@ void authclient_free(struct authclient *client)
 const struct auth_mechanism *authclient_mechanism(const struct authclient *client, unsigned number)
 {
     return number < client->mechanism_count ? &client->mechanisms[number] : NULL;
+}
+
+const struct auth_plans *authclient_plans(const struct authclient *client)
+{
+    return &client->plans;
 }
 
 int authclient_begin(struct authclient *client, struct auth_request *request,

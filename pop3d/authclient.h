@@ -41,6 +41,9 @@ void authclient_free(struct authclient *client);
 /* The number-th (from 0) mechanism that authd offers, or NULL after the last one. */
 const struct auth_mechanism *authclient_mechanism(const struct authclient *client, unsigned number);
 
+/* What all plans have in common, as authd told last. */
+const struct auth_plans *authclient_plans(const struct authclient *client);
+
 /*
  * Begins an exchange: answer() is called once from the event loop, and after AUTH_CHALLENGE once
  * more for each authclient_respond(). `response` is base64 (checked by the caller) or NULL when the

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/capability.h"
+#include "lib/language.h"
 
 /* Lines of the Dovecot authentication protocol as authd sends them. Parsing only. */
 
@@ -20,12 +21,15 @@ enum auth_outcome {
 struct auth_answer {
     enum auth_outcome outcome;
     struct capability capability; /* of AUTH_OK */
+    uint32_t retention_days;      /* of AUTH_OK; 0: messages stay */
+    enum language language;       /* of AUTH_OK */
     const char *challenge;        /* of AUTH_CHALLENGE: base64, points into the line */
 };
 
 enum auth_line {
     AUTH_LINE_ANSWER,    /* to the request `id` */
     AUTH_LINE_MECHANISM, /* part of the handshake */
+    AUTH_LINE_PLANS,     /* what all plans have in common, also later */
     AUTH_LINE_OTHER,     /* part of the handshake that says nothing to us */
     AUTH_LINE_BAD
 };
@@ -38,12 +42,26 @@ struct auth_mechanism {
     bool plaintext; /* sends the password itself: only where nobody can listen */
 };
 
+/* What all plans have in common. A retention of 0 days is the longest. */
+struct auth_plans {
+    bool known;
+    uint32_t retention_least, retention_most;
+    uint32_t poll_least, poll_most; /* seconds from one login to the next */
+};
+
+/* What a line tells. */
+struct auth_told {
+    uint32_t id; /* with `answer` */
+    struct auth_answer answer;
+    struct auth_mechanism mechanism;
+    struct auth_plans plans;
+};
+
 /*
- * Parses one line (without its LF), cutting it up in place. Which outputs are filled in depends
- * on the result.
+ * Parses one line (without its LF), cutting it up in place. Fills in what goes with the result; the
+ * rest is zero.
  */
-enum auth_line authline_parse(char *line, uint32_t *id_r, struct auth_answer *answer_r,
-                              struct auth_mechanism *mechanism_r);
+enum auth_line authline_parse(char *line, struct auth_told *told_r);
 
 /* Whether these octets can be a response in base64; "=" alone is not. May be empty. */
 bool authline_is_base64(const char *text);

@@ -149,7 +149,7 @@ static void count_bad(struct session *session, unsigned flags)
     }
     if (++session->bad_commands < LIMIT_BAD_COMMANDS)
         return;
-    reply_add(session_output(session), REPLY_TOO_MANY_BAD);
+    reply_add(session_output(session), REPLY_TOO_MANY_BAD, 0);
     session_leave(session, SESSION_BAD_COMMANDS);
 }
 
@@ -160,7 +160,7 @@ void command_answer(struct session *session, enum reply reply)
         return;
     }
     unsigned flags = reply_flags(reply);
-    reply_add(session_output(session), reply);
+    reply_add(session_output(session), reply, session->told_seconds);
     count_bad(session, flags);
     if ((flags & REPLY_FAILED_LOGIN) != 0 && ++session->failed_logins == LIMIT_FAILED_LOGINS)
         session_leave(session, SESSION_FAILED_LOGINS);

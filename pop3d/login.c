@@ -37,12 +37,15 @@ enum reply login_user(struct session *session, const struct words *words)
 /* The login did not succeed, for whatever reason; `reply` tells the client which. */
 static enum reply refuse(struct session *session, enum reply reply)
 {
+    char line[REPLY_LINE_MAX];
+
     session->state = SESSION_AUTHORIZATION;
     session->wait = SESSION_READY;
     maildrop_clear(&session->maildrop);
     metric_add(METRIC_POP3_LOGIN_FAILURES, 1);
+    reply_format(line, reply, session->told_seconds);
     log_info("session=%016" PRIx64 " address=%s login refused: %s", session->id, session->peer.text,
-             reply_text(reply));
+             line);
     return reply;
 }
 
@@ -50,6 +53,7 @@ static enum reply open_mailbox(struct session *session, const struct capability 
 {
     session->id = capability->session;
     session->mailbox = capability->mailbox;
+    session->delay = capability->delay;
     session->state = SESSION_AUTHORIZATION;
     session->wait = SESSION_OPENING;
     if (storeclient_open(session->server->store, &session->store, &session_store_events, session,
@@ -69,7 +73,9 @@ static enum reply ask_client(struct session *session, const char *challenge)
 static enum reply judge(struct session *session, const struct auth_answer *answer)
 {
     switch (answer->outcome) {
-    case AUTH_OK: return open_mailbox(session, &answer->capability);
+    case AUTH_OK:
+        session->retention_days = answer->retention_days;
+        return open_mailbox(session, &answer->capability);
     case AUTH_CHALLENGE: return ask_client(session, answer->challenge);
     case AUTH_REFUSED: return refuse(session, REPLY_WRONG_PASSWORD);
     case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
@@ -196,7 +202,7 @@ static int refuse_too_much(struct session *session)
     if (session->state == SESSION_TRANSACTION)
         session_end(session, SESSION_STORE_FAILED);
     else
-        command_answer(session, refuse(session, REPLY_LOGIN_UNAVAILABLE));
+        command_answer(session, refuse(session, REPLY_TOO_MANY_MESSAGES));
     return 0;
 }
 
@@ -246,9 +252,16 @@ static void give_up(struct session *session, enum reply reply)
         command_answer(session, refuse(session, reply));
 }
 
-int login_failed(struct session *session, enum store_result result)
+int login_failed(struct session *session, const struct store_failed *failed)
 {
-    give_up(session, result == STORE_IN_USE ? REPLY_IN_USE : REPLY_LOGIN_UNAVAILABLE);
+    enum reply reply = REPLY_LOGIN_UNAVAILABLE;
+
+    if (failed->result == STORE_IN_USE)
+        reply = REPLY_IN_USE;
+    else if (failed->result == STORE_TOO_SOON)
+        reply = REPLY_TOO_SOON;
+    session->told_seconds = failed->seconds;
+    give_up(session, reply);
     return 0;
 }
 

@@ -26,7 +26,7 @@ int login_opening(struct session *session, const struct store_totals *totals);
 int login_entries(struct session *session, const void *entries, size_t count);
 int login_unique_ids(struct session *session, const void *payload, size_t length);
 int login_opened(struct session *session, const struct store_totals *totals);
-int login_failed(struct session *session, enum store_result result);
+int login_failed(struct session *session, const struct store_failed *failed);
 void login_lost(struct session *session);
 
 #endif

@@ -34,7 +34,13 @@ static const struct {
     [REPLY_CANCELLED] = {"-ERR authentication cancelled", REPLY_BAD},
     [REPLY_WRONG_PASSWORD] = {"-ERR [AUTH] wrong user name or password", REPLY_FAILED_LOGIN},
     [REPLY_SUSPENDED] = {"-ERR [SYS/PERM] this mailbox is suspended, ask your provider", 0},
-    [REPLY_IN_USE] = {"-ERR [IN-USE] another session has this mailbox open, try again later", 0},
+    [REPLY_IN_USE] = {"-ERR [IN-USE] another session has had this mailbox open for {}, try again "
+                      "later",
+                      0},
+    [REPLY_TOO_SOON] = {"-ERR [LOGIN-DELAY] the next login is possible in {}", 0},
+    [REPLY_TOO_MANY_MESSAGES] = {"-ERR [SYS/PERM] this mailbox has too many messages to be opened, "
+                                 "ask your provider",
+                                 0},
     [REPLY_LOGIN_UNAVAILABLE] = {"-ERR [SYS/TEMP] logins are not possible now, try again later", 0},
 
     [REPLY_NO_MESSAGE] = {"-ERR no such message", 0},
@@ -57,19 +63,59 @@ const char *reply_text(enum reply reply)
     return replies[reply].text;
 }
 
-void reply_add(struct evbuffer *output, enum reply reply)
-{
-    const char *text = replies[reply].text;
-
-    reply_add_piece(output, text, NULL, 0, "\r\n");
-}
-
 static size_t add_text(char *at, const char *text)
 {
     size_t length = strlen(text);
 
     memcpy(at, text, length);
     return length;
+}
+
+/* In the unit in which a person would say it; rounded up, so that a wait is never too short. */
+static size_t format_span(char *text_r, uint32_t seconds)
+{
+    static const struct {
+        uint32_t below; /* seconds */
+        uint32_t unit;
+        const char *name;
+    } units[] = {
+        {120, 1, " s"},
+        {120 * 60, 60, " min"},
+        {48 * 3600, 3600, " h"},
+        {UINT32_MAX, 24 * 3600, " d"},
+    };
+    size_t i = 0;
+
+    while (seconds >= units[i].below && units[i].below < UINT32_MAX)
+        i++;
+    size_t length = number_format(text_r, seconds / units[i].unit + (seconds % units[i].unit > 0));
+    return length + add_text(text_r + length, units[i].name);
+}
+
+size_t reply_format(char line_r[REPLY_LINE_MAX], enum reply reply, uint32_t seconds)
+{
+    const char *text = replies[reply].text;
+    const char *gap = strstr(text, "{}");
+    size_t length = 0;
+
+    if (gap != NULL) {
+        length = (size_t)(gap - text);
+        memcpy(line_r, text, length);
+        length += format_span(line_r + length, seconds);
+        text = gap + 2;
+    }
+    length += add_text(line_r + length, text);
+    line_r[length] = '\0';
+    return length;
+}
+
+void reply_add(struct evbuffer *output, enum reply reply, uint32_t seconds)
+{
+    char line[REPLY_LINE_MAX];
+
+    size_t length = reply_format(line, reply, seconds);
+    length += add_text(line + length, "\r\n");
+    evbuffer_add(output, line, length);
 }
 
 /* before FIRST between SECOND after: small enough for one local buffer. */

@@ -12,7 +12,8 @@ struct evbuffer;
  *
  * RESP-CODES is announced, so a text that begins with "[" is a code (RFC 2449 section 8). [AUTH]
  * means that the credentials are wrong and nothing else: clients then ask for the password again
- * (RFC 3206). Faults of ours are [SYS/TEMP].
+ * (RFC 3206). Faults of ours are [SYS/TEMP], or [SYS/PERM] where they do not pass until somebody
+ * does something. [IN-USE] and [LOGIN-DELAY] come only after good credentials.
  */
 enum reply {
     REPLY_SENT,    /* the handler has answered */
@@ -43,6 +44,8 @@ enum reply {
     REPLY_WRONG_PASSWORD,
     REPLY_SUSPENDED,
     REPLY_IN_USE,
+    REPLY_TOO_SOON,
+    REPLY_TOO_MANY_MESSAGES,
     REPLY_LOGIN_UNAVAILABLE,
 
     REPLY_NO_MESSAGE,
@@ -62,11 +65,23 @@ enum reply_flag {
 
 unsigned reply_flags(enum reply reply);
 
-/* The answer's text, without CRLF. Not for the three that are none. */
+/*
+ * The answer's text, without CRLF. Where it holds "{}", reply_add() writes a span of time there.
+ * Not for the three that are none.
+ */
 const char *reply_text(enum reply reply);
 
+/* The longest answer of one line, with its CRLF (RFC 2449 section 4). */
+#define REPLY_LINE_MAX 512
+
+/*
+ * Writes the answer's text, without CRLF and with a NUL; `seconds` is what it speaks of. Returns
+ * its length.
+ */
+size_t reply_format(char line_r[REPLY_LINE_MAX], enum reply reply, uint32_t seconds);
+
 /* Adds a fixed answer to the output. Not for the three that are none. */
-void reply_add(struct evbuffer *output, enum reply reply);
+void reply_add(struct evbuffer *output, enum reply reply, uint32_t seconds);
 
 /* "+OK first second": STAT and the one-line forms of LIST. */
 void reply_add_numbers(struct evbuffer *output, uint64_t first, uint64_t second);

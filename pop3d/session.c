@@ -413,15 +413,15 @@ static int on_expunged(void *context)
     return 0;
 }
 
-static int on_failed(void *context, enum store_result result)
+static int on_failed(void *context, const struct store_failed *failed)
 {
     struct session *session = context;
     int status = -1;
 
     if (is_opening(session))
-        status = login_failed(session, result);
+        status = login_failed(session, failed);
     else if (session->wait == SESSION_FETCHING)
-        status = fetch_failed(session, result);
+        status = fetch_failed(session, (enum store_result)failed->result);
     else if (session->wait == SESSION_EXPUNGING)
         status = transaction_expunge_failed(session);
     if (status == 0)

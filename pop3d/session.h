@@ -77,11 +77,14 @@ struct session {
     enum session_reason leave_reason;
     unsigned bad_commands; /* in a row */
     unsigned failed_logins;
-    char *user; /* between USER and PASS */
+    uint32_t told_seconds; /* with the answer to this login */
+    char *user;            /* between USER and PASS */
     struct auth_request auth;
 
     uint64_t id; /* names the session in the log; from authd's capability after the login */
     uint64_t mailbox;
+    uint64_t delay;          /* these two of the mailbox's plan: seconds from login to login */
+    uint32_t retention_days; /* 0: messages stay */
     struct store_session store;
     struct maildrop maildrop;
     struct listing listing;

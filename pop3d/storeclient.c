@@ -83,14 +83,14 @@ static int handle_expunged(struct store_session *session, const struct channel_m
 
 static int handle_failed(struct store_session *session, const struct channel_message *message)
 {
-    uint8_t result;
+    struct store_failed failed;
 
-    if (message->length != sizeof(result))
+    if (message->length != sizeof(failed))
         return -1;
-    memcpy(&result, message->payload, sizeof(result));
+    memcpy(&failed, message->payload, sizeof(failed));
     if (!session->opened)
         forget(session);
-    return session->events->failed(session->context, (enum store_result)result);
+    return session->events->failed(session->context, &failed);
 }
 
 static int on_message(void *context, const struct channel_message *message)

@@ -33,7 +33,7 @@ struct store_events {
     int (*opened)(void *context, const struct store_totals *totals);
     int (*data)(void *context, const struct store_data *data, const void *piece, size_t length);
     int (*expunged)(void *context);
-    int (*failed)(void *context, enum store_result result);
+    int (*failed)(void *context, const struct store_failed *failed);
     /* The connection is gone, and the mailbox with it. */
     void (*lost)(void *context);
 };

@@ -36,9 +36,9 @@ static struct drop *drops; /* all that run: a handful, after a customer was remo
 
 static void answer(struct connection *connection, uint32_t id, enum store_result result)
 {
-    uint8_t code = (uint8_t)result;
+    struct store_failed failed = {.result = (uint8_t)result};
 
-    channel_send(connection->channel, STORE_FAILED, id, &code, sizeof(code), NULL, 0);
+    channel_send(connection->channel, STORE_FAILED, id, &failed, sizeof(failed), NULL, 0);
 }
 
 static uint64_t mailbox_id(const struct channel_message *message)

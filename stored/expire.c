@@ -49,12 +49,12 @@ static struct expiry *expiries; /* admin asks for one at a time */
 static void answer(struct connection *connection, uint32_t id, enum store_result result,
                    const struct store_expired *expired)
 {
-    uint8_t code = (uint8_t)result;
+    struct store_failed failed = {.result = (uint8_t)result};
 
     if (result == STORE_OK)
         channel_send(connection->channel, STORE_EXPIRED, id, expired, sizeof(*expired), NULL, 0);
     else
-        channel_send(connection->channel, STORE_FAILED, id, &code, sizeof(code), NULL, 0);
+        channel_send(connection->channel, STORE_FAILED, id, &failed, sizeof(failed), NULL, 0);
 }
 
 static int look_at(void *context, const struct index_message *message)

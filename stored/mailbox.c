@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <time.h>
 #include <utlist.h>
 
 #include "lib/log.h"
@@ -89,22 +90,34 @@ void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox)
     forget(mailboxes, oldest);
 }
 
+/* Never 0. */
+static uint32_t seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)now.tv_sec + 1;
+}
+
 bool mailbox_lock(struct mailbox *mailbox)
 {
     if (mailbox->locked)
         return false;
     mailbox->locked = true;
+    mailbox->locked_at = seconds_now();
     return true;
 }
 
 void mailbox_wait(struct mailbox *mailbox, struct mailbox_waiter *waiter)
 {
     DL_APPEND(mailbox->waiters, waiter);
+    mailbox->waiting++;
 }
 
 void mailbox_wait_end(struct mailbox *mailbox, struct mailbox_waiter *waiter)
 {
     DL_DELETE(mailbox->waiters, waiter);
+    mailbox->waiting--;
 }
 
 void mailbox_unlock(struct mailbox *mailbox)
@@ -116,7 +129,32 @@ void mailbox_unlock(struct mailbox *mailbox)
         return;
     }
     mailbox_wait_end(mailbox, first);
+    mailbox->locked_at = seconds_now();
     first->granted(first);
+}
+
+uint32_t mailbox_locked_for(const struct mailbox *mailbox)
+{
+    uint32_t seconds = seconds_now() - mailbox->locked_at;
+
+    return seconds > 0 ? seconds : 1;
+}
+
+void mailbox_note_login(struct mailbox *mailbox)
+{
+    mailbox->logged_in_at = seconds_now();
+}
+
+void mailbox_forget_login(struct mailbox *mailbox)
+{
+    mailbox->logged_in_at = 0;
+}
+
+uint32_t mailbox_login_wait(const struct mailbox *mailbox, uint64_t delay)
+{
+    uint32_t since = seconds_now() - mailbox->logged_in_at;
+
+    return mailbox->logged_in_at != 0 && since < delay ? (uint32_t)delay - since : 0;
 }
 
 void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox)

@@ -29,8 +29,11 @@ struct mailbox {
     uint64_t uid_next;
     bool dropped;
     bool locked;
-    bool miscounted; /* the index has other messages than it counts */
+    bool miscounted;       /* the index has other messages than it counts */
+    uint32_t locked_at;    /* seconds of the monotonic clock */
+    uint32_t logged_in_at; /* when a session was opened last; 0: nobody remembers one */
     struct mailbox_waiter *waiters;
+    unsigned waiting; /* how many */
     unsigned users;
     struct mailbox *prev, *next; /* among those without users, in order of last use */
     UT_hash_handle hh;
@@ -53,6 +56,20 @@ void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox);
 bool mailbox_lock(struct mailbox *mailbox); /* false: somebody else has it */
 void mailbox_wait(struct mailbox *mailbox, struct mailbox_waiter *waiter);
 void mailbox_wait_end(struct mailbox *mailbox, struct mailbox_waiter *waiter);
+
+/* For how many seconds whoever holds the lock has had it, at least 1. */
+uint32_t mailbox_locked_for(const struct mailbox *mailbox);
+
+/*
+ * RFC 2449 section 6.5: the time from one login to the next. A session that has been opened is a
+ * login, one that was refused is none. Forgotten with the mailbox, which stays in memory while
+ * fewer than 20,000 others have been used since.
+ */
+void mailbox_note_login(struct mailbox *mailbox);
+void mailbox_forget_login(struct mailbox *mailbox);
+
+/* How many seconds of these `delay` ones the next login has to wait yet; 0: none. */
+uint32_t mailbox_login_wait(const struct mailbox *mailbox, uint64_t delay);
 
 /* Gives the lock back, or to the first that waits, whose granted() is called from here. */
 void mailbox_unlock(struct mailbox *mailbox);

@@ -267,7 +267,10 @@ enum store_result opening_begin(struct session *session)
         tell_opened(&opening);
     else if (more == 1)
         begin_large(&opening);
-    return more < 0 ? STORE_BROKEN : STORE_OK;
+    if (more < 0)
+        return STORE_BROKEN;
+    mailbox_note_login(session->mailbox);
+    return STORE_OK;
 }
 
 void opening_stop(struct opening *opening)

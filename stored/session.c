@@ -24,6 +24,9 @@
  */
 #define LOCK_PATIENCE_MS 500
 
+/* Opens that wait for one mailbox; a client that connects again and again waits for nobody else. */
+#define LOCK_WAITERS_MAX 8
+
 /* Who waits for a mailbox's lock. */
 struct waiter {
     struct mailbox_waiter place; /* first: on_granted() finds the waiter by it */
@@ -57,13 +60,18 @@ struct index *session_index(const struct session *session)
     return session->large ? session->store->scans : session->store->index;
 }
 
+static void refuse(struct connection *connection, uint32_t id, enum store_result result,
+                   uint32_t seconds)
+{
+    struct store_failed failed = {.result = (uint8_t)result, .seconds = seconds};
+
+    channel_send(connection->channel, STORE_FAILED, id, &failed, sizeof(failed), NULL, 0);
+}
+
 void session_refuse(struct session *session, enum store_result result)
 {
-    uint8_t code = (uint8_t)result;
-
     if (session->connection != NULL)
-        channel_send(session->connection->channel, STORE_FAILED, session->id, &code, sizeof(code),
-                     NULL, 0);
+        refuse(session->connection, session->id, result, 0);
 }
 
 static void session_free(struct session *session)
@@ -111,13 +119,6 @@ static void start_session(struct connection *connection, uint32_t id, struct mai
     }
 }
 
-static void refuse_open(struct connection *connection, uint32_t id, enum store_result result)
-{
-    uint8_t code = (uint8_t)result;
-
-    channel_send(connection->channel, STORE_FAILED, id, &code, sizeof(code), NULL, 0);
-}
-
 /* --- waiting for the lock --------------------------------------------------------------------- */
 
 /* Keeps the use of the mailbox. */
@@ -144,7 +145,7 @@ static void on_impatient(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
-    refuse_open(waiter->connection, waiter->id, STORE_IN_USE);
+    refuse(waiter->connection, waiter->id, STORE_IN_USE, mailbox_locked_for(waiter->mailbox));
     give_up_waiting(waiter);
 }
 
@@ -184,6 +185,38 @@ static struct waiter *find_waiter(struct connection *connection, uint32_t id)
     return waiter;
 }
 
+/* STORE_OK: it may take the lock, or wait for it. */
+static enum store_result judge_open(const struct mailbox *mailbox, uint64_t delay,
+                                    uint32_t *seconds_r)
+{
+    if (mailbox->dropped)
+        return STORE_NO_MAILBOX;
+    *seconds_r = mailbox_login_wait(mailbox, delay);
+    if (*seconds_r > 0)
+        return STORE_TOO_SOON;
+    if (!mailbox->locked || mailbox->waiting < LOCK_WAITERS_MAX)
+        return STORE_OK;
+    *seconds_r = mailbox_locked_for(mailbox);
+    return STORE_IN_USE;
+}
+
+/* Takes over the caller's use of the mailbox. */
+static void open_mailbox(struct connection *connection, uint32_t id, struct mailbox *mailbox,
+                         uint64_t delay)
+{
+    uint32_t seconds = 0;
+
+    enum store_result result = judge_open(mailbox, delay, &seconds);
+    if (result != STORE_OK) {
+        refuse(connection, id, result, seconds);
+        mailbox_put(connection->store->mailboxes, mailbox);
+    } else if (mailbox_lock(mailbox)) {
+        start_session(connection, id, mailbox);
+    } else {
+        wait_for(connection, id, mailbox);
+    }
+}
+
 int session_open(struct connection *connection, const struct channel_message *message)
 {
     struct store *store = connection->store;
@@ -194,20 +227,14 @@ int session_open(struct connection *connection, const struct channel_message *me
     memcpy(&capability, message->payload, sizeof(capability));
     if (capability_check(&capability, store->key, (uint64_t)time(NULL)) < 0) {
         log_error("a front showed a capability that is forged or expired");
-        refuse_open(connection, message->id, STORE_NO_CAPABILITY);
+        refuse(connection, message->id, STORE_NO_CAPABILITY, 0);
         return 0;
     }
     struct mailbox *mailbox = mailbox_get(store->mailboxes, capability.mailbox);
-    if (mailbox == NULL) {
-        refuse_open(connection, message->id, STORE_BROKEN);
-    } else if (mailbox->dropped) {
-        mailbox_put(store->mailboxes, mailbox);
-        refuse_open(connection, message->id, STORE_NO_MAILBOX);
-    } else if (mailbox_lock(mailbox)) {
-        start_session(connection, message->id, mailbox);
-    } else {
-        wait_for(connection, message->id, mailbox);
-    }
+    if (mailbox == NULL)
+        refuse(connection, message->id, STORE_BROKEN, 0);
+    else
+        open_mailbox(connection, message->id, mailbox, capability.delay);
     return 0;
 }
 
@@ -334,6 +361,9 @@ void session_end_all(struct connection *connection)
     /* First who waits: the end of a session would let one in that is going as well. */
     while (connection->waiters != NULL)
         give_up_waiting(connection->waiters);
-    HASH_ITER (hh, connection->sessions, session, next)
+    HASH_ITER (hh, connection->sessions, session, next) {
+        /* The front ended, not the client: it may come back at once. */
+        mailbox_forget_login(session->mailbox);
         session_end(session);
+    }
 }

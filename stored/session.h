@@ -62,7 +62,7 @@ void session_end_all(struct connection *connection);
 /* Takes the session from its connection; its lock goes as above. */
 void session_end(struct session *session);
 
-/* Answers a request of the session with STORE_FAILED. */
+/* Answers a request of the session with STORE_FAILED: neither STORE_IN_USE nor STORE_TOO_SOON. */
 void session_refuse(struct session *session, enum store_result result);
 
 #endif

@@ -371,7 +371,8 @@ static void on_data(struct peer *peer, const struct channel_message *message)
 
 static void on_refused(struct peer *peer, const struct channel_message *message)
 {
-    uint8_t result = *(const uint8_t *)message->payload;
+    const struct store_failed *failed = message->payload;
+    uint8_t result = failed->result;
     const struct session *session = &peer->session;
 
     if (result != STORE_IN_USE &&

@@ -284,8 +284,9 @@ def test_capability_on_the_front_only(shared):
         account = customer.accounts[0]
         assert log_in(shared, account, name=MTA) == ["OK", f"user={account.address}"]
         for _ in range(2):
-            verdict, user, cap = log_in(shared, account, name=FRONT)
+            verdict, user, cap, retention, lang = log_in(shared, account, name=FRONT)
             assert (verdict, user) == ("OK", f"user={account.address}")
+            assert (retention, lang) == ("retention=0", "lang=en")
             octets = bytes.fromhex(cap.removeprefix("cap="))
             mailbox, session, expires = (int.from_bytes(octets[at:at + 8], "little")
                                          for at in (0, 8, 16))

@@ -82,7 +82,8 @@ def test_capabilities_before_and_after_login(shared, inbox):
         before = capabilities(wire)
         assert log_in(wire, inbox).startswith(b"+OK")
         after = capabilities(wire)
-    expected = {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL"}
+    expected = {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL",
+                "EXPIRE", "LOGIN-DELAY"}
     assert set(before) == expected | {"STLS"}
     assert set(after) == expected | {"IMPLEMENTATION"}
     assert "PLAIN" in before["SASL"] and before["SASL"] == after["SASL"]

@@ -259,7 +259,12 @@ enum store_result peer_deliver(uint64_t mailbox, const char *body, size_t length
 
 void peer_ask_open(int fd, uint32_t id, uint64_t mailbox)
 {
-    struct capability capability = {mailbox, 1, (uint64_t)time(NULL) + 20, {0}};
+    peer_ask_open_after(fd, id, mailbox, 0);
+}
+
+void peer_ask_open_after(int fd, uint32_t id, uint64_t mailbox, uint64_t delay)
+{
+    struct capability capability = {mailbox, 1, (uint64_t)time(NULL) + 20, delay, {0}};
 
     capability_seal(&capability, store.key);
     peer_tell(fd, STORE_OPEN, id, &capability, sizeof(capability));

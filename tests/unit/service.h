@@ -60,6 +60,9 @@ enum store_result peer_deliver(uint64_t mailbox, const char *body, size_t length
 
 void peer_ask_open(int fd, uint32_t id, uint64_t mailbox);
 
+/* On a plan that wants so many seconds between two logins. */
+void peer_ask_open_after(int fd, uint32_t id, uint64_t mailbox, uint64_t delay);
+
 /* The messages of a mailbox that is being opened, or -1 for a refusal. */
 int peer_opened(int fd);
 

@@ -80,6 +80,42 @@ static void keeps_plans(void **state)
     assert_int_equal(db_plan_add(db, &plan), DB_BROKEN);
 }
 
+static void tells_what_plans_have_in_common(void **state)
+{
+    static const struct {
+        unsigned retention, poll;
+        struct db_plan_range range;
+    } steps[] = {
+        /* The plans that there are: no retention; 60, 30 and 0 seconds. */
+        {0, 0, {0, 0, 0, 60}},
+        {30, 61, {30, 0, 0, 61}},
+        {31, 5, {31, 0, 0, 60}},
+        {9, 600, {9, 0, 0, 600}},
+    };
+    struct fixture *fixture = *state;
+    struct db_plan plan = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE};
+    struct db_plan_range range;
+    assert_int_equal(db_plan_add(fixture->db, &plan), DB_OK);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        plan.retention_days = steps[i].retention;
+        plan.poll_seconds = steps[i].poll;
+        assert_int_equal(db_plan_set(fixture->db, &plan), DB_OK);
+        assert_int_equal(db_plan_range(fixture->db, &range), DB_OK);
+        assert_memory_equal(&range, &steps[i].range, sizeof(range));
+    }
+    /* With a retention in all of them. */
+    struct db_plan each = {0};
+    while (db_plan_next(fixture->db, &each) == DB_OK) {
+        each.retention_days = 90;
+        assert_int_equal(db_plan_set(fixture->db, &each), DB_OK);
+    }
+    plan.retention_days = 9;
+    assert_int_equal(db_plan_set(fixture->db, &plan), DB_OK);
+    assert_int_equal(db_plan_range(fixture->db, &range), DB_OK);
+    assert_int_equal(range.retention_least, 9);
+    assert_int_equal(range.retention_most, 90);
+}
+
 static void lists_plans_by_name(void **state)
 {
     static const char *const names[] = {"chain", "house", "single"};
@@ -538,6 +574,7 @@ int main(void)
         cmocka_unit_test(names_protections),
         fixture_test(keeps_plans),
         fixture_test(lists_plans_by_name),
+        fixture_test(tells_what_plans_have_in_common),
         cmocka_unit_test(checks_names),
         fixture_test(keeps_customers),
         fixture_test(lists_customers_with_what_they_use),

@@ -15,10 +15,14 @@ static enum auth_line parse(const char *text, uint32_t *id_r, struct auth_answer
 {
     static char line[512];
 
+    struct auth_told told;
+
     snprintf(line, sizeof(line), "%s", text);
-    memset(answer_r, 0, sizeof(*answer_r));
-    *id_r = 0;
-    return authline_parse(line, id_r, answer_r, mechanism_r);
+    enum auth_line kind = authline_parse(line, &told);
+    *id_r = told.id;
+    *answer_r = told.answer;
+    *mechanism_r = told.mechanism;
+    return kind;
 }
 
 static void test_answers(void **state)
@@ -75,6 +79,29 @@ static void test_capability(void **state)
     assert_int_equal(parse(line, &id, &answer, &mechanism), AUTH_LINE_BAD);
 }
 
+static void test_plan(void **state)
+{
+    const struct capability capability = {.mailbox = 12, .delay = 60};
+    char text[CAPABILITY_TEXT_SIZE];
+    char line[sizeof(text) + 64];
+    struct auth_told told;
+    (void)state;
+
+    capability_format(&capability, text);
+    snprintf(line, sizeof(line), "OK\t3\tcap=%s\tretention=30\tlang=fr\tnew=1", text);
+    assert_int_equal(authline_parse(line, &told), AUTH_LINE_ANSWER);
+    assert_int_equal(told.answer.capability.delay, 60);
+    assert_int_equal(told.answer.retention_days, 30);
+    assert_int_equal(told.answer.language, LANGUAGE_FR);
+    char plans[] = "PLANS\tretention=30,0\tnew=1\tpoll=0,4294967295";
+    assert_int_equal(authline_parse(plans, &told), AUTH_LINE_PLANS);
+    assert_true(told.plans.known);
+    assert_int_equal(told.plans.retention_least, 30);
+    assert_int_equal(told.plans.retention_most, 0);
+    assert_int_equal(told.plans.poll_least, 0);
+    assert_true(told.plans.poll_most == UINT32_MAX);
+}
+
 static void test_bad(void **state)
 {
     static const char *const lines[] = {
@@ -89,6 +116,12 @@ static void test_bad(void **state)
         "FAIL\t-1",
         "CONT\t1\tnot base64",
         "CONT\t1\t+OK\r",
+        "PLANS",
+        "PLANS\tpoll=0,0",
+        "PLANS\tpoll=0\tretention=0,0",
+        "PLANS\tpoll=0,\tretention=0,0",
+        "PLANS\tpoll=0,4294967296\tretention=0,0",
+        "PLANS\tpoll=0,1,2\tretention=0,0",
         "MECH",
         "MECH\t",
         "MECH\tANAMETHATISLONGERTHAN20",
@@ -139,9 +172,9 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers), cmocka_unit_test(test_capability),
-        cmocka_unit_test(test_bad),     cmocka_unit_test(test_handshake),
-        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_answers),   cmocka_unit_test(test_capability),
+        cmocka_unit_test(test_plan),      cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_handshake), cmocka_unit_test(test_base64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

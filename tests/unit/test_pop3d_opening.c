@@ -316,7 +316,7 @@ static void a_second_announcement_ends_the_connection(void **state)
 
 static void a_list_that_fails_is_told_to_who_needs_it(void **state)
 {
-    static const uint8_t broken = STORE_BROKEN;
+    static const struct store_failed broken = {.result = STORE_BROKEN};
     struct fixture *fixture = *state;
 
     for (int waits = 0; waits < 2; waits++) {
@@ -324,7 +324,7 @@ static void a_list_that_fails_is_told_to_who_needs_it(void **state)
         if (waits)
             say(fixture, "LIST\r\n");
         tell_entries(fixture, 1, 1);
-        tell(fixture, STORE_FAILED, &broken, 1);
+        tell(fixture, STORE_FAILED, &broken, sizeof(broken));
         if (!waits)
             say(fixture, "STAT\r\nLIST\r\n");
         expect(fixture, waits ? TWO AWAY : TWO "+OK 2 30\r\n" AWAY, true);
@@ -351,7 +351,9 @@ static void too_many_messages_are_no_login(void **state)
     struct fixture *fixture = *state;
 
     tell_totals(fixture, STORE_OPENING, LIMIT_MESSAGES + 1, 30);
-    expect(fixture, "-ERR [SYS/TEMP] logins are not possible now, try again later\r\n", false);
+    expect(fixture,
+           "-ERR [SYS/PERM] this mailbox has too many messages to be opened, ask your provider\r\n",
+           false);
     expect_request(fixture, STORE_CLOSE);
     say(fixture, "STAT\r\n");
     expect(fixture, "-ERR unknown command here\r\n", false);

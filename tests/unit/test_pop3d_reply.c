@@ -21,13 +21,14 @@ static const char *body_of(const char *text)
 /* RFC 2449 section 8: what begins with "[" is a code, and these are the codes that we know. */
 static void test_codes(void **state)
 {
-    static const char *const codes[] = {"[AUTH] ", "[IN-USE] ", "[SYS/TEMP] ", "[SYS/PERM] "};
+    static const char *const codes[] = {"[AUTH] ", "[IN-USE] ", "[LOGIN-DELAY] ", "[SYS/TEMP] ",
+                                        "[SYS/PERM] "};
     (void)state;
 
     for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++) {
         const char *text = reply_text(reply);
         assert_non_null(text);
-        assert_true(strlen(text) + 2 <= 512);
+        assert_true(strlen(text) + 16 <= REPLY_LINE_MAX);
         const char *body = body_of(text);
         if (*body != '[')
             continue;
@@ -73,12 +74,32 @@ static void expect_output(struct evbuffer *output, const char *text)
     evbuffer_drain(output, length);
 }
 
+static void test_spans(void **state)
+{
+    static const struct {
+        uint32_t seconds;
+        const char *span;
+    } spans[] = {
+        {1, "in 1 s"},       {119, "in 119 s"},    {120, "in 2 min"},
+        {121, "in 3 min"},   {7199, "in 120 min"}, {7200, "in 2 h"},
+        {172799, "in 48 h"}, {172800, "in 2 d"},   {UINT32_MAX, "in 49711 d"},
+    };
+    char line[REPLY_LINE_MAX];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+        size_t length = reply_format(line, REPLY_TOO_SOON, spans[i].seconds);
+        assert_int_equal(length, strlen(line));
+        assert_string_equal(line + length - strlen(spans[i].span), spans[i].span);
+    }
+}
+
 static void test_shapes(void **state)
 {
     struct evbuffer *output = evbuffer_new();
     (void)state;
 
-    reply_add(output, REPLY_OK);
+    reply_add(output, REPLY_OK, 0);
     expect_output(output, "+OK\r\n");
     reply_add_numbers(output, 2, 320);
     expect_output(output, "+OK 2 320\r\n");
@@ -104,6 +125,7 @@ int main(void)
         cmocka_unit_test(test_auth_code),
         cmocka_unit_test(test_only_wrong_credentials_count),
         cmocka_unit_test(test_greeting),
+        cmocka_unit_test(test_spans),
         cmocka_unit_test(test_shapes),
     };
 

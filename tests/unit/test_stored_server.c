@@ -65,6 +65,105 @@ static void a_lock_ends_with_the_connection_that_also_waits_for_it(void **state)
     assert_int_equal(peer_open_anew(1), 0);
 }
 
+static struct store_failed refused(int fd)
+{
+    struct store_failed failed = {0};
+
+    assert_int_equal(peer_hear(fd, &failed, sizeof(failed)), STORE_FAILED);
+    return failed;
+}
+
+static void who_finds_the_lock_taken_is_told_for_how_long(void **state)
+{
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 0);
+    struct mailbox *mailbox = mailbox_get(store.mailboxes, 1);
+    mailbox->locked_at -= 200;
+    peer_ask_open(fd, 2, 1);
+    struct store_failed failed = refused(fd);
+    assert_int_equal(failed.result, STORE_IN_USE);
+    assert_in_range(failed.seconds, 200, 230);
+    mailbox_put(store.mailboxes, mailbox);
+    close(fd);
+}
+
+static void only_some_wait_for_a_lock(void **state)
+{
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 0);
+    for (uint32_t id = 2; id <= 9; id++)
+        peer_ask_open(fd, id, 1);
+    service_run(0);
+    assert_false(peer_has_answer(fd));
+    peer_ask_open(fd, 10, 1);
+    assert_int_equal(refused(fd).result, STORE_IN_USE);
+    struct mailbox *mailbox = mailbox_get(store.mailboxes, 1);
+    assert_in_range(mailbox->waiting, 0, 8);
+    mailbox_put(store.mailboxes, mailbox);
+    close(fd);
+    assert_int_equal(peer_open_anew(1), 0);
+}
+
+static void close_session(int fd, uint32_t id)
+{
+    peer_tell(fd, STORE_CLOSE, id, NULL, 0);
+    service_run(1);
+}
+
+/* RFC 2449 section 6.5: from the answer to a login, and what was refused is no login. */
+static void the_next_login_waits_as_the_plan_wants(void **state)
+{
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    peer_ask_open_after(fd, 1, 1, 60);
+    assert_int_equal(peer_opened(fd), 0);
+    peer_ask_open_after(fd, 2, 1, 60);
+    assert_int_equal(refused(fd).result, STORE_TOO_SOON);
+    close_session(fd, 1);
+    struct mailbox *mailbox = mailbox_get(store.mailboxes, 1);
+    mailbox->logged_in_at -= 30;
+    for (uint32_t id = 3; id < 6; id++) {
+        peer_ask_open_after(fd, id, 1, 60);
+        struct store_failed failed = refused(fd);
+        assert_int_equal(failed.result, STORE_TOO_SOON);
+        assert_in_range(failed.seconds, 1, 30);
+    }
+    peer_ask_open_after(fd, 6, 2, 60); /* another mailbox */
+    assert_int_equal(peer_opened(fd), 0);
+    close_session(fd, 6);
+    mailbox->logged_in_at -= 30;
+    peer_ask_open_after(fd, 7, 1, 60);
+    assert_int_equal(peer_opened(fd), 0);
+    close_session(fd, 7);
+    peer_ask_open_after(fd, 8, 1, 0); /* the plan has been changed */
+    assert_int_equal(peer_opened(fd), 0);
+    mailbox_put(store.mailboxes, mailbox);
+    close(fd);
+}
+
+/* What ended was the front. */
+static void who_lost_the_front_may_come_back_at_once(void **state)
+{
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    peer_ask_open_after(fd, 1, 1, 60);
+    assert_int_equal(peer_opened(fd), 0);
+    close(fd);
+    service_run(10);
+    fd = peer_connect(FRONT_FD);
+    peer_ask_open_after(fd, 1, 1, 60);
+    assert_int_equal(peer_opened(fd), 0);
+    close(fd);
+}
+
 static const uint64_t announcements[] = {0,         1,          100000,         3000000,
                                          200000000, UINT64_MAX, UINT64_MAX / 2, UINT64_MAX - 4096};
 
@@ -1215,6 +1314,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_end_of_who_waits_for_a_lock_is_harmless),
         CASE(a_lock_ends_with_the_connection_that_also_waits_for_it),
+        CASE(who_finds_the_lock_taken_is_told_for_how_long),
+        CASE(only_some_wait_for_a_lock),
+        CASE(the_next_login_waits_as_the_plan_wants),
+        CASE(who_lost_the_front_may_come_back_at_once),
         CASE(an_announced_size_is_only_a_hint),
         CASE(a_size_that_cannot_be_is_no_size),
         CASE(a_delivery_whose_sender_has_hung_up_is_left_out),
