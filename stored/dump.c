@@ -1,10 +1,8 @@
 /*
- * The snapshot is one read transaction of the index, which ends when the list of messages stands in
- * a temporary file: so the index's WAL is not held up while the bodies are read, and memory does
- * not grow with the store. What the list names stays where it is, because the store is held.
+ * The snapshot is one read transaction of the index, which ends when the list of messages is made.
+ * What the list names stays where it is, because the store is held.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -20,23 +18,12 @@
 #include "stored/hold.h"
 #include "stored/index.h"
 #include "stored/recovery.h"
+#include "stored/rowlist.h"
 #include "stored/segment.h"
 #include "stored/segments.h"
 
 /* A body of at most this size is read once; a longer one is checked first, then read again. */
 #define BODY_AT_ONCE (1024 * 1024)
-
-/* One reference of a message, in the list. Those of one record stand side by side. */
-struct entry {
-    uint64_t mailbox;
-    uint64_t uid;
-    uint64_t time;
-    uint64_t segment;
-    uint64_t offset;
-    uint64_t body_length;
-    uint32_t header_length;
-    uint32_t wanted; /* 1: no earlier backup has it */
-};
 
 struct dump {
     struct hold hold;
@@ -48,9 +35,9 @@ struct dump {
     size_t base_count;
     struct dump_mailbox *mailboxes;
     size_t mailbox_count;
-    FILE *list;
+    struct row_list *list; /* of all messages; those of one record stand side by side */
     struct dump_contents contents;
-    uint64_t last_segment, last_offset; /* of the entry before, while the list is made */
+    uint64_t last_segment, last_offset; /* of the row before, while the list is made */
     struct dump_writer writer;
     struct dump_end end;
     struct record_header *header; /* RECORD_HEADER_MAX octets */
@@ -143,47 +130,27 @@ static void check_base(const struct dump *dump)
     }
 }
 
-static int list_message(void *context, const struct index_message *message)
+/* No earlier backup has it. */
+static bool is_wanted(const struct dump *dump, const struct index_message *row)
 {
-    struct dump *dump = context;
-    const struct dump_mailbox *base = find_base(dump, message->mailbox);
-    const struct entry entry = {
-        .mailbox = message->mailbox,
-        .uid = message->uid,
-        .time = message->time,
-        .segment = message->segment,
-        .offset = message->offset,
-        .body_length = message->body_length,
-        .header_length = message->header_length,
-        .wanted = base == NULL || message->uid >= base->uid_next,
-    };
+    const struct dump_mailbox *base = find_base(dump, row->mailbox);
 
-    if (fwrite(&entry, sizeof(entry), 1, dump->list) != 1)
-        return errno != 0 ? errno : EIO;
-    dump->contents.messages++;
-    if (entry.wanted &&
-        (entry.segment != dump->last_segment || entry.offset != dump->last_offset)) {
-        dump->contents.octets += sizeof(struct dump_message) + entry.body_length;
-        dump->last_segment = entry.segment;
-        dump->last_offset = entry.offset;
-    }
-    return 0;
+    return base == NULL || row->uid >= base->uid_next;
 }
 
-static void make_list(struct dump *dump)
+static int list_message(void *context, const struct index_message *row)
 {
-    int fd = open("store", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    struct dump *dump = context;
 
-    dump->list = fd >= 0 ? fdopen(fd, "w+") : NULL;
-    if (dump->list == NULL)
-        log_fatal("a temporary file in store/ cannot be made: %s", strerror(errno));
-    int error = index_each_on_disk(dump->index, list_message, dump);
-    if (error == 0 && fflush(dump->list) != 0)
-        error = errno;
-    if (error > 0)
-        log_fatal("the list of messages cannot be written to store/: %s", strerror(error));
-    if (error < 0)
-        log_fatal("the index cannot be read");
+    row_list_add(dump->list, row);
+    dump->contents.messages++;
+    if (is_wanted(dump, row) &&
+        (row->segment != dump->last_segment || row->offset != dump->last_offset)) {
+        dump->contents.octets += sizeof(struct dump_message) + row->body_length;
+        dump->last_segment = row->segment;
+        dump->last_offset = row->offset;
+    }
+    return 0;
 }
 
 /* Tells one store from another without telling its seed. */
@@ -208,30 +175,21 @@ static void take_snapshot(struct dump *dump)
         log_fatal("the index cannot be read");
     name_store(dump->seed, dump->contents.store);
     check_base(dump);
-    make_list(dump);
+    if (index_each_on_disk(dump->index, list_message, dump) < 0)
+        log_fatal("the index cannot be read");
     index_close(dump->index);
     dump->contents.mailboxes = dump->mailbox_count;
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* The next entry of the list, or false at its end. */
-static bool next_entry(struct dump *dump, struct entry *entry_r)
-{
-    if (fread(entry_r, sizeof(*entry_r), 1, dump->list) == 1)
-        return true;
-    if (ferror(dump->list))
-        log_fatal("the list of messages cannot be read from store/: %s", strerror(errno));
-    return false;
-}
-
 static void send_manifest(struct dump *dump)
 {
-    struct entry entry;
+    struct index_message row;
 
-    rewind(dump->list);
-    while (next_entry(dump, &entry)) {
-        const struct dump_ref ref = {entry.mailbox, entry.uid};
+    row_list_rewind(dump->list);
+    while (row_list_next(dump->list, &row)) {
+        const struct dump_ref ref = {row.mailbox, row.uid};
         check_written(dump_write(&dump->writer, DUMP_MANIFEST, &ref, sizeof(ref)));
     }
 }
@@ -248,24 +206,24 @@ static void send_contents(struct dump *dump)
 
 /* The references of one record that are wanted, side by side in the list. */
 struct record_job {
-    struct entry place; /* of the first */
+    struct index_message place; /* of the first */
     uint32_t count, room;
     struct dump_ref *refs;
 };
 
-static void add_ref(struct record_job *job, const struct entry *entry)
+static void add_ref(struct record_job *job, const struct index_message *row)
 {
     if (job->count == job->room) {
         job->room = job->room > 0 ? 2 * job->room : 16;
         job->refs = xrealloc(job->refs, job->room * sizeof(*job->refs));
     }
     if (job->count == 0)
-        job->place = *entry;
-    job->refs[job->count++] = (struct dump_ref){entry->mailbox, entry->uid};
+        job->place = *row;
+    job->refs[job->count++] = (struct dump_ref){row->mailbox, row->uid};
 }
 
 /* Reads `length` octets at `at` of the record. Returns NULL, or what is wrong. */
-static const char *read_record(struct dump *dump, const struct entry *place, uint64_t at,
+static const char *read_record(struct dump *dump, const struct index_message *place, uint64_t at,
                                void *data_r, size_t length)
 {
     const struct segment *segment = segments_get(dump->segments, place->segment);
@@ -279,7 +237,7 @@ static const char *read_record(struct dump *dump, const struct entry *place, uin
 
 static const char *read_header(struct dump *dump, const struct record_job *job)
 {
-    const struct entry *place = &job->place;
+    const struct index_message *place = &job->place;
 
     if (place->header_length < sizeof(*dump->header) || place->header_length > RECORD_HEADER_MAX)
         return "the index is wrong about it";
@@ -299,7 +257,7 @@ static const char *read_header(struct dump *dump, const struct record_job *job)
 }
 
 /* Reads the whole body in pieces, through dump->body; with `send` each piece is sent as well. */
-static const char *walk_body(struct dump *dump, const struct entry *place, bool send)
+static const char *walk_body(struct dump *dump, const struct index_message *place, bool send)
 {
     XXH3_state_t *state = XXH3_createState();
     const char *problem = NULL;
@@ -345,7 +303,7 @@ static void send_head(struct dump *dump, const struct record_job *job)
 }
 
 /* The body was good a moment ago. */
-static void send_body(struct dump *dump, const struct entry *place)
+static void send_body(struct dump *dump, const struct index_message *place)
 {
     if (place->body_length <= BODY_AT_ONCE) {
         check_written(
@@ -394,15 +352,15 @@ static void send_record(struct dump *dump, struct record_job *job)
 static void send_bodies(struct dump *dump)
 {
     struct record_job job = {0};
-    struct entry entry;
+    struct index_message row;
 
-    rewind(dump->list);
-    while (next_entry(dump, &entry)) {
-        if (entry.wanted == 0)
+    row_list_rewind(dump->list);
+    while (row_list_next(dump->list, &row)) {
+        if (!is_wanted(dump, &row))
             continue;
-        if (entry.segment != job.place.segment || entry.offset != job.place.offset)
+        if (row.segment != job.place.segment || row.offset != job.place.offset)
             send_record(dump, &job);
-        add_ref(&job, &entry);
+        add_ref(&job, &row);
     }
     send_record(dump, &job);
     free(job.refs);
@@ -425,7 +383,9 @@ static void begin(struct dump *dump)
 
 int dump_run(void)
 {
-    struct dump dump = {.header = xmalloc(RECORD_HEADER_MAX), .body = xmalloc(BODY_AT_ONCE)};
+    struct dump dump = {.list = row_list_new(),
+                        .header = xmalloc(RECORD_HEADER_MAX),
+                        .body = xmalloc(BODY_AT_ONCE)};
 
     begin(&dump);
     take_snapshot(&dump);
@@ -439,7 +399,7 @@ int dump_run(void)
     dump_writer_fini(&dump.writer);
     segments_free(dump.segments);
     hold_end(&dump.hold);
-    fclose(dump.list);
+    row_list_free(dump.list);
     free(dump.base);
     free(dump.mailboxes);
     free(dump.header);

@@ -13,6 +13,7 @@
 #include "stored/index.h"
 #include "stored/recovery.h"
 #include "stored/report.h"
+#include "stored/rowlist.h"
 #include "stored/scan.h"
 #include "stored/segment.h"
 #include "stored/segments.h"
@@ -53,7 +54,6 @@ static void print_json(json_t *object)
 /* --- verify --------------------------------------------------------------------------------- */
 
 struct verify {
-    struct index *index;
     bool json;
     json_t *damages;
     uint64_t damage_count;
@@ -198,10 +198,8 @@ static bool row_is_right(const struct index_message *row, const struct record_he
            (id == NULL || strcmp(id, row->unique_id) == 0);
 }
 
-static int verify_message(void *context, const struct index_message *message)
+static void verify_message(struct verify *verify, const struct index_message *message)
 {
-    struct verify *verify = context;
-
     take_segments(verify, message->segment);
     const struct seen *seen = NULL;
     if (verify->seen_count > 0 && verify->segment.id == message->segment)
@@ -218,6 +216,11 @@ static int verify_message(void *context, const struct index_message *message)
         damage(verify, message, message->offset, "the disk does not give its body back");
     else if (seen->body == SCAN_BAD)
         damage(verify, message, message->offset, "its body is damaged");
+}
+
+static int list_message(void *context, const struct index_message *message)
+{
+    row_list_add(context, message);
     return 0;
 }
 
@@ -247,23 +250,28 @@ static void find_strangers(struct verify *verify)
 
 static void verify_all(struct verify *verify, struct index_totals *totals_r)
 {
+    struct row_list *list = row_list_new();
+    struct index_message message;
     struct hold hold;
 
     hold_take(&hold);
-    verify->index = open_index(&verify->segment.seed);
+    struct index *index = open_index(&verify->segment.seed);
     /* One transaction: what is checked is the state of one moment. */
-    index_begin_read(verify->index);
-    if (index_check(verify->index) < 0 ||
-        index_each_segment(verify->index, note_segment, verify) < 0 ||
-        index_each_on_disk(verify->index, verify_message, verify) < 0 ||
-        index_get_totals(verify->index, true, totals_r) < 0)
+    index_begin_read(index);
+    if (index_check(index) < 0 || index_each_segment(index, note_segment, verify) < 0 ||
+        index_each_on_disk(index, list_message, list) < 0 ||
+        index_get_totals(index, true, totals_r) < 0)
         log_fatal("the index cannot be read");
+    index_close(index);
+    row_list_rewind(list);
+    while (row_list_next(list, &message))
+        verify_message(verify, &message);
+    row_list_free(list);
     take_segments(verify, UINT64_MAX);
     find_strangers(verify);
     free(verify->segments);
     forget_segment(verify);
     free(verify->seen);
-    index_close(verify->index);
     hold_check(&hold);
     hold_end(&hold);
 }
