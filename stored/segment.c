@@ -264,9 +264,16 @@ uint64_t segment_allocated(const struct segment *segment)
 
 uint64_t segment_disk_room(void)
 {
+    uint64_t room = UINT64_MAX;
     struct statvfs disk;
+    int fd = open("store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    return statvfs("store", &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
+    if (fd < 0)
+        return room;
+    if (fstatvfs(fd, &disk) == 0)
+        room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    close(fd);
+    return room;
 }
 
 int segment_trim(struct segment *segment, uint64_t end)
