@@ -27,8 +27,8 @@ struct reconnect_events {
  * does not make us spin. */
 #define RECONNECT_PAUSE_MS 100
 
-/* What a start after a crash may take, and less than mail programs wait for an answer. */
-#define RECONNECT_PATIENCE_MS 5000
+/* What a start after a crash may take in a large store, and less than mail programs wait. */
+#define RECONNECT_PATIENCE_MS 10000
 
 /*
  * Connects for the first time to the Unix socket at `path`. The first failure in a row is logged.
