@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stored/index.h"
@@ -41,6 +42,19 @@ ssize_t preadv(int fd, const struct iovec *pieces, int count, off_t offset)
         return -1;
     }
     return syscall(SYS_preadv, fd, pieces, count, offset, 0);
+}
+
+/* A second passes each time that somebody looks. */
+static bool time_flies;
+
+time_t time(time_t *time_r)
+{
+    static time_t now = 1000000000;
+
+    now += time_flies;
+    if (time_r != NULL)
+        *time_r = now;
+    return now;
 }
 
 static struct segment segment;
@@ -336,6 +350,50 @@ static void a_forged_record_in_a_body_is_text(void **state)
     expect("1:2 ", 1, 3, false);
 }
 
+/* What a file has in the lines of progress, ascending to 100 in each part of the recovery. */
+static unsigned count_progress(const char *name)
+{
+    unsigned lines = 0, percent, last = 0;
+    char line[256];
+    FILE *file = fopen(name, "r");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        const char *told = strstr(line, "recovery: ");
+        if (told == NULL || sscanf(told, "recovery: %u%% of ", &percent) != 1)
+            continue;
+        assert_non_null(strstr(line, "segment "));
+        assert_in_range(percent, last, 100);
+        last = percent;
+        lines++;
+    }
+    fclose(file);
+    return lines;
+}
+
+static void progress_is_told_each_second(void **state)
+{
+    int before = dup(STDERR_FILENO);
+    (void)state;
+
+    begin_segment(1);
+    for (uint64_t uid = 1; uid <= 20; uid++)
+        message(1, uid, "text\r\n");
+    take_away(RECORD_EXPUNGE, 1, 1);
+    segment_close(&segment);
+    int log = open("log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    assert_int_equal(dup2(log, STDERR_FILENO), STDERR_FILENO);
+    time_flies = true;
+    struct store store = {0};
+    recovery_run(&store);
+    index_close(store.index);
+    time_flies = false;
+    assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    close(before);
+    close(log);
+    assert_true(count_progress("log") >= 40); /* each record, in both passes */
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_leave)
 
 int main(void)
@@ -352,6 +410,7 @@ int main(void)
         CASE(a_damaged_segment_header_costs_nothing),
         CASE(an_unfinished_large_message_is_removed),
         CASE(a_forged_record_in_a_body_is_text),
+        CASE(progress_is_told_each_second),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
