@@ -152,17 +152,14 @@ static void drop_some(struct drop *drop)
 {
     const struct index_range some = {drop->mailbox->id, 1, INT64_MAX, DROP_MESSAGES};
     struct slice slice = {.header = record_new(RECORD_EXPUNGE, DROP_MESSAGES, NULL)};
-    int result = index_each_message(drop->store->index, &some, name_message, &slice);
 
-    if (result == 0 && slice.count == DROP_MESSAGES) {
+    if (index_each_message(drop->store->index, &some, name_message, &slice) < 0)
+        log_retry("the index cannot be read");
+    if (slice.count == DROP_MESSAGES) {
         send_drop(drop, slice.header, on_some_dropped);
         return;
     }
     free(slice.header);
-    if (result < 0) {
-        end_drop(drop, STORE_BROKEN);
-        return;
-    }
     struct record_header *header = record_new(RECORD_DROP, 1, NULL);
     record_refs(header)[0].mailbox = drop->mailbox->id;
     send_drop(drop, header, on_dropped);
