@@ -66,7 +66,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps run check check-built unit crash torture system bench bench-built bench-deps measure-scale lint install clean
+.PHONY: all faults help deps lint-deps run check check-built unit crash torture system bench bench-built bench-deps compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -185,6 +185,13 @@ bench-built: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill $(BUILD)/tests/disk.so
 measure-scale: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill
 	$(PYTHON) tests/bench/scale/measure $(BUILD)
 
+# Writes docs/conformance.md.
+compare: deps bench-deps
+	@$(MAKE) --no-print-directory compare-built
+
+compare-built: all
+	$(PYTHON) tests/conformance/compare $(BUILD)
+
 # --- tests ---------------------------------------------------------------------------------------
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
@@ -261,6 +268,7 @@ help:
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make lint     formatting, static analysis, layers'
 	@echo 'make bench    Bellhop measured beside Dovecot, which is installed for it; QUICK=1 for a trial'
+	@echo 'make compare  the conformance suite against Bellhop and Dovecot: docs/conformance.md'
 	@echo 'make measure-scale  how it does with much mail'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='
 	@echo 'make clean    remove build/'

@@ -9,11 +9,11 @@ from pattern import Pattern, PatternError, unescape
 FIXTURES = Path(__file__).resolve().parents[1] / "data"
 
 # What stands before a step: nothing is connection 1; L, L2 are connections of LMTP.
-STEP = re.compile(r"(L?)([0-9]?) ?(C|S\*\??|S|[a-z]+): ?(.*)")
+STEP = re.compile(r"(L?)([0-9]?) ?(C|S\*\??|S|[a-z]+|unless closed): ?(.*)")
 HEADS = {"goal", "sentence", "requires", "order", "slow"}
 
 # What a step takes behind its colon.
-TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": r"|half", "closed": r"",
+TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": r"|half", "closed": r"", "unless closed": "",
          "pause": r"[0-9.]+", "nothing": r"[0-9.]+", "wait": r"", "login": r"[12]?",
          "lhlo": r"", "octets": r'".*"', "differs": r"<[a-z]\w*> <[a-z]\w*>",
          "atmost": r"<[a-z]\w*> <[a-z]\w*>", "flood": r"[0-9]+ [A-Z].*", "repeat": "[0-9]+"}
