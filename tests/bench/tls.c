@@ -155,11 +155,17 @@ static ssize_t not_now(struct tls *tls, int result)
 
 ssize_t tls_receive(struct tls *tls, char *data, size_t room)
 {
+    size_t total = 0;
     size_t got;
+    int result;
 
     errno = 0;
-    int result = SSL_read_ex(tls->openssl, data, room, &got);
-    return result == 1 ? (ssize_t)got : not_now(tls, result);
+    /* Not each record by itself: what is there of a long answer is copied with each return. */
+    do {
+        result = SSL_read_ex(tls->openssl, data + total, room - total, &got);
+        total += result == 1 ? got : 0;
+    } while (result == 1 && total < room && tls_pending(tls));
+    return total > 0 ? (ssize_t)total : not_now(tls, result);
 }
 
 ssize_t tls_send(struct tls *tls, const char *data, size_t length)
