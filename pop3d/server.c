@@ -12,6 +12,7 @@
 #include "lib/metrics.h"
 #include "lib/ticketkeys.h"
 #include "pop3d/authclient.h"
+#include "pop3d/keyschedule.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
 #include "pop3d/session.h"
@@ -154,6 +155,8 @@ void server_init(struct server *server, struct child *child)
     if (server->ticketkeys == NULL)
         log_fatal("cannot map the keys of session tickets: %s", strerror(errno));
     randombytes_buf(&server->next_id, sizeof(server->next_id));
+    if (keyschedule_register() < 0)
+        log_fatal("OpenSSL does not start");
     load_tls(server);
     if (set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
         set_timeout(server, SERVER_LOGIN, LIMIT_LOGIN_TIME) < 0 ||
