@@ -40,13 +40,14 @@ struct piece {
     size_t length;
 };
 
-static int hash_pieces(const struct hash *hash, const struct piece *pieces, size_t count,
-                       uint8_t *result_r)
+static int hash_pieces(const struct hash *hash, struct piece first, const struct piece *rest,
+                       size_t count, uint8_t *result_r)
 {
-    int good = EVP_DigestInit_ex2(hashing, hash->digest, NULL);
+    int good = EVP_DigestInit_ex2(hashing, hash->digest, NULL) &
+               EVP_DigestUpdate(hashing, first.octets, first.length);
 
     for (size_t i = 0; i < count; i++)
-        good &= EVP_DigestUpdate(hashing, pieces[i].octets, pieces[i].length);
+        good &= EVP_DigestUpdate(hashing, rest[i].octets, rest[i].length);
     return good & EVP_DigestFinal_ex(hashing, result_r, NULL);
 }
 
@@ -59,19 +60,19 @@ static void set_pad(uint8_t pad[BLOCK_MAX], const struct hash *hash, struct piec
         pad[i] ^= octets[i];
 }
 
-/* The caller leaves the first of the pieces free. The key is at most one hash long. */
-static int hmac(const struct hash *hash, struct piece key, struct piece *pieces, size_t count,
+/* The key is at most one hash long. */
+static int hmac(const struct hash *hash, struct piece key, const struct piece *pieces, size_t count,
                 uint8_t *result_r)
 {
     uint8_t pad[BLOCK_MAX];
     uint8_t inner[HASH_MAX];
-    const struct piece outer[] = {{pad, hash->block}, {inner, hash->size}};
+    const struct piece padded = {pad, hash->block};
+    const struct piece hashed = {inner, hash->size};
 
     set_pad(pad, hash, key, 0x36);
-    pieces[0] = outer[0];
-    int good = hash_pieces(hash, pieces, count, inner);
+    int good = hash_pieces(hash, padded, pieces, count, inner);
     set_pad(pad, hash, key, 0x5c);
-    good &= hash_pieces(hash, outer, 2, result_r);
+    good &= hash_pieces(hash, padded, &hashed, 1, result_r);
     /* What the context still holds is the result, which may be a key. */
     good &= EVP_DigestInit_ex2(hashing, hash->digest, NULL);
     sodium_memzero(pad, sizeof(pad));
@@ -98,9 +99,8 @@ static int expand(const struct order *order, struct piece key, struct piece cont
     const uint8_t context_length = (uint8_t)context.length;
     const uint8_t first = 1;
     uint8_t block[HASH_MAX];
-    struct piece pieces[] = {{0},          {head, sizeof(head)}, order->prefix,
-                             order->label, {&context_length, 1}, context,
-                             {&first, 1}};
+    const struct piece pieces[] = {{head, sizeof(head)}, order->prefix, order->label,
+                                   {&context_length, 1}, context,       {&first, 1}};
 
     if (key.length != order->hash->size || length > order->hash->size ||
         order->prefix.length + order->label.length > LABEL_MAX || context.length > LABEL_MAX)
@@ -111,25 +111,24 @@ static int expand(const struct order *order, struct piece key, struct piece cont
     return good;
 }
 
-/* The next of the three secrets: Derive-Secret() of the one before is the salt, or there is none.
- */
+/* The next of the three secrets; its salt is Derive-Secret() of the one before, if there is one. */
 static int extract(const struct order *order, uint8_t *result_r, size_t length)
 {
     static const uint8_t zeros[HASH_MAX];
     const size_t size = order->hash->size;
     uint8_t nothing[HASH_MAX];
     uint8_t salt[HASH_MAX] = {0};
-    struct piece pieces[] = {{0}, order->key};
+    struct piece input = order->key;
 
     if (length != size || order->key.length > size)
         return 0;
     if (order->key.octets == NULL)
-        pieces[1] = (struct piece){zeros, size};
+        input = (struct piece){zeros, size};
     int good = 1;
     if (order->salt.octets != NULL)
-        good = hash_pieces(order->hash, NULL, 0, nothing) &
+        good = hash_pieces(order->hash, (struct piece){0}, NULL, 0, nothing) &
                expand(order, order->salt, (struct piece){nothing, size}, salt, size);
-    good &= hmac(order->hash, (struct piece){salt, size}, pieces, 2, result_r);
+    good &= hmac(order->hash, (struct piece){salt, size}, &input, 1, result_r);
     sodium_memzero(salt, sizeof(salt));
     return good;
 }
