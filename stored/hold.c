@@ -13,6 +13,9 @@
 
 #define CONTROL_PATH "run/stored-control.sock"
 
+/* Seconds until whoever waits is told what for. */
+#define PATIENCE 5
+
 static int on_message(void *context, const struct channel_message *message)
 {
     struct hold *hold = context;
@@ -32,12 +35,27 @@ static void on_closed(void *context)
 
 static const struct channel_events events = {.message = on_message, .closed = on_closed};
 
+static void on_late(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context;
+    log_warning("the mail store does not answer yet: it is starting, or cannot start, as the log "
+                "of the service says; waiting for it");
+}
+
 static void ask(struct hold *hold)
 {
+    static const struct timeval patience = {.tv_sec = PATIENCE};
+    struct event *late = evtimer_new(hold->base, on_late, NULL);
+
+    if (late == NULL || event_add(late, &patience) < 0)
+        log_fatal("out of memory");
     hold->held = false;
     channel_send(hold->channel, STORE_HOLD, 0, NULL, 0, NULL, 0);
     while (!hold->held && !hold->lost)
         event_base_loop(hold->base, EVLOOP_ONCE);
+    event_free(late);
     if (hold->lost)
         log_fatal("the service ended just now: try again");
 }

@@ -12,12 +12,13 @@ import os
 import poplib
 import re
 import resource
+import subprocess
 import time
 from errno import EDQUOT, EFBIG, EIO, EMFILE, ENOSPC, EROFS
 
 import pytest
 
-from bellhop import retrieve, signal_process, wait_until
+from bellhop import BIN, retrieve, signal_process, wait_until
 from disk import FOLDER, FOREVER, INDEX, SEGMENTS, SHORT, WAL, Disk, name
 from wire import without_trace
 
@@ -355,6 +356,8 @@ def test_store_that_does_not_start_keeps_nobody_waiting(failing):
     assert witness.small() == 250
     disk.fail("list", FOLDER, EIO)
     signal_process(witness.stored(), 9)
+    verify = subprocess.Popen([BIN / "stored", "verify"], cwd=instance.dir, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     for account in witness.accounts:
         with pytest.raises(poplib.error_proto, match=re.escape("[SYS/TEMP]")):
             instance.pop3(account)
@@ -364,11 +367,13 @@ def test_store_that_does_not_start_keeps_nobody_waiting(failing):
     # Known to be away: nothing is sent that a later stored would find.
     for _ in range(3):
         assert witness.small() == 451
+    assert "the mail store does not answer yet" in verify.stderr.readline()
     disk.clear()
     witness.send_again()
     witness.perhaps.clear()
     witness.check()
     assert "answers again" in instance.log
+    assert verify.communicate(timeout=60)[0].startswith("good: ")
 
 
 def test_removed_mailbox_on_a_failing_disk(failing):
