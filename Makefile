@@ -17,7 +17,7 @@ JOBS    ?= $(shell expr $$(nproc) + 1)
 # Debian's own Python, whose pytest is the package python3-pytest.
 PYTHON  := /usr/bin/python3
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn2-dev \
+BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn-dev libidn2-dev \
 	libjansson-dev libmicrohttpd-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
 	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
@@ -37,7 +37,7 @@ override CFLAGS += -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -fPIE -fno-omit-frame-
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SOURCES := $(sort $(wildcard lib/*.c))
-LIB_LIBS    := libevent_core libidn2 libseccomp libsodium libsystemd
+LIB_LIBS    := libevent_core libidn libidn2 libseccomp libsodium libsystemd
 
 DB_SOURCES := $(sort $(wildcard db/*.c))
 DB_LIBS    := sqlite3

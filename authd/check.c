@@ -17,6 +17,7 @@
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/saslprep.h"
 #include "lib/xalloc.h"
 
 #define ACCOUNTS_PATH "accounts.db"
@@ -369,18 +370,23 @@ static void verify(struct checker *checker, struct check *check, const char *has
 void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
                  const char *password, size_t password_length)
 {
+    char prepared[MECHANISM_PASSWORD_MAX + 1];
     struct db_login login;
 
     metric_add(METRIC_AUTH_CHECKS, 1);
     memcpy(check->address, name, name_length);
     check->address[name_length] = '\0';
     enum db_result found = find_login(checker, check, &login);
-    if (found == DB_OK || found == DB_NONE)
-        verify(checker, check, check->has_password ? login.hash : checker->nobody_hash, password,
-               password_length);
+    long length = saslprep(prepared, sizeof(prepared), password, password_length);
+    if (length < 0)
+        finish(check, CHECK_WRONG, "the password is not UTF-8 as SASLprep takes it");
+    else if (found == DB_OK || found == DB_NONE)
+        verify(checker, check, check->has_password ? login.hash : checker->nobody_hash, prepared,
+               (size_t)length);
     else
         finish(check, CHECK_BROKEN, "the account database cannot be read");
     sodium_memzero(&login, sizeof(login));
+    sodium_memzero(prepared, sizeof(prepared));
 }
 
 void check_cancel(struct checker *checker, struct check *check)

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/password.h"
 #include "lib/child.h"
+#include "lib/saslprep.h"
 #include "lib/xalloc.h"
 
 struct hashing {
@@ -19,14 +20,26 @@ struct hashing {
     atomic_bool failed;
 };
 
+/* In the form in which authd compares it. password_check() has seen that it has one. */
+static int hash_one(const struct conf *conf, const struct password *password, char *hash_r)
+{
+    char prepared[PASSWORD_MOST + 1];
+
+    long length = saslprep(prepared, sizeof(prepared), password->text, password->length);
+    int result = length < 0 ? -1
+                            : crypto_pwhash_str(hash_r, prepared, (size_t)length,
+                                                conf->hash_operations, conf->hash_memory);
+    sodium_memzero(prepared, sizeof(prepared));
+    return result;
+}
+
 static void *hash_some(void *context)
 {
     struct hashing *work = context;
     size_t i;
 
     while (!work->failed && (i = work->next++) < work->count)
-        if (crypto_pwhash_str(work->hashes[i], work->passwords[i]->text, work->passwords[i]->length,
-                              work->conf->hash_operations, work->conf->hash_memory) != 0)
+        if (hash_one(work->conf, work->passwords[i], work->hashes[i]) != 0)
             work->failed = true;
     return NULL;
 }

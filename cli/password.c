@@ -12,12 +12,27 @@
 #include "cli/password.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
+#include "lib/saslprep.h"
 
 _Static_assert(DB_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
 
 void password_wipe(struct password *password)
 {
     sodium_memzero(password, sizeof(*password));
+}
+
+/* What mail programs type must come to the same octets on each system. */
+static const char *check_prepared(const char *text, size_t length)
+{
+    char prepared[PASSWORD_MOST + 1];
+
+    long size = saslprep(prepared, sizeof(prepared), text, length);
+    sodium_memzero(prepared, sizeof(prepared));
+    if (size >= PASSWORD_LEAST)
+        return NULL;
+    return "the password holds characters that mail programs cannot send alike (SASLprep, RFC "
+           "4013: "
+           "private or invisible ones, or mixed writing directions); take others";
 }
 
 const char *password_check(const char *text, size_t length)
@@ -27,7 +42,7 @@ const char *password_check(const char *text, size_t length)
     if (length > PASSWORD_MOST)
         return "the password is too long; take at most 512 octets";
     switch (text_check(text, length)) {
-    case TEXT_GOOD: return NULL;
+    case TEXT_GOOD: return check_prepared(text, length);
     case TEXT_CONTROL:
         return "the password holds a control character (a tab or a newline, for example); take "
                "one without";

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "lib/address.h"
+#include "lib/saslprep.h"
 
 /*
  * The text comes from the network and from files, so nothing is assumed about it. A domain that is
@@ -143,8 +144,8 @@ static int quote(char local_r[ADDRESS_LOCAL_MAX + 1], const char *value, size_t 
     return 0;
 }
 
-static int parse_local(char local_r[ADDRESS_LOCAL_MAX + 1], const char *text, size_t length,
-                       const char **error_r)
+static int parse_prepared(char local_r[ADDRESS_LOCAL_MAX + 1], const char *text, size_t length,
+                          const char **error_r)
 {
     static const char too_long[] = "the part before @ is longer than 64 octets";
     char value[2 * ADDRESS_LOCAL_MAX] = "";
@@ -173,6 +174,20 @@ static int parse_local(char local_r[ADDRESS_LOCAL_MAX + 1], const char *text, si
         local_r[i] = lower(text[i]);
     local_r[length] = '\0';
     return 0;
+}
+
+/* Names that look the same are the same: RFC 6856 section 2.2 wants it of logins, and so mail does.
+ */
+static int parse_local(char local_r[ADDRESS_LOCAL_MAX + 1], const char *text, size_t length,
+                       const char **error_r)
+{
+    char prepared[4 * ADDRESS_LOCAL_MAX];
+
+    *error_r =
+        "the part before @ is longer than 64 octets, or not UTF-8, or holds a character that "
+        "no name can hold (SASLprep)";
+    long size = saslprep(prepared, sizeof(prepared), text, length);
+    return size < 0 ? -1 : parse_prepared(local_r, prepared, (size_t)size, error_r);
 }
 
 /*

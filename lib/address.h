@@ -5,7 +5,8 @@
 
 /*
  * Mail addresses in the one form in which Bellhop stores and compares them: the local part in
- * lower case (ASCII letters only), the domain as lower-case A-labels (IDNA 2008, by libidn2).
+ * lower case (ASCII letters only) and prepared with SASLprep (lib/saslprep.h), the domain as
+ * lower-case A-labels (IDNA 2008, by libidn2).
  */
 
 #define ADDRESS_LOCAL_MAX  64  /* octets, RFC 5321 section 4.5.3.1.1 */

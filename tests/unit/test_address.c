@@ -35,6 +35,8 @@ static const struct row good[] = {
     {"\".a\"@example.com", 0, "\".a\"@example.com"},
     {"\"\"@example.com", 0, "\"\"@example.com"},
     {"\xc3\xa9mile@example.com", 0, "\xc3\xa9mile@example.com"},
+    {"e\xcc\x81mile@example.com", 0, "\xc3\xa9mile@example.com"}, /* decomposed */
+    {"\xef\xbd\x81nna@example.com", 0, "anna@example.com"},       /* fullwidth */
     {"\xc3\x89mile@example.com", 0, "\xc3\x89mile@example.com"},
     {"\xf0\x9f\x90\x8c@example.com", 0, "\xf0\x9f\x90\x8c@example.com"},
     {"\"\xc3\xa9 x\"@example.com", 0, "\"\xc3\xa9 x\"@example.com"},
@@ -100,7 +102,11 @@ static const struct row bad[] = {
     {"\"\xc3\"@example.com", 0, NULL},
     {"\x80@example.com", 0, NULL},
     {"\xc3@example.com", 0, NULL},
-    {"\xc0\xaf@example.com", 0, NULL},         /* overlong */
+    {"\xc0\xaf@example.com", 0, NULL}, /* overlong */
+    {"a\xef\xbc\xa0"
+     "b@example.com",
+     0, NULL},                                 /* a fullwidth "@" */
+    {"\xc2\xad@example.com", 0, NULL},         /* nothing but a soft hyphen */
     {"\xe0\x80\xaf@example.com", 0, NULL},     /* overlong */
     {"\xed\xa0\x80@example.com", 0, NULL},     /* surrogate */
     {"\xf4\x90\x80\x80@example.com", 0, NULL}, /* above U+10FFFF */
