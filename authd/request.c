@@ -172,7 +172,8 @@ static void step(struct request *request, const char *response, size_t length)
         break;
     case MECHANISM_AUTHZ: refuse_authzid(request, &outcome); break;
     case MECHANISM_MALFORMED:
-        refuse_response(request, "", "The login data is not what this mechanism sends.");
+        refuse_response(request, "\tcode=malformed",
+                        "The login data is not what this mechanism sends.");
         break;
     }
 }

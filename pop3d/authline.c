@@ -67,6 +67,9 @@ static enum auth_line parse_fail(char *rest, struct auth_answer *answer_r)
             answer_r->outcome = AUTH_UNAVAILABLE;
         else if (code != NULL && strcmp(code, "user_disabled") == 0)
             answer_r->outcome = AUTH_SUSPENDED;
+        else if (code != NULL &&
+                 (strcmp(code, "malformed") == 0 || strcmp(code, "invalid_base64") == 0))
+            answer_r->outcome = AUTH_MALFORMED;
     }
     return AUTH_LINE_ANSWER;
 }

@@ -14,6 +14,7 @@ enum auth_outcome {
     AUTH_OK,
     AUTH_CHALLENGE,  /* the mechanism asks the client for more */
     AUTH_REFUSED,    /* no: the credentials are wrong */
+    AUTH_MALFORMED,  /* no: the client's data is not what the mechanism sends */
     AUTH_SUSPENDED,  /* no: the credentials are right, but the mailbox may not be used */
     AUTH_UNAVAILABLE /* not now */
 };

@@ -81,9 +81,9 @@ static bool is_announced(const struct session *session, const struct command *co
         return false;
     if ((command->flags & COMMAND_PRIVATE) != 0 && !session_is_private(session))
         return false;
-    /* RFC 2595 section 4: announced in the AUTHORIZATION state, and only before TLS. */
+    /* RFC 2595 section 4: announced in the AUTHORIZATION state, and only where it can be begun. */
     if ((command->flags & COMMAND_STARTS_TLS) != 0)
-        return session->tls == NULL && session->state == SESSION_AUTHORIZATION;
+        return session->tls == NULL && !session->utf8 && session->state == SESSION_AUTHORIZATION;
     return true;
 }
 
@@ -112,7 +112,7 @@ static void add_table(struct session *session, enum session_state state)
 enum reply capa_command(struct session *session, const struct words *words)
 {
     (void)words;
-    reply_add(session_output(session), REPLY_CAPABILITIES, 0);
+    reply_add(session_output(session), REPLY_CAPABILITIES, session->tongue, 0);
     add_table(session, SESSION_AUTHORIZATION);
     add_table(session, SESSION_TRANSACTION);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

@@ -6,6 +6,7 @@
 
 #include "pop3d/capa.h"
 #include "pop3d/command.h"
+#include "pop3d/language.h"
 #include "pop3d/login.h"
 #include "pop3d/server.h"
 #include "pop3d/transaction.h"
@@ -15,7 +16,9 @@ static const struct command authorization_commands[] = {
     {"STLS", login_stls, 0, 0, COMMAND_STARTS_TLS, "STLS", NULL},
     {"USER", login_user, 1, 1, COMMAND_WHOLE | COMMAND_PRIVATE | COMMAND_KEEPS_USER, "USER", NULL},
     {"PASS", login_pass, 1, 1, COMMAND_WHOLE | COMMAND_PRIVATE | COMMAND_KEEPS_USER, NULL, NULL},
-    {"AUTH", login_auth, 1, 2, COMMAND_LONG, "SASL", login_mechanisms},
+    {"AUTH", login_auth, 0, 2, COMMAND_LONG, "SASL", login_mechanisms},
+    {"UTF8", login_utf8, 0, 0, 0, "UTF8", login_utf8_user},
+    {"LANG", language_command, 0, 1, 0, "LANG", NULL},
     {"QUIT", transaction_quit, 0, 0, 0, NULL, NULL},
     {0},
 };
@@ -29,6 +32,7 @@ static const struct command transaction_commands[] = {
     {"TOP", transaction_top, 2, 2, COMMAND_MESSAGES | COMMAND_STORE | COMMAND_FETCH, "TOP", NULL},
     {"NOOP", transaction_noop, 0, 0, 0, NULL, NULL},
     {"RSET", transaction_rset, 0, 0, 0, NULL, NULL},
+    {"LANG", language_command, 0, 1, 0, NULL, NULL},
     {"QUIT", transaction_quit, 0, 0, 0, NULL, NULL},
     {"CAPA", capa_command, 0, 0, 0, NULL, NULL},
     {0},
@@ -149,7 +153,7 @@ static void count_bad(struct session *session, unsigned flags)
     }
     if (++session->bad_commands < LIMIT_BAD_COMMANDS)
         return;
-    reply_add(session_output(session), REPLY_TOO_MANY_BAD, 0);
+    reply_add(session_output(session), REPLY_TOO_MANY_BAD, session->tongue, 0);
     session_leave(session, SESSION_BAD_COMMANDS);
 }
 
@@ -160,7 +164,7 @@ void command_answer(struct session *session, enum reply reply)
         return;
     }
     unsigned flags = reply_flags(reply);
-    reply_add(session_output(session), reply, session->told_seconds);
+    reply_add(session_output(session), reply, session->tongue, session->told_seconds);
     count_bad(session, flags);
     if ((flags & REPLY_FAILED_LOGIN) != 0 && ++session->failed_logins == LIMIT_FAILED_LOGINS)
         session_leave(session, SESSION_FAILED_LOGINS);

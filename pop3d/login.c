@@ -21,6 +21,9 @@ enum reply login_stls(struct session *session, const struct words *words)
     (void)words;
     if (session->tls != NULL)
         return REPLY_TLS_ACTIVE;
+    /* RFC 6856 section 2.1 forbids it to the client. */
+    if (session->utf8)
+        return REPLY_UTF8_ACTIVE;
     session_begin_tls(session);
     return REPLY_BEGIN_TLS;
 }
@@ -43,7 +46,7 @@ static enum reply refuse(struct session *session, enum reply reply)
     session->wait = SESSION_READY;
     maildrop_clear(&session->maildrop);
     metric_add(METRIC_POP3_LOGIN_FAILURES, 1);
-    reply_format(line, reply, session->told_seconds);
+    reply_format(line, reply, tongue_get(0), session->told_seconds);
     log_info("session=%016" PRIx64 " address=%s login refused: %s", session->id, session->peer.text,
              line);
     return reply;
@@ -75,9 +78,11 @@ static enum reply judge(struct session *session, const struct auth_answer *answe
     switch (answer->outcome) {
     case AUTH_OK:
         session->retention_days = answer->retention_days;
+        session->language = answer->language;
         return open_mailbox(session, &answer->capability);
     case AUTH_CHALLENGE: return ask_client(session, answer->challenge);
     case AUTH_REFUSED: return refuse(session, REPLY_WRONG_PASSWORD);
+    case AUTH_MALFORMED: return refuse(session, REPLY_NOT_SASL);
     case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
     case AUTH_UNAVAILABLE: break;
     }
@@ -116,6 +121,8 @@ enum reply login_pass(struct session *session, const struct words *words)
         return REPLY_NO_USER;
     size_t user = strlen(session->user);
     size_t password = strlen(words->arguments[0]);
+    if (password == 0) /* which PLAIN has no words for */
+        return refuse(session, REPLY_WRONG_PASSWORD);
     plain[0] = '\0';
     memcpy(plain + 1, session->user, user + 1);
     memcpy(plain + 1 + user + 1, words->arguments[0], password);
@@ -143,12 +150,28 @@ static const struct auth_mechanism *find_mechanism(const struct session *session
     return NULL;
 }
 
+/* What old Outlooks ask: the mechanisms, one a line. */
+static enum reply list_mechanisms(struct session *session)
+{
+    struct evbuffer *output = session_output(session);
+    const struct auth_mechanism *mechanism;
+
+    reply_add(output, REPLY_MECHANISMS, session->tongue, 0);
+    for (unsigned i = 0; (mechanism = authclient_mechanism(session->server->auth, i)) != NULL; i++)
+        if (is_usable(session, mechanism))
+            reply_add_piece(output, "", mechanism->name, strlen(mechanism->name), "\r\n");
+    evbuffer_add(output, ".\r\n", 3);
+    return REPLY_SENT;
+}
+
 /* RFC 5034 section 4; "=" is an empty initial response. */
 enum reply login_auth(struct session *session, const struct words *words)
 {
-    const struct auth_mechanism *mechanism = find_mechanism(session, words->arguments[0]);
     const char *response = words->count == 2 ? words->arguments[1] : NULL;
 
+    if (words->count == 0)
+        return list_mechanisms(session);
+    const struct auth_mechanism *mechanism = find_mechanism(session, words->arguments[0]);
     if (mechanism == NULL ? !session_is_private(session) : !is_usable(session, mechanism))
         return REPLY_USE_TLS;
     if (mechanism == NULL && authclient_mechanism(session->server->auth, 0) == NULL)
@@ -174,6 +197,23 @@ enum reply login_response(struct session *session, const char *line)
     if (line == NULL)
         return REPLY_TOO_LONG;
     return strcmp(line, "*") == 0 ? REPLY_CANCELLED : REPLY_NOT_BASE64;
+}
+
+enum reply login_utf8(struct session *session, const struct words *words)
+{
+    (void)words;
+    session->utf8 = true;
+    return REPLY_UTF8;
+}
+
+size_t login_utf8_user(const struct session *session, char *text_r, size_t size)
+{
+    static const char user[] = " USER";
+    (void)session;
+    (void)size;
+
+    memcpy(text_r, user, sizeof(user) - 1);
+    return sizeof(user) - 1;
 }
 
 size_t login_mechanisms(const struct session *session, char *text_r, size_t size)

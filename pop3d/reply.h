@@ -5,10 +5,12 @@
 #include <stdint.h>
 
 struct evbuffer;
+struct tongue;
 
 /*
  * What a command handler returns: either that the answer is somebody's business already, or which
- * answer the command loop is to give. Every fixed answer of pop3d stands in the table in reply.c.
+ * answer the command loop is to give. Every fixed answer of pop3d stands in the table in reply.c,
+ * its words in tongue.c.
  *
  * RESP-CODES is announced, so a text that begins with "[" is a code (RFC 2449 section 8). [AUTH]
  * means that the credentials are wrong and nothing else: clients then ask for the password again
@@ -27,6 +29,11 @@ enum reply {
     REPLY_GOODBYE,
     REPLY_DELETED,
     REPLY_RESET,
+    REPLY_LANGUAGES,
+    REPLY_LANGUAGE,
+    REPLY_MECHANISMS,
+    REPLY_UTF8,
+    REPLY_MAILDROP,
 
     REPLY_UNKNOWN_COMMAND,
     REPLY_ARGUMENTS,
@@ -34,12 +41,15 @@ enum reply {
     REPLY_TOO_LONG,
     REPLY_NUL,
     REPLY_TOO_MANY_BAD,
+    REPLY_NO_LANGUAGE,
 
     REPLY_USE_TLS,
     REPLY_NO_USER,
     REPLY_TLS_ACTIVE,
+    REPLY_UTF8_ACTIVE,
     REPLY_NO_MECHANISM,
     REPLY_NOT_BASE64,
+    REPLY_NOT_SASL,
     REPLY_CANCELLED,
     REPLY_WRONG_PASSWORD,
     REPLY_SUSPENDED,
@@ -47,6 +57,8 @@ enum reply {
     REPLY_TOO_SOON,
     REPLY_TOO_MANY_MESSAGES,
     REPLY_LOGIN_UNAVAILABLE,
+    REPLY_FULL,
+    REPLY_ADDRESS_FULL,
 
     REPLY_NO_MESSAGE,
     REPLY_IS_DELETED,
@@ -65,29 +77,29 @@ enum reply_flag {
 
 unsigned reply_flags(enum reply reply);
 
-/*
- * The answer's text, without CRLF. Where it holds "{}", reply_add() writes a span of time there.
- * Not for the three that are none.
- */
-const char *reply_text(enum reply reply);
-
 /* The longest answer of one line, with its CRLF (RFC 2449 section 4). */
 #define REPLY_LINE_MAX 512
 
 /*
- * Writes the answer's text, without CRLF and with a NUL; `seconds` is what it speaks of. Returns
- * its length.
+ * Writes an answer in a language, without CRLF and with a NUL; `seconds` is what it speaks of, if
+ * it does. Returns its length.
  */
-size_t reply_format(char line_r[REPLY_LINE_MAX], enum reply reply, uint32_t seconds);
+size_t reply_format(char line_r[REPLY_LINE_MAX], enum reply reply, const struct tongue *tongue,
+                    uint32_t seconds);
 
 /* Adds a fixed answer to the output. Not for the three that are none. */
-void reply_add(struct evbuffer *output, enum reply reply, uint32_t seconds);
+void reply_add(struct evbuffer *output, enum reply reply, const struct tongue *tongue,
+               uint32_t seconds);
 
 /* "+OK first second": STAT and the one-line forms of LIST. */
 void reply_add_numbers(struct evbuffer *output, uint64_t first, uint64_t second);
 
 /* "+OK n messages (m octets)": after a login and before a LIST. */
-void reply_add_maildrop(struct evbuffer *output, uint64_t messages, uint64_t octets);
+void reply_add_maildrop(struct evbuffer *output, const struct tongue *tongue, uint64_t messages,
+                        uint64_t octets);
+
+/* "+OK de Antworten ...": the answer to LANG (RFC 6856 section 3.2). */
+void reply_add_language(struct evbuffer *output, const struct tongue *tongue);
 
 /* "+ text": a SASL challenge in base64, which may be empty (RFC 5034 section 4). */
 void reply_add_challenge(struct evbuffer *output, const char *text, size_t length);

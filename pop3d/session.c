@@ -309,6 +309,7 @@ static void start_tls(struct session *session)
 {
     stream_close(&session->stream);
     login_forget_user(session);
+    session->tongue = tongue_get(0);
     session->skipping = false;
     session->bad_commands = 0;
     open_tls(session);
@@ -321,6 +322,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
     session->server = server;
     session->fd = fd;
     session->greets = tls;
+    session->tongue = tongue_get(0);
     session->began = milliseconds();
     session->id = server->next_id++;
     peer_set(&session->peer, address);
@@ -342,7 +344,8 @@ void session_logged_in(struct session *session)
     session->wait = SESSION_READY;
     set_timer(session, SERVER_IDLE);
     metric_add(METRIC_POP3_LOGINS, 1);
-    reply_add_maildrop(session_output(session), session->maildrop.count, session->maildrop.octets);
+    reply_add_maildrop(session_output(session), session->tongue, session->maildrop.count,
+                       session->maildrop.octets);
 }
 
 /* --- stored's answers, by what the session waits for */

@@ -17,6 +17,7 @@
 #include "pop3d/server.h"
 #include "pop3d/storeclient.h"
 #include "pop3d/stream.h"
+#include "pop3d/tongue.h"
 
 /* The states of RFC 1939 section 3, and what a line means in each. */
 enum session_state {
@@ -79,6 +80,9 @@ struct session {
     unsigned failed_logins;
     uint32_t told_seconds; /* with the answer to this login */
     char *user;            /* between USER and PASS */
+    bool utf8; /* UTF8 was said: the client takes raw UTF-8 in messages (RFC 6856 section 2) */
+    const struct tongue *tongue; /* of answers */
+    enum language language;      /* of the mailbox's customer, after the login */
     struct auth_request auth;
 
     uint64_t id; /* names the session in the log; from authd's capability after the login */

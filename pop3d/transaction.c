@@ -41,8 +41,8 @@ static enum reply list(struct session *session, const struct words *words, enum 
 {
     if (words->count == 1)
         return list_one(session, words->arguments[0], kind);
-    reply_add_maildrop(session_output(session), maildrop_messages(&session->maildrop),
-                       session->maildrop.octets);
+    reply_add_maildrop(session_output(session), session->tongue,
+                       maildrop_messages(&session->maildrop), session->maildrop.octets);
     listing_begin(session, kind);
     return REPLY_SENT;
 }

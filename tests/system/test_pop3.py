@@ -83,7 +83,7 @@ def test_capabilities_before_and_after_login(shared, inbox):
         assert log_in(wire, inbox).startswith(b"+OK")
         after = capabilities(wire)
     expected = {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL",
-                "EXPIRE", "LOGIN-DELAY"}
+                "EXPIRE", "LOGIN-DELAY", "UTF8", "LANG"}
     assert set(before) == expected | {"STLS"}
     assert set(after) == expected | {"IMPLEMENTATION"}
     assert "PLAIN" in before["SASL"] and before["SASL"] == after["SASL"]
@@ -171,7 +171,6 @@ def test_auth_login(shared, inbox):
 
 def test_auth_refusals(shared, inbox):
     with greeted(shared) as wire:
-        assert wire.command("AUTH").startswith(b"-ERR ")
         assert wire.command("AUTH NOSUCH").startswith(b"-ERR ")
         assert wire.command("AUTH PLAIN not!base64").startswith(b"-ERR ")
         assert wire.command("AUTH PLAIN") == b"+ "
@@ -179,7 +178,8 @@ def test_auth_refusals(shared, inbox):
         assert wire.command("AUTH PLAIN") == b"+ "
         assert wire.command("not base64").startswith(b"-ERR ")
         assert wire.command("AUTH PLAIN ====").startswith(b"-ERR ")
-        assert wire.command(f"AUTH PLAIN {b64('no nul at all')}").startswith(b"-ERR ")
+        answer = wire.command(f"AUTH PLAIN {b64('no nul at all')}")
+        assert answer.startswith(b"-ERR ") and b"[" not in answer  # no matter of the password
         assert wire.command("AUTH PLAIN =").startswith(b"-ERR ")
         assert wire.command("CAPA").startswith(b"+OK")
         wire.lines()

@@ -35,6 +35,8 @@ static void test_answers(void **state)
         {"FAIL\t7\tuser=a@b.example", 7, AUTH_REFUSED},
         {"FAIL\t7", 7, AUTH_REFUSED},
         {"FAIL\t7\tcode=authz_fail\treason=no", 7, AUTH_REFUSED},
+        {"FAIL\t7\tcode=malformed\treason=no", 7, AUTH_MALFORMED},
+        {"FAIL\t7\tcode=invalid_base64", 7, AUTH_MALFORMED},
         {"FAIL\t7\tuser=x\ttemp", 7, AUTH_UNAVAILABLE},
         {"FAIL\t7\tcode=temp_fail", 7, AUTH_UNAVAILABLE},
         {"FAIL\t7\ttemp\tcode=authz_fail", 7, AUTH_UNAVAILABLE},

@@ -37,6 +37,7 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
     struct session *session = &fixture->session;
 
     memset(fixture, 0, sizeof(*fixture));
+    fixture->session.tongue = tongue_get(0);
     fixture->base = event_base_new();
     fixture->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fixture->listener, (struct sockaddr *)&address, sizeof(address)), 0);

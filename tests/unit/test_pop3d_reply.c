@@ -8,7 +8,14 @@
 
 #include <cmocka.h>
 
+#include "lib/language.h"
+#include "lib/utf8.h"
 #include "pop3d/reply.h"
+#include "pop3d/tongue.h"
+
+#define ASCII                                                                                      \
+    " !\"#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz"  \
+    "{|}~"
 
 static const char *body_of(const char *text)
 {
@@ -18,35 +25,119 @@ static const char *body_of(const char *text)
     return text + 5;
 }
 
+/* The code with its brackets and the space behind it, and nothing where there is none. */
+static size_t code_length(const char *body)
+{
+    const char *end = body[0] == '[' ? strstr(body, "] ") : NULL;
+
+    return end != NULL ? (size_t)(end + 2 - body) : 0;
+}
+
 /* RFC 2449 section 8: what begins with "[" is a code, and these are the codes that we know. */
-static void test_codes(void **state)
+static void expect_code(const char *body)
 {
     static const char *const codes[] = {"[AUTH] ", "[IN-USE] ", "[LOGIN-DELAY] ", "[SYS/TEMP] ",
                                         "[SYS/PERM] "};
+    size_t length = code_length(body);
+    size_t known = 0;
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        known += strncmp(body, codes[i], strlen(codes[i])) == 0;
+    assert_int_equal(known, length > 0);
+    assert_int_not_equal(body[length], '[');
+}
+
+/* Each answer in each language: of the same status and code, and with words, but for "+OK". */
+static void test_languages(void **state)
+{
+    const struct tongue *tongue;
+    char line[REPLY_LINE_MAX], english[REPLY_LINE_MAX];
     (void)state;
 
-    for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++) {
-        const char *text = reply_text(reply);
-        assert_non_null(text);
-        assert_true(strlen(text) + 16 <= REPLY_LINE_MAX);
-        const char *body = body_of(text);
-        if (*body != '[')
-            continue;
-        size_t known = 0;
-        for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-            known += strncmp(body, codes[i], strlen(codes[i])) == 0;
-        assert_int_equal(known, 1);
+    for (unsigned i = 0; (tongue = tongue_get(i)) != NULL; i++)
+        for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++) {
+            size_t length = reply_format(line, reply, tongue, UINT32_MAX);
+            reply_format(english, reply, tongue_get(0), UINT32_MAX);
+            const char *body = body_of(line);
+            /* With two long numbers and the tag of a language it still is one line. */
+            assert_true(length + 2 * 20 + 8 <= REPLY_LINE_MAX);
+            assert_true(utf8_is_valid(line, length));
+            assert_null(strpbrk(line, "\r\n<>"));
+            expect_code(body);
+            size_t head = (size_t)(body - line) + code_length(body);
+            assert_memory_equal(line, english, head);
+            assert_int_equal(line[head] != '\0', reply != REPLY_OK);
+            if (i == 0)
+                assert_int_equal(strspn(line, ASCII), length);
+            else if (reply != REPLY_OK && reply != REPLY_GREETING && tongue->texts[reply] == NULL)
+                fail_msg("%s has no words for answer %d", tongue->tag, (int)reply);
+        }
+}
+
+static unsigned count_gaps(const char *text)
+{
+    unsigned count = 0;
+
+    for (; text != NULL && (text = strstr(text, "{}")) != NULL; text += 2)
+        count++;
+    return count;
+}
+
+static void test_gaps(void **state)
+{
+    const struct tongue *tongue;
+    (void)state;
+
+    for (unsigned i = 0; (tongue = tongue_get(i)) != NULL; i++)
+        for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++) {
+            unsigned gaps = reply == REPLY_MAILDROP                            ? 2
+                            : reply == REPLY_IN_USE || reply == REPLY_TOO_SOON ? 1
+                                                                               : 0;
+            assert_int_equal(count_gaps(tongue->texts[reply]), gaps);
+        }
+}
+
+static void test_language_ranges(void **state)
+{
+    static const struct {
+        const char *range;
+        const char *tag;
+    } ranges[] = {
+        {"en", "en"},        {"DE", "de"},   {"de-AT", "de"}, {"fr-Latn-CA", "fr"},
+        {"es", "es"},        {"it", "it"},   {"nl-BE", "nl"}, {"pt-BR", "pt"},
+        {"ja-JP-x-a", "ja"}, {"uga", NULL},  {"d", NULL},     {"deu", NULL},
+        {"-de", NULL},       {"x-de", NULL}, {"", NULL},      {"*", NULL},
+    };
+    char endless[400];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        const struct tongue *tongue = tongue_find(ranges[i].range);
+        if (ranges[i].tag == NULL)
+            assert_null(tongue);
+        else
+            assert_string_equal(tongue->tag, ranges[i].tag);
     }
+    memset(endless, '-', sizeof(endless));
+    endless[sizeof(endless) - 1] = '\0';
+    assert_null(tongue_find(endless));
+    /* The languages in which Bellhop writes to people, and Japanese. */
+    for (unsigned i = 0; i < LANGUAGE__MAX; i++)
+        assert_non_null(tongue_find(language_code((enum language)i)));
 }
 
 /* RFC 3206: only wrong credentials are [AUTH], or every client asks for the password again. */
 static void test_auth_code(void **state)
 {
+    char line[REPLY_LINE_MAX];
     (void)state;
-    for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++)
-        assert_int_equal(strstr(reply_text(reply), "[AUTH]") != NULL,
-                         reply == REPLY_WRONG_PASSWORD);
-    assert_non_null(strstr(reply_text(REPLY_USE_TLS), "TLS"));
+
+    for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++) {
+        reply_format(line, reply, tongue_get(0), 0);
+        assert_int_equal(strstr(line, "[AUTH]") != NULL, reply == REPLY_WRONG_PASSWORD);
+        assert_int_equal(strstr(line, "[IN-USE]") != NULL, reply == REPLY_IN_USE);
+        assert_int_equal(strstr(line, "[LOGIN-DELAY]") != NULL, reply == REPLY_TOO_SOON);
+    }
 }
 
 /* A login that fails for another reason is no guess. */
@@ -62,7 +153,12 @@ static void test_only_wrong_credentials_count(void **state)
 static void test_greeting(void **state)
 {
     (void)state;
-    assert_string_equal(reply_text(REPLY_GREETING), "+OK Bellhop ready");
+    char line[REPLY_LINE_MAX];
+
+    for (unsigned i = 0; tongue_get(i) != NULL; i++) {
+        reply_format(line, REPLY_GREETING, tongue_get(i), 0);
+        assert_string_equal(line, "+OK Bellhop ready");
+    }
 }
 
 static void expect_output(struct evbuffer *output, const char *text)
@@ -88,7 +184,7 @@ static void test_spans(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-        size_t length = reply_format(line, REPLY_TOO_SOON, spans[i].seconds);
+        size_t length = reply_format(line, REPLY_TOO_SOON, tongue_get(0), spans[i].seconds);
         assert_int_equal(length, strlen(line));
         assert_string_equal(line + length - strlen(spans[i].span), spans[i].span);
     }
@@ -99,14 +195,22 @@ static void test_shapes(void **state)
     struct evbuffer *output = evbuffer_new();
     (void)state;
 
-    reply_add(output, REPLY_OK, 0);
+    reply_add(output, REPLY_OK, tongue_get(0), 0);
     expect_output(output, "+OK\r\n");
     reply_add_numbers(output, 2, 320);
     expect_output(output, "+OK 2 320\r\n");
     reply_add_numbers(output, UINT64_MAX, UINT64_MAX);
     expect_output(output, "+OK 18446744073709551615 18446744073709551615\r\n");
-    reply_add_maildrop(output, 0, 0);
+    reply_add_maildrop(output, tongue_get(0), 0, 0);
     expect_output(output, "+OK 0 messages (0 octets)\r\n");
+    reply_add_maildrop(output, tongue_find("de"), UINT64_MAX, 7);
+    expect_output(output, "+OK Nachrichten: 18446744073709551615 (Oktette: 7)\r\n");
+    reply_add(output, REPLY_IN_USE, tongue_find("de"), 150);
+    expect_output(output, "-ERR [IN-USE] dieses Postfach ist seit 3 min in einer anderen Sitzung "
+                          "ge\xc3\xb6"
+                          "ffnet, bitte versuchen Sie es sp\xc3\xa4ter erneut\r\n");
+    reply_add_language(output, tongue_find("de"));
+    expect_output(output, "+OK de Antworten sind auf Deutsch\r\n");
     reply_add_challenge(output, "", 0);
     expect_output(output, "+ \r\n");
     reply_add_challenge(output, "QUJD", 4);
@@ -121,7 +225,9 @@ static void test_shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_language_ranges),
         cmocka_unit_test(test_auth_code),
         cmocka_unit_test(test_only_wrong_credentials_count),
         cmocka_unit_test(test_greeting),
