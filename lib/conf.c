@@ -45,7 +45,10 @@ static const struct conf_setting conf_settings[] = {
     {"pop3_processes", CONF_NUMBER, AT(pop3_processes), "0", 0, 64, {0},
      "How many processes serve POP3; 0 is one for each core. Needs a restart."},
     {"pop3_sessions", CONF_NUMBER, AT(pop3_sessions), "20000", 1, 1000000, {0},
-     "How many sessions one POP3 process holds; further clients wait to be accepted."},
+     "How many sessions one POP3 process holds; further clients are told to come again."},
+    {"pop3_address_sessions", CONF_NUMBER, AT(pop3_address_sessions), "1000", 1, 1000000, {0},
+     "How many of them may come from one IPv4 address or one /64 of IPv6. A whole hotel may be\n"
+     "behind one address. Connections from this machine do not count."},
     {"pop3_idle", CONF_NUMBER, AT(pop3_idle), "600", 600, 86400, {0},
      "Seconds of silence after which a session is closed (RFC 1939 section 3: at least 600)."},
     {"cleartext_login", CONF_BOOL, AT(cleartext_login), "no", 0, 1, {0},

@@ -26,9 +26,10 @@ struct conf {
     char pop3s_listen[CONF_TEXT_MAX];
     char lmtp_listen[CONF_TEXT_MAX];
     char http_listen[CONF_TEXT_MAX];
-    uint64_t pop3_processes; /* 0: one for each core */
-    uint64_t pop3_sessions;  /* in each process */
-    uint64_t pop3_idle;      /* seconds */
+    uint64_t pop3_processes;        /* 0: one for each core */
+    uint64_t pop3_sessions;         /* in each process */
+    uint64_t pop3_address_sessions; /* in each process */
+    uint64_t pop3_idle;             /* seconds */
     bool cleartext_login;
     uint64_t hash_operations; /* Argon2id passes */
     uint64_t hash_memory;     /* octets */

@@ -19,6 +19,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 #define METRICS_TABLE(ROW)                                                                         \
     ROW(POP3_CONNECTIONS, METRIC_COUNTER, "bellhop_pop3_connections_total",                        \
         "POP3 connections accepted")                                                               \
+    ROW(POP3_REFUSED, METRIC_COUNTER, "bellhop_pop3_refused_total",                                \
+        "POP3 connections for which there was no room")                                            \
     ROW(POP3_SESSIONS, METRIC_GAUGE, "bellhop_pop3_sessions", "POP3 connections open now")         \
     ROW(POP3_LOGINS, METRIC_COUNTER, "bellhop_pop3_logins_total", "POP3 logins that succeeded")    \
     ROW(POP3_LOGIN_FAILURES, METRIC_COUNTER, "bellhop_pop3_login_failures_total",                  \

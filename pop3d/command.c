@@ -168,6 +168,10 @@ void command_answer(struct session *session, enum reply reply)
     count_bad(session, flags);
     if ((flags & REPLY_FAILED_LOGIN) != 0 && ++session->failed_logins == LIMIT_FAILED_LOGINS)
         session_leave(session, SESSION_FAILED_LOGINS);
-    if ((flags & REPLY_LAST) != 0)
-        session_leave(session, reply == REPLY_GOODBYE ? SESSION_QUIT : SESSION_STORE_FAILED);
+    if ((flags & REPLY_LAST) == 0)
+        return;
+    if (reply == REPLY_GOODBYE)
+        session_leave(session, SESSION_QUIT);
+    else
+        session_leave(session, reply == session->greeting ? SESSION_NO_ROOM : SESSION_STORE_FAILED);
 }

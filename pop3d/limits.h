@@ -48,6 +48,22 @@
 /* Octets of one message, which struct maildrop_entry has room for: 1 TiB. As above. */
 #define LIMIT_MESSAGE ((UINT64_C(1) << 40) - 1)
 
+/* Of pop3_sessions, one in so many is kept for clients that have logged in: who only connects
+ * cannot take all. */
+#define LIMIT_STRANGERS_SHARE 4
+
+/* A process that is full leaves clients to the others for so long, in milliseconds; who still waits
+ * then is told that there is no room. */
+#define LIMIT_FULL_MS 1000
+
+/* For so long it then takes them in, in milliseconds: meanwhile it could also catch one for which
+ * another process has room. */
+#define LIMIT_FULL_LOOK_MS 10
+
+/* Connections above pop3_sessions that are being told so, at once: each lasts until the client has
+ * read one line, after a handshake on the port for TLS. Further ones wait. */
+#define LIMIT_REFUSALS 64
+
 /* Commands in a row that are none. Software that speaks another protocol to us (a browser that was
  * led to this port) is hung up on before it reaches anything that looks like a command. */
 #define LIMIT_BAD_COMMANDS 10

@@ -6,6 +6,8 @@
 
 static void set_ipv4(struct peer *peer_r, const struct in_addr *address)
 {
+    peer_r->network[0] = 4;
+    memcpy(peer_r->network + 1, address, sizeof(*address));
     peer_r->loopback = ntohl(address->s_addr) >> 24 == 127;
     inet_ntop(AF_INET, address, peer_r->text, sizeof(peer_r->text));
 }
@@ -19,6 +21,8 @@ static void set_ipv6(struct peer *peer_r, const struct in6_addr *address)
         set_ipv4(peer_r, &mapped);
         return;
     }
+    peer_r->network[0] = 6;
+    memcpy(peer_r->network + 1, address, PEER_NETWORK_SIZE - 1);
     peer_r->loopback = IN6_IS_ADDR_LOOPBACK(address);
     inet_ntop(AF_INET6, address, peer_r->text, sizeof(peer_r->text));
 }

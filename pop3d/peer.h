@@ -3,12 +3,18 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
+
+/* The family and up to 64 bits of an address. */
+#define PEER_NETWORK_SIZE 9
 
 /* One end of a client's connection. */
 struct peer {
     bool loopback; /* 127/8, ::1 or ::ffff:127/8 */
     char text[INET6_ADDRSTRLEN];
+    /* What one customer of a provider has: an IPv4 address, or a /64 of IPv6. */
+    uint8_t network[PEER_NETWORK_SIZE];
 };
 
 /* Any other family than IPv4 and IPv6 becomes "unknown", which is not loopback. */

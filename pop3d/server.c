@@ -24,14 +24,47 @@ static bool is_full(const struct server *server)
     return server->session_count >= server->child->conf.pop3_sessions;
 }
 
+/*
+ * A process that is full leaves clients to the others, which take them at once if they have room.
+ * Who still waits after a moment is let in to be told.
+ */
+static void open_or_close(struct server *server)
+{
+    const unsigned wait = server->refusing ? LIMIT_FULL_LOOK_MS : LIMIT_FULL_MS;
+    const struct timeval moment = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
+    bool full = is_full(server);
+
+    if (server->draining)
+        return;
+    if (!full) {
+        event_del(server->full);
+        server->refusing = false;
+    } else if (!event_pending(server->full, EV_TIMEOUT, NULL)) {
+        event_add(server->full, &moment);
+    }
+    acceptor_set_open(
+        server->acceptor,
+        !full || (server->refusing &&
+                  server->session_count < server->child->conf.pop3_sessions + LIMIT_REFUSALS));
+}
+
+static void on_full(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    (void)fd;
+    (void)what;
+
+    server->refusing = !server->refusing;
+    open_or_close(server);
+}
+
 static void accept_session(struct server *server, int fd, const struct sockaddr *address, bool tls)
 {
     metric_add(METRIC_POP3_CONNECTIONS, 1);
     metric_add(METRIC_POP3_SESSIONS, 1);
     server->session_count++;
     session_start(server, fd, address, tls);
-    if (is_full(server))
-        acceptor_set_open(server->acceptor, false);
+    open_or_close(server);
 }
 
 static void on_plain(void *context, int fd, const struct sockaddr *address)
@@ -99,8 +132,7 @@ static void reload(void *context)
     load_tls(server);
     if (set_timeout(server, SERVER_IDLE, server->child->conf.pop3_idle) < 0)
         log_error("pop3_idle cannot be changed any more, restart to change it");
-    if (!server->draining)
-        acceptor_set_open(server->acceptor, !is_full(server));
+    open_or_close(server);
     log_info("configuration and certificate read anew");
 }
 
@@ -122,6 +154,7 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
     storeclient_free(server->store);
     acceptor_free(server->acceptor);
     event_free(server->finish);
+    event_free(server->full);
     SSL_CTX_free(server->tls);
     ticketkeys_detach(server->ticketkeys);
     event_base_loopexit(server->child->base, NULL);
@@ -164,7 +197,8 @@ void server_init(struct server *server, struct child *child)
         set_timeout(server, SERVER_FAREWELL, LIMIT_FAREWELL_TIME) < 0)
         log_fatal("cannot set up the timeouts");
     server->finish = evtimer_new(child->base, on_finish, server);
-    if (server->finish == NULL)
+    server->full = evtimer_new(child->base, on_full, server);
+    if (server->finish == NULL || server->full == NULL)
         log_fatal("out of memory");
     server->auth = authclient_new(child->base, "run/auth-front.sock");
     server->store = storeclient_new(child->base, "run/stored-front.sock");
@@ -182,6 +216,6 @@ void server_session_gone(struct server *server)
     server->session_count--;
     if (server->draining && server->sessions == NULL)
         event_active(server->finish, EV_TIMEOUT, 0);
-    else if (!server->draining && !is_full(server))
-        acceptor_set_open(server->acceptor, true);
+    else
+        open_or_close(server);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/child.h"
+#include "pop3d/admission.h"
 
 struct acceptor;
 struct authclient;
@@ -36,6 +37,9 @@ struct server {
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */
     unsigned session_count;
+    struct admission admission;
+    struct event *full;   /* pending while the process is full: a look at who still waits */
+    bool refusing;        /* that look */
     uint64_t next_id;     /* of a session before its login; begins at random */
     bool draining;        /* after SIGTERM: no new command is begun */
     struct event *finish; /* the end: all sessions are gone, or their time is over */

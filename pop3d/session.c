@@ -32,6 +32,7 @@ static const char *const reasons[SESSION__REASONS] = {
     [SESSION_TLS_FAILED] = "tls-failed",
     [SESSION_STORE_FAILED] = "store-failed",
     [SESSION_TERMINATED] = "terminated",
+    [SESSION_NO_ROOM] = "no-room",
 };
 
 static uint64_t milliseconds(void)
@@ -117,6 +118,7 @@ static void free_session(struct session *session)
     maildrop_clear(&session->maildrop);
     SSL_free(session->tls);
     close(session->fd);
+    admission_leave(session);
     DL_DELETE(server->sessions, session);
     free(session);
     server_session_gone(server);
@@ -210,7 +212,7 @@ static void on_secured(void *context)
     session->wait = SESSION_READY;
     set_timer(session, SERVER_LOGIN);
     if (session->greets)
-        command_answer(session, REPLY_GREETING);
+        command_answer(session, session->greeting);
     session_settle(session);
 }
 
@@ -326,6 +328,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
     session->began = milliseconds();
     session->id = server->next_id++;
     peer_set(&session->peer, address);
+    session->greeting = admission_enter(session);
     event_assign(&session->timer, server->child->base, -1, 0, on_timer, session);
     DL_APPEND(server->sessions, session);
     if (tls) {
@@ -334,13 +337,14 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
     }
     open_stream(session);
     set_timer(session, SERVER_LOGIN);
-    command_answer(session, REPLY_GREETING);
+    command_answer(session, session->greeting);
     session_settle(session);
 }
 
 void session_logged_in(struct session *session)
 {
     session->state = SESSION_TRANSACTION;
+    admission_know(session);
     session->wait = SESSION_READY;
     set_timer(session, SERVER_IDLE);
     metric_add(METRIC_POP3_LOGINS, 1);

@@ -52,6 +52,7 @@ enum session_reason {
     SESSION_TLS_FAILED,
     SESSION_STORE_FAILED,
     SESSION_TERMINATED,
+    SESSION_NO_ROOM,
     SESSION__REASONS
 };
 
@@ -64,11 +65,13 @@ struct session {
     struct stream stream;
     SSL *tls; /* NULL without TLS */
     int fd;
-    bool greets;      /* the greeting waits for the handshake */
-    bool skipping;    /* see line_peek() */
-    bool input_ended; /* the client sends nothing any more, but may still read */
-    bool broken;      /* nothing can be sent any more */
-    bool leaving;     /* close when the output is sent */
+    bool greets;         /* the greeting waits for the handshake */
+    enum reply greeting; /* or why the client cannot stay */
+    bool stranger;       /* has not logged in */
+    bool skipping;       /* see line_peek() */
+    bool input_ended;    /* the client sends nothing any more, but may still read */
+    bool broken;         /* nothing can be sent any more */
+    bool leaving;        /* close when the output is sent */
     struct event timer;
     struct peer peer;
 

@@ -704,22 +704,69 @@ def test_a_client_that_does_not_read(instance, service):
         assert sanitized() or sum(map(memory, pids)) - before < 8 << 20
 
 
-def test_session_cap(stopped):
-    """At the cap clients wait in the backlog, and are served when others leave."""
+@pytest.mark.parametrize("service", ["pop3", "pop3s"])
+def test_session_cap(stopped, service):
+    """Above the cap a client gets one line, and is served when others have left."""
     stopped.configure(pop3_processes=1, pop3_sessions=3)
     stopped.start()
     account = stopped.customers[0].accounts[0]
     held = [greeted(stopped) for _ in range(3)]
-    with stopped.wire("pop3") as waiting:
-        waiting.sock.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            waiting.sock.recv(1, socket.MSG_PEEK)
-        held.pop().close()
-        waiting.sock.settimeout(30)
-        assert waiting.line().startswith(b"+OK")
-        assert log_in(waiting, account).startswith(b"+OK")
+    for _ in range(3):
+        with stopped.wire(service) as refused:
+            assert refused.line() == b"-ERR [SYS/TEMP] too many connections, try again later"
+            assert is_closed(refused)
+    held.pop().close()
+
+    def is_served():
+        with stopped.wire(service) as wire:
+            return wire.line().startswith(b"+OK") and log_in(wire, account).startswith(b"+OK")
+
+    wait_until(is_served, what="room for a client")
     for wire in held:
+        assert wire.command("CAPA").startswith(b"+OK")
         wire.close()
+
+
+def test_some_room_is_for_who_logs_in(stopped):
+    """Connections that do not log in cannot take every place."""
+    stopped.configure(pop3_processes=1, pop3_sessions=4)
+    stopped.start()
+    account, other = (customer.accounts[0] for customer in stopped.customers)
+    with greeted(stopped), greeted(stopped), greeted(stopped) as guest:
+        with stopped.wire("pop3") as refused:
+            assert refused.line().startswith(b"-ERR [SYS/TEMP] too many connections")
+        assert log_in(guest, account).startswith(b"+OK")
+        with logged_in(stopped, other):
+            pass
+
+
+def test_connections_of_one_address(stopped):
+    address = own_address()
+    if address is None or address.startswith("127."):
+        pytest.skip("this machine has no address but loopback")
+    stopped.configure(pop3_processes=1, pop3_address_sessions=2)
+    stopped.start()
+
+    def elsewhere():
+        return Wire((address, stopped.ports.pop3))
+
+    with elsewhere() as one, elsewhere() as two:
+        assert one.line().startswith(b"+OK") and two.line().startswith(b"+OK")
+        with elsewhere() as three:
+            assert three.line() == (b"-ERR [SYS/TEMP] too many connections from your address, try "
+                                    b"again later")
+            assert is_closed(three)
+        for _ in range(5):  # this machine's own do not count
+            with greeted(stopped):
+                pass
+        one.command("QUIT")
+        one.close()
+
+        def is_served():
+            with elsewhere() as wire:
+                return wire.line().startswith(b"+OK")
+
+        wait_until(is_served, what="room for another connection from there")
 
 
 def test_what_the_log_says(instance):

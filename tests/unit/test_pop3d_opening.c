@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/acceptor.h"
 #include "lib/channel.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
@@ -109,6 +110,13 @@ static void expect_request(struct fixture *fixture, enum store_type type)
         assert_int_equal(recv(fixture->stored, payload, frame.length, MSG_DONTWAIT), frame.length);
 }
 
+static void on_full(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context;
+}
+
 /* A session whose credentials are good, and whose mailbox stored has been asked to open. */
 static int fixture_open(void **state)
 {
@@ -124,6 +132,10 @@ static int fixture_open(void **state)
     assert_int_equal(bind(fixture->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fixture->listener, 4), 0);
     fixture->server.child = &fixture->child;
+    conf_default(&fixture->child.conf);
+    fixture->server.acceptor = acceptor_new(fixture->child.base);
+    fixture->server.full = evtimer_new(fixture->child.base, on_full, NULL);
+    fixture->server.session_count = 1;
     fixture->server.store = storeclient_new(fixture->child.base, SOCKET_PATH);
     for (int i = 0; i < SERVER__TIMEOUTS; i++)
         fixture->server.timeouts[i] = &never;
@@ -153,6 +165,8 @@ static int fixture_close(void **state)
         session_settle(fixture->server.sessions);
     }
     storeclient_free(fixture->server.store);
+    event_free(fixture->server.full);
+    acceptor_free(fixture->server.acceptor);
     close(fixture->listener);
     close(fixture->client);
     close(fixture->stored);

@@ -1,0 +1,35 @@
+#ifndef POP3D_ADMISSION_H
+#define POP3D_ADMISSION_H
+
+#include <uthash.h>
+
+#include "pop3d/peer.h"
+#include "pop3d/reply.h"
+
+struct session;
+
+/* The connections from one network (struct peer): an IPv4 address, or a /64 of IPv6. */
+struct origin {
+    uint8_t network[PEER_NETWORK_SIZE];
+    unsigned connections;
+    UT_hash_handle hh;
+};
+
+/* Who is inside, of one process. Begins zeroed. */
+struct admission {
+    struct origin *origins;
+    unsigned strangers; /* connections that have not logged in */
+};
+
+/*
+ * A client has come: REPLY_GREETING, or why it cannot stay. Either way admission_leave() follows in
+ * the end. Connections from this machine (a proxy's, a webmail's) share no address's limit.
+ */
+enum reply admission_enter(struct session *session);
+
+/* It has logged in. */
+void admission_know(struct session *session);
+
+void admission_leave(struct session *session);
+
+#endif
