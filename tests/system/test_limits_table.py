@@ -1,0 +1,56 @@
+"""docs/limits.md says what the sources say."""
+
+import re
+
+import pytest
+
+from bellhop import ROOT
+
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20}
+
+
+def table():
+    """Limit by name, of the rows that have both."""
+    found = {}
+    for line in (ROOT / "docs" / "limits.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name = re.fullmatch(r"`(\w+)`", cells[2]) if len(cells) == 5 else None
+        if name:
+            assert name[1] not in found
+            found[name[1]] = cells[1]
+    return found
+
+
+def value(text):
+    """"16 KiB", "30 s", "all but 1 in 4", "1000"."""
+    if text.startswith("all but 1 in "):
+        return int(text.rpartition(" ")[2])
+    number, _, unit = text.partition(" ")
+    return int(number) * UNITS.get(unit, 1)
+
+
+def constants(path, prefix):
+    expression = re.compile(rf"^#define ({prefix}\w+) +([^/\n]+)", re.M)
+    for name, text in expression.findall((ROOT / path).read_text()):
+        yield name, eval(re.sub(r"UINT64_C\((\d+)\)", r"\1", text))  # numbers and operators
+
+
+def settings():
+    rows = re.compile(r'\{"(pop3_(?:\w+_)?sessions|pop3_idle)", CONF_NUMBER, AT\(\w+\), "(\d+)"')
+    for name, default in rows.findall((ROOT / "lib" / "conf.c").read_text()):
+        yield name, int(default)
+
+
+CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.c", "LOCK_")]
+SETTINGS = [*settings()]
+
+
+@pytest.mark.parametrize("name, limit", CONSTANTS + SETTINGS)
+def test_in_the_table_as_in_the_source(name, limit):
+    assert value(table()[name]) == limit
+
+
+def test_nothing_else_is_in_the_table():
+    names = {name for name, _ in CONSTANTS + SETTINGS}
+    assert len(CONSTANTS) > 20 and len(SETTINGS) == 3
+    assert set(table()) == names
