@@ -65,7 +65,8 @@ static void break_off(struct channel *channel)
     schedule(channel);
 }
 
-static void flush(struct channel *channel)
+/* Returns whether nothing waits any more. */
+static bool write_output(struct channel *channel)
 {
     while (evbuffer_get_length(channel->output) > 0) {
         int written = evbuffer_write(channel->output, channel->fd);
@@ -73,14 +74,19 @@ static void flush(struct channel *channel)
             continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             event_add(channel->writable, NULL);
-            return;
+            return false;
         }
         /* The peer is gone. What it sent before is still to be read, and behind that its end. */
         channel->unheard = true;
         evbuffer_drain(channel->output, evbuffer_get_length(channel->output));
-        return;
+        return false;
     }
-    if (channel->events->drained != NULL)
+    return true;
+}
+
+static void flush(struct channel *channel)
+{
+    if (write_output(channel) && channel->events->drained != NULL)
         channel->events->drained(channel->context);
 }
 
@@ -263,6 +269,12 @@ bool channel_is_hung_up(const struct channel *channel)
     struct pollfd peer = {.fd = channel->fd};
 
     return poll(&peer, 1, 0) == 1 && (peer.revents & POLLHUP) != 0;
+}
+
+void channel_flush(struct channel *channel)
+{
+    if (!channel->broken && !event_pending(channel->writable, EV_WRITE, NULL))
+        (void)write_output(channel);
 }
 
 size_t channel_pending(const struct channel *channel)

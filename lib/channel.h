@@ -80,6 +80,9 @@ void channel_cancel(struct channel *channel);
 /* Whether the peer has hung up already, behind what has come from it and is not handled yet. */
 bool channel_is_hung_up(const struct channel *channel);
 
+/* Writes what waits now, not at the end of the turn, as far as the socket takes it. */
+void channel_flush(struct channel *channel);
+
 /* How many octets wait to be written: the measure for holding back. */
 size_t channel_pending(const struct channel *channel);
 

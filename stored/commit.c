@@ -501,6 +501,16 @@ static bool try_again(struct commits *commits, struct group *group, struct commi
     return true;
 }
 
+/* Who only waits for the disk need not wait for the index. */
+static void tell_durable(const struct commits *commits, const struct group *group)
+{
+    for (struct commit *commit = group->first; commit != NULL; commit = commit->next)
+        if (commit->error == 0 && commit->durable != NULL)
+            commit->durable(commit);
+    if (commits->store->durable != NULL)
+        commits->store->durable(commits->store->committed_context);
+}
+
 static void tell_done(struct commits *commits, struct group *group, bool frees_space)
 {
     struct commit **link = &group->first;
@@ -540,8 +550,10 @@ static void on_finished(evutil_socket_t fd, short what, void *context)
     commits->current ^= 1;
     if (group->error == 0)
         start_group(commits);
-    if (settle_records(commits, group))
+    if (settle_records(commits, group)) {
+        tell_durable(commits, group);
         enter_into_index(commits, group);
+    }
     /* Who reads usage anew from the index (expunges, drops) must not be followed by who adds to it.
      */
     tell_done(commits, group, false);

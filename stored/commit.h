@@ -13,8 +13,8 @@ struct store;
 /*
  * Group commit. Whatever records wait are written to the active segment with one write and made
  * durable with one fdatasync, by a thread of its own; meanwhile the event loop gathers the next
- * group. Then the group enters the index in one transaction, and each record's `done` is called,
- * from the event loop: only then may anything be acknowledged.
+ * group. Then each record's `durable` is called, the group enters the index in one transaction, and
+ * each `done` is called, all from the event loop: before, nothing may be acknowledged.
  */
 
 struct commit {
@@ -25,6 +25,11 @@ struct commit {
     bool frees_space;             /* an expunge or a drop: goes through on a full disk as well */
     bool moves;     /* a copy that lets a segment go: so too, while a little is free */
     bool abandoned; /* may be set later: STORE_BROKEN if it is not on its way to the disk yet */
+    /*
+     * The record is durable, and not in the index yet: that may not be asked. After those of the
+     * whole group comes store->durable. NULL: nothing to do so early.
+     */
+    void (*durable)(struct commit *commit);
     void (*done)(struct commit *commit, enum store_result result);
 
     struct commit *next; /* commit.c's from here */

@@ -255,11 +255,16 @@ int delivery_abort(struct connection *connection, const struct channel_message *
 
 /* --- the end of a delivery -------------------------------------------------------------------- */
 
-static void answer(struct delivery *delivery)
+static void send_results(const struct delivery *delivery)
 {
     if (delivery->connection != NULL)
         channel_send(delivery->connection->channel, STORE_DELIVERED, delivery->id,
                      delivery->results, delivery->count * sizeof(delivery->results[0]), NULL, 0);
+}
+
+static void answer(struct delivery *delivery)
+{
+    send_results(delivery);
     forget(delivery);
 }
 
@@ -303,10 +308,8 @@ static void settle(struct delivery *delivery, uint32_t i, enum store_result resu
     mailbox_put(delivery->store->mailboxes, mailbox);
 }
 
-static void on_committed(struct commit *commit, enum store_result result)
+static void settle_all(struct delivery *delivery, enum store_result result)
 {
-    struct delivery *delivery = (struct delivery *)(void *)commit;
-
     unique_id_release(&delivery->unique_id);
     for (uint32_t i = 0; i < delivery->count; i++) {
         if (delivery->mailboxes[i] != NULL)
@@ -314,16 +317,33 @@ static void on_committed(struct commit *commit, enum store_result result)
         if (delivery->results[i].result == STORE_OK)
             delivery->results[i].result = (uint8_t)result;
     }
+}
+
+/* The sender waits for the disk alone. */
+static void on_durable(struct commit *commit)
+{
+    struct delivery *delivery = (struct delivery *)(void *)commit;
+
+    settle_all(delivery, STORE_OK);
+    fault_point("delivery.unanswered");
+    metric_add(METRIC_STORE_DELIVERIES, 1);
+    metric_add(METRIC_STORE_DELIVERED_OCTETS, (int64_t)delivery->octets);
+    send_results(delivery);
+}
+
+static void on_committed(struct commit *commit, enum store_result result)
+{
+    struct delivery *delivery = (struct delivery *)(void *)commit;
+
     if (result == STORE_OK) {
-        fault_point("delivery.unanswered");
         segment_close(&delivery->own);
-        metric_add(METRIC_STORE_DELIVERIES, 1);
-        metric_add(METRIC_STORE_DELIVERED_OCTETS, (int64_t)delivery->octets);
-    } else {
-        if (result == STORE_FULL)
-            metric_add(METRIC_STORE_DISK_FULL, 1);
-        give_up_own(delivery);
+        forget(delivery);
+        return;
     }
+    settle_all(delivery, result);
+    if (result == STORE_FULL)
+        metric_add(METRIC_STORE_DISK_FULL, 1);
+    give_up_own(delivery);
     answer(delivery);
 }
 
@@ -387,6 +407,7 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
         delivery->commit.own = &delivery->own;
     }
     delivery->commit.body = delivery->body;
+    delivery->commit.durable = on_durable;
     delivery->commit.done = on_committed;
     unique_id_take(&delivery->unique_id);
     commit_add(delivery->store->commits, &delivery->commit);

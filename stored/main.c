@@ -65,6 +65,13 @@ static void drain(void *context)
     commits_drain(stored->store.commits, on_drained, stored);
 }
 
+static void durable(void *context)
+{
+    struct stored *stored = context;
+
+    server_flush(stored->server);
+}
+
 static void committed(void *context)
 {
     struct stored *stored = context;
@@ -93,6 +100,7 @@ static void start(struct stored *stored)
     store->openings = openings_new(store);
     stored->server = server_new(store);
     stored->reclaim = reclaim_new(store);
+    store->durable = durable;
     store->committed = committed;
     store->committed_context = stored;
 }

@@ -168,6 +168,15 @@ void server_free(struct server *server)
     free(server);
 }
 
+void server_flush(struct server *server)
+{
+    struct connection *connection;
+
+    DL_FOREACH (server->connections, connection)
+        if (connection->kind != CONNECTION_FRONT)
+            channel_flush(connection->channel);
+}
+
 void server_commits_done(struct server *server)
 {
     struct connection *connection;

@@ -41,6 +41,9 @@ void server_free(struct server *server);
 /* No new connections, and nothing more is read from the old ones; answers still leave. */
 void server_stop(struct server *server);
 
+/* Answers to deliveries leave now, not at the end of the turn. */
+void server_flush(struct server *server);
+
 /* Fewer octets wait for their commit now: deliveries that were held back may go on. */
 void server_commits_done(struct server *server);
 

@@ -26,6 +26,7 @@ struct store {
     uint64_t last_commit;             /* the number of the newest group commit in the log */
     uint64_t segment_size;            /* octets; as much stays free on the disk, for the index */
     uint64_t reclaim_rate;            /* octets a second that may be copied to give space back */
+    void (*durable)(void *context);   /* called when a group is, before it enters the index */
     void (*committed)(void *context); /* called after each group commit */
     void *committed_context;
     unsigned holds; /* while there is one, nothing of the log is moved, punched or removed */

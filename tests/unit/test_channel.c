@@ -109,6 +109,19 @@ static void all_arrive_in_order(void **state)
     close_pair(&one, &other);
 }
 
+static void a_flush_does_not_wait_for_the_turn(void **state)
+{
+    struct peer one = {0}, other = {0};
+    (void)state;
+
+    open_pair(&one, &other);
+    channel_send(one.channel, 0, 0, "x", 1, NULL, 0);
+    assert_int_not_equal(channel_pending(one.channel), 0);
+    channel_flush(one.channel);
+    assert_int_equal(channel_pending(one.channel), 0);
+    close_pair(&one, &other);
+}
+
 static void resume(evutil_socket_t fd, short what, void *context)
 {
     struct peer *peer = context;
@@ -255,6 +268,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_arrive_in_order),
+        cmocka_unit_test(a_flush_does_not_wait_for_the_turn),
         cmocka_unit_test(a_pause_holds_back_and_loses_nothing),
         cmocka_unit_test(a_cancelled_message_is_not_sent),
         cmocka_unit_test(a_refused_message_ends_the_channel),

@@ -119,11 +119,14 @@ void trouble_passed(enum trouble kind)
 struct sent {
     struct commit commit;
     enum store_result result;
+    bool durable;
     bool done;
 };
 
 static struct store store;
 static unsigned waiting;
+static unsigned durable; /* since the store was told last */
+static uint64_t entered; /* in the index then */
 static uint64_t next_uid;
 
 static int open_store(void **state)
@@ -156,10 +159,30 @@ static int close_store(void **state)
     return scratch_leave(state);
 }
 
+static uint64_t listed(void)
+{
+    struct index_mailbox mailbox;
+
+    assert_int_equal(index_get_mailbox(store.index, 1, &mailbox), 0);
+    return mailbox.messages;
+}
+
+static void on_durable(struct commit *commit)
+{
+    struct sent *sent = (struct sent *)(void *)commit;
+
+    assert_int_equal(unsynced, 0);
+    assert_false(sent->durable || sent->done);
+    sent->durable = true;
+    durable++;
+}
+
 static void on_done(struct commit *commit, enum store_result result)
 {
     struct sent *sent = (struct sent *)(void *)commit;
 
+    if (commit->durable != NULL)
+        assert_int_equal(sent->durable, result == STORE_OK);
     /* The rule of the house: nothing is acknowledged before it is durable. */
     if (result == STORE_OK)
         assert_int_equal(unsynced, 0);
@@ -178,6 +201,7 @@ static void add(struct sent *sent, enum record_type type, uint64_t uid, const ch
     sent->commit.header = header;
     sent->commit.body = body;
     sent->commit.frees_space = type != RECORD_MESSAGE;
+    sent->commit.durable = type == RECORD_MESSAGE ? on_durable : NULL;
     sent->commit.done = on_done;
     waiting++;
     commit_add(store.commits, &sent->commit);
@@ -203,14 +227,6 @@ static enum store_result deliver(uint64_t *segment_r)
     return sent.result;
 }
 
-static uint64_t listed(void)
-{
-    struct index_mailbox mailbox;
-
-    assert_int_equal(index_get_mailbox(store.index, 1, &mailbox), 0);
-    return mailbox.messages;
-}
-
 /* --- the cases -------------------------------------------------------------------------------- */
 
 static void one_sync_serves_the_whole_group(void **state)
@@ -230,6 +246,32 @@ static void one_sync_serves_the_whole_group(void **state)
     assert_int_equal(syncs, 1);
     assert_int_equal(writes, 1);
     assert_int_equal(listed(), 101);
+}
+
+static void on_group(void *context)
+{
+    (void)context;
+    assert_int_equal(durable, 3);
+    durable = 0;
+    entered = listed();
+}
+
+static void a_group_is_told_before_it_enters_the_index(void **state)
+{
+    struct sent sent[3];
+    (void)state;
+
+    assert_int_equal(deliver(NULL), STORE_OK);
+    durable = 0;
+    store.durable = on_group;
+    for (int i = 0; i < 3; i++)
+        add(&sent[i], RECORD_MESSAGE, next_uid++, BODY);
+    run();
+    assert_int_equal(durable, 0);
+    assert_int_equal(entered, 1);
+    assert_int_equal(listed(), 4);
+    for (int i = 0; i < 3; i++)
+        free(sent[i].commit.header);
 }
 
 static void a_failed_sync_is_not_tried_again_on_the_file(void **state)
@@ -534,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(one_sync_serves_the_whole_group),
+        CASE(a_group_is_told_before_it_enters_the_index),
         CASE(a_failed_sync_is_not_tried_again_on_the_file),
         CASE(what_was_refused_does_not_come_back),
         CASE(a_failed_write_ends_the_segment),
