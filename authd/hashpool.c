@@ -188,6 +188,7 @@ static void start_threads(struct hashpool *pool, unsigned threads)
     sigset_t before;
 
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* lib/callfilter.c answers it */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; pool->thread_count < threads; pool->thread_count++) {
         int error = pthread_create(&pool->threads[pool->thread_count], NULL, run_thread, pool);

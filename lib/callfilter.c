@@ -44,7 +44,7 @@ static const char calls_of_reading[] =
 /* SQLite on one that is written, and stored's own files. */
 static const char calls_of_writing[] =
     "open openat pwritev pwritev2 preadv preadv2 fsync fdatasync unlink unlinkat "
-    "rename renameat renameat2 flock fstatfs getdents64 fadvise64";
+    "rename renameat renameat2 flock statfs fstatfs getdents64 fadvise64";
 
 /* Where it is asked for, something has been taken over: better no process than this one. */
 static const char calls_of_nobody[] =
@@ -64,7 +64,8 @@ static const char calls_of_points[] = "open openat rename unlink";
 
 /* Sanitizers read /proc, and at the end trace their own threads, through a child. */
 static const char calls_of_sanitizers[] =
-    "open openat stat readlink readlinkat getdents64 clone ptrace wait4 prctl getppid mmap "
+    "open openat stat readlink readlinkat getdents getdents64 clone ptrace wait4 prctl getppid "
+    "mmap "
     "mprotect "
     "prlimit64 getrlimit setrlimit sched_getaffinity set_robust_list rseq kill tgkill uname";
 
