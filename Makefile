@@ -319,6 +319,10 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/bellhop
 	install -m 755 $(BUILD)/bin/bellhop $(DESTDIR)$(PREFIX)/bin/bellhop
 	install -m 755 $(filter-out %/bellhop,$(BINARIES)) $(DESTDIR)$(PREFIX)/libexec/bellhop
+ifeq ($(DESTDIR),)
+	[ "$$(id -u)" != 0 ] || getent passwd bellhop >/dev/null || \
+		useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin bellhop
+endif
 
 clean:
 	rm -rf build

@@ -5,6 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,6 +22,7 @@
 #include "db/schema.h"
 #include "lib/address.h"
 #include "lib/notice.h"
+#include "lib/owner.h"
 
 /* The largest of the ports that are added to the base, pop3s, must still be a port. */
 #define PORT_BASE_MAX (65535 - 995)
@@ -28,6 +32,9 @@
  * set-group-id bit hands that group on to them at every start, so one chgrp lets a mail server in.
  */
 #define RUN_MODE 02710
+
+/* `make install` makes it. */
+#define SERVICE_USER "bellhop"
 
 struct init {
     const char *directory;
@@ -87,6 +94,35 @@ static int check_contents(const char *directory)
     return result;
 }
 
+/* SQLite asks about each folder on the way to its file, so the user must be able to pass them. */
+static bool can_get_here(const struct passwd *user)
+{
+    char path[PATH_MAX];
+    struct stat status;
+
+    if (getcwd(path, sizeof(path)) == NULL || setgroups(0, NULL) < 0 || setegid(user->pw_gid) < 0)
+        return false;
+    bool can = seteuid(user->pw_uid) == 0 && stat(path, &status) == 0;
+    return seteuid(0) == 0 && setegid(0) == 0 && can;
+}
+
+/* What root makes is for the service's user, where the machine has one. */
+static int choose_owner(const char *directory)
+{
+    const struct passwd *user = getpwnam(SERVICE_USER);
+
+    if (user == NULL)
+        printf("%-8s the instance is root's, for there is no user \"" SERVICE_USER "\"\n", "note");
+    else if (!can_get_here(user))
+        printf("%-8s the instance is root's, for the user \"" SERVICE_USER "\" cannot enter %s\n",
+               "note", directory);
+    else if (chown(".", user->pw_uid, user->pw_gid) < 0)
+        return cannot("give away", directory);
+    else
+        printf("%-8s %s to the user \"" SERVICE_USER "\"\n", "given", directory);
+    return EXIT_DONE;
+}
+
 /* Enters the instance's folder, and keeps a second init out until this one ends. */
 static int enter(struct init *init)
 {
@@ -102,7 +138,12 @@ static int enter(struct init *init)
                    ? refuse("another bellhop init is at work in %s; wait for it", init->directory)
                    : cannot("lock", init->directory);
     init->existing = file_exists(INSTANCE_CONF);
-    return init->existing ? EXIT_DONE : check_contents(init->directory);
+    int result = init->existing ? EXIT_DONE : check_contents(init->directory);
+    if (result == EXIT_DONE && !init->existing && owner_is_root())
+        result = choose_owner(init->directory);
+    if (result == EXIT_DONE && !owner_is_root())
+        owner_become();
+    return result;
 }
 
 /* The machine's name, where it is one that mail programs can connect to. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/listen.h"
+#include "lib/owner.h"
 
 /* The kernel cuts this to net.core.somaxconn. A restart of the accepting program must fit in. */
 #define LISTEN_BACKLOG 4096
@@ -201,7 +202,7 @@ int listen_unix(const char *path, mode_t mode)
         return -1;
     /* Nobody gets in between bind() and chmod(), for it does not listen yet. */
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, mode) < 0 ||
-        listen(fd, LISTEN_BACKLOG) < 0)
+        owner_give(path) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
         return give_up(fd);
     return fd;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/lock.h"
+#include "lib/owner.h"
 
 /*
  * In ms. A supervisor that was just killed may still be dying. Its programs then get SIGTERM and
@@ -82,7 +83,7 @@ int lock_take(const char *path, char *error_r, size_t error_size)
         return -1;
     }
     struct flock lock = whole();
-    if (fcntl(fd, F_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
+    if (owner_give(path) < 0 || fcntl(fd, F_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
         dprintf(fd, "%d\n", (int)getpid()) < 0) {
         snprintf(error_r, error_size, "cannot write to %s: %s", path, strerror(errno));
         close(fd);

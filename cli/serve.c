@@ -21,6 +21,7 @@
 #include "lib/capability.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/owner.h"
 #include "lib/ticketkeys.h"
 #include "lib/xalloc.h"
 
@@ -235,6 +236,14 @@ static char *describe(const char *directory, const struct conf *conf)
                      conf->pop3s_listen, conf->lmtp_listen, conf->http_listen);
 }
 
+/* Not before all is well, so that what is refused is one sentence. */
+static void warn_of_root(void)
+{
+    if (owner_is_root())
+        log_warning("the instance is root's, so its programs run as root, though with none of "
+                    "root's privileges; give it to a user with \"chown -R USER DIR\"");
+}
+
 int serve_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option no_options[] = {{NULL, 0, NULL, 0}};
@@ -249,6 +258,7 @@ int serve_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     material_init(&material);
     if (prepare(&inventory, &material, &db) == 0) {
+        warn_of_root();
         char *serving = describe(instance->directory, &material.conf);
         result = supervisor_run(&inventory, &material, serving);
         free(serving);

@@ -14,6 +14,7 @@
 #include "lib/child.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/owner.h"
 
 static int descriptor_count;
 static char **descriptor_names;
@@ -110,6 +111,7 @@ void child_init(struct child *child, const char *name)
     log_open(name);
     umask(077);
     take_descriptors(name);
+    owner_become();
     const char *slot = getenv("BELLHOP_SLOT");
     if (slot == NULL ||
         metrics_attach(child_descriptor("metrics", 0), (unsigned)strtoul(slot, NULL, 10)) < 0)

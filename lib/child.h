@@ -45,9 +45,10 @@ struct child {
 
 /*
  * Takes over what the supervisor prepared: logging, descriptors, counters, configuration, event
- * base; sets no_new_privs and a umask for files of its own, and ignores SIGPIPE and SIGXFSZ. `name`
- * is not copied. Exits with a clear line when the program was not started by the supervisor. The
- * caller sets reload, drain and context before it runs the loop.
+ * base; becomes the instance's owner (lib/owner.h), sets no_new_privs and a umask for files of its
+ * own, and ignores SIGPIPE and SIGXFSZ. `name` is not copied. Exits with a clear line when the
+ * program was not started by the supervisor. The caller sets reload, drain and context before it
+ * runs the loop.
  */
 void child_init(struct child *child, const char *name);
 

@@ -18,6 +18,7 @@
 #include "lib/confine.h"
 #include "lib/fault.h"
 #include "lib/log.h"
+#include "lib/owner.h"
 #include "stored/commit.h"
 #include "stored/dump.h"
 #include "stored/export.h"
@@ -173,6 +174,7 @@ int main(int argc, char **argv)
     if (argc == 1)
         return serve();
     log_open("stored");
+    owner_become();
     if (argc == 3 && strcmp(argv[1], "export") == 0)
         return export_run(argv[2]);
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)

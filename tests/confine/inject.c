@@ -70,8 +70,10 @@ static size_t read_octets(uint8_t *octets_r, const char *text)
 {
     size_t length = 0;
 
-    for (unsigned octet; length < TEXT_SIZE && sscanf(text, "%2x", &octet) == 1; text += 2)
-        octets_r[length++] = (uint8_t)octet;
+    for (; length < TEXT_SIZE && text[0] != '\0' && text[1] != '\0'; text += 2) {
+        const char digits[] = {text[0], text[1], '\0'};
+        octets_r[length++] = (uint8_t)strtoul(digits, NULL, 16);
+    }
     return length;
 }
 

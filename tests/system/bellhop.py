@@ -387,6 +387,11 @@ def state(pid):
         return "Z"
 
 
+def status(pid) -> dict[str, str]:
+    """What proc(5) says in /proc/PID/status, by name."""
+    return dict(re.findall(r"(?m)^(\w+):[ \t]*(.*?)[ \t]*$", Path(f"/proc/{pid}/status").read_text()))
+
+
 def descriptors(pid):
     """Number and file of each descriptor; one that is closed meanwhile is left out."""
     found = {}

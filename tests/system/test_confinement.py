@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bellhop import BIN, Instance, sanitized, wait_until
+from bellhop import BIN, Instance, sanitized, status, wait_until
 
 PROGRAMS = ["pop3d", "authd", "stored", "lmtpd", "admin"]
 FRONTS = ["pop3d", "lmtpd"]
@@ -85,10 +85,6 @@ def inject(instance, program, call, *arguments):
         pytest.skip(f"no process can be traced here: {done.stderr}")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def status(pid):
-    return dict(re.findall(r"(?m)^(\w+):\s*(.*)$", Path(f"/proc/{pid}/status").read_text()))
 
 
 def kernel():

@@ -1,0 +1,27 @@
+#ifndef LIB_OWNER_H
+#define LIB_OWNER_H
+
+#include <stdbool.h>
+
+/*
+ * Whose an instance is: the owner of its folder, which is the working directory. What root does in
+ * one that is another user's is done as that user, or handed over.
+ */
+
+/* Whether root would work here as root: this process is root's and so is the folder. */
+bool owner_is_root(void);
+
+/*
+ * Where this process is root's: becomes the owner, with the group of store/ and no other, for good.
+ * Where the owner is root, it keeps nothing of root's privileges but the name. The signal at the
+ * parent's death stays as it was. Ends the program when that fails.
+ */
+void owner_become(void);
+
+/*
+ * Where this process is root's: gives the owner a file that it has just made; a file's group stays.
+ * Returns 0, or -1 (errno).
+ */
+int owner_give(const char *path);
+
+#endif
