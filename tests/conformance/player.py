@@ -1,5 +1,6 @@
 """Plays a file against the server in one of three ways."""
 
+import base64
 import hashlib
 import re
 import ssl
@@ -8,6 +9,7 @@ import warnings
 
 from connection import Connection, Departed, shown
 from pattern import Pattern, Unknown, fill, unescape
+from scram import Refused, Scram
 from server import SETTLE, values_for
 from testfile import FileError, Step
 
@@ -214,6 +216,46 @@ class Player:
         for kind, text in [("C", "LHLO conformance.example"), ("S", "250 <text>")]:
             self.take(derived(step, kind, text))
 
+    def take_scram(self, step):
+        """A whole exchange. Its salt is then called <salt1> on connection 1, and so on."""
+        self.flush()
+        mechanism, _, fault = step.argument.partition(" ")
+        user = self.values["nobody" if fault == "nobody" else "user"]
+        scram = Scram(mechanism, user, self.values["password"] + (
+            b"x" if fault == "wrong password" else b""), fault == "other nonce")
+        connection = self.connection(step)
+        try:
+            connection.send(b"AUTH %s %s\r\n" % (mechanism.encode(), scram.first()))
+            connection.send(scram.final(self.challenge(connection)) + b"\r\n")
+            self.values["salt" + connection.name] = scram.salt
+            if fault:
+                self.refusal(connection)
+                return
+            scram.check(self.challenge(connection))
+            connection.send(b"\r\n")
+        except (Refused, ValueError) as why:
+            raise Departed(f"{mechanism}: {why}") from None
+        line = connection.line()
+        if not line.startswith(b"+OK"):
+            raise Departed(f"got {shown(line)}")
+
+    @staticmethod
+    def challenge(connection):
+        line = connection.line()
+        if not line.startswith(b"+ "):
+            raise Departed(f"got {shown(line)}")
+        return line[2:]
+
+    @staticmethod
+    def refusal(connection):
+        """-ERR, or e= as a challenge before it (RFC 5802 section 7)."""
+        line = connection.line()
+        if line.startswith(b"+ ") and base64.b64decode(line[2:]).startswith(b"e="):
+            connection.send(b"\r\n")
+            line = connection.line()
+        if not line.startswith(b"-ERR"):
+            raise Departed(f"got {shown(line)}")
+
     def take_tls(self, step):
         self.flush()
         try:
@@ -268,6 +310,12 @@ class Player:
         first, second = step.argument.replace("<", "").replace(">", "").split()
         if fill(f"<{first}>", self.values) == fill(f"<{second}>", self.values):
             raise Departed(f"both are {shown(self.values[first])}")
+
+    def take_same(self, step):
+        self.flush()
+        first, second = (fill(name, self.values) for name in step.argument.split())
+        if first != second:
+            raise Departed(f"{shown(first)} is not {shown(second)}")
 
     def take_atmost(self, step):
         self.flush()
@@ -326,7 +374,7 @@ class Player:
     def check_lacks(self, check, lines, _):
         for line in lines:
             if check.pattern.match(line, self.values):
-                raise Departed(f'"{check.text}" is {shown(line)}')
+                raise Departed(f'a line is "{check.text}": {shown(line)}')
 
     def check_each(self, check, lines, _):
         for line in lines:

@@ -16,6 +16,8 @@ HEADS = {"goal", "sentence", "requires", "order", "slow"}
 TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": r"|half", "closed": r"", "unless closed": "",
          "pause": r"[0-9.]+", "nothing": r"[0-9.]+", "wait": r"", "login": r"[12]?",
          "lhlo": r"", "octets": r'".*"', "differs": r"<[a-z]\w*> <[a-z]\w*>",
+         "same": r"<[a-z]\w*> <[a-z]\w*>",
+         "scram": r"SCRAM-SHA-(1|256|512)( wrong password| nobody| other nonce)?",
          "atmost": r"<[a-z]\w*> <[a-z]\w*>", "flood": r"[0-9]+ [A-Z].*", "repeat": "[0-9]+"}
 
 # Indented below "S*:".
@@ -64,7 +66,7 @@ class TestFile:
     @property
     def enters(self):
         """Whether a step may open a mailbox."""
-        return any(step.kind == "login" or re.search("PASS|AUTH|APOP", step.argument, re.I)
+        return any(step.kind in ("login", "scram") or re.search("PASS|AUTH|APOP", step.argument, re.I)
                    for step in self.steps)
 
     def mail(self, number):

@@ -57,8 +57,12 @@ def run_against(fault, tmp_path, *args):
                      "--patience", 2, *args)
 
 
+# What Bellhop does not announce yet is shown to be possible.
+OF_A_RIGHT_SERVER = {"rfc6856", "rfc5034", "rfc2449/capa", *(f"{file}.test" for _, file, _ in FAULTS)}
+
+
 def test_a_right_server_passes(tmp_path):
-    done = run_against(None, tmp_path, *sorted({SUITE / f"{file}.test" for _, file, _ in FAULTS}))
+    done = run_against(None, tmp_path, *sorted(SUITE / name for name in OF_A_RIGHT_SERVER))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -3,8 +3,13 @@ A small server of POP3 and LMTP that is right, or wrong in one way that has a na
 conformance suite's runner is tested with.
 """
 
+import base64
+import hashlib
+import hmac
+import os
 import socket
 import threading
+import unicodedata
 
 # Fault, a file that must find it, and a part of what is said.
 FAULTS = [
@@ -31,6 +36,16 @@ FAULTS = [
     ("needs whole packets", "rfc1939/transaction/rset", "one octet a write"),
     ("long first line", "rfc1939/transaction/noop", "a first line of"),
     ("other ids each time", "rfc1939/uidl/stays", "got +OK 1"),
+    ("top forgets the blank line", "rfc1939/top/no-lines", "not the message"),
+    ("expires earlier than said", "rfc2449/capa/expire-smallest-first", "30 is more than 20"),
+    ("raw without utf8", "rfc6856/header-without-utf8", "a line is"),
+    ("refuses with utf8", "rfc6856/no-code-with-utf8", "got -ERR [UTF8]"),
+    ("takes any octets", "rfc6856/user-not-utf8", "got +OK"),
+    ("knows one language", "rfc6856/lang-speaks", "both are"),
+    ("proves nothing", "rfc5034/scram", "does not prove"),
+    ("nonce of its own", "rfc5034/scram", "does not go on"),
+    ("salt of nobody", "rfc5034/scram-nobody", "is not"),
+    ("few iterations", "rfc5034/scram", "100 iterations"),
 ]
 
 
@@ -142,12 +157,29 @@ class Lmtp(Connection):
                 self.server.next_id += 1
                 self.server.boxes[name].append((self.server.next_id, lines))
             self.to = []
-        self.say(b"221 bye" if word == b"QUIT" else b"250 yes")
+        if word == b"LHLO":
+            self.say(b"250-hotel.example")
+        self.say({b"QUIT": b"221 bye", b"LHLO": b"250 SMTPUTF8"}.get(word, b"250 yes"))
         self.over = word == b"QUIT"
 
 
+def prepared(name):
+    """As SASLprep has it, nearly; None: it is forbidden or no UTF-8."""
+    try:
+        text = unicodedata.normalize("NFKC", name.decode())
+    except UnicodeDecodeError:
+        return None
+    return None if any(unicodedata.category(letter) == "Cc" for letter in text) else text.encode()
+
+
 class Pop3(Connection):
+    TEXTS = {b"en": b"no", b"de": b"nein"}
+    OUTSIDE = {b"USER", b"PASS", b"AUTH", b"UTF8"}
+    ANYWHERE = {b"QUIT", b"CAPA", b"LANG"}
+
     def greet(self):
+        self.utf8 = False
+        self.language = b"en"
         self.user = self.box = None
         self.marks = set()
         self.server.sessions += 1
@@ -178,25 +210,92 @@ class Pop3(Connection):
     def command(self, line):
         word, _, rest = line.partition(b" ")
         handler = getattr(self, word.decode("latin-1").upper(), None)
-        outside = (b"USER", b"PASS")
-        if not word.isalpha() or handler is None or \
-                (word.upper() in outside) == (self.box is not None) and \
-                word.upper() not in (b"QUIT", b"CAPA"):
-            self.answer(False)
+        word = word.upper()
+        misplaced = word not in self.ANYWHERE and (word in self.OUTSIDE) == (self.box is not None)
+        if not word.isalnum() or handler is None or misplaced:
+            self.answer(False, self.TEXTS[self.language])
             return
         handler(rest)
 
-    def CAPA(self, _):
-        self.answer(True)
-        self.lines([b"PIPELINING", b"UIDL", b"USER"])
+    def CAPA(self, rest):
+        self.answer(not rest)
+        if rest:
+            return
+        days = b"EXPIRE 60" if self.box is not None else b"EXPIRE 30 USER"
+        if self.wrong("expires earlier than said") and self.box is not None:
+            days = b"EXPIRE 20"
+        self.lines([b"PIPELINING", b"UIDL", b"USER", b"TOP", b"LANG", b"UTF8 USER", days,
+                    b"SASL SCRAM-SHA-256"])
+
+    def UTF8(self, rest):
+        self.utf8 = not rest and not self.wrong("refuses with utf8")
+        self.answer(not rest)
+
+    def LANG(self, rest):
+        language = b"en" if rest == b"*" else rest.lower()
+        if not rest:
+            self.answer(True)
+            self.lines([b"en English", b"de Deutsch"])
+        elif language in self.TEXTS:
+            self.language = b"en" if self.wrong("knows one language") else language
+            self.answer(True, language + b" yes")
+        else:
+            self.answer(False)
 
     def USER(self, name):
-        self.user = name
-        self.answer(True)
+        self.user = prepared(name)
+        if self.wrong("takes any octets"):
+            self.user = bytes(octet for octet in name if octet < 128)
+        self.answer(self.user is not None)
 
     def PASS(self, password):
-        good = self.user in self.server.boxes and (
-            password == b"key " + self.user.partition(b"@")[0] or self.wrong("any password"))
+        self.enter(self.user in self.server.boxes and (
+            prepared(password) == self.key(self.user) or self.wrong("any password")))
+
+    @staticmethod
+    def key(user):
+        return b"key " + user.partition(b"@")[0]
+
+    def AUTH(self, rest):
+        try:
+            self.enter(self.scram(*rest.split(b" ", 1)))
+        except (ValueError, KeyError):
+            self.answer(False)
+
+    def challenge(self, text):
+        self.say(b"+ " + base64.b64encode(text))
+        return base64.b64decode(self.line(), validate=True)
+
+    def scram(self, mechanism, response=None):
+        """RFC 5802: whether the client knows the password. ValueError or KeyError: nonsense."""
+        if mechanism != b"SCRAM-SHA-256":
+            raise ValueError
+        first = base64.b64decode(response, validate=True) if response else self.challenge(b"")
+        bare = first.partition(b"n,,")[2]
+        user, nonce = (part[2:] for part in bare.split(b",", 1))
+        known = user in self.server.boxes
+        salt = hashlib.sha256(user).digest()[:16]
+        if self.wrong("salt of nobody") and not known:
+            salt = os.urandom(16)
+        count = 100 if self.wrong("few iterations") else 4096
+        nonce = (b"" if self.wrong("nonce of its own") else nonce) + base64.b64encode(os.urandom(9))
+        server_first = b"r=%s,s=%s,i=%d" % (nonce, base64.b64encode(salt), count)
+        final = self.challenge(server_first)
+        without, _, proof = final.rpartition(b",p=")
+        if without != b"c=biws,r=" + nonce:
+            return False
+        salted = hashlib.pbkdf2_hmac("sha256", self.key(user), salt, count)
+        message = b",".join([bare, server_first, without])
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+        if not known or base64.b64decode(proof) != bytes(a ^ b for a, b in zip(key, signature)):
+            return False
+        server_key = hmac.digest(salted, b"Server Key", "sha256")
+        proves = hmac.digest(server_key, b"" if self.wrong("proves nothing") else message, "sha256")
+        self.user = user
+        return self.challenge(b"v=" + base64.b64encode(proves)) == b""
+
+    def enter(self, good):
         with self.server.lock:
             good = good and (self.user not in self.server.locked or self.wrong("no lock"))
             if good:
@@ -231,6 +330,25 @@ class Pop3(Connection):
         self.lines([b"%d %s" % (shown if self.wrong("renumbers") else number, value(number))
                     for shown, number in enumerate(self.there(), 1)])
 
+    def is_raw(self, number):
+        """Says so, and that it needs UTF8."""
+        lines = self.box[number - 1][1]
+        raw = any(octet > 127 for line in lines[:lines.index(b"")] for octet in line)
+        if not raw or self.utf8 or self.wrong("raw without utf8"):
+            return False
+        self.answer(False, b"[UTF8] say UTF8 first")
+        return True
+
+    def TOP(self, rest):
+        text, _, count = rest.partition(b" ")
+        if not count.isdigit():
+            self.answer(False)
+        elif (number := self.find(text)) and not self.is_raw(number):
+            lines = self.box[number - 1][1]
+            blank = lines.index(b"") + 1 - self.wrong("top forgets the blank line")
+            self.answer(True)
+            self.lines(lines[:blank + int(count)])
+
     def LIST(self, rest):
         self.listing(rest, lambda number: b"%d" % self.size(number))
 
@@ -239,7 +357,7 @@ class Pop3(Connection):
         self.listing(rest, lambda number: b"%d.%d" % (self.box[number - 1][0], extra))
 
     def RETR(self, rest):
-        if number := self.find(rest):
+        if (number := self.find(rest)) and not self.is_raw(number):
             self.answer(True)
             lines = self.box[number - 1][1]
             self.lines(lines[:-1] if self.wrong("octets lost") else lines)
