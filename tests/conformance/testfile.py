@@ -13,7 +13,8 @@ STEP = re.compile(r"(L?)([0-9]?) ?(C|S\*\??|S|[a-z]+|unless closed): ?(.*)")
 HEADS = {"goal", "sentence", "requires", "order", "slow"}
 
 # What a step takes behind its colon.
-TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": r"|half", "closed": r"", "unless closed": "",
+TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": r"|half",
+         "closed": r"", "unless closed": r"",
          "pause": r"[0-9.]+", "nothing": r"[0-9.]+", "wait": r"", "login": r"[12]?",
          "lhlo": r"", "octets": r'".*"', "differs": r"<[a-z]\w*> <[a-z]\w*>",
          "same": r"<[a-z]\w*> <[a-z]\w*>",
@@ -66,8 +67,8 @@ class TestFile:
     @property
     def enters(self):
         """Whether a step may open a mailbox."""
-        return any(step.kind in ("login", "scram") or re.search("PASS|AUTH|APOP", step.argument, re.I)
-                   for step in self.steps)
+        return any(step.kind in ("login", "scram")
+                   or re.search("PASS|AUTH|APOP", step.argument, re.I) for step in self.steps)
 
     def mail(self, number):
         """The message number `number` of mailbox 1, as it was seeded."""

@@ -1,5 +1,7 @@
-"""The conformance suite against Bellhop, and the suite's own runner against servers that are wrong."""
+"""The conformance suite against Bellhop, and its runner against servers that are wrong."""
 
+import importlib.util
+import socket
 import subprocess
 import sys
 
@@ -44,6 +46,20 @@ def test_bellhop_conforms(target, folder):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_bellhop_conforms_where_plans_differ(stopped, tmp_path):
+    """LOGIN-DELAY and EXPIRE say something else before the log-in."""
+    stopped.cli("plan", "set", "house", "--poll-seconds", "1", "--retention-days", "60")
+    stopped.cli("plan", "set", "chain", "--poll-seconds", "2", "--retention-days", "30")
+    stopped.start()
+    users = write_users(tmp_path / "users", stopped.customers[0].accounts[:2])
+    done = suite("--pop3", f"127.0.0.1:{stopped.ports.pop3}",
+                 "--lmtp", f"127.0.0.1:{stopped.ports.lmtp}", "--users", users, "--patience", 30,
+                 *sorted((SUITE / "rfc2449/capa").glob("expire-*.test")),
+                 *sorted((SUITE / "rfc2449/capa").glob("login-delay-*.test")))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
+
+
 def test_every_sentence_has_a_file():
     done = suite("--coverage")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -52,17 +68,20 @@ def test_every_sentence_has_a_file():
 def run_against(fault, tmp_path, *args):
     with WrongServer(fault) as server:
         users = tmp_path / "users"
-        users.write_text("one@hotel.example key one\ntwo@hotel.example key two\n")
+        users.write_bytes(b"".join(b"%s@hotel.example key %s\n" % (name, name)
+                                   for name in server.NAMES))
         return suite("--pop3", server.pop3, "--lmtp", server.lmtp, "--users", users,
                      "--patience", 2, *args)
 
 
 # What Bellhop does not announce yet is shown to be possible.
-OF_A_RIGHT_SERVER = {"rfc6856", "rfc5034", "rfc2449/capa", *(f"{file}.test" for _, file, _ in FAULTS)}
+OF_A_RIGHT_SERVER = {"rfc6856", "rfc5034", "rfc2449/capa",
+                     *(f"{file}.test" for _, file, _ in FAULTS)}
 
 
 def test_a_right_server_passes(tmp_path):
-    done = run_against(None, tmp_path, *sorted(SUITE / name for name in OF_A_RIGHT_SERVER))
+    done = run_against(None, tmp_path, "--jobs", 3,
+                       *sorted(SUITE / name for name in OF_A_RIGHT_SERVER))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -71,6 +90,21 @@ def test_a_wrong_server_fails(fault, file, said, tmp_path):
     done = run_against(fault, tmp_path, SUITE / f"{file}.test")
     assert done.returncode == 1, done.stdout + done.stderr
     assert said in done.stdout
+
+
+def test_one_octet_a_write():
+    """On a socket that keeps writes apart."""
+    spec = importlib.util.spec_from_file_location("connection", SUITE / "connection.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near, far:
+        connection = module.Connection.__new__(module.Connection)
+        connection.name, connection.transcript, connection.sock = "1", [], near
+        connection.send(b"NOOP\r\n", singly=True)
+        connection.send(b"STAT\r\n")
+        assert [far.recv(100) for _ in range(7)] == [b"N", b"O", b"O", b"P", b"\r", b"\n",
+                                                     b"STAT\r\n"]
 
 
 BAD_FILES = [
