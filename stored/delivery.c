@@ -2,13 +2,13 @@
 #include <string.h>
 #include <time.h>
 #include <uthash.h>
-#include <xxhash.h>
 
 #include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/commit.h"
 #include "stored/delivery.h"
 #include "stored/mailbox.h"

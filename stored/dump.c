@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "lib/dump.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/dump.h"
 #include "stored/hold.h"
 #include "stored/index.h"

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "lib/exportmsg.h"
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/export.h"
 #include "stored/hold.h"
 #include "stored/index.h"

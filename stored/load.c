@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "lib/dump.h"
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/index.h"
 #include "stored/load.h"
 #include "stored/record.h"

@@ -1,8 +1,8 @@
 #include <string.h>
-#include <xxhash.h>
 
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/record.h"
 
 /* A unique-id with at least one NUL behind it. */

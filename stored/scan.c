@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <xxhash.h>
 
 #include "lib/log.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/scan.h"
 
 /* Read at once while looking for a record or summing a body. */

@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/segment.h"
 
 #define SEGMENT_MAGIC   UINT64_C(0x31677365736c6842) /* "Bhlsesg1" */
