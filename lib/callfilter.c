@@ -231,6 +231,8 @@ static void rule_profile(struct filter *filter, const struct callfilter *wanted)
         rule_calls(filter, SCMP_ACT_ALLOW, calls_of_threads);
         RULE_CONDITIONS(filter, conditions_of_threads);
     }
+    if (wanted->memory)
+        rule_call(filter, SCMP_ACT_ALLOW, "memfd_create");
     /* The C library then takes clone(), whose flags can be looked at. */
     rule(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), NULL);
     rule_calls(filter, SCMP_ACT_KILL_PROCESS, calls_of_nobody);

@@ -20,6 +20,7 @@ struct callfilter {
     enum callfilter_files files;
     bool connects; /* to Unix sockets; nobody connects to anything else */
     bool threads;  /* starts some after this */
+    bool memory;   /* makes some that others map */
 };
 
 /* For this thread and those that it starts from now on. Returns whether the kernel can do it

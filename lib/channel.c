@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/channel.h"
@@ -46,8 +47,22 @@ struct channel {
     bool unheard; /* the peer reads no more; what is sent is thrown away */
     bool flush_wanted;
     bool handling;
+    bool expecting; /* a descriptor may come */
+    int sending;    /* a descriptor that leaves with the next octets; -1: none */
+    int received;   /* one that has come and is not taken; -1: none */
     uint8_t *input;
 };
+
+union descriptor_control {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(int))];
+};
+
+static void close_one(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
 
 static void schedule(struct channel *channel)
 {
@@ -65,11 +80,34 @@ static void break_off(struct channel *channel)
     schedule(channel);
 }
 
+static int write_with_descriptor(struct channel *channel)
+{
+    union descriptor_control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                                                   .cmsg_level = SOL_SOCKET,
+                                                   .cmsg_type = SCM_RIGHTS}};
+    struct evbuffer_iovec piece;
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+
+    memcpy(CMSG_DATA(&control.header), &channel->sending, sizeof(int));
+    evbuffer_peek(channel->output, 1, NULL, &piece, 1);
+    ssize_t written = sendmsg(channel->fd, &message, MSG_NOSIGNAL);
+    if (written < 0)
+        return -1;
+    close(channel->sending);
+    channel->sending = -1;
+    evbuffer_drain(channel->output, (size_t)written);
+    return (int)written;
+}
+
 /* Returns whether nothing waits any more. */
 static bool write_output(struct channel *channel)
 {
     while (evbuffer_get_length(channel->output) > 0) {
-        int written = evbuffer_write(channel->output, channel->fd);
+        int written = channel->sending >= 0 ? write_with_descriptor(channel)
+                                            : evbuffer_write(channel->output, channel->fd);
         if (written > 0 || (written < 0 && errno == EINTR))
             continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -137,13 +175,37 @@ static void make_room(struct channel *channel)
     }
 }
 
+/* As read(), which throws descriptors away. */
+static ssize_t read_with_descriptor(struct channel *channel, void *octets, size_t room)
+{
+    union descriptor_control control;
+    struct iovec piece = {octets, room};
+    /* Room for one: the kernel closes further ones. */
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
+
+    ssize_t got = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+        header->cmsg_len != CMSG_LEN(sizeof(int)))
+        return got;
+    close_one(channel->received);
+    memcpy(&channel->received, CMSG_DATA(header), sizeof(int));
+    return got;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     struct channel *channel = context;
     (void)what;
 
     make_room(channel);
-    ssize_t got = read(fd, channel->input + channel->end, INPUT_SIZE - channel->end);
+    uint8_t *octets = channel->input + channel->end;
+    size_t space = INPUT_SIZE - channel->end;
+    ssize_t got =
+        channel->expecting ? read_with_descriptor(channel, octets, space) : read(fd, octets, space);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
@@ -186,6 +248,7 @@ struct channel *channel_new(struct event_base *base, int fd, const struct channe
     channel->fd = fd;
     channel->events = events;
     channel->context = context;
+    channel->sending = channel->received = -1;
     channel->input = xmalloc(INPUT_SIZE);
     channel->output = evbuffer_new();
     channel->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, channel);
@@ -213,6 +276,8 @@ void channel_free(struct channel *channel)
     event_free(channel->writable);
     event_free(channel->turn);
     evbuffer_free(channel->output);
+    close_one(channel->sending);
+    close_one(channel->received);
     close(channel->fd);
     free(channel->input);
     free(channel);
@@ -275,6 +340,26 @@ void channel_flush(struct channel *channel)
 {
     if (!channel->broken && !event_pending(channel->writable, EV_WRITE, NULL))
         (void)write_output(channel);
+}
+
+void channel_send_descriptor(struct channel *channel, int fd)
+{
+    close_one(channel->sending);
+    channel->sending = fd;
+}
+
+void channel_expect_descriptor(struct channel *channel)
+{
+    channel->expecting = true;
+}
+
+int channel_take_descriptor(struct channel *channel)
+{
+    int fd = channel->received;
+
+    channel->received = -1;
+    channel->expecting = false;
+    return fd;
 }
 
 size_t channel_pending(const struct channel *channel)

@@ -83,6 +83,18 @@ bool channel_is_hung_up(const struct channel *channel);
 /* Writes what waits now, not at the end of the turn, as far as the socket takes it. */
 void channel_flush(struct channel *channel);
 
+/*
+ * A descriptor travels with the next octets that are sent, so it is there before a message that is
+ * sent after it. The sender's is closed. One at a time: the one before has left.
+ */
+void channel_send_descriptor(struct channel *channel, int fd);
+
+/* From now on one descriptor may come; whatever else comes as one is the kernel's to close. */
+void channel_expect_descriptor(struct channel *channel);
+
+/* The one that has come, which is the caller's then; -1: none. No more may come. */
+int channel_take_descriptor(struct channel *channel);
+
 /* How many octets wait to be written: the measure for holding back. */
 size_t channel_pending(const struct channel *channel);
 

@@ -8,7 +8,7 @@
  * came through decides which requests are allowed on it:
  *
  *   run/stored-deliver.sock  lmtpd   PING, USAGE and DELIVER_*
- *   run/stored-front.sock    pop3d   PING, OPEN, READ, EXPUNGE, CLOSE
+ *   run/stored-front.sock    pop3d   PING, MEMORY, OPEN, READ, EXPUNGE, CLOSE
  *   run/stored-control.sock  admin, bellhop   PING, USAGE, DROP, EXPIRE, HOLD, IMPORT with
  *                                             DELIVER_DATA, _COMMIT and _ABORT
  *
@@ -29,14 +29,19 @@ enum store_type {
     STORE_DELIVER_ABORT,  /* empty; nothing is kept, no answer */
     STORE_DELIVERED,      /* a struct store_delivered for each recipient, in order */
 
+    /* front; the connection's own memory, see below */
+    STORE_MEMORY,    /* empty, once                -> STORE_MEMORY_IS, or no answer */
+    STORE_MEMORY_IS, /* empty; a descriptor comes with it */
+
     /* front; id names the session */
     STORE_OPEN,       /* struct capability           -> the mailbox as below, or STORE_FAILED */
     STORE_OPENING,    /* struct store_totals, first: of a mailbox whose entries take their time */
     STORE_ENTRIES,    /* 1 or more struct store_entry, in the order of the uids */
     STORE_UNIQUE_IDS, /* 1 or more struct store_unique_id and their text: of entries before it */
     STORE_OPENED,     /* struct store_totals: that was all */
-    STORE_READ,       /* struct store_read           -> STORE_DATA or STORE_FAILED */
+    STORE_READ,       /* struct store_read           -> STORE_DATA, _PLACED or _FAILED */
     STORE_DATA,       /* struct store_data, then octets of the body */
+    STORE_PLACED,     /* struct store_placed: they are in the connection's memory */
     STORE_EXPUNGE,    /* 1 or more uint32_t message indexes -> STORE_EXPUNGED or STORE_FAILED */
     STORE_EXPUNGED,   /* empty: the deletions are durable */
     STORE_CLOSE,      /* empty, no answer: releases the lock, also while the mailbox is opened */
@@ -184,6 +189,15 @@ struct store_unique_id {
 };
 
 /*
+ * Memory of so many octets, made by stored for one connection: stored alone writes, the front reads
+ * (lib/bodies.h). The front says with each read where in it the octets are to be put, or that they
+ * are to come in the answer. So a place is the front's to give out: nothing is written to one but
+ * between a read that names it and its answer, or the end of its session.
+ */
+#define STORE_MEMORY_SIZE (4 * 1024 * 1024)
+#define STORE_NO_PLACE    UINT32_MAX
+
+/*
  * Asks for up to `room` octets of the body from `offset` on. The first read of a message checks
  * its checksum whole before anything is answered.
  */
@@ -191,6 +205,8 @@ struct store_read {
     uint32_t message;
     uint32_t room; /* at most STORE_READ_MAX */
     uint64_t offset;
+    uint32_t place; /* in the connection's memory, where there is `room`; or STORE_NO_PLACE */
+    uint32_t ahead; /* 1: nobody has asked for the message yet, so its damage is not told */
 };
 
 #define STORE_READ_MAX (128 * 1024)
@@ -198,6 +214,11 @@ struct store_read {
 struct store_data {
     uint64_t length;     /* of the whole body, in stored form */
     uint64_t top_length; /* as in struct store_deliver_commit */
+};
+
+struct store_placed {
+    struct store_data data;
+    uint64_t octets; /* of the body, at the place that the read has named */
 };
 
 /*

@@ -16,6 +16,7 @@
 #include "pop3d/fetch.h"
 #include "pop3d/limits.h"
 #include "pop3d/number.h"
+#include "pop3d/regions.h"
 #include "pop3d/reply.h"
 #include "pop3d/session.h"
 
@@ -24,19 +25,29 @@ struct fetch {
     struct fetch *next;
     uint32_t message; /* index */
     uint32_t room;    /* octets asked for and not yet answered */
-    uint64_t offset;  /* of the next octet, in stored form */
-    uint64_t length;  /* of the whole body; known once `begun` */
-    uint64_t lines;   /* of TOP */
+    uint32_t place;   /* where they are to come, in regions; or STORE_NO_PLACE */
+    struct regions *regions;
+    uint64_t offset; /* of the next octet, in stored form */
+    uint64_t length; /* of the whole body; known once `begun` */
+    uint64_t lines;  /* of TOP */
     struct message_top cut;
     bool top;
     bool whole;
     bool begun; /* "+OK" is sent */
 };
 
+static void give_place(struct fetch *fetch)
+{
+    if (fetch->place != STORE_NO_PLACE)
+        regions_give(fetch->regions, fetch->place);
+    fetch->place = STORE_NO_PLACE;
+}
+
 static void drop_first(struct fetches *fetches)
 {
     struct fetch *fetch = fetches->queue;
 
+    give_place(fetch);
     DL_DELETE(fetches->queue, fetch);
     fetches->count--;
     fetches->expected -= fetch->room;
@@ -45,7 +56,7 @@ static void drop_first(struct fetches *fetches)
 
 void fetches_clear(struct fetches *fetches)
 {
-    while (fetches->count > 0)
+    while (fetches->queue != NULL)
         drop_first(fetches);
 }
 
@@ -65,9 +76,13 @@ bool fetch_may_begin(const struct session *session)
 
 static void ask(struct session *session, struct fetch *fetch, uint32_t room)
 {
+    struct store_read request = {.message = fetch->message, .room = room, .offset = fetch->offset};
+
     fetch->room = room;
+    fetch->regions = storeclient_regions(&session->store);
+    request.place = fetch->place = regions_take(fetch->regions, room);
     session->fetches.expected += room;
-    storeclient_read(&session->store, fetch->message, fetch->offset, room);
+    storeclient_read(&session->store, &request);
 }
 
 /*
@@ -86,6 +101,7 @@ void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t l
     uint32_t most = top ? LIMIT_TOP_PIECE : LIMIT_PIECE;
 
     fetch->message = message;
+    fetch->place = STORE_NO_PLACE;
     fetch->top = top;
     fetch->lines = lines;
     fetch->whole = octets < most && most_stored(octets) <= most;
@@ -139,6 +155,34 @@ static void finish_first(struct session *session)
         session->wait = SESSION_READY;
 }
 
+/* Sent from where it is: stored puts nothing else there until it has been given back. */
+static void on_sent(const void *octets, size_t length, void *context)
+{
+    struct regions *regions = context;
+    (void)length;
+
+    regions_give(regions, (uint32_t)((const uint8_t *)octets - regions_octets(regions, 0)));
+}
+
+static void add_piece(struct session *session, struct fetch *fetch, const void *piece,
+                      size_t length, const char *tail)
+{
+    struct evbuffer *output = session_output(session);
+    char room[64];
+    const char *head = head_line(session, fetch, room);
+
+    if (fetch->place == STORE_NO_PLACE || length < LIMIT_COPY ||
+        !stream_may_lend(&session->stream)) {
+        reply_add_piece(output, head, piece, length, tail);
+        give_place(fetch);
+        return;
+    }
+    reply_add_piece(output, head, NULL, 0, "");
+    stream_lend(&session->stream, piece, length, on_sent, fetch->regions);
+    reply_add_piece(output, tail, NULL, 0, "");
+    fetch->place = STORE_NO_PLACE;
+}
+
 static bool fits(const struct fetch *fetch, const struct store_data *data, size_t length)
 {
     if (fetch == NULL || fetch->room == 0 || length > fetch->room)
@@ -154,10 +198,11 @@ int fetch_data(struct session *session, const struct store_data *data, const voi
                size_t length)
 {
     struct fetch *fetch = session->fetches.queue;
-    char head[64];
 
-    if (!fits(fetch, data, length))
+    if (!fits(fetch, data, length) || (piece == NULL) != (fetch->place != STORE_NO_PLACE))
         return -1;
+    if (piece == NULL)
+        piece = regions_octets(fetch->regions, fetch->place);
     if (fetch->whole && length < data->length)
         return fetch_failed(session, STORE_DAMAGED);
     if (fetch->top && !fetch->begun)
@@ -168,8 +213,7 @@ int fetch_data(struct session *session, const struct store_data *data, const voi
     fetch->offset += length;
     size_t shown = fetch->top ? message_top_take(&fetch->cut, piece, length) : length;
     bool complete = shown < length || fetch->offset == fetch->length;
-    reply_add_piece(session_output(session), head_line(session, fetch, head), piece, shown,
-                    complete ? ".\r\n" : "");
+    add_piece(session, fetch, piece, shown, complete ? ".\r\n" : "");
     count_sent(session, fetch, shown, complete);
     if (complete)
         finish_first(session);

@@ -29,6 +29,9 @@
 /* The first piece for TOP: a header section and some lines, without reading a whole message. */
 #define LIMIT_TOP_PIECE (16 * 1024)
 
+/* A piece below this size is copied into the output sooner than it is kept account of. */
+#define LIMIT_COPY 2048
+
 /* Messages asked for ahead of the one that is being sent. */
 #define LIMIT_FETCHES 16
 

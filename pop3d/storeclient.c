@@ -2,6 +2,7 @@
  * The requester's side of lib/storemsg.h. A session's id is never used again while an answer to
  * its former owner may be under way: ids only count up, and answers to unknown ones are dropped.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +10,14 @@
 #include "lib/log.h"
 #include "lib/reconnect.h"
 #include "lib/xalloc.h"
+#include "pop3d/regions.h"
 #include "pop3d/storeclient.h"
 
 struct storeclient {
     struct event_base *base;
     const char *path;
     struct channel *channel; /* NULL: no connection */
+    struct regions *regions; /* of this connection; NULL: none yet, or never */
     struct reconnect *reconnect;
     struct store_session *sessions;
     uint32_t last_id;
@@ -74,6 +77,16 @@ static int handle_data(struct store_session *session, const struct channel_messa
                                  message->length - sizeof(data));
 }
 
+static int handle_placed(struct store_session *session, const struct channel_message *message)
+{
+    struct store_placed placed;
+
+    if (message->length != sizeof(placed))
+        return -1;
+    memcpy(&placed, message->payload, sizeof(placed));
+    return session->events->data(session->context, &placed.data, NULL, placed.octets);
+}
+
 static int handle_expunged(struct store_session *session, const struct channel_message *message)
 {
     if (message->length != 0)
@@ -93,12 +106,26 @@ static int handle_failed(struct store_session *session, const struct channel_mes
     return session->events->failed(session->context, &failed);
 }
 
+static int handle_memory(struct storeclient *client, const struct channel_message *message)
+{
+    int fd = channel_take_descriptor(client->channel);
+
+    if (message->length != 0 || client->regions != NULL || fd < 0)
+        return -1;
+    client->regions = regions_new(fd);
+    if (client->regions == NULL)
+        log_warning("the memory that stored shares cannot be used: %s", strerror(errno));
+    return 0;
+}
+
 static int on_message(void *context, const struct channel_message *message)
 {
     struct storeclient *client = context;
     struct store_session *session;
 
     reconnect_heard(client->reconnect);
+    if (message->type == STORE_MEMORY_IS)
+        return handle_memory(client, message);
     if (message->id == 0) /* of connect_to_stored() */
         return 0;
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
@@ -110,6 +137,7 @@ static int on_message(void *context, const struct channel_message *message)
     case STORE_UNIQUE_IDS: return handle_unique_ids(session, message);
     case STORE_OPENED: return handle_opened(session, message);
     case STORE_DATA: return handle_data(session, message);
+    case STORE_PLACED: return handle_placed(session, message);
     case STORE_EXPUNGED: return handle_expunged(session, message);
     case STORE_FAILED: return handle_failed(session, message);
     default: return -1;
@@ -126,6 +154,8 @@ static void on_closed(void *context)
                 HASH_COUNT(sessions));
     channel_free(client->channel);
     client->channel = NULL;
+    regions_free(client->regions);
+    client->regions = NULL;
     client->sessions = NULL;
     reconnect_again(client->reconnect);
     while (sessions != NULL) {
@@ -146,6 +176,8 @@ static int connect_to_stored(void *context)
     if (client->channel == NULL)
         return -1;
     channel_send(client->channel, STORE_PING, 0, NULL, 0, NULL, 0);
+    channel_expect_descriptor(client->channel);
+    channel_send(client->channel, STORE_MEMORY, 0, NULL, 0, NULL, 0);
     return 0;
 }
 
@@ -167,6 +199,7 @@ void storeclient_free(struct storeclient *client)
     if (client == NULL)
         return;
     channel_free(client->channel);
+    regions_free(client->regions);
     reconnect_free(client->reconnect);
     free(client);
 }
@@ -198,12 +231,14 @@ bool storeclient_is_open(const struct store_session *session)
     return session->id != 0;
 }
 
-void storeclient_read(struct store_session *session, uint32_t message, uint64_t offset,
-                      uint32_t room)
+struct regions *storeclient_regions(const struct store_session *session)
 {
-    struct store_read request = {.message = message, .room = room, .offset = offset};
+    return session->client->regions;
+}
 
-    channel_send(session->client->channel, STORE_READ, session->id, &request, sizeof(request), NULL,
+void storeclient_read(struct store_session *session, const struct store_read *request)
+{
+    channel_send(session->client->channel, STORE_READ, session->id, request, sizeof(*request), NULL,
                  0);
 }
 

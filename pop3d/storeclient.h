@@ -10,6 +10,7 @@
 #include "lib/storemsg.h"
 
 struct event_base;
+struct regions;
 
 /*
  * The connection to stored that all sessions of this process share (run/stored-front.sock). When
@@ -31,6 +32,7 @@ struct store_events {
     /* The payload of a STORE_UNIQUE_IDS. */
     int (*unique_ids)(void *context, const void *payload, size_t length);
     int (*opened)(void *context, const struct store_totals *totals);
+    /* piece NULL: it is where the read has named a place. */
     int (*data)(void *context, const struct store_data *data, const void *piece, size_t length);
     int (*expunged)(void *context);
     int (*failed)(void *context, const struct store_failed *failed);
@@ -66,9 +68,14 @@ int storeclient_open(struct storeclient *client, struct store_session *session,
 /* Whether requests can be made. False before opening, after closing and after a loss. */
 bool storeclient_is_open(const struct store_session *session);
 
-/* -> data() or failed(). Answers come in the order of the requests. `room` <= STORE_READ_MAX. */
-void storeclient_read(struct store_session *session, uint32_t message, uint64_t offset,
-                      uint32_t room);
+/*
+ * The memory that the connection has, to take a place from for a read; NULL: none now. After a loss
+ * it is another one.
+ */
+struct regions *storeclient_regions(const struct store_session *session);
+
+/* -> data() or failed(). Answers come in the order of the requests. */
+void storeclient_read(struct store_session *session, const struct store_read *request);
 
 /* -> expunged() or failed(). 1 to STORE_EXPUNGE_MAX message indexes. */
 void storeclient_expunge(struct store_session *session, const uint32_t *messages, size_t count);

@@ -22,7 +22,7 @@
 #define READ_SIZE 4096
 
 /* Pieces of the output written at once. */
-#define PIECES 16
+#define PIECES 32
 
 static bool is_nothing(int error)
 {
@@ -131,6 +131,27 @@ static void write_once(struct stream *stream, struct evbuffer *ready, int flags)
         stream->failed = true;
 }
 
+bool stream_may_lend(const struct stream *stream)
+{
+    return !stream->writing && !stream->failed;
+}
+
+void stream_lend(struct stream *stream, const void *octets, size_t length,
+                 void (*done)(const void *octets, size_t length, void *context), void *context)
+{
+    if (evbuffer_add_reference(stream->output, octets, length, done, context) < 0)
+        log_fatal("out of memory");
+    stream->lent = true;
+}
+
+/* One copy of all that waits. */
+static void keep_lent(struct stream *stream)
+{
+    stream->lent = false;
+    if (evbuffer_get_length(stream->output) > 0 && evbuffer_pullup(stream->output, -1) == NULL)
+        log_fatal("out of memory");
+}
+
 /* Writes what the socket takes. Returns 0, or -1 when the connection is gone. */
 static int write_output(struct stream *stream, bool last)
 {
@@ -144,6 +165,8 @@ static int write_output(struct stream *stream, bool last)
     }
     if (!stream->failed && evbuffer_get_length(ready) > 0)
         write_once(stream, ready, last ? MSG_MORE : 0);
+    if (stream->lent)
+        keep_lent(stream);
     return stream->failed ? -1 : 0;
 }
 

@@ -37,6 +37,7 @@ struct stream {
     struct event writable;
     bool reading;
     bool writing;
+    bool lent; /* the output has octets of somebody else's; see stream_lend() */
     bool held; /* the last octets wait in the kernel for the end of the connection */
 };
 
@@ -58,6 +59,17 @@ void stream_stop(struct stream *stream);
 
 /* How many octets wait to be sent. */
 size_t stream_waiting(const struct stream *stream);
+
+/* Whether octets may be lent now: the client is not behind, so they would not be copied anyway. */
+bool stream_may_lend(const struct stream *stream);
+
+/*
+ * Adds octets to the output that stay where they are until stream_send() has tried to send them,
+ * in this turn of the loop: what the socket does not take then is copied. `done` is called when
+ * they are not needed any more.
+ */
+void stream_lend(struct stream *stream, const void *octets, size_t length,
+                 void (*done)(const void *octets, size_t length, void *context), void *context);
 
 enum stream_sending {
     STREAM_LATER, /* more may be added in this turn of the loop: at its end */

@@ -125,7 +125,7 @@ static void stop(struct stored *stored)
 }
 
 static const struct confine_profile profile = {
-    .calls = {.files = CALLFILTER_WRITE, .threads = true},
+    .calls = {.files = CALLFILTER_WRITE, .threads = true, .memory = true},
     .paths = {{"store", LANDLOCK_OWN}, {"/dev/urandom", LANDLOCK_READ}},
 };
 

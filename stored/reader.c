@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
+#include "stored/checksum.h"
 #include "stored/mailbox.h"
 #include "stored/places.h"
 #include "stored/reader.h"
@@ -103,6 +103,8 @@ static enum store_result damaged(const struct reading *reading, const char *what
     char name[SEGMENT_NAME_SIZE];
 
     segment_name(place->segment, name);
+    if (request_of(reading)->ahead != 0)
+        return STORE_DAMAGED;
     log_error("damaged: mailbox=%" PRIu64 " uid=%" PRIu64 " file=%s offset=%" PRIu64 ": %s",
               reading->session->mailbox->id,
               session_uid(reading->session, request_of(reading)->message), name, place->offset,
@@ -131,7 +133,8 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
     if (error == ENOENT || error == ENODATA || error == EIO || error == EBADMSG || error == EXDEV ||
         error == EINVAL)
         return damaged(reading, segment_problem(error));
-    trouble_tell(TROUBLE_READ, "a message cannot be read", error);
+    if (request_of(reading)->ahead == 0)
+        trouble_tell(TROUBLE_READ, "a message cannot be read", error);
     return STORE_BROKEN;
 }
 
@@ -152,22 +155,49 @@ static enum store_result check_header(const struct reading *reading)
     return STORE_OK;
 }
 
-static void set_data(void *payload_r, const struct place *place, uint64_t top_length)
+/* Where the octets of an answer go: into the memory shared with the front, or into the answer. */
+static uint8_t *begin_answer(const struct reading *reading, size_t length)
 {
-    struct store_data data = {.length = place->body_length, .top_length = top_length};
+    const struct connection *connection = reading->session->connection;
+    uint32_t place = request_of(reading)->place;
 
-    memcpy(payload_r, &data, sizeof(data));
+    if (place != STORE_NO_PLACE)
+        return connection->bodies + place;
+    uint8_t *payload = channel_begin(connection->channel, sizeof(struct store_data) + length);
+    return payload + sizeof(struct store_data);
+}
+
+static void cancel_answer(struct reading *reading, enum store_result result)
+{
+    if (request_of(reading)->place == STORE_NO_PLACE)
+        channel_cancel(reading->session->connection->channel);
+    refuse(reading, result);
+}
+
+static void end_answer(struct reading *reading, uint8_t *body, size_t length, uint64_t top_length)
+{
+    struct session *session = reading->session;
+    struct channel *channel = session->connection->channel;
+    struct store_placed placed = {
+        .data = {.length = reading->place.body_length, .top_length = top_length}, .octets = length};
+
+    if (request_of(reading)->place != STORE_NO_PLACE) {
+        channel_send(channel, STORE_PLACED, session->id, &placed, sizeof(placed), NULL, 0);
+    } else {
+        memcpy(body - sizeof(placed.data), &placed.data, sizeof(placed.data));
+        channel_end(channel, STORE_DATA, session->id, sizeof(placed.data) + length);
+    }
+    metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
+    next_request(reading);
 }
 
 /* A message that fits the answer: header and body in one read, the body straight into it. */
 static void serve_whole(struct reading *reading)
 {
     const struct place *place = &reading->place;
-    struct channel *channel = reading->session->connection->channel;
     size_t length = (size_t)place->body_length;
 
-    uint8_t *payload = channel_begin(channel, sizeof(struct store_data) + length);
-    uint8_t *body = payload + sizeof(struct store_data);
+    uint8_t *body = begin_answer(reading, length);
     struct iovec pieces[] = {{scratch.octets, place->header_length}, {body, length}};
     enum store_result result = read_pieces(reading, pieces, 2, 0);
     if (result == STORE_OK)
@@ -175,15 +205,10 @@ static void serve_whole(struct reading *reading)
     if (result == STORE_OK &&
         record_sum(reading->session->store->seed, body, length) != scratch.header.body_sum)
         result = damaged(reading, "its body's checksum does not fit");
-    if (result != STORE_OK) {
-        channel_cancel(channel);
-        refuse(reading, result);
-        return;
-    }
-    set_data(payload, place, scratch.header.top_length);
-    channel_end(channel, STORE_DATA, reading->session->id, sizeof(struct store_data) + length);
-    metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
-    next_request(reading);
+    if (result == STORE_OK)
+        end_answer(reading, body, length, scratch.header.top_length);
+    else
+        cancel_answer(reading, result);
 }
 
 /* A piece of a message whose checksum has been found good in this session. */
@@ -191,23 +216,17 @@ static void serve_piece(struct reading *reading)
 {
     const struct store_read *request = request_of(reading);
     const struct place *place = &reading->place;
-    struct channel *channel = reading->session->connection->channel;
     uint64_t left = request->offset < place->body_length ? place->body_length - request->offset : 0;
     size_t length = left < request->room ? (size_t)left : request->room;
 
-    uint8_t *payload = channel_begin(channel, sizeof(struct store_data) + length);
-    struct iovec piece = {payload + sizeof(struct store_data), length};
+    uint8_t *body = begin_answer(reading, length);
+    struct iovec piece = {body, length};
     enum store_result result =
         read_pieces(reading, &piece, 1, place->header_length + request->offset);
-    if (result != STORE_OK) {
-        channel_cancel(channel);
-        refuse(reading, result);
-        return;
-    }
-    set_data(payload, place, reading->top_length);
-    channel_end(channel, STORE_DATA, reading->session->id, sizeof(struct store_data) + length);
-    metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
-    next_request(reading);
+    if (result == STORE_OK)
+        end_answer(reading, body, length, reading->top_length);
+    else
+        cancel_answer(reading, result);
 }
 
 static enum store_result start_check(struct reading *reading)

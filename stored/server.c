@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "lib/acceptor.h"
+#include "lib/bodies.h"
 #include "lib/capability.h"
 #include "lib/log.h"
 #include "lib/storemsg.h"
@@ -30,6 +31,23 @@ struct request {
 
 #define EXACTLY(type) sizeof(type), sizeof(type)
 
+/* Without it, bodies travel in messages. */
+static int give_memory(struct connection *connection, const struct channel_message *message)
+{
+    int fd;
+
+    if (connection->bodies != NULL)
+        return -1;
+    connection->bodies = bodies_make(&fd);
+    if (connection->bodies == NULL) {
+        log_warning("cannot share memory with a front: %s", strerror(errno));
+        return 0;
+    }
+    channel_send_descriptor(connection->channel, fd);
+    channel_send(connection->channel, STORE_MEMORY_IS, message->id, NULL, 0, NULL, 0);
+    return 0;
+}
+
 static const struct request requests[] = {
     {STORE_DELIVER_BEGIN, CONNECTION_DELIVER, sizeof(struct store_deliver_begin),
      CHANNEL_PAYLOAD_MAX, delivery_begin},
@@ -39,6 +57,7 @@ static const struct request requests[] = {
     {STORE_DELIVER_COMMIT, CONNECTION_DELIVER | CONNECTION_CONTROL,
      EXACTLY(struct store_deliver_commit), delivery_commit},
     {STORE_DELIVER_ABORT, CONNECTION_DELIVER | CONNECTION_CONTROL, 0, 0, delivery_abort},
+    {STORE_MEMORY, CONNECTION_FRONT, 0, 0, give_memory},
     {STORE_OPEN, CONNECTION_FRONT, EXACTLY(struct capability), session_open},
     {STORE_READ, CONNECTION_FRONT, EXACTLY(struct store_read), session_read},
     {STORE_EXPUNGE, CONNECTION_FRONT, sizeof(uint32_t), STORE_EXPUNGE_MAX * sizeof(uint32_t),
@@ -88,6 +107,7 @@ static void connection_free(struct connection *connection)
     control_end_all(connection);
     expire_end_all(connection);
     channel_free(connection->channel);
+    bodies_detach(connection->bodies);
     DL_DELETE(connection->server->connections, connection);
     free(connection);
 }

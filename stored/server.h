@@ -2,6 +2,7 @@
 #define STORED_SERVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/channel.h"
 
@@ -25,6 +26,7 @@ struct connection {
     struct delivery *deliveries; /* in progress, by the peer's id */
     struct session *sessions;    /* by the peer's id */
     struct waiter *waiters;      /* opens that wait for a mailbox's lock */
+    uint8_t *bodies;             /* of a front that has asked for it (lib/bodies.h); or NULL */
     bool paused;
     bool holding; /* counts in store->holds */
     struct connection *prev, *next;

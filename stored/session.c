@@ -247,7 +247,10 @@ int session_read(struct connection *connection, const struct channel_message *me
 
     memcpy(&request, message->payload, sizeof(request));
     if (session == NULL || session->opening != NULL || request.room == 0 ||
-        request.room > STORE_READ_MAX)
+        request.room > STORE_READ_MAX || request.ahead > 1)
+        return -1;
+    if (request.place != STORE_NO_PLACE &&
+        (connection->bodies == NULL || request.place > STORE_MEMORY_SIZE - request.room))
         return -1;
     if (session->reading == NULL)
         session->reading = reading_new(session);

@@ -263,7 +263,8 @@ static void read_some(struct peer *peer)
 
     for (uint64_t number = below(4); number > 0; number--) {
         struct store_read request = {.message = (uint32_t)below(session->count),
-                                     .room = STORE_READ_MAX};
+                                     .room = STORE_READ_MAX,
+                                     .place = STORE_NO_PLACE};
         uint64_t uid = session->uids[request.message];
         session->reads[session->read_last++] =
             expect.mailboxes[session->mailbox].messages[uid].serial;

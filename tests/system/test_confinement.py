@@ -42,6 +42,7 @@ DEADLY = [
     ("raw-socket", PROGRAMS, "socket", [socket.AF_PACKET, socket.SOCK_RAW, 0]),
     ("send-elsewhere", PROGRAMS, "sendto", [0, 0, 0, 0, ADDRESS, 16]),
     ("code-in-memory", PROGRAMS, "mmap", [0, 4096, 7, 0x22, -1, 0]),
+    ("memory-as-a-file", ["pop3d", "authd", "lmtpd", "admin"], "memfd_create", ["=code", 0]),
     ("trace", PROGRAMS, "ptrace", [16, 1, 0, 0]),
     ("signal-others", PROGRAMS, "kill", [1, 0]),
     ("another-user", PROGRAMS, "setresuid", [0, 0, 0]),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -211,6 +212,99 @@ static void what_came_before_the_end_is_read(void **state)
     event_base_free(peer.base);
 }
 
+/* --- descriptors */
+
+struct receiver {
+    struct peer peer; /* first */
+    unsigned expects; /* after so many messages a descriptor may come */
+    int taken[3];
+};
+
+static int take_one(void *context, const struct channel_message *message)
+{
+    struct receiver *receiver = context;
+
+    receiver->taken[message->id] = channel_take_descriptor(receiver->peer.channel);
+    if (++receiver->peer.received == receiver->expects)
+        channel_expect_descriptor(receiver->peer.channel);
+    if (receiver->peer.received == 3)
+        event_base_loopbreak(receiver->peer.base);
+    return 0;
+}
+
+static unsigned descriptors(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* Three messages, and a pipe's end with the second: each is a turn of the loop of its own. */
+static void send_three(struct receiver *receiver, int fds[2])
+{
+    static const struct channel_events taking = {.message = take_one, .closed = on_closed};
+    struct peer sender = {0};
+
+    receiver->peer.base = sender.base = event_base_new();
+    sender.channel = channel_new(sender.base, fds[0], &events, &sender);
+    receiver->peer.channel = channel_new(sender.base, fds[1], &taking, receiver);
+    for (uint32_t i = 0; i < 3; i++) {
+        int ends[2];
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        assert_int_equal(write(ends[1], "x", 1), 1);
+        close(ends[1]);
+        if (i == 1)
+            channel_send_descriptor(sender.channel, ends[0]);
+        else
+            close(ends[0]);
+        channel_send(sender.channel, 1, i, NULL, 0, NULL, 0);
+        for (int turn = 0; turn < 3; turn++)
+            event_base_loop(sender.base, EVLOOP_NONBLOCK);
+    }
+    channel_free(sender.channel);
+    channel_free(receiver->peer.channel);
+    event_base_free(sender.base);
+}
+
+static void a_descriptor_comes_with_its_message(void **state)
+{
+    struct receiver receiver = {.expects = 1};
+    unsigned before = descriptors();
+    char octet = 0;
+    int fds[2];
+    (void)state;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    send_three(&receiver, fds);
+    assert_int_equal(receiver.peer.received, 3);
+    assert_int_equal(receiver.taken[0], -1);
+    assert_true(receiver.taken[1] >= 0);
+    assert_int_equal(fcntl(receiver.taken[1], F_GETFD), FD_CLOEXEC);
+    assert_int_equal(read(receiver.taken[1], &octet, 1), 1);
+    assert_int_equal(octet, 'x');
+    assert_int_equal(receiver.taken[2], -1);
+    close(receiver.taken[1]);
+    assert_int_equal(descriptors(), before);
+}
+
+/* Nor does one stay open that has come too early, or that nobody has taken. */
+static void a_descriptor_that_nobody_expects_is_closed(void **state)
+{
+    struct receiver receiver = {.expects = 2};
+    unsigned before = descriptors();
+    int fds[2];
+    (void)state;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    send_three(&receiver, fds);
+    assert_int_equal(receiver.peer.received, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(receiver.taken[i], -1);
+    assert_int_equal(descriptors(), before);
+}
+
 static const struct {
     const char *what;
     uint8_t octets[12];
@@ -274,6 +368,8 @@ int main(void)
         cmocka_unit_test(a_refused_message_ends_the_channel),
         cmocka_unit_test(the_end_of_the_peer_is_told),
         cmocka_unit_test(what_came_before_the_end_is_read),
+        cmocka_unit_test(a_descriptor_comes_with_its_message),
+        cmocka_unit_test(a_descriptor_that_nobody_expects_is_closed),
         cmocka_unit_test(a_bad_header_ends_the_channel),
         cmocka_unit_test_setup_teardown(a_peer_that_is_gone_ends_nobody, scratch_enter,
                                         scratch_leave),

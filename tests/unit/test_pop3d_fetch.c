@@ -13,8 +13,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/bodies.h"
 #include "pop3d/fetch.h"
 #include "pop3d/limits.h"
+#include "pop3d/regions.h"
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
 #include "tests/unit/scratch.h"
@@ -24,6 +26,8 @@
 struct fixture {
     struct event_base *base;
     int listener;
+    int stored; /* its end of the connection, or -1 */
+    uint8_t *bodies;
     struct storeclient *client;
     struct session session;
 };
@@ -38,6 +42,7 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
 
     memset(fixture, 0, sizeof(*fixture));
     fixture->session.tongue = tongue_get(0);
+    fixture->stored = -1;
     fixture->base = event_base_new();
     fixture->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fixture->listener, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -52,6 +57,36 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
                      0);
 }
 
+/* stored shares memory: lets the client take it, and returns where stored writes. */
+static uint8_t *fixture_share(struct fixture *fixture)
+{
+    static const uint8_t memory_is[12] = {0, 0, 0, 0, 1, STORE_MEMORY_IS};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec piece = {(void *)(uintptr_t)memory_is, sizeof(memory_is)};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    int memory;
+
+    fixture->stored = accept(fixture->listener, NULL, NULL);
+    fixture->bodies = bodies_make(&memory);
+    memcpy(CMSG_DATA(&control.header), &memory, sizeof(memory));
+    assert_int_equal(sendmsg(fixture->stored, &message, 0), sizeof(memory_is));
+    close(memory);
+    event_base_loop(fixture->base, EVLOOP_ONCE);
+    assert_non_null(storeclient_regions(&fixture->session.store));
+    return fixture->bodies;
+}
+
+static size_t taken(const struct fixture *fixture)
+{
+    return regions_taken(storeclient_regions(&fixture->session.store));
+}
+
 static void fixture_close(struct fixture *fixture)
 {
     fetches_clear(&fixture->session.fetches);
@@ -60,6 +95,8 @@ static void fixture_close(struct fixture *fixture)
     storeclient_free(fixture->client);
     stream_close(&fixture->session.stream);
     close(fixture->listener);
+    close(fixture->stored);
+    bodies_detach(fixture->bodies);
     event_base_free(fixture->base);
 }
 
@@ -138,12 +175,118 @@ static void more_than_asked_for_breaks_the_rules(void **state)
     fixture_close(&fixture);
 }
 
+/* A body of so many octets, with a header section of 8. */
+static void fill(uint8_t *body, size_t length)
+{
+    memset(body, 'x', length);
+    memcpy(body, "A: b\r\n\r\n", 8);
+    memcpy(body + length - 2, "\r\n", 2);
+}
+
+/* What was lent to the output lies where stored has put it until it is sent. */
+static void sends_out_of_the_memory(void **state)
+{
+    const struct store_data data = {.length = 10000, .top_length = 8};
+    struct fixture fixture;
+    char answered[11000];
+    (void)state;
+
+    fixture_open(&fixture, 10000);
+    fill(fixture_share(&fixture), 10000);
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_true(taken(&fixture) >= 10000);
+    assert_int_equal(fetch_data(&fixture.session, &data, NULL, 10000), 0);
+    assert_true(taken(&fixture) >= 10000);
+    struct evbuffer *output = session_output(&fixture.session);
+    assert_int_equal(evbuffer_remove(output, answered, sizeof(answered)), 10021);
+    assert_memory_equal(answered, "+OK 10000 octets\r\nA: b\r\n", 24);
+    assert_memory_equal(answered + 10012, "xxxx\r\n.\r\n", 9);
+    assert_int_equal(taken(&fixture), 0);
+    fixture_close(&fixture);
+}
+
+/* A client that does not read costs a copy in its own output, and nobody else's memory. */
+static void what_a_client_does_not_take_is_copied(void **state)
+{
+    const struct store_data data = {.length = 60000, .top_length = 8};
+    struct fixture fixture;
+    int fds[2];
+    (void)state;
+
+    fixture_open(&fixture, 60000);
+    struct stream *stream = &fixture.session.stream;
+    uint8_t *bodies = fixture_share(&fixture);
+    fill(bodies, 60000);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    while (write(fds[0], bodies, 1000) > 0)
+        continue;
+    stream_close(stream);
+    stream_open(stream, fixture.base, fds[0], NULL, NULL, NULL);
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_int_equal(fetch_data(&fixture.session, &data, NULL, 60000), 0);
+    assert_true(taken(&fixture) >= 60000);
+    stream_send(stream, STREAM_NOW);
+    assert_int_equal(taken(&fixture), 0);
+    assert_int_equal(stream_waiting(stream), 60021);
+    memset(bodies, 'y', 60000);
+    /* It is known to be behind now. */
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_int_equal(fetch_data(&fixture.session, &data, NULL, 60000), 0);
+    assert_int_equal(taken(&fixture), 0);
+    const char *first = (const char *)evbuffer_pullup(stream->output, -1);
+    assert_memory_equal(first, "+OK 60000 octets\r\nA: b\r\n\r\nxx", 28);
+    assert_int_equal(first[50000], 'x');
+    assert_memory_equal(first + 60021, "+OK 60000 octets\r\nyy", 20);
+    fixture_close(&fixture);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void an_end_gives_back_what_was_asked_for(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+
+    fixture_open(&fixture, 10000);
+    fixture_share(&fixture);
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_true(taken(&fixture) > 0);
+    fetches_clear(&fixture.session.fetches);
+    assert_int_equal(taken(&fixture), 0);
+    fixture_close(&fixture);
+}
+
+/* Octets in a message where a place was named, or the other way about. */
+static void an_answer_of_the_other_kind_breaks_the_rules(void **state)
+{
+    const struct store_data data = {.length = 11, .top_length = 8};
+    struct fixture fixture;
+    (void)state;
+
+    fixture_open(&fixture, 11);
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_int_equal(fetch_data(&fixture.session, &data, NULL, 11), -1);
+    fetches_clear(&fixture.session.fetches);
+    fixture_share(&fixture);
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_int_equal(fetch_data(&fixture.session, &data, "A: b\r\n\r\nc\r\n", 11), -1);
+    assert_int_equal(fetch_data(&fixture.session, &data, NULL, 100000), -1);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sends_a_message, scratch_enter, scratch_leave),
         cmocka_unit_test_setup_teardown(top_ends_with_a_piece, scratch_enter, scratch_leave),
         cmocka_unit_test_setup_teardown(longer_than_listed_is_damaged, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(sends_out_of_the_memory, scratch_enter, scratch_leave),
+        cmocka_unit_test_setup_teardown(what_a_client_does_not_take_is_copied, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(an_end_gives_back_what_was_asked_for, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(an_answer_of_the_other_kind_breaks_the_rules, scratch_enter,
                                         scratch_leave),
         cmocka_unit_test_setup_teardown(more_than_asked_for_breaks_the_rules, scratch_enter,
                                         scratch_leave),

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -21,6 +23,7 @@
 
 #include "lib/capability.h"
 #include "lib/channel.h"
+#include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/index.h"
@@ -29,6 +32,7 @@
 #include "stored/record.h"
 #include "stored/recovery.h"
 #include "stored/scan.h"
+#include "stored/segments.h"
 #include "tests/unit/service.h"
 
 #define BODY "Subject: test\r\n\r\ntext\r\n"
@@ -373,7 +377,7 @@ static void what_is_too_old_goes_and_nothing_else(void **state)
 static void an_open_session_keeps_what_it_sees(void **state)
 {
     int fd = peer_connect(CONTROL_FD), front = peer_connect(FRONT_FD);
-    struct store_read request = {.message = 1, .room = STORE_READ_MAX};
+    struct store_read request = {.message = 1, .room = STORE_READ_MAX, .place = STORE_NO_PLACE};
     struct store_expired answer;
     (void)state;
 
@@ -509,7 +513,7 @@ static void who_asked_may_be_gone_when_it_is_done(void **state)
 
 static void a_long_check_leaves_the_loop_its_turns(void **state)
 {
-    struct store_read request = {.room = STORE_READ_MAX};
+    struct store_read request = {.room = STORE_READ_MAX, .place = STORE_NO_PLACE};
     size_t length = 4 << 20;
     char *body = xcalloc(1, length);
     int fd = peer_connect(FRONT_FD);
@@ -530,7 +534,7 @@ static void a_long_check_leaves_the_loop_its_turns(void **state)
 
 static void a_session_may_end_in_the_middle_of_a_check(void **state)
 {
-    struct store_read request = {.room = STORE_READ_MAX};
+    struct store_read request = {.room = STORE_READ_MAX, .place = STORE_NO_PLACE};
     size_t length = 4 << 20;
     char *body = xcalloc(1, length);
     (void)state;
@@ -563,7 +567,8 @@ static int read_all(int messages)
     peer_ask_open(fd, 1, 1);
     assert_int_equal(peer_opened(fd), messages);
     for (int i = 0; i < messages; i++) {
-        struct store_read request = {.message = (uint32_t)i, .room = STORE_READ_MAX};
+        struct store_read request = {
+            .message = (uint32_t)i, .room = STORE_READ_MAX, .place = STORE_NO_PLACE};
         peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
         good += peer_hear(fd, NULL, 0) == STORE_DATA;
     }
@@ -986,7 +991,7 @@ static void mail_that_came_a_moment_ago_is_in_a_large_mailbox(void **state)
 static void nothing_is_asked_of_a_mailbox_that_is_being_opened(void **state)
 {
     static const enum store_type types[] = {STORE_READ, STORE_EXPUNGE};
-    struct store_read request = {.room = STORE_READ_MAX};
+    struct store_read request = {.room = STORE_READ_MAX, .place = STORE_NO_PLACE};
     (void)state;
 
     list_messages(1, 40000);
@@ -1074,7 +1079,8 @@ static void unique_ids_of_imports_follow_their_entries(void **state)
 
 static void read_numbered(int fd, uint32_t message)
 {
-    struct store_read request = {.message = message, .room = STORE_READ_MAX};
+    struct store_read request = {
+        .message = message, .room = STORE_READ_MAX, .place = STORE_NO_PLACE};
     struct {
         struct store_data data;
         char body[16];
@@ -1121,7 +1127,7 @@ static const char *const wrong_rows[] = {"octets = octets + 1", "time = time + 1
 
 static void a_row_that_does_not_fit_its_record_is_damage(void **state)
 {
-    struct store_read request = {.room = STORE_READ_MAX};
+    struct store_read request = {.room = STORE_READ_MAX, .place = STORE_NO_PLACE};
     uint8_t result = 0;
     char sql[96];
     sqlite3 *db;
@@ -1215,6 +1221,188 @@ static void an_expunge_says_where_its_messages_were(void **state)
     free(body);
 }
 
+/* --- memory shared with a front */
+
+/* Runs the loop until the memory has come; what peer_hear() reads would throw the descriptor away.
+ */
+static int front_memory(int fd)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    char octets[64];
+    struct iovec piece = {octets, sizeof(octets)};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    int memory;
+
+    peer_tell(fd, STORE_MEMORY, 7, NULL, 0);
+    while (!peer_has_answer(fd))
+        event_base_loop(child.base, EVLOOP_NONBLOCK);
+    assert_int_equal(recvmsg(fd, &message, 0), 12);
+    assert_int_equal(octets[5], STORE_MEMORY_IS);
+    assert_int_equal(octets[8], 7);
+    assert_int_equal(message.msg_controllen, CMSG_SPACE(sizeof(int)));
+    memcpy(&memory, CMSG_DATA(&control.header), sizeof(memory));
+    return memory;
+}
+
+static const uint8_t *map_memory(int memory)
+{
+    const uint8_t *bodies = mmap(NULL, STORE_MEMORY_SIZE, PROT_READ, MAP_SHARED, memory, 0);
+
+    assert_true(bodies != MAP_FAILED);
+    return bodies;
+}
+
+/* Two messages to the lowest and the highest place, and a piece of the second between. */
+static void a_front_reads_out_of_its_memory(void **state)
+{
+    static const struct store_read requests[] = {
+        {.message = 0, .room = 4096, .place = 0},
+        {.message = 1, .room = 4096, .place = STORE_MEMORY_SIZE - 4096},
+        {.message = 1, .room = 2, .offset = 3, .place = 4097},
+    };
+    static const char *const bodies[] = {BODY, "A: second\r\n\r\n"};
+    static const char *const expected[] = {BODY, "A: second\r\n\r\n", "se"};
+    int fd = peer_connect(FRONT_FD);
+    struct store_placed placed;
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(peer_deliver(1, bodies[i], strlen(bodies[i]), 0), STORE_OK);
+    int memory = front_memory(fd);
+    const uint8_t *octets = map_memory(memory);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 2);
+    for (size_t i = 0; i < 3; i++)
+        peer_tell(fd, STORE_READ, 1, &requests[i], sizeof(requests[i]));
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(peer_hear(fd, &placed, sizeof(placed)), STORE_PLACED);
+        assert_int_equal(placed.octets, strlen(expected[i]));
+        assert_int_equal(placed.data.length, strlen(bodies[requests[i].message]));
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_memory_equal(octets + requests[i].place, expected[i], strlen(expected[i]));
+    close(memory);
+    close(fd);
+    service_run(0);
+    /* It is still there for who has it mapped. */
+    assert_memory_equal(octets, BODY, strlen(BODY));
+    munmap((void *)(uintptr_t)octets, STORE_MEMORY_SIZE);
+}
+
+static void a_front_cannot_change_its_memory(void **state)
+{
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    int memory = front_memory(fd);
+    assert_true(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0) == MAP_FAILED);
+    assert_int_equal(pwrite(memory, "x", 1, 0), -1);
+    assert_int_equal(ftruncate(memory, 4096), -1);
+    assert_int_equal(ftruncate(memory, 2 * STORE_MEMORY_SIZE), -1);
+    assert_int_equal(fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), -1);
+    assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE), -1);
+    uint8_t *octets = mmap(NULL, 4096, PROT_READ, MAP_SHARED, memory, 0);
+    assert_true(octets != MAP_FAILED);
+    assert_int_equal(mprotect(octets, 4096, PROT_READ | PROT_WRITE), -1);
+    munmap(octets, 4096);
+    close(memory);
+    close(fd);
+}
+
+/* What one front reads, no other sees. */
+static void each_front_has_memory_of_its_own(void **state)
+{
+    static const struct store_read request = {.room = 4096};
+    int one = peer_connect(FRONT_FD), other = peer_connect(FRONT_FD);
+    static const uint8_t zeros[4096];
+    (void)state;
+
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    int memory = front_memory(one), others = front_memory(other);
+    peer_ask_open(one, 1, 1);
+    assert_int_equal(peer_opened(one), 1);
+    peer_tell(one, STORE_READ, 1, &request, sizeof(request));
+    assert_int_equal(peer_hear(one, NULL, 0), STORE_PLACED);
+    const uint8_t *octets = map_memory(others);
+    assert_memory_equal(octets, zeros, sizeof(zeros));
+    munmap((void *)(uintptr_t)octets, STORE_MEMORY_SIZE);
+    close(memory);
+    close(others);
+    close(one);
+    close(other);
+}
+
+static const struct {
+    const char *what;
+    bool memory; /* it has some */
+    struct store_read request;
+} wrong_reads[] = {
+    {"a place without memory", false, {.room = 4096}},
+    {"the end of the room is behind the memory", true, {.room = 4096, .place = (4 << 20) - 4095}},
+    {"the place is behind the memory", true, {.room = 1, .place = 4 << 20}},
+    {"place and room overflow", true, {.room = 4096, .place = UINT32_MAX - 1}},
+    {"no room", true, {.place = 0}},
+    {"a large room", true, {.room = STORE_READ_MAX + 1}},
+    {"neither ahead nor not", true, {.room = 1, .ahead = 2}},
+};
+
+static void a_wrong_place_ends_the_connection(void **state)
+{
+    (void)state;
+
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    for (size_t i = 0; i < sizeof(wrong_reads) / sizeof(wrong_reads[0]); i++) {
+        int fd = peer_connect(FRONT_FD);
+        if (wrong_reads[i].memory)
+            close(front_memory(fd));
+        peer_ask_open(fd, 1, 1);
+        assert_int_equal(peer_opened(fd), 1);
+        peer_tell(fd, STORE_READ, 1, &wrong_reads[i].request, sizeof(wrong_reads[i].request));
+        if (peer_hear(fd, NULL, 0) != 0)
+            fail_msg("taken: %s", wrong_reads[i].what);
+        close(fd);
+        service_run(0);
+    }
+    int fd = peer_connect(FRONT_FD);
+    close(front_memory(fd));
+    peer_tell(fd, STORE_MEMORY, 8, NULL, 0);
+    assert_int_equal(peer_hear(fd, NULL, 0), 0);
+    close(fd);
+    assert_int_equal(peer_open_anew(1), 1);
+}
+
+/* Nobody has asked for it yet: it is told, and counted, when somebody does. */
+static void damage_found_ahead_is_not_told(void **state)
+{
+    struct store_read request = {.room = 4096, .place = STORE_NO_PLACE, .ahead = 1};
+    int fd = peer_connect(FRONT_FD);
+    struct index_place place;
+    uint8_t result = 0;
+    (void)state;
+
+    assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
+    assert_int_equal(index_find_place(store.index, 1, 1, &place), 1);
+    const struct segment *segment = segments_get(store.segments, place.segment);
+    off_t body = (off_t)(place.offset + sizeof(struct record_header) + sizeof(struct record_ref));
+    assert_int_equal(pwrite(segment->fd, "X", 1, body), 1);
+    peer_ask_open(fd, 1, 1);
+    assert_int_equal(peer_opened(fd), 1);
+    for (request.ahead = 1; request.ahead < 2; request.ahead--) {
+        int64_t before = metric_sum(METRIC_STORE_DAMAGED);
+        peer_tell(fd, STORE_READ, 1, &request, sizeof(request));
+        assert_int_equal(peer_hear(fd, &result, sizeof(result)), STORE_FAILED);
+        assert_int_equal(result, STORE_DAMAGED);
+        assert_int_equal(metric_sum(METRIC_STORE_DAMAGED) - before, 1 - request.ahead);
+    }
+    close(fd);
+}
+
 /* --- what a peer may not say --------------------------------------------------------------------
  */
 
@@ -1229,7 +1417,8 @@ static const struct {
     {STORE_USAGE, DELIVER | CONTROL, 8, 8},
     {STORE_DELIVER_BEGIN, DELIVER, 48, 16 + 1000 * 32},
     {STORE_OPEN, FRONT, sizeof(struct capability), sizeof(struct capability)},
-    {STORE_READ, FRONT, 16, 16},
+    {STORE_MEMORY, FRONT, 0, 0},
+    {STORE_READ, FRONT, 24, 24},
     {STORE_EXPUNGE, FRONT, 4, 2048 * 4},
     {STORE_CLOSE, FRONT, 0, 0},
     {STORE_PING, DELIVER | FRONT | CONTROL, 0, 0},
@@ -1354,6 +1543,11 @@ int main(void)
         CASE(messages_are_found_in_any_order),
         CASE(a_row_that_does_not_fit_its_record_is_damage),
         CASE(an_expunge_says_where_its_messages_were),
+        CASE(a_front_reads_out_of_its_memory),
+        CASE(a_front_cannot_change_its_memory),
+        CASE(each_front_has_memory_of_its_own),
+        CASE(a_wrong_place_ends_the_connection),
+        CASE(damage_found_ahead_is_not_told),
         CASE(what_a_peer_may_not_say_ends_the_connection),
         CASE(what_no_request_is_ends_the_connection),
     };
