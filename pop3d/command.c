@@ -77,6 +77,8 @@ static enum reply run_command(struct session *session, struct line *line)
     if (session->wait == SESSION_FETCHING &&
         (command == NULL || (command->flags & COMMAND_FETCH) == 0 || !fetch_may_begin(session)))
         return REPLY_NOT_YET;
+    if (command != NULL && (command->flags & COMMAND_FETCH) != 0 && session->aheads.waiting > 0)
+        return REPLY_NOT_YET;
     if (session->state == SESSION_AUTHORIZATION &&
         (command == NULL || (command->flags & COMMAND_KEEPS_USER) == 0))
         login_forget_user(session);

@@ -69,6 +69,8 @@ bool fetch_may_begin(const struct session *session)
 {
     const struct fetch *first = session->fetches.queue;
 
+    if (session->aheads.waiting > 0)
+        return false;
     /* In a utlist the last one stands before the first. */
     return first == NULL ||
            (first->prev->whole && session->fetches.count < LIMIT_FETCHES && has_room(session));
@@ -94,6 +96,15 @@ static uint64_t most_stored(uint64_t octets)
     return octets + octets / 3 + 4;
 }
 
+uint32_t fetch_room(const struct session *session, uint32_t message)
+{
+    uint64_t octets = maildrop_octets(&session->maildrop, message);
+
+    if (octets >= LIMIT_PIECE || most_stored(octets) > LIMIT_PIECE)
+        return 0;
+    return (uint32_t)most_stored(octets);
+}
+
 void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t lines)
 {
     uint64_t octets = maildrop_octets(&session->maildrop, message);
@@ -109,6 +120,7 @@ void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t l
     session->fetches.count++;
     session->wait = SESSION_FETCHING;
     ask(session, fetch, fetch->whole ? (uint32_t)most_stored(octets) : most);
+    session->aheads.wanted = fetch->whole && !top;
 }
 
 void fetch_continue(struct session *session)
@@ -218,6 +230,21 @@ int fetch_data(struct session *session, const struct store_data *data, const voi
     if (complete)
         finish_first(session);
     return 0;
+}
+
+bool fetch_from_ahead(struct session *session, uint32_t message)
+{
+    struct fetch fetch = {.message = message};
+    struct ahead_found found;
+
+    ahead_note(session, message);
+    if (session->fetches.queue != NULL || !ahead_take(session, message, &found))
+        return false;
+    fetch.regions = found.regions;
+    fetch.place = found.place;
+    add_piece(session, &fetch, regions_octets(found.regions, found.place), found.length, ".\r\n");
+    count_sent(session, &fetch, found.length, true);
+    return true;
 }
 
 int fetch_failed(struct session *session, enum store_result result)

@@ -31,6 +31,12 @@ void fetches_clear(struct fetches *fetches);
 /* Whether one more may be asked for now. */
 bool fetch_may_begin(const struct session *session);
 
+/* The most octets that a message's stored form can have; 0: it may not come in one piece. */
+uint32_t fetch_room(const struct session *session, uint32_t message);
+
+/* Answers RETR with a message that was read ahead. False: it was not. */
+bool fetch_from_ahead(struct session *session, uint32_t message);
+
 /* Asks for a message; the session waits (SESSION_FETCHING). `lines` counts for TOP. */
 void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t lines);
 

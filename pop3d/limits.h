@@ -35,6 +35,13 @@
 /* Messages asked for ahead of the one that is being sent. */
 #define LIMIT_FETCHES 16
 
+/* Octets and messages read ahead for one session: what stored does in some 20 us. */
+#define LIMIT_AHEAD          (96 * 1024)
+#define LIMIT_AHEAD_MESSAGES 8
+
+/* After so many seconds without its RETR, what was read ahead makes room for others. */
+#define LIMIT_AHEAD_TIME 1
+
 /* Freed memory that is kept for the next messages instead of being given back and faulted in anew,
  * which costs more than everything that we do with a message. */
 #define LIMIT_SPARE_MEMORY (16 * 1024 * 1024)

@@ -9,6 +9,7 @@
 #include "pop3d/admission.h"
 
 struct acceptor;
+struct ahead;
 struct authclient;
 struct event;
 struct session;
@@ -36,6 +37,7 @@ struct server {
     SSL_CTX *tls;
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */
+    struct ahead *aheads;     /* read ahead in all of them, the oldest first */
     unsigned session_count;
     struct admission admission;
     struct event *full;   /* pending while the process is full: a look at who still waits */

@@ -115,6 +115,7 @@ static void free_session(struct session *session)
     stream_close(&session->stream);
     log_end(session);
     fetches_clear(&session->fetches);
+    ahead_clear(session);
     maildrop_clear(&session->maildrop);
     SSL_free(session->tls);
     close(session->fd);
@@ -178,6 +179,7 @@ void session_settle(struct session *session)
         listing_continue(session);
         fetch_continue(session);
         command_loop(session);
+        ahead_ask(session);
         read_while_room(session);
         send_output(session);
         look_for_end(session);
@@ -404,7 +406,9 @@ static int on_data(void *context, const struct store_data *data, const void *pie
 {
     struct session *session = context;
 
-    if (session->wait != SESSION_FETCHING || fetch_data(session, data, piece, length) < 0)
+    /* What was read ahead is answered behind what was asked for. */
+    if ((session->fetches.expected > 0 ? fetch_data(session, data, piece, length)
+                                       : ahead_data(session, data, piece, length)) < 0)
         return -1;
     session_settle(session);
     return 0;
@@ -427,8 +431,10 @@ static int on_failed(void *context, const struct store_failed *failed)
 
     if (is_opening(session))
         status = login_failed(session, failed);
-    else if (session->wait == SESSION_FETCHING)
+    else if (session->fetches.expected > 0)
         status = fetch_failed(session, (enum store_result)failed->result);
+    else if (session->aheads.waiting > 0)
+        status = ahead_failed(session);
     else if (session->wait == SESSION_EXPUNGING)
         status = transaction_expunge_failed(session);
     if (status == 0)
@@ -440,6 +446,7 @@ static void on_store_lost(void *context)
 {
     struct session *session = context;
 
+    ahead_clear(session);
     if (is_opening(session))
         login_lost(session);
     else if (session->wait == SESSION_FETCHING)

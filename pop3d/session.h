@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "pop3d/ahead.h"
 #include "pop3d/authclient.h"
 #include "pop3d/fetch.h"
 #include "pop3d/listing.h"
@@ -96,6 +97,7 @@ struct session {
     struct maildrop maildrop;
     struct listing listing;
     struct fetches fetches;
+    struct aheads aheads;
     uint32_t expunge_next;
 
     uint64_t began; /* milliseconds of the monotonic clock */

@@ -64,6 +64,8 @@ enum reply transaction_retr(struct session *session, const struct words *words)
     enum reply reply = find_message(session, words->arguments[0], &index);
     if (reply != REPLY_OK)
         return reply;
+    if (fetch_from_ahead(session, index))
+        return REPLY_SENT;
     fetch_begin(session, index, false, 0);
     return REPLY_LATER;
 }

@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include "lib/bodies.h"
+#include "pop3d/ahead.h"
 #include "pop3d/fetch.h"
 #include "pop3d/limits.h"
 #include "pop3d/regions.h"
+#include "pop3d/server.h"
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
 #include "tests/unit/scratch.h"
@@ -29,6 +31,7 @@ struct fixture {
     int stored; /* its end of the connection, or -1 */
     uint8_t *bodies;
     struct storeclient *client;
+    struct server server;
     struct session session;
 };
 
@@ -49,6 +52,7 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
     assert_int_equal(listen(fixture->listener, 4), 0);
     fixture->client = storeclient_new(fixture->base, SOCKET_PATH);
     stream_open(&session->stream, fixture->base, -1, NULL, NULL, NULL);
+    session->server = &fixture->server;
     session->state = SESSION_TRANSACTION;
     session->leaving = true; /* no timer is set then */
     assert_int_equal(maildrop_append(&session->maildrop, &entry, 1), 0);
@@ -90,6 +94,7 @@ static size_t taken(const struct fixture *fixture)
 static void fixture_close(struct fixture *fixture)
 {
     fetches_clear(&fixture->session.fetches);
+    ahead_clear(&fixture->session);
     maildrop_clear(&fixture->session.maildrop);
     storeclient_close(&fixture->session.store);
     storeclient_free(fixture->client);
@@ -274,6 +279,143 @@ static void an_answer_of_the_other_kind_breaks_the_rules(void **state)
     fixture_close(&fixture);
 }
 
+/* --- reading ahead */
+
+#define MESSAGES 30
+#define LENGTH   3000
+
+/* A mailbox of MESSAGES messages, and memory. */
+static void open_many(struct fixture *fixture)
+{
+    struct store_entry entries[MESSAGES - 1];
+
+    fixture_open(fixture, LENGTH);
+    for (uint32_t i = 0; i < MESSAGES - 1; i++)
+        entries[i] = (struct store_entry){.uid = 2 + i, .time = 1, .octets = LENGTH};
+    assert_int_equal(maildrop_append(&fixture->session.maildrop, entries, MESSAGES - 1), 0);
+    fixture_share(fixture);
+}
+
+/* A RETR, as the client has sent nothing behind it. Whether it was answered from what was there. */
+static bool retrieve(struct fixture *fixture, uint32_t message)
+{
+    struct session *session = &fixture->session;
+    struct evbuffer *output = session_output(session);
+
+    assert_int_equal(session->aheads.waiting, 0);
+    assert_true(fetch_may_begin(session));
+    evbuffer_drain(output, evbuffer_get_length(output));
+    bool there = fetch_from_ahead(session, message);
+    if (!there)
+        fetch_begin(session, message, false, 0);
+    ahead_ask(session);
+    return there;
+}
+
+static int answer(struct session *session, const struct store_data *data)
+{
+    return session->fetches.expected > 0 ? fetch_data(session, data, NULL, LENGTH)
+                                         : ahead_data(session, data, NULL, LENGTH);
+}
+
+/* stored answers that one and what was read ahead. Returns how many the latter were. */
+static unsigned answer_all(struct fixture *fixture)
+{
+    const struct store_data data = {.length = LENGTH, .top_length = 8};
+    struct session *session = &fixture->session;
+    unsigned count = session->aheads.waiting;
+
+    assert_int_equal(answer(session, &data), 0);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(answer(session, &data), 0);
+    assert_int_equal(session->wait, SESSION_READY);
+    return count;
+}
+
+/* As many as have come in order: 1, 3, 7, then 8 at once. */
+static void reads_ahead_as_much_as_was_read_in_order(void **state)
+{
+    static const unsigned ahead[MESSAGES] = {[1] = 1, [3] = 3, [7] = 7, [15] = 8, [24] = 5};
+    struct fixture fixture;
+    (void)state;
+
+    open_many(&fixture);
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        bool asked = i == 0 || ahead[i] > 0;
+        assert_int_equal(retrieve(&fixture, i), !asked);
+        if (asked)
+            assert_int_equal(answer_all(&fixture), ahead[i]);
+    }
+    assert_null(fixture.session.aheads.queue);
+    fixture_close(&fixture);
+}
+
+static void what_is_not_asked_for_is_given_back(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+
+    open_many(&fixture);
+    for (uint32_t i = 0; i < 4; i++)
+        if (!retrieve(&fixture, i))
+            answer_all(&fixture);
+    assert_non_null(fixture.server.aheads); /* 4, 5, 6 */
+    assert_true(retrieve(&fixture, 5));
+    assert_false(retrieve(&fixture, 20));
+    assert_null(fixture.server.aheads);
+    assert_int_equal(answer_all(&fixture), 0);
+    assert_false(retrieve(&fixture, 21));
+    assert_int_equal(answer_all(&fixture), 1);
+    ahead_clear(&fixture.session);
+    struct evbuffer *output = session_output(&fixture.session);
+    evbuffer_drain(output, evbuffer_get_length(output));
+    assert_int_equal(taken(&fixture), 0);
+    fixture_close(&fixture);
+}
+
+/* Nothing else is asked for meanwhile: stored's answers do not say what they are to. */
+static void waits_for_what_it_reads_ahead(void **state)
+{
+    const struct store_data data = {.length = LENGTH, .top_length = 8};
+    struct fixture fixture;
+    struct session *session = &fixture.session;
+    (void)state;
+
+    open_many(&fixture);
+    retrieve(&fixture, 0);
+    answer_all(&fixture);
+    retrieve(&fixture, 1);
+    assert_int_equal(answer(session, &data), 0);
+    assert_int_equal(session->wait, SESSION_READY);
+    assert_false(fetch_may_begin(session));
+    /* What cannot be read is asked for again, when its RETR comes. */
+    assert_int_equal(ahead_failed(session), 0);
+    assert_true(fetch_may_begin(session));
+    assert_false(retrieve(&fixture, 2));
+    assert_int_equal(session->fetches.count, 1);
+    assert_int_equal(answer_all(&fixture), 2);
+    assert_int_equal(ahead_data(session, &data, NULL, LENGTH), -1);
+    assert_int_equal(ahead_failed(session), -1);
+    fixture_close(&fixture);
+}
+
+static void a_wrong_answer_ahead_breaks_the_rules(void **state)
+{
+    const struct store_data data = {.length = 100000, .top_length = 8};
+    struct fixture fixture;
+    (void)state;
+
+    open_many(&fixture);
+    retrieve(&fixture, 0);
+    answer_all(&fixture);
+    retrieve(&fixture, 1);
+    assert_int_equal(fetch_data(&fixture.session, &(struct store_data){LENGTH, 8}, NULL, LENGTH),
+                     0);
+    assert_int_equal(ahead_data(&fixture.session, &data, "x", 1), -1);
+    assert_int_equal(ahead_data(&fixture.session, &data, NULL, 50000), -1);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +429,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_end_gives_back_what_was_asked_for, scratch_enter,
                                         scratch_leave),
         cmocka_unit_test_setup_teardown(an_answer_of_the_other_kind_breaks_the_rules, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(reads_ahead_as_much_as_was_read_in_order, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(what_is_not_asked_for_is_given_back, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(waits_for_what_it_reads_ahead, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(a_wrong_answer_ahead_breaks_the_rules, scratch_enter,
                                         scratch_leave),
         cmocka_unit_test_setup_teardown(more_than_asked_for_breaks_the_rules, scratch_enter,
                                         scratch_leave),
