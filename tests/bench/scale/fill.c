@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "lib/log.h"
+#include "lib/owner.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/index.h"
@@ -108,6 +109,7 @@ static void close_store(void)
 int main(int argc, char **argv)
 {
     log_open("fill");
+    owner_become();
     fill.first = argc > 3 ? strtoull(argv[1], NULL, 10) : 0;
     fill.mailboxes = argc > 3 ? strtoull(argv[2], NULL, 10) : 0;
     fill.messages = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
