@@ -1,0 +1,63 @@
+#ifndef LIB_SURROGATE_H
+#define LIB_SURROGATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct evbuffer;
+
+/*
+ * What a client that has not said UTF8 gets of a message whose header section is not ASCII (RFC
+ * 6856 section 2.1): the same message with other header fields. Works on the stored form
+ * (lib/message.h), which comes in pieces, cut anywhere. Fields in ASCII stay as they are, to the
+ * octet; of others:
+ *
+ * - Text becomes encoded-words (RFC 2047): Subject, and all fields that nobody has given a form.
+ * - Names and comments beside addresses too. An address that has no form in ASCII is replaced, as
+ *   RFC 6858 section 2.1 says; lib/mailboxes.h.
+ * - Parameters of MIME become those of RFC 2231, as RFC 6857 has them, so that files keep their
+ *   names.
+ * - Message-ID, In-Reply-To and References are text then, as Downgraded-Message-ID and so on
+ *   (RFC 6857).
+ * - What is left cannot be shown, and its field is left out (RFC 6858 section 2.4): Received, for
+ *   example.
+ *
+ * Octets that are no UTF-8 are passed on as such, with the charset "unknown-8bit". A byte order
+ * mark before the first field goes. A line that is no field is text. Bodies stay as they are.
+ */
+struct surrogate {
+    uint64_t header_left; /* octets of the header section still to come */
+    char *field;          /* those of a field that is not complete */
+    size_t length, room;
+    bool inside;   /* a line of it has begun */
+    bool too_long; /* the field has passed SURROGATE_FIELD_MAX */
+    bool begun;    /* the first field has come */
+};
+
+/*
+ * Octets of a field. What is longer is no field that anybody has written: it is passed on, with "?"
+ * for what is not ASCII.
+ */
+#define SURROGATE_FIELD_MAX (64 * 1024)
+
+/* `top_length` as in lib/message.h. Nothing needs to be freed before surrogate_take(). */
+void surrogate_init(struct surrogate *surrogate, uint64_t top_length);
+
+/* Safe at any time. */
+void surrogate_clear(struct surrogate *surrogate);
+
+/*
+ * Whether a first piece of this message has to go through surrogate_take(): it has all of the
+ * header section, and that is ASCII, otherwise.
+ */
+bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length);
+
+/*
+ * Adds what the next piece becomes. That may be 40 times its octets where somebody has written
+ * nothing but the shortest addresses, and so much of SURROGATE_FIELD_MAX for what came before.
+ */
+void surrogate_take(struct surrogate *surrogate, const void *piece, size_t length,
+                    struct evbuffer *output);
+
+#endif
