@@ -22,6 +22,7 @@ struct ahead {
     bool answered;
     bool failed;
     size_t length;
+    uint64_t top_length;
     time_t asked; /* in seconds of the monotonic clock */
 };
 
@@ -67,7 +68,10 @@ bool ahead_take(struct session *session, uint32_t message, struct ahead_found *f
 
     while ((first = session->aheads.queue) != NULL) {
         if (first->message == message && !first->failed) {
-            *found_r = (struct ahead_found){first->regions, first->place, first->length};
+            *found_r = (struct ahead_found){.regions = first->regions,
+                                            .place = first->place,
+                                            .length = first->length,
+                                            .top_length = first->top_length};
             forget(first);
             return true;
         }
@@ -163,6 +167,7 @@ int ahead_data(struct session *session, const struct store_data *data, const voi
     ahead->answered = true;
     ahead->failed = length < data->length;
     ahead->length = length;
+    ahead->top_length = data->top_length;
     session->aheads.waiting--;
     return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "lib/message.h"
 #include "lib/metrics.h"
+#include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "pop3d/command.h"
 #include "pop3d/fetch.h"
@@ -31,6 +32,7 @@ struct fetch {
     uint64_t length; /* of the whole body; known once `begun` */
     uint64_t lines;  /* of TOP */
     struct message_top cut;
+    struct surrogate *surrogate; /* NULL: the message goes out as it is */
     bool top;
     bool whole;
     bool begun; /* "+OK" is sent */
@@ -43,11 +45,20 @@ static void give_place(struct fetch *fetch)
     fetch->place = STORE_NO_PLACE;
 }
 
+static void free_surrogate(struct fetch *fetch)
+{
+    if (fetch->surrogate != NULL)
+        surrogate_clear(fetch->surrogate);
+    free(fetch->surrogate);
+    fetch->surrogate = NULL;
+}
+
 static void drop_first(struct fetches *fetches)
 {
     struct fetch *fetch = fetches->queue;
 
     give_place(fetch);
+    free_surrogate(fetch);
     DL_DELETE(fetches->queue, fetch);
     fetches->count--;
     fetches->expected -= fetch->room;
@@ -133,7 +144,7 @@ void fetch_continue(struct session *session)
     }
 }
 
-/* "+OK 1234 octets" once, before the first piece; then nothing. */
+/* "+OK 1234 octets" once, before the first piece; then nothing. A surrogate's are not known. */
 static const char *head_line(struct session *session, struct fetch *fetch, char text_r[64])
 {
     size_t length = 4;
@@ -141,7 +152,7 @@ static const char *head_line(struct session *session, struct fetch *fetch, char 
     if (fetch->begun)
         return "";
     fetch->begun = true;
-    if (fetch->top)
+    if (fetch->top || fetch->surrogate != NULL)
         return "+OK\r\n";
     memcpy(text_r, "+OK ", 4);
     length += number_format(text_r + length, maildrop_octets(&session->maildrop, fetch->message));
@@ -176,8 +187,34 @@ static void on_sent(const void *octets, size_t length, void *context)
     regions_give(regions, (uint32_t)((const uint8_t *)octets - regions_octets(regions, 0)));
 }
 
-static void add_piece(struct session *session, struct fetch *fetch, const void *piece,
-                      size_t length, const char *tail)
+/* The first piece has come. */
+static void choose_form(const struct session *session, struct fetch *fetch, const void *piece,
+                        size_t length, uint64_t top_length)
+{
+    if (session->utf8 || !surrogate_is_needed(piece, length, top_length))
+        return;
+    fetch->surrogate = xmalloc(sizeof(*fetch->surrogate));
+    surrogate_init(fetch->surrogate, top_length);
+}
+
+/* Returns how many octets the piece has become. */
+static size_t add_surrogate(struct session *session, struct fetch *fetch, const void *piece,
+                            size_t length, const char *tail)
+{
+    struct evbuffer *output = session_output(session);
+    char room[64];
+
+    reply_add_piece(output, head_line(session, fetch, room), NULL, 0, "");
+    size_t before = evbuffer_get_length(output);
+    surrogate_take(fetch->surrogate, piece, length, output);
+    size_t added = evbuffer_get_length(output) - before;
+    reply_add_piece(output, tail, NULL, 0, "");
+    give_place(fetch);
+    return added;
+}
+
+static void add_original(struct session *session, struct fetch *fetch, const void *piece,
+                         size_t length, const char *tail)
 {
     struct evbuffer *output = session_output(session);
     char room[64];
@@ -193,6 +230,18 @@ static void add_piece(struct session *session, struct fetch *fetch, const void *
     stream_lend(&session->stream, piece, length, on_sent, fetch->regions);
     reply_add_piece(output, tail, NULL, 0, "");
     fetch->place = STORE_NO_PLACE;
+}
+
+static void add_piece(struct session *session, struct fetch *fetch, const void *piece,
+                      size_t length, bool complete)
+{
+    const char *tail = complete ? ".\r\n" : "";
+
+    if (fetch->surrogate != NULL)
+        length = add_surrogate(session, fetch, piece, length, tail);
+    else
+        add_original(session, fetch, piece, length, tail);
+    count_sent(session, fetch, length, complete);
 }
 
 static bool fits(const struct fetch *fetch, const struct store_data *data, size_t length)
@@ -217,16 +266,17 @@ int fetch_data(struct session *session, const struct store_data *data, const voi
         piece = regions_octets(fetch->regions, fetch->place);
     if (fetch->whole && length < data->length)
         return fetch_failed(session, STORE_DAMAGED);
-    if (fetch->top && !fetch->begun)
+    if (!fetch->begun) {
         message_top_init(&fetch->cut, data->top_length, fetch->lines);
+        choose_form(session, fetch, piece, length, data->top_length);
+    }
     session->fetches.expected -= fetch->room;
     fetch->room = 0;
     fetch->length = data->length;
     fetch->offset += length;
     size_t shown = fetch->top ? message_top_take(&fetch->cut, piece, length) : length;
     bool complete = shown < length || fetch->offset == fetch->length;
-    add_piece(session, fetch, piece, shown, complete ? ".\r\n" : "");
-    count_sent(session, fetch, shown, complete);
+    add_piece(session, fetch, piece, shown, complete);
     if (complete)
         finish_first(session);
     return 0;
@@ -242,8 +292,10 @@ bool fetch_from_ahead(struct session *session, uint32_t message)
         return false;
     fetch.regions = found.regions;
     fetch.place = found.place;
-    add_piece(session, &fetch, regions_octets(found.regions, found.place), found.length, ".\r\n");
-    count_sent(session, &fetch, found.length, true);
+    const void *octets = regions_octets(found.regions, found.place);
+    choose_form(session, &fetch, octets, found.length, found.top_length);
+    add_piece(session, &fetch, octets, found.length, true);
+    free_surrogate(&fetch);
     return true;
 }
 
