@@ -106,9 +106,12 @@ def test_a_kill_in_the_middle_only_delays(stopped, hotels):
 
 def test_a_plan_that_changes_counts_from_the_next_sweep(stopped, hotels):
     (kept, swept), _ = hotels
-    stopped.cli("plan", "set", "chain", "--retention-days", 0)
-    stopped.cli("plan", "set", "house", "--retention-days", 90)
     sweep(stopped)
     wait_removed(stopped, MANY)
-    assert held(stopped, swept) == MANY + 1
+    stopped.cli("plan", "set", "chain", "--retention-days", 0)
+    stopped.cli("plan", "set", "house", "--retention-days", 90)
+    import_one(stopped, swept)
+    sweep(stopped)
+    wait_removed(stopped, 2 * MANY)
+    assert held(stopped, swept) == 2
     assert held(stopped, kept) == 1
