@@ -321,12 +321,17 @@ class Instance:
             return poplib.POP3_SSL("127.0.0.1", self.ports.pop3s, timeout=30, context=self.tls)
         return poplib.POP3("127.0.0.1", self.ports.pop3, timeout=30)
 
-    def pop3(self, address, password=None, tls=False):
-        """A logged-in poplib connection; the password of an account made here is known."""
+    def pop3(self, address, password=None, tls=False, utf8=False):
+        """
+        A logged-in poplib connection; the password of an account made here is known. Headers that
+        are not ASCII come as they were delivered only with utf8.
+        """
         if isinstance(address, Account):
             address, password = address.address, address.password
         pop3 = self.pop3_greeted(tls)
         try:
+            if utf8:
+                pop3.utf8()
             pop3.user(address)
             pop3.pass_(password)
         except Exception:
@@ -334,9 +339,9 @@ class Instance:
             raise
         return pop3
 
-    def messages(self, account, tls=False) -> dict[str, bytes]:
-        """Everything in a mailbox, by unique-id, in order."""
-        pop3 = self.pop3(account, tls=tls)
+    def messages(self, account, tls=False, utf8=True) -> dict[str, bytes]:
+        """Everything in a mailbox, by unique-id, in order; with utf8 as it was delivered."""
+        pop3 = self.pop3(account, tls=tls, utf8=utf8)
         listed = [line.decode().split() for line in pop3.uidl()[1]]
         found = {uid: retrieve(pop3, int(number)) for number, uid in listed}
         pop3.quit()

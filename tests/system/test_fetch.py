@@ -1,4 +1,7 @@
-"""Ordinary mail clients fetch every message of tests/data octet for octet."""
+"""
+Ordinary mail clients fetch every message of tests/data octet for octet; but where the client does
+not say UTF8, another header comes in place of one that is not ASCII (test_pop3_surrogate.py).
+"""
 
 import subprocess
 
@@ -32,11 +35,18 @@ def customer(request, filled):
     return filled.customers[request.param]
 
 
-def check(customer, mail, fetched):
+def check(customer, mail, fetched, utf8=False):
     """fetched: the messages' octets as a client got them, in order."""
     assert len(fetched) == len(mail)
     for (name, message), got in zip(mail.items(), fetched):
-        assert same(without_trace(got), canonical(marked(customer, message))), name
+        expected = canonical(marked(customer, message))
+        assert same(comparable(without_trace(got), utf8), comparable(expected, utf8)), name
+
+
+def comparable(message, utf8=False):
+    """Without UTF8, what comes of a message whose header is in UTF-8, as it was and as it came."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    return body if not utf8 and b"<yoyaku-5521@minatomachi.example>" in head else message
 
 
 def same(one, other):
@@ -46,12 +56,12 @@ def same(one, other):
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_poplib(filled, customer, mail, tls):
-    pop3 = filled.pop3(customer.accounts[0], tls=tls)
+    pop3 = filled.pop3(customer.accounts[0], tls=tls, utf8=True)
     sizes = [int(line.split()[1]) for line in pop3.list()[1]]
     fetched = [retrieve(pop3, number) for number in range(1, len(sizes) + 1)]
     assert pop3.stat() == (len(mail), sum(sizes))
     pop3.quit()
-    check(customer, mail, fetched)
+    check(customer, mail, fetched, utf8=True)
     assert sizes == [len(message) for message in fetched]
 
 
@@ -150,8 +160,9 @@ def test_fetchmail(filled, customer, mail, tmp_path, how):
                           env={"HOME": str(home), "FETCHMAILHOME": str(home), "PATH": "/usr/bin:/bin"})
     assert done.returncode == 0, done.stdout + done.stderr
     got = [file.read_bytes().replace(b"\n", b"\r\n") for file in home.glob("*.got")]
-    expected = sorted(canonical(marked(customer, message)) for message in small.values())
-    for one, other in zip(sorted(map(without_trace, got)), expected):
+    expected = sorted(comparable(canonical(marked(customer, message)))
+                      for message in small.values())
+    for one, other in zip(sorted(comparable(without_trace(message)) for message in got), expected):
         assert same(one, other), other[:300]
     assert len(got) == len(expected)
     assert filled.messages(account) == {}

@@ -347,8 +347,9 @@ def test_another_pop3_server(instance, tmp_path, mail, service):
                         input=source.password + "\n")
     assert done.stdout == f"{len(mail)} imported, 0 there already\n"
     assert source.password not in done.stdout + done.stderr
-    assert instance.messages(source) == instance.messages(target)
-    assert list(instance.messages(source)) == list(instance.messages(target))
+    sent = instance.messages(source, utf8=False)  # libcurl cannot say UTF8
+    assert instance.messages(target) == sent
+    assert list(instance.messages(target)) == list(sent)
     for before, after in zip(index_rows(instance, source), index_rows(instance, target)):
         assert abs(before.time - after.time) <= 2 * 10**6  # as its Received field has it
     mark = len(instance.log)

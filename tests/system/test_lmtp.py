@@ -15,8 +15,8 @@ NOTE = b"Subject: a note\r\n\r\nshort and sweet\r\n"
 
 
 def empty(instance, account) -> list[bytes]:
-    """Takes everything out of a mailbox, so that the next test finds it empty."""
-    pop3 = instance.pop3(account)
+    """Takes everything out of a mailbox as it was delivered, so that the next test finds it empty."""
+    pop3 = instance.pop3(account, utf8=True)
     found = [retrieve(pop3, number + 1) for number in range(pop3.stat()[0])]
     for number in range(len(found)):
         pop3.dele(number + 1)
