@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,10 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define DOWNGRADED      "Downgraded-"
+
+/* Octets of a line that may be a boundary: with its dashes, CRLF, and white space of whoever pads
+ * it. */
+#define DASHES_MAX 256
 
 /* A field that is not ASCII. */
 struct field {
@@ -234,6 +239,62 @@ static void add_masked(struct surrogate *surrogate, struct evbuffer *output)
     surrogate->length = 0;
 }
 
+/* The value of a parameter, or NULL; to be freed. */
+static char *parameter_of(const char *at, const char *end, const char *name)
+{
+    while ((at = field_find(at, end, ";")) < end) {
+        const char *next = field_find(++at, end, ";");
+        const char *equals = field_find(at, next, "=");
+        const char *name_end = equals;
+        field_trim(&at, &name_end);
+        if (equals < next && strlen(name) == (size_t)(name_end - at) &&
+            strncasecmp(at, name, strlen(name)) == 0) {
+            char *value = xcalloc(1, (size_t)(next - equals));
+            const char *from = equals + 1;
+            field_trim(&from, &next);
+            field_unquote(from, next, value);
+            return value;
+        }
+        at = next;
+    }
+    return NULL;
+}
+
+static void note_multipart(struct surrogate *surrogate, const char *value, const char *end)
+{
+    char *boundary = parameter_of(value, end, "boundary");
+
+    if (boundary != NULL && boundary[0] != '\0' && strlen(boundary) <= SURROGATE_BOUNDARY_MAX &&
+        surrogate->depth < SURROGATE_DEPTH) {
+        memcpy(surrogate->boundaries[surrogate->depth], boundary, strlen(boundary) + 1);
+        surrogate->type = SURROGATE_MULTIPART;
+    }
+    free(boundary);
+}
+
+static bool begins_with(const char *at, const char *end, const char *word)
+{
+    return (size_t)(end - at) >= strlen(word) && strncasecmp(at, word, strlen(word)) == 0;
+}
+
+/* What the field says of the body that follows its header. */
+static void note_type(struct surrogate *surrogate, const char *octets, size_t length)
+{
+    if (!begins_with(octets, octets + length, "Content-Type:"))
+        return;
+    char *value = xmalloc(length);
+    memcpy(value, octets, length);
+    const char *at = value + strlen("Content-Type:");
+    const char *end = value + unfold(value, length);
+    field_trim(&at, &end);
+    surrogate->type = SURROGATE_LEAF;
+    if (begins_with(at, end, "multipart/"))
+        note_multipart(surrogate, at, end);
+    else if (begins_with(at, end, "message/rfc822") || begins_with(at, end, "message/global"))
+        surrogate->type = SURROGATE_MESSAGE;
+    free(value);
+}
+
 /* The field is complete. */
 static void end_field(struct surrogate *surrogate, struct evbuffer *output)
 {
@@ -247,6 +308,7 @@ static void end_field(struct surrogate *surrogate, struct evbuffer *output)
             octets += 3;
             length -= 3;
         }
+        note_type(surrogate, octets, length);
         if (field_is_ascii(octets, octets + length))
             add(output, octets, length);
         else
@@ -280,6 +342,8 @@ static void keep(struct surrogate *surrogate, const char *octets, size_t length,
 void surrogate_init(struct surrogate *surrogate, uint64_t top_length)
 {
     *surrogate = (struct surrogate){.header_left = top_length};
+    if (top_length == 0)
+        surrogate->place = SURROGATE_BODY;
 }
 
 void surrogate_clear(struct surrogate *surrogate)
@@ -288,11 +352,27 @@ void surrogate_clear(struct surrogate *surrogate)
     surrogate_init(surrogate, 0);
 }
 
+/* Whether a header section has Content-Type with a multipart or a message. */
+static bool has_parts(const char *at, const char *end)
+{
+    static const char name[] = "Content-Type:";
+
+    while (at < end && ((*at | 0x20) != 'c' || !begins_with(at, end, name))) {
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        at = feed != NULL ? feed + 1 : end;
+    }
+    at += at < end ? strlen(name) : 0;
+    while (at < end && isspace((unsigned char)*at))
+        at++;
+    return begins_with(at, end, "multipart/") || begins_with(at, end, "message/");
+}
+
 bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length)
 {
     const char *at = piece;
 
-    return top_length > length || !field_is_ascii(at, at + top_length);
+    return top_length > length || !field_is_ascii(at, at + top_length) ||
+           (has_parts(at, at + top_length) && !field_is_ascii(at, at + length));
 }
 
 /* Takes the next line, or the part of one that is there. Returns where the next one begins. */
@@ -310,17 +390,122 @@ static const char *take_line(struct surrogate *surrogate, const char *at, const 
     return next;
 }
 
+/* The blank line has come, or the message is all header. */
+static void end_header(struct surrogate *surrogate)
+{
+    if (surrogate->type == SURROGATE_MULTIPART)
+        surrogate->depth++;
+    surrogate->place = surrogate->type == SURROGATE_MESSAGE ? SURROGATE_PART : SURROGATE_BODY;
+    surrogate->type = SURROGATE_LEAF;
+}
+
+static const char *take_header(struct surrogate *surrogate, const char *at, const char *end,
+                               struct evbuffer *output)
+{
+    if (surrogate->header_left < (uint64_t)(end - at))
+        end = at + surrogate->header_left;
+    const char *next = take_line(surrogate, at, end, output);
+    surrogate->header_left -= (uint64_t)(next - at);
+    if (surrogate->header_left > 0)
+        return next;
+    end_field(surrogate, output);
+    surrogate->inside = false;
+    end_header(surrogate);
+    return next;
+}
+
+static const char *take_part(struct surrogate *surrogate, const char *at, const char *end,
+                             struct evbuffer *output)
+{
+    const char *next = take_line(surrogate, at, end, output);
+
+    if (surrogate->inside || surrogate->too_long || surrogate->length != 2 ||
+        surrogate->field[0] != '\r')
+        return next;
+    end_field(surrogate, output);
+    end_header(surrogate);
+    return next;
+}
+
+/* A line that begins with "--" ends or begins a part if one of the boundaries follows. */
+static void match_boundary(struct surrogate *surrogate)
+{
+    const char *line = surrogate->field;
+    const char *end = line + surrogate->length - 2; /* without CRLF */
+
+    for (unsigned i = surrogate->depth; i-- > 0;) {
+        const char *boundary = surrogate->boundaries[i];
+        const char *at = line + 2 + strlen(boundary);
+        if (at > end || memcmp(line, "--", 2) != 0 ||
+            memcmp(line + 2, boundary, strlen(boundary)) != 0)
+            continue;
+        bool last = end - at >= 2 && memcmp(at, "--", 2) == 0;
+        if (last)
+            at += 2;
+        field_trim(&at, &end);
+        if (at < end)
+            continue;
+        surrogate->depth = last ? i : i + 1;
+        surrogate->place = last ? SURROGATE_BODY : SURROGATE_PART;
+        return;
+    }
+}
+
+/* A line of a body that begins with "-" is kept until it is complete. */
+static const char *take_dashes(struct surrogate *surrogate, const char *at, const char *end,
+                               struct evbuffer *output)
+{
+    const char *feed = memchr(at, '\n', (size_t)(end - at));
+    const char *next = feed != NULL ? feed + 1 : end;
+
+    if (surrogate->length + (size_t)(next - at) > DASHES_MAX) {
+        add(output, surrogate->field, surrogate->length);
+        surrogate->length = 0;
+        surrogate->inside = true;
+        return at;
+    }
+    keep(surrogate, at, (size_t)(next - at), output);
+    if (feed != NULL) {
+        add(output, surrogate->field, surrogate->length);
+        match_boundary(surrogate);
+        surrogate->length = 0;
+    }
+    return next;
+}
+
+/* Passes on all before the next line that begins with "-". */
+static const char *take_body(struct surrogate *surrogate, const char *at, const char *end,
+                             struct evbuffer *output)
+{
+    const char *from = at;
+
+    while (at < end && (surrogate->inside || *at != '-')) {
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        surrogate->inside = feed == NULL;
+        at = feed != NULL ? feed + 1 : end;
+    }
+    add(output, from, (size_t)(at - from));
+    return at;
+}
+
 void surrogate_take(struct surrogate *surrogate, const void *piece, size_t length,
                     struct evbuffer *output)
 {
     const char *at = piece;
-    size_t header = length < surrogate->header_left ? length : (size_t)surrogate->header_left;
-    const char *end = at + header;
+    const char *end = at + length;
 
-    while (at < end)
-        at = take_line(surrogate, at, end, output);
-    surrogate->header_left -= header;
-    if (header > 0 && surrogate->header_left == 0)
-        end_field(surrogate, output);
-    add(output, end, length - header);
+    while (at < end) {
+        if (surrogate->place == SURROGATE_HEADER) {
+            at = take_header(surrogate, at, end, output);
+        } else if (surrogate->place == SURROGATE_PART) {
+            at = take_part(surrogate, at, end, output);
+        } else if (surrogate->depth == 0) {
+            add(output, at, (size_t)(end - at));
+            at = end;
+        } else if (!surrogate->inside && (surrogate->length > 0 || *at == '-')) {
+            at = take_dashes(surrogate, at, end, output);
+        } else {
+            at = take_body(surrogate, at, end, output);
+        }
+    }
 }

@@ -7,6 +7,20 @@
 
 struct evbuffer;
 
+/* Multiparts in multiparts that are followed. */
+#define SURROGATE_DEPTH 8
+
+/* RFC 2046 section 5.1.1 */
+#define SURROGATE_BOUNDARY_MAX 70
+
+enum surrogate_place {
+    SURROGATE_HEADER, /* of the message */
+    SURROGATE_PART,   /* in the header of a part, or of a message in the message */
+    SURROGATE_BODY
+};
+
+enum surrogate_type { SURROGATE_LEAF, SURROGATE_MULTIPART, SURROGATE_MESSAGE };
+
 /*
  * What a client that has not said UTF8 gets of a message whose header section is not ASCII (RFC
  * 6856 section 2.1): the same message with other header fields. Works on the stored form
@@ -24,12 +38,17 @@ struct evbuffer;
  *   example.
  *
  * Octets that are no UTF-8 are passed on as such, with the charset "unknown-8bit". A byte order
- * mark before the first field goes. A line that is no field is text. Bodies stay as they are.
+ * mark before the first field goes. A line that is no field is text. The headers of MIME parts and
+ * of messages in the message are treated alike. Bodies stay as they are.
  */
 struct surrogate {
-    uint64_t header_left; /* octets of the header section still to come */
-    char *field;          /* those of a field that is not complete */
+    uint64_t header_left; /* octets of the message's header section still to come */
+    char *field;          /* of a field that is not complete, or of a line that may be a boundary */
     size_t length, room;
+    enum surrogate_place place;
+    enum surrogate_type type; /* what follows the header that comes */
+    unsigned depth;           /* multiparts that are open; the last one's boundary is the inmost */
+    char boundaries[SURROGATE_DEPTH][SURROGATE_BOUNDARY_MAX + 1];
     bool inside;   /* a line of it has begun */
     bool too_long; /* the field has passed SURROGATE_FIELD_MAX */
     bool begun;    /* the first field has come */
@@ -48,8 +67,9 @@ void surrogate_init(struct surrogate *surrogate, uint64_t top_length);
 void surrogate_clear(struct surrogate *surrogate);
 
 /*
- * Whether a first piece of this message has to go through surrogate_take(): it has all of the
- * header section, and that is ASCII, otherwise.
+ * Whether the message with this first piece has to go through surrogate_take(): not when the piece
+ * has all of the header section and is ASCII, or has no parts and a header section in ASCII. So
+ * headers of parts stay what they are where all is ASCII up to the second piece.
  */
 bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length);
 

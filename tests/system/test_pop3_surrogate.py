@@ -28,6 +28,30 @@ Subject: Grüße
 .ご予約ありがとうございます。
 """.encode())
 
+PARTS_MAIL = canonical("""\
+From: zoe@x.example
+Subject: two parts, and a header in ASCII
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="=_ teil"
+
+--=_ teil
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+
+Grüße
+
+--=_ teil
+Content-Type: message/global
+Content-Disposition: attachment; filename="Über uns.eml"
+Content-Description: Weitergeleitete Größe
+
+Subject: Nächste Woche
+
+--=_ tail
+Ü: x
+--=_ teil--
+""".encode())
+
 LATIN_MAIL = canonical("From: Z\xf6 <zo@x.example>\nSubject: Gr\xfc\xdfe\n\nK\xf6ln".encode("latin-1"))
 
 
@@ -111,6 +135,23 @@ def test_what_is_no_utf8(shared):
     read = email.message_from_bytes(surrogate)
     assert email.header.decode_header(read["Subject"]) == [(b"Gr\xfc\xdfe", "unknown-8bit")]
     assert surrogate.endswith(b"\r\n\r\nK\xf6ln\r\n")
+
+
+def test_headers_of_parts(shared):
+    account = shared.customers[0].accounts[0]
+    deliver(shared, account, PARTS_MAIL)
+    pop3 = shared.pop3(account)
+    surrogate = without_trace(retrieve(pop3, 1))
+    pop3.dele(1)
+    pop3.quit()
+    assert header_of(surrogate) == header_of(PARTS_MAIL)
+    text, attached = email.message_from_bytes(surrogate).get_payload()
+    assert text.get_payload(decode=True) == "Grüße\r\n".encode()
+    assert attached.get_filename() == "Über uns.eml"
+    assert shown(attached["Content-Description"]) == "Weitergeleitete Größe"
+    inner, = attached.get_payload()
+    assert shown(inner["Subject"]) == "Nächste Woche"
+    assert inner.get_payload(decode=True) == "--=_ tail\r\nÜ: x".encode()
 
 
 def test_one_after_the_other(shared):

@@ -136,6 +136,60 @@ static void test_cases(void **state)
     }
 }
 
+#define FIELD   "Content-Disposition: attachment; filename=\u00fc\r\n"
+#define ENCODED "Content-Disposition: attachment;\r\n filename*=utf-8''%C3%BC\r\n"
+#define OUTER   "Content-Type: multipart/mixed;\r\n Boundary=\"b 1\"\r\n"
+#define INNER   "content-type: Multipart/alternative; charset=x; boundary=b\r\n"
+#define TEXT    "--b 2\r\n\u00fc: \u00fc\r\n-\r\n--\r\n" FIELD "\r\n"
+#define LONG                                                                                       \
+    "-----------------------------------------------------------------------------------\u00fc"
+
+/* Headers of parts, and what looks like such and is none. */
+static const struct {
+    const char *message;
+    const char *surrogate;
+} multiparts[] = {
+    {OUTER "\r\n" TEXT "--b 1\r\n" FIELD "\r\n" TEXT "--b 1 \r\n" FIELD FIELD "\r\n" TEXT
+           "--b 1--\r\n" TEXT "--b 1\r\n" FIELD,
+     OUTER "\r\n" TEXT "--b 1\r\n" ENCODED "\r\n" TEXT "--b 1 \r\n" ENCODED ENCODED "\r\n" TEXT
+           "--b 1--\r\n" TEXT "--b 1\r\n" FIELD},
+    /* One in the other, whose boundary begins as the other's; the outer one ends the inner one. */
+    {OUTER "\r\n--b 1\r\n" INNER "\r\n" TEXT "--b\r\n" FIELD "\r\n" TEXT "--b--\r\n" TEXT
+           "--b\r\n" FIELD "--b 1\r\n" INNER "\r\n--b\r\n\r\n" TEXT "--b 1\r\n" FIELD "\r\n" TEXT
+           "--b\r\n" FIELD,
+     OUTER "\r\n--b 1\r\n" INNER "\r\n" TEXT "--b\r\n" ENCODED "\r\n" TEXT "--b--\r\n" TEXT
+           "--b\r\n" FIELD "--b 1\r\n" INNER "\r\n--b\r\n\r\n" TEXT "--b 1\r\n" ENCODED "\r\n" TEXT
+           "--b\r\n" FIELD},
+    /* A message in the message, with parts of its own. */
+    {OUTER "\r\n--b 1\r\nContent-Type: message/rfc822\r\n\r\nSubject: \u00fc\r\n" INNER
+           "\r\n--b\r\n" FIELD "\r\n" TEXT "--b 1--\r\n" FIELD,
+     OUTER "\r\n--b 1\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?b?w7w=?=\r\n" INNER
+           "\r\n--b\r\n" ENCODED "\r\n" TEXT "--b 1--\r\n" FIELD},
+    /* No boundary, one that is too long, and lines that are. */
+    {"Content-Type: multipart/mixed\r\n\r\n--\r\n" FIELD,
+     "Content-Type: multipart/mixed\r\n\r\n--\r\n" FIELD},
+    {"Content-Type: multipart/mixed; boundary=" LONG "\r\n\r\n--" LONG "\r\n" FIELD,
+     "Content-Type: multipart/mixed;\r\n "
+     "boundary*0*=utf-8''------------------------------------------------------;\r\n boundary*1*="
+     "-----------------------------%C3%BC\r\n\r\n--" LONG "\r\n" FIELD},
+    {OUTER "\r\n" LONG LONG LONG LONG "\r\n" FIELD, OUTER "\r\n" LONG LONG LONG LONG "\r\n" FIELD},
+};
+
+static void test_multiparts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(multiparts) / sizeof(multiparts[0]); i++) {
+        const char *message = multiparts[i].message;
+        uint64_t top_length = (uint64_t)(strstr(message, "\r\n\r\n") + 4 - message);
+        assert_true(surrogate_is_needed(message, strlen(message), top_length));
+        for (size_t step = 1; step <= strlen(message); step++) {
+            char *made = surrogate_of(message, strlen(message), top_length, step);
+            assert_string_equal(made, multiparts[i].surrogate);
+            free(made);
+        }
+    }
+}
+
 /* A message that is all header ends within a field. */
 static void test_all_header(void **state)
 {
@@ -206,14 +260,18 @@ static void test_is_needed(void **state)
     assert_true(surrogate_is_needed("A: \xfc\r\n\r\n\xfc", 9, 8));
     assert_true(surrogate_is_needed("A: b\r\n", 6, 8));
     assert_false(surrogate_is_needed("", 0, 0));
+    assert_false(
+        surrogate_is_needed("A: b\r\n\r\nContent-Type: multipart/mixed\r\n\xfc\r\n", 43, 8));
+    assert_false(surrogate_is_needed("Content-Type: multipart/mixed\r\n\r\nu\r\n", 36, 33));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),     cmocka_unit_test(test_all_header),
-        cmocka_unit_test(test_long_line), cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_growth),    cmocka_unit_test(test_is_needed),
+        cmocka_unit_test(test_cases),      cmocka_unit_test(test_all_header),
+        cmocka_unit_test(test_multiparts), cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_too_long),   cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_is_needed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
