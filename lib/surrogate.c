@@ -20,7 +20,7 @@
 
 /* A field that is not ASCII. */
 struct field {
-    const char *name; /* with its colon */
+    const char *name; /* with its colon; NULL: it has none */
     size_t name_length;
     const char *value; /* unfolded, without the last CRLF */
     size_t length;
@@ -31,9 +31,10 @@ typedef bool field_rule(struct field_writer *writer, const struct field *field);
 
 static void add_name(struct field_writer *writer, const struct field *field)
 {
+    if (field->name == NULL)
+        return;
     field_add(writer, field->name, field->name_length);
-    if (field->name_length > 0)
-        field_space(writer, " ", 1);
+    field_space(writer, " ", 1);
 }
 
 static bool text(struct field_writer *writer, const struct field *field)
