@@ -329,10 +329,15 @@ class Pop3(Connection):
         self.lines([b"%d %s" % (shown if self.wrong("renumbers") else number, value(number))
                     for shown, number in enumerate(self.there(), 1)])
 
+    @staticmethod
+    def of_parts(lines):
+        """Lines of a body that look like fields of a MIME part."""
+        return [line for line in lines if line.startswith(b"Content-")]
+
     def is_raw(self, number):
         """Says so, and that it needs UTF8."""
         lines = self.box[number - 1][1]
-        raw = any(octet > 127 for line in lines[:lines.index(b"")] for octet in line)
+        raw = any(not line.isascii() for line in lines[:lines.index(b"")] + self.of_parts(lines))
         if not raw or self.utf8 or self.wrong("raw without utf8"):
             return False
         self.answer(False, b"[UTF8] say UTF8 first")
