@@ -1,6 +1,7 @@
 /*
  * OpenSSL gives all parameters with each call (ssl/tls13_enc.c), so there is no context to keep.
- * HMAC is RFC 2104's, Extract and Expand are RFC 5869's; no key here is longer than one hash.
+ * HMAC is RFC 2104's, Extract and Expand are RFC 5869's; what HMAC takes as its key is never longer
+ * than one hash. What the peers have agreed on may be (P-521, ffdhe2048): it is the text there.
  */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -83,7 +84,7 @@ static int hmac(const struct hash *hash, struct piece key, const struct piece *p
 /* What one call is asked for. */
 struct order {
     const struct hash *hash;
-    struct piece key;    /* HKDF's input, or to expand what was extracted */
+    struct piece key;    /* HKDF's input, of any length; or to expand what was extracted */
     struct piece salt;   /* the secret before, from which the salt is derived */
     struct piece prefix; /* of the label */
     struct piece label;
@@ -120,7 +121,7 @@ static int extract(const struct order *order, uint8_t *result_r, size_t length)
     uint8_t salt[HASH_MAX] = {0};
     struct piece input = order->key;
 
-    if (length != size || order->key.length > size)
+    if (length != size)
         return 0;
     if (order->key.octets == NULL)
         input = (struct piece){zeros, size};

@@ -52,6 +52,15 @@ def test_choice_of_cipher(shared, offered, chosen):
     assert f"Cipher is {chosen}" in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("group", ["X25519", "P-256", "X448", "P-384", "P-521", "ffdhe2048"])
+def test_key_agreement(shared, group):
+    """A client that knows one group only; most agree on more octets than SHA-256 has."""
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{shared.ports.pop3s}",
+                           "-tls1_3", "-groups", group, "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert "Cipher is TLS_AES_128_GCM_SHA256" in done.stdout, done.stderr
+
+
 def test_stls(shared):
     account = shared.customers[0].accounts[0]
     with greeted(shared) as wire:
