@@ -18,6 +18,9 @@
  * it. */
 #define DASHES_MAX 256
 
+/* Octets of a parameter's name, which is written again for every few octets of its value. */
+#define PARAMETER_NAME_MAX 32
+
 /* A field that is not ASCII. */
 struct field {
     const char *name; /* with its colon; NULL: it has none */
@@ -92,8 +95,10 @@ static bool identifiers(struct field_writer *writer, const struct field *field)
     return text(writer, field);
 }
 
-/* ";" and a parameter, which has no form when its name is not ASCII or says that it has been
- * encoded. */
+/*
+ * ";" and a parameter, which has no form when its name is not ASCII, is longer than any that is in
+ * use, or says that it has been encoded.
+ */
 static void parameter(struct field_writer *writer, const char *at, const char *end)
 {
     field_trim(&at, &end);
@@ -106,7 +111,8 @@ static void parameter(struct field_writer *writer, const char *at, const char *e
     const char *equals = field_find(at, end, "=");
     const char *name_end = equals;
     field_trim(&at, &name_end);
-    if (equals == end || at == name_end || name_end[-1] == '*' || !field_is_ascii(at, name_end))
+    if (equals == end || at == name_end || name_end[-1] == '*' ||
+        name_end - at > PARAMETER_NAME_MAX || !field_is_ascii(at, name_end))
         return;
     char *value = xmalloc((size_t)(end - equals));
     const char *from = value;

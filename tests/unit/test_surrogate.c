@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,26 @@ static void test_growth(void **state)
     free(made);
 }
 
+/* A parameter's name stands before each part of its value. */
+static void test_growth_of_parameters(void **state)
+{
+    char message[6000] = "Content-Type: text/plain; ";
+    char name[64] = "";
+    (void)state;
+
+    for (size_t length = 1; length < sizeof(name); length++) {
+        name[length - 1] = 'n';
+        size_t filled = strlen("Content-Type: text/plain; ");
+        filled += (size_t)sprintf(message + filled, "%s=", name);
+        memset(message + filled, 0xfc, sizeof(message) - filled - 3);
+        strcpy(message + sizeof(message) - 3, "\r\n");
+        char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
+        assert_true(strlen(made) < 40 * strlen(message));
+        assert_int_equal(strstr(made, "%FC") != NULL, length <= 32);
+        free(made);
+    }
+}
+
 static void test_is_needed(void **state)
 {
     (void)state;
@@ -271,7 +292,7 @@ int main(void)
         cmocka_unit_test(test_cases),      cmocka_unit_test(test_all_header),
         cmocka_unit_test(test_multiparts), cmocka_unit_test(test_long_line),
         cmocka_unit_test(test_too_long),   cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_is_needed),
+        cmocka_unit_test(test_is_needed),  cmocka_unit_test(test_growth_of_parameters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
