@@ -35,6 +35,8 @@ static struct hash hashes[] = {
 #define HASHES (sizeof(hashes) / sizeof(hashes[0]))
 
 static EVP_MD_CTX *hashing;
+static OSSL_PROVIDER *ours;
+static OSSL_PROVIDER *theirs;
 
 struct piece {
     const void *octets;
@@ -233,9 +235,6 @@ static int start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const 
 /* Of two that can do the same, OpenSSL takes the provider that was loaded first. */
 int keyschedule_register(void)
 {
-    static OSSL_PROVIDER *ours;
-    static OSSL_PROVIDER *theirs;
-
     if (OSSL_PROVIDER_add_builtin(NULL, "bellhop", start) != 1 ||
         (ours = OSSL_PROVIDER_load(NULL, "bellhop")) == NULL ||
         (theirs = OSSL_PROVIDER_load(NULL, "default")) == NULL)
@@ -244,4 +243,17 @@ int keyschedule_register(void)
     for (size_t i = 0; i < HASHES; i++)
         hashes[i].digest = EVP_MD_fetch(NULL, hashes[i].names[0], NULL);
     return hashing != NULL && hashes[0].digest != NULL && hashes[1].digest != NULL ? 0 : -1;
+}
+
+void keyschedule_unregister(void)
+{
+    for (size_t i = 0; i < HASHES; i++) {
+        EVP_MD_free(hashes[i].digest);
+        hashes[i].digest = NULL;
+    }
+    EVP_MD_CTX_free(hashing);
+    OSSL_PROVIDER_unload(ours);
+    OSSL_PROVIDER_unload(theirs);
+    hashing = NULL;
+    ours = theirs = NULL;
 }

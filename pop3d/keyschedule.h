@@ -13,4 +13,7 @@
  */
 int keyschedule_register(void);
 
+/* At the end, when no context is left. */
+void keyschedule_unregister(void);
+
 #endif

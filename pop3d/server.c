@@ -156,6 +156,7 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
     event_free(server->finish);
     event_free(server->full);
     SSL_CTX_free(server->tls);
+    keyschedule_unregister();
     ticketkeys_detach(server->ticketkeys);
     event_base_loopexit(server->child->base, NULL);
 }

@@ -199,6 +199,13 @@ static void test_refused(void **state)
         assert_false(derive(OURS, &bad[i], result, 32));
 }
 
+static int tear_down(void **state)
+{
+    (void)state;
+    keyschedule_unregister();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,5 +215,5 @@ int main(void)
         cmocka_unit_test(test_refused),
     };
 
-    return cmocka_run_group_tests_name("pop3d_keyschedule", tests, set_up, NULL);
+    return cmocka_run_group_tests_name("pop3d_keyschedule", tests, set_up, tear_down);
 }
