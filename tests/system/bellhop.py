@@ -176,11 +176,11 @@ class Instance:
     # --- running
 
     def start(self):
-        """Starts `bellhop serve` and returns when every port answers."""
+        """Starts `bellhop serve` and returns when all programs run and every port answers."""
         for _ in range(5):
             mark = len(self.log)
             self._spawn()
-            if self._ready():
+            if self._ready(mark):
                 return self
             status = self.process.wait(STOP_TIME)
             self.process = None
@@ -194,8 +194,11 @@ class Instance:
             self.process = subprocess.Popen([self.programs / "bellhop", "-C", self.dir, "serve"],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def _ready(self):
-        """True: every port answers. False: the process has ended."""
+    def _ready(self, mark):
+        """
+        True: all programs run and every port answers. False: the process has ended. The log is read
+        from `mark` on: a port that several processes share answers before the last one is there.
+        """
         deadline = time.monotonic() + START_TIME
         waiting = "nothing yet"
         while time.monotonic() < deadline:
@@ -203,6 +206,7 @@ class Instance:
                 return False
             try:
                 self._probe()
+                assert ": serving " in self.log[mark:], "not all programs have been started"
                 return True
             except (OSError, EOFError, AssertionError, http.client.HTTPException) as error:
                 waiting = repr(error)

@@ -206,9 +206,7 @@ def metric(instance, name):
 def pair(stopped):
     """Served by two processes of pop3d, whatever the machine has."""
     stopped.configure(pop3_processes=2)
-    stopped.start()
-    wait_until(lambda: len(stopped.pids()["pop3d"]) == 2)
-    return stopped
+    return stopped.start()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
