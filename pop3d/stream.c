@@ -144,12 +144,21 @@ void stream_lend(struct stream *stream, const void *octets, size_t length,
     stream->lent = true;
 }
 
-/* One copy of all that waits. */
+/* One copy of all that waits. evbuffer_pullup() makes none of what is in one piece already. */
 static void keep_lent(struct stream *stream)
 {
+    size_t length = evbuffer_get_length(stream->output);
+    struct evbuffer_iovec room;
+
     stream->lent = false;
-    if (evbuffer_get_length(stream->output) > 0 && evbuffer_pullup(stream->output, -1) == NULL)
+    if (length == 0)
+        return;
+    if (evbuffer_reserve_space(stream->output, (ev_ssize_t)length, &room, 1) != 1)
         log_fatal("out of memory");
+    evbuffer_copyout(stream->output, room.iov_base, length);
+    room.iov_len = length;
+    evbuffer_commit_space(stream->output, &room, 1);
+    evbuffer_drain(stream->output, length);
 }
 
 /* Writes what the socket takes. Returns 0, or -1 when the connection is gone. */

@@ -247,6 +247,41 @@ static void what_a_client_does_not_take_is_copied(void **state)
     close(fds[1]);
 }
 
+/* The same where nothing stands before or behind the piece any more. */
+static void a_piece_by_itself_is_copied_too(void **state)
+{
+    const struct store_data data = {.length = 500000, .top_length = 8};
+    static char taken_by_client[LIMIT_OUTPUT];
+    struct fixture fixture;
+    int fds[2], room = 1;
+    (void)state;
+
+    fixture_open(&fixture, 500000);
+    struct stream *stream = &fixture.session.stream;
+    uint8_t *bodies = fixture_share(&fixture);
+    fill(bodies, LIMIT_PIECE);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    stream_close(stream);
+    stream_open(stream, fixture.base, fds[0], NULL, NULL, NULL);
+    fetch_begin(&fixture.session, 0, false, 0);
+    assert_int_equal(fetch_data(&fixture.session, &data, NULL, LIMIT_PIECE), 0);
+    assert_true(taken(&fixture) >= LIMIT_PIECE);
+    stream_send(stream, STREAM_NOW);
+    assert_in_range(stream_waiting(stream), 1, LIMIT_PIECE - 1);
+    assert_int_equal(taken(&fixture), 0);
+    memset(bodies, 'y', LIMIT_PIECE);
+    ssize_t sent = read(fds[1], taken_by_client, sizeof(taken_by_client));
+    size_t waiting = stream_waiting(stream);
+    assert_int_equal((size_t)sent + waiting, LIMIT_PIECE + strlen("+OK 500000 octets\r\n"));
+    const char *first = (const char *)evbuffer_pullup(stream->output, -1);
+    assert_int_equal(first[0], 'x');
+    assert_memory_equal(first + waiting - 3, "x\r\n", 3);
+    fixture_close(&fixture);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void an_end_gives_back_what_was_asked_for(void **state)
 {
     struct fixture fixture;
@@ -425,6 +460,8 @@ int main(void)
                                         scratch_leave),
         cmocka_unit_test_setup_teardown(sends_out_of_the_memory, scratch_enter, scratch_leave),
         cmocka_unit_test_setup_teardown(what_a_client_does_not_take_is_copied, scratch_enter,
+                                        scratch_leave),
+        cmocka_unit_test_setup_teardown(a_piece_by_itself_is_copied_too, scratch_enter,
                                         scratch_leave),
         cmocka_unit_test_setup_teardown(an_end_gives_back_what_was_asked_for, scratch_enter,
                                         scratch_leave),
