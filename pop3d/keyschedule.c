@@ -170,8 +170,11 @@ static int fill(const struct hash *hash, struct piece secret, struct piece *piec
 static struct piece find(const OSSL_PARAM *parameters, const char *name)
 {
     const OSSL_PARAM *found = OSSL_PARAM_locate_const(parameters, name);
+    struct piece piece = {0};
 
-    return found == NULL ? (struct piece){0} : (struct piece){found->data, found->data_size};
+    if (found != NULL)
+        piece = (struct piece){found->data, found->data_size};
+    return piece;
 }
 
 static const struct hash *find_hash(const OSSL_PARAM *parameters)
