@@ -5,12 +5,14 @@
 
 #include "tests/unit/scratch.h"
 
-static char folder[64];
+static char folder[256];
 
 int scratch_enter(void **state)
 {
+    const char *where = getenv("TMPDIR");
     (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/bellhop-test-XXXXXX");
+
+    snprintf(folder, sizeof(folder), "%s/bellhop-test-XXXXXX", where != NULL ? where : "/tmp");
     return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
 }
 

@@ -2,7 +2,8 @@
 #define TESTS_UNIT_SCRATCH_H
 
 /*
- * A folder of its own for a test: made and entered, left and removed with all that is in it.
+ * A folder of its own for a test, in TMPDIR or /tmp: made and entered, left and removed with all
+ * that is in it.
  * For cmocka's set-up and tear-down.
  */
 int scratch_enter(void **state);
