@@ -24,6 +24,7 @@ RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
+FUZZ_PACKAGES  := clang libclang-rt-dev
 
 # --- how to compile ------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps run check check-built unit crash torture system bench bench-built bench-deps compare compare-built measure-scale lint install clean
+.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture system bench bench-built bench-deps compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -226,6 +227,52 @@ $(call unit_tests_of,cli,bellhop,BELLHOP)
 $(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli,test_$(program)_%),\
 	$(UNIT_TESTS)),$(eval $(call unit_test,$(test))))
 
+# A fuzz target is what has a corpus; tests/fuzz/PROGRAM_NOUN.c is linked as a unit test is. With
+# FUZZER=1, in clang, libFuzzer is its main(), which else runs over files.
+FUZZER       ?=
+FUZZ_TARGETS := $(notdir $(wildcard tests/fuzz/corpus/*))
+FUZZ_COMMON  := $(filter-out $(FUZZ_TARGETS:%=tests/fuzz/%.c) $(if $(FUZZER),tests/fuzz/replay.c),\
+	$(wildcard tests/fuzz/*.c))
+
+# $(1) target, $(2) archive and $(3) prefix of the program's variables, or empty
+define fuzz_target
+$(BUILD)/fuzz/$(1): $(call objects,tests/fuzz/$(1).c $(FUZZ_COMMON)) $(BUILD)/lib/unit.a \
+		$(if $(2),$(BUILD)/lib/$(2).a) $(BUILD)/lib/db.a $(BUILD)/lib/lib.a
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LINK  $$@")
+	$$(Q)$$(CC) $$(LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) -o $$@ $$^ \
+		$$(call link_flags,$(UNIT_LIBS) $(if $(3),$($(3)_LIBS)))
+endef
+
+define fuzz_targets_of
+$(foreach target,$(filter $(1)_%,$(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(target),$(2),$(3))))
+endef
+
+$(call fuzz_targets_of,pop3d,pop3d,POP3D)
+$(call fuzz_targets_of,authd,authd,AUTHD)
+$(call fuzz_targets_of,stored,stored,STORED)
+$(call fuzz_targets_of,lmtpd,lmtpd,LMTPD)
+$(call fuzz_targets_of,cli,bellhop,BELLHOP)
+$(foreach target,$(filter-out $(foreach program,pop3d authd stored lmtpd cli,$(program)_%),\
+	$(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(target))))
+
+fuzz-replay: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+	@for target in $^; do \
+		echo "  REPLAY  $$target"; \
+		timeout --foreground -k 5 $(UNIT_TIME) $$target tests/fuzz/corpus/$${target##*/}/* || exit 1; \
+	done
+
+# Each target for SECONDS; FUZZ='pop3d_session surrogate' only those. Findings in build/fuzz/findings.
+SECONDS := 60
+FUZZ    ?= $(FUZZ_TARGETS)
+
+fuzz: deps fuzz-deps
+	@$(MAKE) --no-print-directory fuzz-built BUILD=build/libfuzzer CC=clang SAN=address,undefined \
+		FUZZER=1 CFLAGS='-O1 -g -fsanitize=fuzzer-no-link'
+
+fuzz-built: $(FUZZ:%=$(BUILD)/fuzz/%)
+	@tests/fuzz/run $(SECONDS) $^
+
 # Power loss (tests/crash/power.c): the store in one process with the harness's own disk.
 CRASH_SOURCES := $(wildcard tests/crash/*.c)
 $(BUILD)/crash/power: $(call objects,$(CRASH_SOURCES)) $(BUILD)/lib/stored.a $(BUILD)/lib/lib.a
@@ -241,8 +288,8 @@ torture: $(BUILD)/crash/power all $(BUILD)/tests/disk.so
 	BELLHOP_TORTURE=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) \
 		tests/system/test_failing_disk.py tests/system/test_space.py
 
-unit: $(UNIT_TESTS:%=$(BUILD)/unit/%)
-	@for test in $^; do \
+unit: $(UNIT_TESTS:%=$(BUILD)/unit/%) fuzz-replay
+	@for test in $(UNIT_TESTS:%=$(BUILD)/unit/%); do \
 		echo "  TEST  $$test"; timeout --foreground -k 5 $(UNIT_TIME) $$test && continue; \
 		case $$? in 124|137) echo "$$test hangs: it was ended after $(UNIT_TIME) s"; esac; \
 		exit 1; \
@@ -266,6 +313,7 @@ help:
 	@echo 'make unit     the unit tests; make system: the system tests'
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
+	@echo 'make fuzz     SECONDS=60 of made-up input for each target in tests/fuzz; FUZZ=surrogate for one'
 	@echo 'make lint     formatting, static analysis, layers'
 	@echo 'make bench    Bellhop measured beside Dovecot, which is installed for it; QUICK=1 for a trial'
 	@echo 'make compare  the conformance suite against Bellhop and Dovecot: docs/conformance.md'
@@ -297,6 +345,9 @@ bench-deps:
 
 lint-deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(CHECK_PACKAGES) $(LINT_PACKAGES))
+
+fuzz-deps:
+	$(call install_packages,$(FUZZ_PACKAGES))
 
 LINT_C := $(shell git ls-files '*.c' 2>/dev/null)
 LINT_H := $(shell git ls-files '*.h' 2>/dev/null)

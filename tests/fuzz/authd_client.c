@@ -1,0 +1,216 @@
+/*
+ * A connection of authd over a socket, against a checker that is faked here: checker_*() and
+ * check_*() of this file take the place of the true ones when the program is linked. What a check
+ * comes to, and when, is drawn from the script.
+ */
+#include <assert.h>
+#include <ctype.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "authd/check.h"
+#include "authd/client.h"
+#include "authd/plans.h"
+#include "authd/service.h"
+#include "lib/capability.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/script.h"
+
+#define REQUESTS_MAX 4
+
+static struct script script;
+
+/* --- the checker */
+
+static struct check *checks; /* that wait */
+static unsigned good;        /* how many were so */
+static int reading;
+
+void checker_begin(struct checker *checker)
+{
+    (void)checker;
+    reading++;
+}
+
+void checker_end(struct checker *checker)
+{
+    (void)checker;
+    reading--;
+    assert(reading == 0);
+}
+
+static void finish(struct check *check, enum check_result result)
+{
+    check->mailbox = result == CHECK_GOOD ? 1 : 0;
+    check->reason = "a reason";
+    check->is_address = result != CHECK_WRONG;
+    good += result == CHECK_GOOD;
+    check->done(check, result);
+}
+
+/* The service has none. */
+void plans_tell(const struct plans *plans, struct client *client)
+{
+    (void)plans;
+    (void)client;
+    abort();
+}
+
+/* What only has to differ from NULL. */
+static struct pending *const is_pending = (struct pending *)&good;
+
+void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
+                 const char *password, size_t password_length)
+{
+    unsigned drawn = script_draw(&script, CHECK_BROKEN + 2);
+    (void)checker;
+
+    assert(name_length <= MECHANISM_NAME_MAX && password_length <= MECHANISM_PASSWORD_MAX);
+    assert(memchr(name, '\0', name_length) == NULL && (password_length == 0 || password != NULL));
+    memcpy(check->address, name, name_length);
+    check->address[name_length] = '\0';
+    if (drawn <= CHECK_BROKEN) {
+        finish(check, (enum check_result)drawn);
+        return;
+    }
+    check->pending = is_pending;
+    DL_APPEND(checks, check);
+}
+
+void check_cancel(struct checker *checker, struct check *check)
+{
+    (void)checker;
+    if (check->pending == NULL)
+        return;
+    check->pending = NULL;
+    DL_DELETE(checks, check);
+}
+
+static void finish_one(void)
+{
+    struct check *check = checks;
+
+    if (check == NULL)
+        return;
+    DL_DELETE(checks, check);
+    check->pending = NULL;
+    finish(check, (enum check_result)script_draw(&script, CHECK_BROKEN + 1));
+}
+
+/* --- what the client hears */
+
+static struct ear {
+    char line[CLIENT_LINE_MAX];
+    size_t length;
+    unsigned good;
+    unsigned ends; /* of exchanges */
+} ear;
+
+enum { WORD_OK = 6, WORD_FAIL, WORD_CONT, WORDS };
+
+static void hear_line(void)
+{
+    static const char *const words[WORDS] = {"VERSION\t", "MECH\t", "SPID\t", "CUID\t", "COOKIE\t",
+                                             "DONE",      "OK\t",   "FAIL\t", "CONT\t"};
+    size_t i = 0;
+
+    ear.line[ear.length] = '\0';
+    assert(strlen(ear.line) == ear.length);
+    while (i < WORDS && strncmp(ear.line, words[i], strlen(words[i])) != 0)
+        i++;
+    assert(i < WORDS);
+    ear.good += i == WORD_OK;
+    ear.ends += i == WORD_OK || i == WORD_FAIL;
+    if (i >= WORD_OK)
+        assert(isdigit((unsigned char)ear.line[strlen(words[i])]));
+    ear.length = 0;
+}
+
+/* Returns whether the connection is still there. */
+static bool hear(int fd)
+{
+    static char room[16 * 1024];
+    ssize_t got;
+
+    while ((got = recv(fd, room, sizeof(room), MSG_DONTWAIT)) > 0)
+        for (ssize_t i = 0; i < got; i++) {
+            if (room[i] == '\n')
+                hear_line();
+            else
+                ear.line[ear.length++] = room[i];
+            assert(ear.length < sizeof(ear.line));
+        }
+    return got != 0;
+}
+
+/* --- the connection */
+
+static struct event_base *base;
+static struct client *client;
+static uint8_t key[CAPABILITY_KEY_SIZE];
+
+int LLVMFuzzerInitialize(const int *count, char ***arguments)
+{
+    (void)count;
+    (void)arguments;
+    base = event_base_new();
+    assert(base != NULL);
+    return 0;
+}
+
+static void on_closed(struct client *closed, void *context)
+{
+    (void)context;
+    client_free(closed);
+    client = NULL;
+}
+
+static void run(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0 && client != NULL) {
+        ssize_t sent =
+            send(fd, data, script_piece(&script, data, size), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent > 0) {
+            data += sent;
+            size -= (size_t)sent;
+        }
+        event_base_loop(base, EVLOOP_NONBLOCK);
+        hear(fd);
+        if (script_draw(&script, 4) != 3)
+            finish_one();
+    }
+    event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct client_events events = {.closed = on_closed};
+    unsigned exchanges = 0;
+    int pair[2];
+
+    script_begin(&script, &data, &size);
+    struct service service = {.name = "auth-front", .base = base, .requests_max = REQUESTS_MAX};
+    if (script_draw(&script, 2) == 0)
+        service.key = key;
+    good = 0;
+    ear.length = ear.good = ear.ends = 0;
+    for (size_t i = 0; i < size; i++)
+        exchanges += data[i] == '\n';
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
+        abort();
+    client = client_new(&service, pair[1], &events, NULL);
+    run(pair[0], data, size);
+    /* What the client was not told of a check that was good, it is not told later. */
+    client_free(client);
+    client = NULL;
+    hear(pair[0]);
+    close(pair[0]);
+    assert(checks == NULL && reading == 0 && ear.length == 0);
+    assert(ear.good <= good && ear.ends <= exchanges);
+    return 0;
+}
