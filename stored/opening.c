@@ -114,7 +114,8 @@ static int run_slice(struct opening *opening, struct index *index)
 static void tell_totals(const struct session *session, enum store_type type,
                         const struct store_totals *totals)
 {
-    channel_send(session->connection->channel, type, session->id, totals, sizeof(*totals), NULL, 0);
+    channel_send(session->connection->channel, (uint8_t)type, session->id, totals, sizeof(*totals),
+                 NULL, 0);
 }
 
 /*
