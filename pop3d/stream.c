@@ -37,6 +37,14 @@ static void watch(struct event *event)
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
+/* SSL_get_error() takes an older error for that of the last call. Most often there is none, which
+ * is looked up sooner than all places for them are emptied. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 /* What one record holds at most (RFC 8446 section 5.1), on its way in or out. */
 static char record[SSL3_RT_MAX_PLAIN_LENGTH];
 
@@ -92,7 +100,7 @@ static void seal(struct stream *stream)
     while (stream->secured && !stream->failed && evbuffer_get_length(stream->output) > 0 &&
            evbuffer_get_length(stream->sealed) < LIMIT_OUTPUT) {
         int length = evbuffer_remove(stream->output, record, sizeof(record));
-        ERR_clear_error();
+        forget_errors();
         if (length < 0 || SSL_write(stream->tls, record, length) != length)
             stream->failed = true;
     }
@@ -104,7 +112,6 @@ static void say_farewell(struct stream *stream)
         return;
     stream->farewell = true;
     (void)SSL_shutdown(stream->tls);
-    ERR_clear_error();
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -263,7 +270,7 @@ static void receive_records(struct stream *stream)
     bool more = false;
     int got;
 
-    ERR_clear_error();
+    forget_errors();
     do {
         got = SSL_read(stream->tls, record, sizeof(record));
         if (got > 0) {
@@ -273,7 +280,6 @@ static void receive_records(struct stream *stream)
     } while (got > 0 && SSL_has_pending(stream->tls) == 1 &&
              evbuffer_get_length(stream->input) < LIMIT_INPUT);
     int error = got > 0 ? SSL_ERROR_NONE : SSL_get_error(stream->tls, got);
-    ERR_clear_error();
     /* TLS may have answered something of its own. */
     if (evbuffer_get_length(stream->sealed) > 0)
         set_writing(stream, true);
@@ -285,11 +291,10 @@ static void receive_records(struct stream *stream)
 
 static void shake_hands(struct stream *stream)
 {
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_do_handshake(stream->tls);
     int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(stream->tls, result);
     stream->error = ERR_peek_error();
-    ERR_clear_error();
     if (error == SSL_ERROR_NONE) {
         stream->secured = true;
         /* The first command may have come with the end of the handshake. */
