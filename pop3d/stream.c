@@ -48,10 +48,28 @@ static void forget_errors(void)
 /* What one record holds at most (RFC 8446 section 5.1), on its way in or out. */
 static char record[SSL3_RT_MAX_PLAIN_LENGTH];
 
+/* OpenSSL asks again after each handshake's message, and where it has a part of a record. What the
+ * socket did not have a moment ago, the kernel will tell of. */
+static int bio_read(BIO *bio, char *octets, size_t length, size_t *got_r)
+{
+    struct stream *stream = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    ssize_t got = stream->drained ? -1 : read(stream->fd, octets, length);
+    if (got < 0 && (stream->drained || is_nothing(errno)))
+        BIO_set_retry_read(bio);
+    stream->ended = got == 0;
+    stream->drained = got < (ssize_t)length;
+    *got_r = got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
 /* OpenSSL writes its records into an evbuffer, which takes them all. */
 static int bio_write(BIO *bio, const char *octets, size_t length, size_t *written_r)
 {
-    if (evbuffer_add(BIO_get_data(bio), octets, length) < 0)
+    const struct stream *stream = BIO_get_data(bio);
+
+    if (evbuffer_add(stream->sealed, octets, length) < 0)
         log_fatal("out of memory");
     *written_r = length;
     return 1;
@@ -59,10 +77,15 @@ static int bio_write(BIO *bio, const char *octets, size_t length, size_t *writte
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)
 {
-    (void)bio;
+    const struct stream *stream = BIO_get_data(bio);
     (void)number;
     (void)pointer;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
+
+    switch (command) {
+    case BIO_CTRL_FLUSH: return 1;
+    case BIO_CTRL_EOF: return stream->ended;
+    default: return 0;
+    }
 }
 
 static const BIO_METHOD *bio_method(void)
@@ -72,7 +95,8 @@ static const BIO_METHOD *bio_method(void)
     if (method != NULL)
         return method;
     method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "records");
-    if (method == NULL || BIO_meth_set_write_ex(method, bio_write) != 1 ||
+    if (method == NULL || BIO_meth_set_read_ex(method, bio_read) != 1 ||
+        BIO_meth_set_write_ex(method, bio_write) != 1 ||
         BIO_meth_set_ctrl(method, bio_control) != 1)
         log_fatal("OpenSSL does not start");
     return method;
@@ -82,14 +106,12 @@ static void open_tls(struct stream *stream, SSL *tls)
 {
     stream->tls = tls;
     stream->sealed = evbuffer_new();
-    BIO *from = BIO_new_socket(stream->fd, BIO_NOCLOSE);
-    BIO *to = BIO_new(bio_method());
-    if (stream->sealed == NULL || from == NULL || to == NULL)
+    BIO *bio = BIO_new(bio_method());
+    if (stream->sealed == NULL || bio == NULL)
         log_fatal("out of memory");
-    BIO_set_data(to, stream->sealed);
-    BIO_set_init(to, 1);
-    SSL_set0_rbio(tls, from);
-    SSL_set0_wbio(tls, to);
+    BIO_set_data(bio, stream);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls, bio, bio);
     SSL_set_read_ahead(tls, 1);
     SSL_set_accept_state(tls);
 }
@@ -317,6 +339,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
+    stream->drained = false;
     if (stream->tls == NULL)
         receive_plain(stream);
     else if (stream->secured)
