@@ -22,6 +22,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev lib
 	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
+PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 FUZZ_PACKAGES  := clang libclang-rt-dev
@@ -339,9 +340,10 @@ endef
 
 deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES))
+	$(call install_packages,$(PROXY_PACKAGES),tests/unserved 'haproxy.service nginx.service')
 
 bench-deps:
-	$(call install_packages,$(BENCH_PACKAGES),tests/bench/unserved)
+	$(call install_packages,$(BENCH_PACKAGES),tests/unserved 'dovecot.service dovecot.socket')
 
 lint-deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(CHECK_PACKAGES) $(LINT_PACKAGES))

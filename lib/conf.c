@@ -8,11 +8,12 @@
 
 #include "lib/conf.h"
 #include "lib/language.h"
+#include "lib/networks.h"
 
 /* A configuration larger than this is somebody's mistake. */
 #define CONF_FILE_MAX (64 * 1024)
 
-enum conf_type { CONF_STRING, CONF_NUMBER, CONF_SIZE, CONF_BOOL, CONF_CHOICE };
+enum conf_type { CONF_STRING, CONF_NUMBER, CONF_SIZE, CONF_BOOL, CONF_CHOICE, CONF_NETWORKS };
 
 struct conf_setting {
     const char *name;
@@ -42,6 +43,9 @@ static const struct conf_setting conf_settings[] = {
      "Whoever reaches this port can deliver to every mailbox: keep it private."},
     {"http_listen", CONF_STRING, AT(http_listen), "127.0.0.1:80", 1, 255, {0},
      "Where /healthz and /metrics are served."},
+    {"pop3_proxy_networks", CONF_NETWORKS, AT(pop3_proxy_networks), "", 0, 255, {0},
+     "Proxies whose POP3 connections begin with a PROXY header (v1 or v2), which names the client:\n"
+     "addresses and networks like 192.0.2.1 10.0.0.0/8. From there, nothing else is taken."},
     {"pop3_processes", CONF_NUMBER, AT(pop3_processes), "0", 0, 64, {0},
      "How many processes serve POP3; 0 is one for each core. Needs a restart."},
     {"pop3_sessions", CONF_NUMBER, AT(pop3_sessions), "20000", 1, 1000000, {0},
@@ -111,6 +115,7 @@ static int set_number(const struct conf_setting *setting, uint64_t *number_r, co
 static int set_value(const struct conf_setting *setting, struct conf *conf, const char *value)
 {
     char *member = (char *)conf + setting->offset;
+    struct networks networks;
 
     switch (setting->type) {
     case CONF_STRING:
@@ -124,6 +129,11 @@ static int set_value(const struct conf_setting *setting, struct conf *conf, cons
         if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
             return -1;
         *(bool *)member = value[0] == 'y';
+        return 0;
+    case CONF_NETWORKS:
+        if (strlen(value) > setting->most || networks_parse(&networks, value) < 0)
+            return -1;
+        memcpy(member, value, strlen(value) + 1);
         return 0;
     case CONF_CHOICE:
         for (uint64_t i = 0; setting->choices[i] != NULL; i++)
@@ -161,6 +171,9 @@ static void describe(const struct conf_setting *setting, char *text_r, size_t si
                  setting->least, setting->most);
         break;
     case CONF_BOOL: snprintf(text_r, size, "yes or no"); break;
+    case CONF_NETWORKS:
+        snprintf(text_r, size, "addresses and networks like 192.0.2.1 10.0.0.0/8");
+        break;
     case CONF_CHOICE: describe_choices(setting, text_r, size); break;
     }
 }
@@ -282,10 +295,12 @@ static void write_value(const struct conf_setting *setting, const struct conf *c
     const char *member = (const char *)conf + setting->offset;
     uint64_t number = 0;
 
-    if (setting->type != CONF_STRING && setting->type != CONF_BOOL)
+    if (setting->type != CONF_STRING && setting->type != CONF_NETWORKS &&
+        setting->type != CONF_BOOL)
         memcpy(&number, member, sizeof(number));
     switch (setting->type) {
-    case CONF_STRING: fputs(member, file); break;
+    case CONF_STRING:
+    case CONF_NETWORKS: fputs(member, file); break;
     case CONF_NUMBER: fprintf(file, "%" PRIu64, number); break;
     case CONF_SIZE: write_size(file, number); break;
     case CONF_BOOL: fputs(*(const bool *)member ? "yes" : "no", file); break;

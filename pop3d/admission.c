@@ -57,7 +57,7 @@ enum reply admission_enter(struct session *session)
 
     session->stranger = true;
     admission->strangers++;
-    if (!session->peer.loopback)
+    if (!session->peer.shared)
         from_there = count_in(admission, &session->peer);
     enum reply reply = judge(session, from_there);
     if (reply != REPLY_GREETING)
@@ -75,6 +75,6 @@ void admission_know(struct session *session)
 void admission_leave(struct session *session)
 {
     admission_know(session);
-    if (!session->peer.loopback)
+    if (!session->peer.shared)
         count_out(&session->server->admission, &session->peer);
 }

@@ -23,7 +23,7 @@ struct admission {
 
 /*
  * A client has come: REPLY_GREETING, or why it cannot stay. Either way admission_leave() follows in
- * the end. Connections from this machine (a proxy's, a webmail's) share no address's limit.
+ * the end. Connections from this machine (a webmail's) or a proxy share no address's limit.
  */
 enum reply admission_enter(struct session *session);
 

@@ -82,6 +82,9 @@
  * that failed for another reason is no guess. */
 #define LIMIT_FAILED_LOGINS 3
 
+/* From accept to the end of a PROXY header: proxies send it at once (a lost packet costs 3 s). */
+#define LIMIT_ARRIVAL_TIME 10
+
 /* From accept to the end of the TLS handshake: it costs the client two round trips. */
 #define LIMIT_HANDSHAKE_TIME 30
 

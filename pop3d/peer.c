@@ -8,7 +8,7 @@ static void set_ipv4(struct peer *peer_r, const struct in_addr *address)
 {
     peer_r->network[0] = 4;
     memcpy(peer_r->network + 1, address, sizeof(*address));
-    peer_r->loopback = ntohl(address->s_addr) >> 24 == 127;
+    peer_r->near = ntohl(address->s_addr) >> 24 == 127;
     inet_ntop(AF_INET, address, peer_r->text, sizeof(peer_r->text));
 }
 
@@ -23,7 +23,7 @@ static void set_ipv6(struct peer *peer_r, const struct in6_addr *address)
     }
     peer_r->network[0] = 6;
     memcpy(peer_r->network + 1, address, PEER_NETWORK_SIZE - 1);
-    peer_r->loopback = IN6_IS_ADDR_LOOPBACK(address);
+    peer_r->near = IN6_IS_ADDR_LOOPBACK(address);
     inet_ntop(AF_INET6, address, peer_r->text, sizeof(peer_r->text));
 }
 
@@ -36,4 +36,5 @@ void peer_set(struct peer *peer_r, const struct sockaddr *address)
         set_ipv6(peer_r, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
     else
         snprintf(peer_r->text, sizeof(peer_r->text), "unknown");
+    peer_r->shared = peer_r->near;
 }

@@ -11,13 +11,17 @@
 
 /* One end of a client's connection. */
 struct peer {
-    bool loopback; /* 127/8, ::1 or ::ffff:127/8 */
+    bool near; /* nobody else can listen on the way: it is on this machine, or its proxy has TLS */
+    bool shared; /* many clients may stand behind it: it is on this machine, or a proxy */
     char text[INET6_ADDRSTRLEN];
     /* What one customer of a provider has: an IPv4 address, or a /64 of IPv6. */
     uint8_t network[PEER_NETWORK_SIZE];
 };
 
-/* Any other family than IPv4 and IPv6 becomes "unknown", which is not loopback. */
+/*
+ * On this machine are 127/8, ::1 and ::ffff:127/8. Any other family than IPv4 and IPv6 becomes
+ * "unknown", which is not.
+ */
 void peer_set(struct peer *peer_r, const struct sockaddr *address);
 
 #endif

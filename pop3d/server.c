@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/ticketkeys.h"
+#include "pop3d/arrival.h"
 #include "pop3d/authclient.h"
 #include "pop3d/keyschedule.h"
 #include "pop3d/limits.h"
@@ -60,10 +61,16 @@ static void on_full(evutil_socket_t fd, short what, void *context)
 
 static void accept_session(struct server *server, int fd, const struct sockaddr *address, bool tls)
 {
+    struct peer peer;
+
     metric_add(METRIC_POP3_CONNECTIONS, 1);
     metric_add(METRIC_POP3_SESSIONS, 1);
     server->session_count++;
-    session_start(server, fd, address, tls);
+    peer_set(&peer, address);
+    if (networks_hold(&server->proxies, address))
+        arrival_start(server, fd, &peer, tls);
+    else
+        session_start(server, fd, &peer, tls);
     open_or_close(server);
 }
 
@@ -124,12 +131,19 @@ static void load_tls(struct server *server)
     server->tls = context;
 }
 
+/* The settings' own check has let nothing pass that is no list. */
+static void load_networks(struct server *server)
+{
+    (void)networks_parse(&server->proxies, server->child->conf.pop3_proxy_networks);
+}
+
 /* Sessions that are open keep their certificate and, until their next command, their time. */
 static void reload(void *context)
 {
     struct server *server = context;
 
     load_tls(server);
+    load_networks(server);
     if (set_timeout(server, SERVER_IDLE, server->child->conf.pop3_idle) < 0)
         log_error("pop3_idle cannot be changed any more, restart to change it");
     open_or_close(server);
@@ -173,6 +187,7 @@ static void drain(void *context)
     server->draining = true;
     acceptor_set_open(server->acceptor, false);
     event_add(server->finish, &limit);
+    arrival_drop_all(server);
     if (server->sessions == NULL)
         event_active(server->finish, EV_TIMEOUT, 0);
     DL_FOREACH_SAFE(server->sessions, session, next)
@@ -192,7 +207,9 @@ void server_init(struct server *server, struct child *child)
     if (keyschedule_register() < 0)
         log_fatal("OpenSSL does not start");
     load_tls(server);
-    if (set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
+    load_networks(server);
+    if (set_timeout(server, SERVER_ARRIVAL, LIMIT_ARRIVAL_TIME) < 0 ||
+        set_timeout(server, SERVER_HANDSHAKE, LIMIT_HANDSHAKE_TIME) < 0 ||
         set_timeout(server, SERVER_LOGIN, LIMIT_LOGIN_TIME) < 0 ||
         set_timeout(server, SERVER_IDLE, child->conf.pop3_idle) < 0 ||
         set_timeout(server, SERVER_FAREWELL, LIMIT_FAREWELL_TIME) < 0)

@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #include "lib/child.h"
+#include "lib/networks.h"
 #include "pop3d/admission.h"
 
 struct acceptor;
 struct ahead;
+struct arrival;
 struct authclient;
 struct event;
 struct session;
@@ -21,6 +23,7 @@ struct ticketkeys;
  * common timeouts: a queue in the order of arrival instead of a place in a heap.
  */
 enum server_timeout {
+    SERVER_ARRIVAL,
     SERVER_HANDSHAKE,
     SERVER_LOGIN,
     SERVER_IDLE,
@@ -38,7 +41,9 @@ struct server {
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */
     struct ahead *aheads;     /* read ahead in all of them, the oldest first */
-    unsigned session_count;
+    struct arrival *arrivals; /* sessions to be */
+    unsigned session_count;   /* with arrivals */
+    struct networks proxies;  /* who has to begin with a PROXY header */
     struct admission admission;
     struct event *full;   /* pending while the process is full: a look at who still waits */
     bool refusing;        /* that look */

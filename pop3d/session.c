@@ -45,7 +45,7 @@ static uint64_t milliseconds(void)
 
 bool session_is_private(const struct session *session)
 {
-    return session->tls != NULL || session->peer.loopback ||
+    return session->tls != NULL || session->peer.near ||
            session->server->child->conf.cleartext_login;
 }
 
@@ -319,7 +319,7 @@ static void start_tls(struct session *session)
     open_tls(session);
 }
 
-void session_start(struct server *server, int fd, const struct sockaddr *address, bool tls)
+void session_start(struct server *server, int fd, const struct peer *peer, bool tls)
 {
     struct session *session = xcalloc(1, sizeof(*session));
 
@@ -329,7 +329,7 @@ void session_start(struct server *server, int fd, const struct sockaddr *address
     session->tongue = tongue_get(0);
     session->began = milliseconds();
     session->id = server->next_id++;
-    peer_set(&session->peer, address);
+    session->peer = *peer;
     session->greeting = admission_enter(session);
     event_assign(&session->timer, server->child->base, -1, 0, on_timer, session);
     DL_APPEND(server->sessions, session);

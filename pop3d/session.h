@@ -7,7 +7,6 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "pop3d/ahead.h"
 #include "pop3d/authclient.h"
@@ -110,7 +109,7 @@ struct session {
 extern const struct store_events session_store_events;
 
 /* Takes over an accepted, non-blocking socket. With `tls` the handshake comes first. */
-void session_start(struct server *server, int fd, const struct sockaddr *address, bool tls);
+void session_start(struct server *server, int fd, const struct peer *peer, bool tls);
 
 /* Whether a password may travel on this connection: TLS, from this machine, or allowed. */
 bool session_is_private(const struct session *session);

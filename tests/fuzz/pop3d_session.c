@@ -466,6 +466,7 @@ static int begin(void)
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_addr = {htonl(script_draw(&script, 4) == 3 ? 0xc0000201 : 0x7f000001)}};
+    struct peer peer;
     int pair[2];
 
     asked = NULL;
@@ -476,8 +477,8 @@ static int begin(void)
     server.session_count = 1;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
         abort();
-    session_start(&server, pair[1], (const struct sockaddr *)&address,
-                  script_draw(&script, 8) == 7);
+    peer_set(&peer, (const struct sockaddr *)&address);
+    session_start(&server, pair[1], &peer, script_draw(&script, 8) == 7);
     return pair[0];
 }
 

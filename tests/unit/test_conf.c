@@ -25,6 +25,7 @@ static void a_written_file_reads_back(void **state)
     conf.cleartext_login = true;
     conf.suspended = CONF_SUSPENDED_REFUSE;
     snprintf(conf.hostname, sizeof(conf.hostname), "mail.example");
+    snprintf(conf.pop3_proxy_networks, sizeof(conf.pop3_proxy_networks), "::1 10.0.0.0/8");
     FILE *file = open_memstream(&text, &length);
     assert_int_equal(conf_write(&conf, file), 0);
     fclose(file);
@@ -52,6 +53,10 @@ static const struct {
     {"segment_size = 64MB\n", "takes a size"},
     {"cleartext_login = maybe\n", "takes yes or no, not \"maybe\""},
     {"suspended = later\n", "takes defer or refuse"},
+    {"pop3_proxy_networks =\n", NULL},
+    {"pop3_proxy_networks = 192.0.2.1 2001:db8::/32\n", NULL},
+    {"pop3_proxy_networks = haproxy\n",
+     "pop3_proxy_networks takes addresses and networks like 192.0.2.1 10.0.0.0/8, not \"haproxy\""},
     {"hostname =\n", "takes 1 to 255 octets of text"},
     {"hostname\n", "line 1: write it as \"name = value\""},
     {"pop4_listen = *:110\n", "there is no setting \"pop4_listen\""},

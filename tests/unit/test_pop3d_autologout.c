@@ -37,7 +37,7 @@ static void begin(void)
 {
     static const struct store_entry entries[2] = {{.uid = 1, .octets = 10},
                                                   {.uid = 2, .octets = 20}};
-    const struct sockaddr unknown = {.sa_family = AF_UNIX};
+    const struct peer unknown = {.text = "unknown"};
     int pair[2];
 
     child.base = event_base_new();

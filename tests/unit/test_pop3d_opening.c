@@ -142,7 +142,7 @@ static int fixture_open(void **state)
     fixture->stored = accept(fixture->listener, NULL, NULL);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     fixture->client = pair[0];
-    session_start(&fixture->server, pair[1], (struct sockaddr *)&address, false);
+    session_start(&fixture->server, pair[1], &(struct peer){.text = "unknown"}, false);
     struct session *session = fixture->server.sessions;
     assert_int_equal(storeclient_open(fixture->server.store, &session->store, &session_store_events,
                                       session, &capability),

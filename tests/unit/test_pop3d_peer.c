@@ -52,7 +52,8 @@ static void test_loopback(void **state)
         struct peer peer;
         set(&peer, cases[i].address);
         assert_string_equal(peer.text, cases[i].text);
-        assert_int_equal(peer.loopback, cases[i].loopback);
+        assert_int_equal(peer.near, cases[i].loopback);
+        assert_int_equal(peer.shared, cases[i].loopback);
     }
 }
 
@@ -64,7 +65,8 @@ static void test_other_family(void **state)
 
     peer_set(&peer, &address);
     assert_string_equal(peer.text, "unknown");
-    assert_false(peer.loopback);
+    assert_false(peer.near);
+    assert_false(peer.shared);
 }
 
 int main(void)

@@ -1,0 +1,27 @@
+#ifndef LIB_NETWORKS_H
+#define LIB_NETWORKS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+/*
+ * A list of addresses and networks: "192.0.2.1 10.0.0.0/8 2001:db8::/32", between them spaces or
+ * commas. An empty one holds nobody.
+ */
+
+#define NETWORKS_MAX 32
+
+struct networks {
+    unsigned count;
+    struct {
+        struct in6_addr address; /* IPv4 as ::ffff:192.0.2.1 */
+        unsigned bits;
+    } list[NETWORKS_MAX];
+};
+
+/* Returns 0, or -1 for what is no such list or has bits set behind a network's length. */
+int networks_parse(struct networks *networks_r, const char *text);
+
+bool networks_hold(const struct networks *networks, const struct sockaddr *address);
+
+#endif

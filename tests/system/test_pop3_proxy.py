@@ -1,0 +1,223 @@
+"""POP3 behind HAProxy and nginx: the client's own address counts, and only listed proxies say it."""
+
+import re
+import signal
+import socket
+
+import pytest
+
+from bellhop import wait_until
+from proxies import PROXY, Directory, From, haproxy, header, nginx
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+CLIENT = "192.0.2.7"
+LOCAL = SIGNATURE + b"\x20\0\0\0"
+IPV4 = SIGNATURE + b"\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 127, 0, 0, 1, 0x12, 0x67, 0, 110])
+
+
+@pytest.fixture
+def listed(stopped):
+    """A running instance that takes clients' addresses from PROXY."""
+    stopped.configure(pop3_proxy_networks=PROXY)
+    return stopped.start()
+
+
+def log_in(wire, account):
+    assert wire.command(f"USER {account.address}").startswith(b"+OK")
+    assert wire.command(f"PASS {account.password}").startswith(b"+OK")
+
+
+def wait_for_log(instance, pattern):
+    return wait_until(lambda: re.search(pattern, instance.log), what=f"{pattern} in the log")
+
+
+def ended(address, how="quit"):
+    return rf"address={re.escape(address)} mailbox=[1-9]\d* .*end={how}"
+
+
+def is_closed(wire):
+    """Nothing more comes; what is sent after the end may have been answered with a reset."""
+    try:
+        return wire.file.read() == b""
+    except ConnectionResetError:
+        return True
+
+
+def secured(wire, instance, tls):
+    """The greeting has been read, and TLS is spoken: at once, or after STLS."""
+    if tls:
+        wire.start_tls(instance.tls)
+        assert wire.line().startswith(b"+OK")
+        return wire
+    assert wire.line().startswith(b"+OK")
+    # The client is not on this machine, be the proxy there.
+    assert wire.command("USER somebody").startswith(b"-ERR use TLS")
+    assert wire.command("STLS").startswith(b"+OK")
+    wire.start_tls(instance.tls)
+    return wire
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["pop3", "pop3s"])
+@pytest.mark.parametrize("options", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c"])
+def test_haproxy(listed, tmp_path, options, tls):
+    clients = dict(zip([CLIENT, "2001:db8::7"], [customer.accounts[0] for customer in listed.customers]))
+    for account in clients.values():
+        listed.deliver(account.address, f"Subject: for {account.address}\r\n\r\nHello\r\n".encode())
+    with haproxy(listed, tmp_path, listed.ports.pop3s if tls else listed.ports.pop3, options) as proxy:
+        for address, account in clients.items():
+            with secured(proxy.client(address), listed, tls) as wire:
+                log_in(wire, account)
+                assert wire.command("RETR 1").startswith(b"+OK")
+                assert f"Subject: for {account.address}".encode() in wire.lines()
+                assert wire.command("QUIT").startswith(b"+OK")
+            wait_for_log(listed, ended(address))
+    assert "address=127." not in re.sub(r".*mailbox=0 .*", "", listed.log)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["without", "with"])
+def test_haproxy_that_speaks_tls_itself(listed, tmp_path, tls):
+    """Only with what it says of TLS may a password come from it in the clear."""
+    pem = tmp_path / "haproxy.pem"
+    pem.write_text((listed.dir / "tls" / "cert.pem").read_text() + (listed.dir / "tls" / "key.pem").read_text())
+    options = "send-proxy-v2-ssl" if tls else "send-proxy-v2"
+    with haproxy(listed, tmp_path, listed.ports.pop3, options, f"ssl crt {pem}") as proxy:
+        for customer in listed.customers:
+            with proxy.client(CLIENT) as wire:
+                wire.start_tls(listed.tls)
+                assert wire.line().startswith(b"+OK")
+                if tls:
+                    log_in(wire, customer.accounts[0])
+                else:
+                    assert wire.command("USER somebody").startswith(b"-ERR use TLS")
+                assert wire.command("QUIT").startswith(b"+OK")
+
+
+def test_haproxys_own_connections(listed, tmp_path):
+    """Its health checks are greeted, and nobody's address counts them."""
+    with haproxy(listed, tmp_path, listed.ports.pop3, "send-proxy-v2 check inter 100ms"):
+        wait_for_log(listed, rf"address={re.escape(PROXY)} mailbox=0 .*end=")
+    assert "in pop3_proxy_networks" not in listed.log
+
+
+def test_nginx(instance, tmp_path):
+    """It speaks TLS with clients, logs them in itself, and can only pass passwords on in the clear."""
+    clients = dict(zip([CLIENT, "2001:db8::7"], [customer.accounts[0] for customer in instance.customers]))
+    # nginx cannot choose what it connects from, so it is listed when nobody else connects any more.
+    instance.configure(pop3_proxy_networks="127.0.0.1", cleartext_login="yes")
+    instance.process.send_signal(signal.SIGHUP)
+    processes = len(instance.pids()["pop3d"])
+    wait_until(lambda: len(re.findall(r"pop3d\[\d+\]: configuration and certificate read anew",
+                                      instance.log)) == processes, what="the new configuration")
+    with Directory(instance.ports.pop3) as directory, nginx(instance, tmp_path, directory.port) as proxy:
+        for address, account in clients.items():
+            with proxy.client(address) as wire:
+                wire.start_tls(instance.tls)
+                assert wire.line().startswith(b"+OK")
+                wire.command(f"USER {account.address}")
+                assert wire.command(f"PASS {account.password}").startswith(b"+OK")
+                assert wire.command("STAT") == b"+OK 0 0"
+                assert wire.command("QUIT").startswith(b"+OK")
+            wait_for_log(instance, ended(address))
+        with proxy.client("192.0.2.66") as wire:
+            wire.start_tls(instance.tls)
+            wire.line()
+            wire.command(f"USER {account.address}")
+            assert wire.command("PASS wrong").startswith(b"-ERR [AUTH]")
+        wait_for_log(instance, r"address=192\.0\.2\.66 login refused")
+
+
+def test_each_client_has_its_share(stopped, tmp_path):
+    stopped.configure(pop3_proxy_networks=PROXY, pop3_processes=1, pop3_address_sessions=2)
+    stopped.start()
+    with haproxy(stopped, tmp_path, stopped.ports.pop3, "send-proxy-v2") as proxy:
+        with proxy.client(CLIENT) as one, proxy.client(CLIENT) as two, proxy.client(CLIENT) as three:
+            answers = sorted(wire.line() for wire in (one, two, three))
+            assert answers[2].startswith(b"-ERR [SYS/TEMP] too many connections from your address")
+            assert answers[0].startswith(b"+OK") and answers[1].startswith(b"+OK")
+            with proxy.client("192.0.2.8") as other:
+                assert other.line().startswith(b"+OK")
+    for _ in range(2):  # and the proxy's own do not count at all
+        wires = [From(PROXY, stopped.ports.pop3) for _ in range(4)]
+        for wire in wires:
+            wire.send(LOCAL)
+        for wire in wires:
+            assert wire.line().startswith(b"+OK")
+        for wire in wires:
+            wire.close()
+
+
+@pytest.mark.parametrize("octets, address", [
+    (header(CLIENT), CLIENT),
+    (header("2001:db8::7"), "2001:db8::7"),
+    (b"PROXY UNKNOWN\r\n", PROXY),
+    (LOCAL, PROXY),
+    (IPV4, CLIENT),
+])
+@pytest.mark.parametrize("pieces", ["with a command", "octet by octet"])
+def test_a_header_however_it_comes(listed, octets, address, pieces):
+    with From(PROXY, listed.ports.pop3) as wire:
+        wire.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if pieces == "with a command":
+            wire.send(octets + b"QUIT\r\n")
+        else:
+            for at in range(len(octets)):
+                wire.send(octets[at:at + 1])
+            wire.send(b"QUIT\r\n")
+        assert wire.line().startswith(b"+OK Bellhop") and wire.line().startswith(b"+OK")
+        assert is_closed(wire)
+    wait_for_log(listed, rf"address={re.escape(address)} mailbox=0 .*end=quit")
+
+
+@pytest.mark.parametrize("service", ["pop3", "pop3s"])
+@pytest.mark.parametrize("octets", [
+    b"CAPA\r\n",
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    b"PROXY TCP4 nobody 127.0.0.1 4711 110\r\n",
+    SIGNATURE + b"\x31\x11\0\x0c",
+    b"PROXY UNKNOWN " + 100 * b"x" + b"\r\n",
+])
+def test_a_listed_proxy_without_a_good_header(listed, octets, service):
+    with From(PROXY, getattr(listed.ports, service)) as wire:
+        wire.send(octets)
+        assert is_closed(wire)
+    wait_for_log(listed, rf"warning: address={re.escape(PROXY)} is in pop3_proxy_networks, but its "
+                         r"connection does not begin with a good PROXY header: closed")
+
+
+def test_a_header_that_does_not_come(listed):
+    with From(PROXY, listed.ports.pop3) as silent, From(PROXY, listed.ports.pop3s) as slow:
+        slow.send(b"PROXY TC")
+        with From(PROXY, listed.ports.pop3):
+            pass  # which is nothing to tell
+        assert is_closed(silent) and is_closed(slow)
+    wait_until(lambda: listed.log.count("did not begin with a PROXY header in time: closed") == 2)
+    with From(PROXY, listed.ports.pop3) as cut:
+        cut.send(b"PROXY TC")
+        cut.sock.shutdown(socket.SHUT_WR)
+        assert is_closed(cut)
+    wait_for_log(listed, "ended within its PROXY header")
+    assert listed.log.count("in pop3_proxy_networks") == 3
+    # One that still waits does not keep the service from its end.
+    with From(PROXY, listed.ports.pop3) as waiting:
+        waiting.send(b"PROXY TC")
+        listed.stop()
+        assert is_closed(waiting)
+
+
+def test_who_is_not_listed_names_nobody(listed):
+    with listed.wire("pop3") as wire:
+        assert wire.line().startswith(b"+OK")
+        assert wire.command(header(CLIENT).strip()).startswith(b"-ERR")
+        log_in(wire, listed.customers[0].accounts[0])
+        assert wire.command("QUIT").startswith(b"+OK")
+    wait_for_log(listed, ended("127.0.0.1"))
+    assert CLIENT not in listed.log
+
+
+def test_only_a_proxy_on_this_machine_knows_who_is_on_it(listed):
+    """Through HAProxy here, a client here may log in without TLS."""
+    with From(PROXY, listed.ports.pop3) as wire:
+        wire.send(header("127.0.0.1"))
+        assert wire.line().startswith(b"+OK")
+        log_in(wire, listed.customers[1].accounts[0])
+        assert wire.command("QUIT").startswith(b"+OK")
