@@ -46,6 +46,8 @@ static const struct conf_setting conf_settings[] = {
     {"pop3_proxy_networks", CONF_NETWORKS, AT(pop3_proxy_networks), "", 0, 255, {0},
      "Proxies whose POP3 connections begin with a PROXY header (v1 or v2), which names the client:\n"
      "addresses and networks like 192.0.2.1 10.0.0.0/8. From there, nothing else is taken."},
+    {"pop3_xclient_networks", CONF_NETWORKS, AT(pop3_xclient_networks), "", 0, 255, {0},
+     "Webmails and proxies that may name their client with the command XCLIENT, as Dovecot does."},
     {"pop3_processes", CONF_NUMBER, AT(pop3_processes), "0", 0, 64, {0},
      "How many processes serve POP3; 0 is one for each core. Needs a restart."},
     {"pop3_sessions", CONF_NUMBER, AT(pop3_sessions), "20000", 1, 1000000, {0},

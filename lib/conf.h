@@ -26,11 +26,12 @@ struct conf {
     char pop3s_listen[CONF_TEXT_MAX];
     char lmtp_listen[CONF_TEXT_MAX];
     char http_listen[CONF_TEXT_MAX];
-    char pop3_proxy_networks[CONF_TEXT_MAX]; /* for networks_parse(), which has taken it */
-    uint64_t pop3_processes;                 /* 0: one for each core */
-    uint64_t pop3_sessions;                  /* in each process */
-    uint64_t pop3_address_sessions;          /* in each process */
-    uint64_t pop3_idle;                      /* seconds */
+    char pop3_proxy_networks[CONF_TEXT_MAX];   /* for networks_parse(), which has taken it */
+    char pop3_xclient_networks[CONF_TEXT_MAX]; /* as above */
+    uint64_t pop3_processes;                   /* 0: one for each core */
+    uint64_t pop3_sessions;                    /* in each process */
+    uint64_t pop3_address_sessions;            /* in each process */
+    uint64_t pop3_idle;                        /* seconds */
     bool cleartext_login;
     uint64_t hash_operations; /* Argon2id passes */
     uint64_t hash_memory;     /* octets */

@@ -65,6 +65,23 @@ enum reply admission_enter(struct session *session)
     return reply;
 }
 
+enum reply admission_rename(struct session *session, const struct peer *peer)
+{
+    struct admission *admission = &session->server->admission;
+    unsigned from_there = 0;
+
+    if (!session->peer.shared)
+        count_out(admission, &session->peer);
+    session->peer = *peer;
+    if (!peer->shared)
+        from_there = count_in(admission, peer);
+    if (from_there <= session->server->child->conf.pop3_address_sessions)
+        return REPLY_OK;
+    metric_add(METRIC_POP3_REFUSED, 1);
+    session->greeting = REPLY_ADDRESS_FULL;
+    return session->greeting;
+}
+
 void admission_know(struct session *session)
 {
     if (session->stranger)

@@ -27,6 +27,12 @@ struct admission {
  */
 enum reply admission_enter(struct session *session);
 
+/*
+ * It is `peer`, for whom it has been speaking: REPLY_OK, or why that one cannot stay. Before the
+ * login.
+ */
+enum reply admission_rename(struct session *session, const struct peer *peer);
+
 /* It has logged in. */
 void admission_know(struct session *session);
 

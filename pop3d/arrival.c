@@ -63,8 +63,9 @@ static void become_session(struct arrival *arrival)
 
     peer.shared = true;
     peer.near = false;
+    peer.names = false;
     if (arrival->header.state == PROXYHEADER_CLIENT) {
-        peer_set(&peer, (const struct sockaddr *)&arrival->header.client);
+        server_set_peer(server, &peer, (const struct sockaddr *)&arrival->header.client);
         peer.near = peer.near && arrival->proxy.near;
     }
     peer.near = peer.near || arrival->header.secured;

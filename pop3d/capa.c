@@ -81,6 +81,8 @@ static bool is_announced(const struct session *session, const struct command *co
         return false;
     if ((command->flags & COMMAND_PRIVATE) != 0 && !session_is_private(session))
         return false;
+    if ((command->flags & COMMAND_NAMES) != 0)
+        return session->peer.names && session->state == SESSION_AUTHORIZATION;
     /* RFC 2595 section 4: announced in the AUTHORIZATION state, and only where it can be begun. */
     if ((command->flags & COMMAND_STARTS_TLS) != 0)
         return session->tls == NULL && !session->utf8 && session->state == SESSION_AUTHORIZATION;

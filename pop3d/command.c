@@ -10,6 +10,7 @@
 #include "pop3d/login.h"
 #include "pop3d/server.h"
 #include "pop3d/transaction.h"
+#include "pop3d/xclient.h"
 
 static const struct command authorization_commands[] = {
     {"CAPA", capa_command, 0, 0, 0, NULL, NULL},
@@ -19,6 +20,8 @@ static const struct command authorization_commands[] = {
     {"AUTH", login_auth, 0, 2, COMMAND_LONG, "SASL", login_mechanisms},
     {"UTF8", login_utf8, 0, 0, 0, "UTF8", login_utf8_user},
     {"LANG", language_command, 0, 1, 0, "LANG", NULL},
+    {"XCLIENT", xclient_command, 1, 1, COMMAND_WHOLE | COMMAND_LONG | COMMAND_NAMES, "XCLIENT",
+     NULL},
     {"QUIT", transaction_quit, 0, 0, 0, NULL, NULL},
     {0},
 };
@@ -52,10 +55,12 @@ const struct command *command_table(enum session_state state)
     return tables[state];
 }
 
-static const struct command *find_command(enum session_state state, const char *keyword)
+static const struct command *find_command(const struct session *session, const char *keyword)
 {
-    for (const struct command *command = command_table(state); command->name != NULL; command++)
-        if (strcasecmp(command->name, keyword) == 0)
+    for (const struct command *command = command_table(session->state); command->name != NULL;
+         command++)
+        if (strcasecmp(command->name, keyword) == 0 &&
+            ((command->flags & COMMAND_NAMES) == 0 || session->peer.names))
             return command;
     return NULL;
 }
@@ -73,7 +78,7 @@ static enum reply run_command(struct session *session, struct line *line)
     struct words words;
 
     char *rest = line_split_keyword(line->text);
-    const struct command *command = find_command(session->state, line->text);
+    const struct command *command = find_command(session, line->text);
     if (session->wait == SESSION_FETCHING &&
         (command == NULL || (command->flags & COMMAND_FETCH) == 0 || !fetch_may_begin(session)))
         return REPLY_NOT_YET;

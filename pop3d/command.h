@@ -15,7 +15,8 @@ enum command_flag {
     COMMAND_STORE = 16,     /* needs stored */
     COMMAND_FETCH = 32,     /* may be begun while messages are on their way */
     COMMAND_STARTS_TLS = 64,
-    COMMAND_MESSAGES = 128 /* waits until stored has told all messages */
+    COMMAND_MESSAGES = 128, /* waits until stored has told all messages */
+    COMMAND_NAMES = 256     /* only from who may name its client: for others it does not exist */
 };
 
 /*

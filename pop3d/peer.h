@@ -13,6 +13,7 @@
 struct peer {
     bool near; /* nobody else can listen on the way: it is on this machine, or its proxy has TLS */
     bool shared; /* many clients may stand behind it: it is on this machine, or a proxy */
+    bool names;  /* may name its client with XCLIENT; peer_set() leaves that to the server */
     char text[INET6_ADDRSTRLEN];
     /* What one customer of a provider has: an IPv4 address, or a /64 of IPv6. */
     uint8_t network[PEER_NETWORK_SIZE];

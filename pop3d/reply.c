@@ -18,6 +18,8 @@ static const struct {
 } replies[REPLY__MAX] = {
     [REPLY_OK] = {"+OK", 0},
     [REPLY_GREETING] = {OK, 0},
+    /* Dovecot's proxies look for it here. */
+    [REPLY_GREETING_XCLIENT] = {"+OK [XCLIENT] ", 0},
     [REPLY_CAPABILITIES] = {OK, 0},
     [REPLY_SEND_PASSWORD] = {OK, 0},
     [REPLY_BEGIN_TLS] = {OK, 0},

@@ -23,6 +23,7 @@ enum reply {
     REPLY_NOT_YET, /* the command cannot be begun yet and stays in the input */
     REPLY_OK,
     REPLY_GREETING,
+    REPLY_GREETING_XCLIENT,
     REPLY_CAPABILITIES,
     REPLY_SEND_PASSWORD,
     REPLY_BEGIN_TLS,

@@ -59,6 +59,14 @@ static void on_full(evutil_socket_t fd, short what, void *context)
     open_or_close(server);
 }
 
+void server_set_peer(const struct server *server, struct peer *peer_r,
+                     const struct sockaddr *address)
+{
+    peer_set(peer_r, address);
+    peer_r->names = networks_hold(&server->namers, address);
+    peer_r->shared = peer_r->shared || peer_r->names;
+}
+
 static void accept_session(struct server *server, int fd, const struct sockaddr *address, bool tls)
 {
     struct peer peer;
@@ -66,7 +74,7 @@ static void accept_session(struct server *server, int fd, const struct sockaddr 
     metric_add(METRIC_POP3_CONNECTIONS, 1);
     metric_add(METRIC_POP3_SESSIONS, 1);
     server->session_count++;
-    peer_set(&peer, address);
+    server_set_peer(server, &peer, address);
     if (networks_hold(&server->proxies, address))
         arrival_start(server, fd, &peer, tls);
     else
@@ -135,6 +143,7 @@ static void load_tls(struct server *server)
 static void load_networks(struct server *server)
 {
     (void)networks_parse(&server->proxies, server->child->conf.pop3_proxy_networks);
+    (void)networks_parse(&server->namers, server->child->conf.pop3_xclient_networks);
 }
 
 /* Sessions that are open keep their certificate and, until their next command, their time. */

@@ -44,6 +44,7 @@ struct server {
     struct arrival *arrivals; /* sessions to be */
     unsigned session_count;   /* with arrivals */
     struct networks proxies;  /* who has to begin with a PROXY header */
+    struct networks namers;   /* who may name its client with XCLIENT */
     struct admission admission;
     struct event *full;   /* pending while the process is full: a look at who still waits */
     bool refusing;        /* that look */
@@ -58,6 +59,10 @@ struct server {
  * SIGTERM it lets sessions finish, releases everything and ends the event loop.
  */
 void server_init(struct server *server, struct child *child);
+
+/* Who is at an address, and what it may. */
+void server_set_peer(const struct server *server, struct peer *peer_r,
+                     const struct sockaddr *address);
 
 /* A session has ended: another client may come. */
 void server_session_gone(struct server *server);

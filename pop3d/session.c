@@ -331,6 +331,8 @@ void session_start(struct server *server, int fd, const struct peer *peer, bool 
     session->id = server->next_id++;
     session->peer = *peer;
     session->greeting = admission_enter(session);
+    if (session->greeting == REPLY_GREETING && peer->names)
+        session->greeting = REPLY_GREETING_XCLIENT;
     event_assign(&session->timer, server->child->base, -1, 0, on_timer, session);
     DL_APPEND(server->sessions, session);
     if (tls) {

@@ -16,6 +16,7 @@ static const struct tongue english = {
     {
         /* Without "<": a client could take it for an APOP challenge (RFC 1939 section 7). */
         [REPLY_GREETING] = "Bellhop ready",
+        [REPLY_GREETING_XCLIENT] = "Bellhop ready",
         [REPLY_CAPABILITIES] = "capabilities follow",
         [REPLY_SEND_PASSWORD] = "send the password",
         [REPLY_BEGIN_TLS] = "begin TLS",

@@ -1,4 +1,4 @@
-"""POP3 behind HAProxy and nginx: the client's own address counts, and only listed proxies say it."""
+"""POP3 behind HAProxy, nginx and a webmail: the client's own address counts, and only who is listed says it."""
 
 import re
 import signal
@@ -221,3 +221,118 @@ def test_only_a_proxy_on_this_machine_knows_who_is_on_it(listed):
         assert wire.line().startswith(b"+OK")
         log_in(wire, listed.customers[1].accounts[0])
         assert wire.command("QUIT").startswith(b"+OK")
+
+
+# --- XCLIENT
+
+@pytest.fixture
+def webmail(stopped):
+    """A running instance with a webmail at PROXY, and few places for each address."""
+    stopped.configure(pop3_xclient_networks=PROXY, pop3_processes=1, pop3_address_sessions=2)
+    return stopped.start()
+
+
+def capabilities(wire):
+    assert wire.command("CAPA").startswith(b"+OK")
+    return wire.lines()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["pop3", "pop3s"])
+def test_a_webmail_names_its_clients(webmail, tls):
+    clients = dict(zip([CLIENT, "2001:db8::7"], [customer.accounts[0] for customer in webmail.customers]))
+    for address, account in clients.items():
+        with From(PROXY, webmail.ports.pop3s if tls else webmail.ports.pop3) as wire:
+            if tls:
+                wire.start_tls(webmail.tls)
+            assert wire.line() == b"+OK [XCLIENT] Bellhop ready"
+            assert b"XCLIENT" in capabilities(wire)
+            assert wire.command(f"XCLIENT ADDR={address} PORT=4711 SESSION=ab+/3 TTL=5 "
+                                f"FORWARD={'YQ==' * 300}") == b"+OK"
+            assert b"XCLIENT" not in capabilities(wire)
+            assert wire.command("XCLIENT ADDR=192.0.2.9").startswith(b"-ERR unknown command")
+            # It is on this machine, so it needs no TLS for what it brings.
+            log_in(wire, account)
+            assert wire.command("XCLIENT ADDR=192.0.2.9").startswith(b"-ERR")
+            assert b"XCLIENT" not in capabilities(wire)
+            assert wire.command("QUIT").startswith(b"+OK")
+        wait_for_log(webmail, ended(address))
+        assert re.search(rf"login address={account.address} .*rip={address} ", webmail.log)
+
+
+@pytest.mark.parametrize("arguments", [
+    "", " ADDR=", " ADDR=nobody", " ADDR=192.0.2.256", " ADDR=192.0.2.7 PORT=0", " ADDR=192.0.2.7 PORT=65536",
+    " ADDR=192.0.2.7 PORT=-1", " ADDR=192.0.2.7 ADDR=::g",
+])
+def test_xclient_that_names_nobody(webmail, arguments):
+    with From(PROXY, webmail.ports.pop3) as wire:
+        wire.line()
+        assert wire.command("XCLIENT" + arguments).startswith(b"-ERR")
+        wire.command("QUIT")
+    wait_for_log(webmail, rf"address={re.escape(PROXY)} mailbox=0 .*end=quit")
+    assert CLIENT not in webmail.log
+
+
+def test_xclient_of_who_is_not_listed(webmail):
+    account = webmail.customers[0].accounts[0]
+    with webmail.wire("pop3") as wire:
+        assert wire.line() == b"+OK Bellhop ready"
+        assert b"XCLIENT" not in capabilities(wire)
+        assert wire.command(f"USER {account.address}").startswith(b"+OK")
+        assert wire.command(f"XCLIENT ADDR={CLIENT}").startswith(b"-ERR unknown command")
+        log_in(wire, account)
+        wire.command("QUIT")
+    wait_for_log(webmail, ended("127.0.0.1"))
+    assert CLIENT not in webmail.log
+
+
+def test_each_client_of_a_webmail_has_its_share(webmail):
+    wires = [From(PROXY, webmail.ports.pop3) for _ in range(5)]
+    try:
+        for wire in wires:
+            assert wire.line().startswith(b"+OK")
+        one, two, three, other, _ = wires
+        assert one.command(f"XCLIENT ADDR={CLIENT}") == b"+OK"
+        assert two.command(f"XCLIENT ADDR=::ffff:{CLIENT}") == b"+OK"
+        assert three.command(f"XCLIENT ADDR={CLIENT}").startswith(
+            b"-ERR [SYS/TEMP] too many connections from your address")
+        assert is_closed(three)
+        assert other.command("XCLIENT ADDR=192.0.2.8") == b"+OK"
+        wait_for_log(webmail, rf"address={re.escape(CLIENT)} .*end=no-room")
+        one.command("QUIT")
+        one.close()
+
+        def has_room():
+            with From(PROXY, webmail.ports.pop3) as wire:
+                wire.line()
+                return wire.command(f"XCLIENT ADDR={CLIENT}") == b"+OK"
+
+        wait_until(has_room, what="room for another client")
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_a_header_and_xclient(stopped):
+    """Behind HAProxy, it is the header's address that must be listed."""
+    stopped.configure(pop3_proxy_networks=PROXY, pop3_xclient_networks=f"{PROXY} {CLIENT}")
+    stopped.start()
+    for address, listed in {CLIENT: True, "192.0.2.8": False, PROXY: True}.items():
+        with From(PROXY, stopped.ports.pop3) as wire:
+            wire.send(header(address))
+            assert wire.line().startswith(b"+OK [XCLIENT]") == listed
+            assert wire.command("XCLIENT ADDR=198.51.100.1").startswith(b"+OK") == listed
+    with From(PROXY, stopped.ports.pop3) as wire:
+        wire.send(LOCAL)
+        assert wire.line() == b"+OK Bellhop ready"
+        assert wire.command("XCLIENT ADDR=198.51.100.1").startswith(b"-ERR")
+
+
+def test_who_says_xclient_does_not_come_nearer(stopped):
+    """A webmail elsewhere needs TLS, even for somebody who is on its machine."""
+    stopped.configure(pop3_proxy_networks=PROXY, pop3_xclient_networks=CLIENT)
+    stopped.start()
+    with From(PROXY, stopped.ports.pop3) as wire:
+        wire.send(header(CLIENT))
+        assert wire.line().startswith(b"+OK [XCLIENT]")
+        assert wire.command("XCLIENT ADDR=127.0.0.1") == b"+OK"
+        assert wire.command("USER somebody").startswith(b"-ERR use TLS")

@@ -54,6 +54,7 @@ static const struct {
     {"cleartext_login = maybe\n", "takes yes or no, not \"maybe\""},
     {"suspended = later\n", "takes defer or refuse"},
     {"pop3_proxy_networks =\n", NULL},
+    {"pop3_xclient_networks = 127.0.0.1, ::1\n", NULL},
     {"pop3_proxy_networks = 192.0.2.1 2001:db8::/32\n", NULL},
     {"pop3_proxy_networks = haproxy\n",
      "pop3_proxy_networks takes addresses and networks like 192.0.2.1 10.0.0.0/8, not \"haproxy\""},

@@ -103,6 +103,32 @@ static void who_leaves_makes_room(void **state)
     assert_null(server.admission.origins);
 }
 
+static enum reply become(unsigned number, const char *client)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct peer peer;
+
+    assert_int_equal(inet_pton(AF_INET, client, &address.sin_addr), 1);
+    peer_set(&peer, (struct sockaddr *)&address);
+    return admission_rename(&sessions[number], &peer);
+}
+
+/* Who speaks for others counts for nobody, and then for whom it has named. */
+static void a_proxy_counts_for_its_clients(void **state)
+{
+    (void)state;
+    begin(100, 1);
+    assert_int_equal(come("127.0.0.1"), REPLY_GREETING);
+    assert_int_equal(come("127.0.0.1"), REPLY_GREETING);
+    assert_int_equal(come("192.0.2.9"), REPLY_GREETING);
+    assert_int_equal(become(0, "192.0.2.1"), REPLY_OK);
+    assert_int_equal(become(1, "192.0.2.1"), REPLY_ADDRESS_FULL);
+    assert_int_equal(become(2, "127.0.0.2"), REPLY_OK);
+    assert_int_equal(come("192.0.2.9"), REPLY_GREETING);
+    assert_int_equal(come("192.0.2.1"), REPLY_ADDRESS_FULL);
+    leave_all();
+}
+
 static void strangers_cannot_take_all(void **state)
 {
     (void)state;
@@ -134,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_has_its_share),
         cmocka_unit_test(who_leaves_makes_room),
+        cmocka_unit_test(a_proxy_counts_for_its_clients),
         cmocka_unit_test(strangers_cannot_take_all),
         cmocka_unit_test(no_more_than_there_is_room_for),
     };
