@@ -1,8 +1,7 @@
 /*
- * OpenSSL gives all parameters with each call (ssl/tls13_enc.c, ssl/t1_enc.c), so there is no
- * context to keep. HMAC is RFC 2104's, Extract and Expand are RFC 5869's; what HMAC takes as its
- * key is never longer than one block. What the peers have agreed on may be (P-521, ffdhe2048): it
- * is the text in TLS 1.3, and hashed first in 1.2.
+ * OpenSSL gives all parameters with each call (ssl/tls13_enc.c), so there is no context to keep.
+ * HMAC is RFC 2104's, Extract and Expand are RFC 5869's; what HMAC takes as its key is never longer
+ * than one hash. What the peers have agreed on may be (P-521, ffdhe2048): it is the text there.
  */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -20,9 +19,6 @@
 #define HASH_MAX  48
 #define BLOCK_MAX 128
 
-/* Parts of a seed of TLS 1.2, its label first. */
-#define SEEDS 5
-
 struct hash {
     const char *names[2];
     size_t size;
@@ -30,7 +26,7 @@ struct hash {
     EVP_MD *digest;
 };
 
-/* Those of all ciphers of TLS 1.3, and of ours of 1.2. */
+/* Those of the ciphers of TLS 1.3. */
 static struct hash hashes[] = {
     {{"SHA2-256", "SHA256"}, 32, 64, NULL},
     {{"SHA2-384", "SHA384"}, 48, 128, NULL},
@@ -67,7 +63,7 @@ static void set_pad(uint8_t pad[BLOCK_MAX], const struct hash *hash, struct piec
         pad[i] ^= octets[i];
 }
 
-/* The key is at most one block long. */
+/* The key is at most one hash long. */
 static int hmac(const struct hash *hash, struct piece key, const struct piece *pieces, size_t count,
                 uint8_t *result_r)
 {
@@ -140,31 +136,6 @@ static int extract(const struct order *order, uint8_t *result_r, size_t length)
     return good;
 }
 
-/* --- TLS 1.2 ---------------------------------------------------------------------------------- */
-
-/* P_hash of the seed's pieces, whose first place is for what is hashed again and again. */
-static int fill(const struct hash *hash, struct piece secret, struct piece *pieces, size_t count,
-                uint8_t *result_r, size_t length)
-{
-    uint8_t chain[HASH_MAX];
-    uint8_t block[HASH_MAX];
-    int good = hmac(hash, secret, pieces + 1, count - 1, chain);
-
-    pieces[0] = (struct piece){chain, hash->size};
-    while (length > 0) {
-        size_t part = length < hash->size ? length : hash->size;
-        good &= hmac(hash, secret, pieces, count, block);
-        memcpy(result_r, block, part);
-        result_r += part;
-        length -= part;
-        if (length > 0)
-            good &= hmac(hash, secret, pieces, 1, chain);
-    }
-    sodium_memzero(chain, sizeof(chain));
-    sodium_memzero(block, sizeof(block));
-    return good;
-}
-
 /* --- as OpenSSL calls it, see provider-kdf(7) ------------------------------------------------- */
 
 static struct piece find(const OSSL_PARAM *parameters, const char *name)
@@ -211,35 +182,6 @@ static int derive(void *context, unsigned char *key, size_t length, const OSSL_P
     }
 }
 
-static int derive_1_2(void *context, unsigned char *key, size_t length,
-                      const OSSL_PARAM parameters[])
-{
-    const struct hash *hash = find_hash(parameters);
-    struct piece secret = find(parameters, OSSL_KDF_PARAM_SECRET);
-    struct piece pieces[1 + SEEDS];
-    uint8_t shortened[HASH_MAX];
-    size_t count = 1;
-    int good = 1;
-    (void)context;
-
-    for (const OSSL_PARAM *seed = parameters;
-         (seed = OSSL_PARAM_locate_const(seed, OSSL_KDF_PARAM_SEED)) != NULL; seed++) {
-        if (count == 1 + SEEDS)
-            return 0;
-        pieces[count++] = (struct piece){seed->data, seed->data_size};
-    }
-    if (hash == NULL || secret.octets == NULL || count == 1)
-        return 0;
-    /* What was agreed on with P-521. */
-    if (secret.length > hash->block) {
-        good = hash_pieces(hash, secret, NULL, 0, shortened);
-        secret = (struct piece){shortened, hash->size};
-    }
-    good &= fill(hash, secret, pieces, count, key, length);
-    sodium_memzero(shortened, sizeof(shortened));
-    return good;
-}
-
 /* All share one context, for there is nothing in it. */
 static void *new_context(void *provider)
 {
@@ -256,20 +198,16 @@ static void free_context(void *context)
         id, (void (*)(void))name                                                                   \
     }
 
-#define FUNCTIONS(derives)                                                                         \
-    {                                                                                              \
-        FUNCTION(OSSL_FUNC_KDF_NEWCTX, new_context),                                               \
-            FUNCTION(OSSL_FUNC_KDF_FREECTX, free_context),                                         \
-            FUNCTION(OSSL_FUNC_KDF_RESET, free_context), FUNCTION(OSSL_FUNC_KDF_DERIVE, derives),  \
-            {0, NULL},                                                                             \
-    }
-
-static const OSSL_DISPATCH functions[] = FUNCTIONS(derive);
-static const OSSL_DISPATCH functions_1_2[] = FUNCTIONS(derive_1_2);
+static const OSSL_DISPATCH functions[] = {
+    FUNCTION(OSSL_FUNC_KDF_NEWCTX, new_context),
+    FUNCTION(OSSL_FUNC_KDF_FREECTX, free_context),
+    FUNCTION(OSSL_FUNC_KDF_RESET, free_context),
+    FUNCTION(OSSL_FUNC_KDF_DERIVE, derive),
+    {0, NULL},
+};
 
 static const OSSL_ALGORITHM algorithms[] = {
     {OSSL_KDF_NAME_TLS1_3_KDF, "provider=bellhop", functions, "key schedule of TLS 1.3"},
-    {OSSL_KDF_NAME_TLS1_PRF, "provider=bellhop", functions_1_2, "key schedule of TLS 1.2"},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -2,12 +2,11 @@
 #define POP3D_KEYSCHEDULE_H
 
 /*
- * The key schedules of TLS 1.3 (RFC 8446 section 7.1) and 1.2 (RFC 5246 sections 5 and 6.3) as a
- * provider of OpenSSL's: what it calls TLS13-KDF, which derives each of the some 20 keys of a
- * handshake, and TLS1-PRF, asked three or four times. OpenSSL 3.0's own look up their hash by name
- * and take memory for several contexts each time; these compute nothing else. Hashing itself stays
- * OpenSSL's. A key that came out wrong would end the handshake: both sides prove with such a key
- * that they have seen the same.
+ * The key schedule of TLS 1.3 (RFC 8446 section 7.1) as a provider of OpenSSL's: what it calls
+ * TLS13-KDF, which derives each of the some 20 keys of a handshake. OpenSSL 3.0's own looks up its
+ * hash by name and takes memory for several contexts each time; this one computes nothing else.
+ * Hashing itself stays OpenSSL's. A key that came out wrong would end the handshake: both sides
+ * prove with such a key that they have seen the same.
  *
  * Registers it for all contexts made from now on. Returns 0, or -1 when OpenSSL lacks something. To
  * be called once, at the start of a program.

@@ -1,4 +1,4 @@
-/* Ours beside OpenSSL's own, and beside the trace of a handshake in RFC 8448 section 3. */
+/* Ours beside OpenSSL's own, and both beside the trace of a handshake in RFC 8448 section 3. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -69,15 +69,12 @@ static int set_up(void **state)
 /* It is the one that contexts of TLS get, which name no provider. */
 static void test_is_taken(void **state)
 {
-    static const char *const names[] = {"TLS13-KDF", "TLS1-PRF"};
+    EVP_KDF *function = EVP_KDF_fetch(NULL, "TLS13-KDF", NULL);
     (void)state;
 
-    for (size_t i = 0; i < 2; i++) {
-        EVP_KDF *function = EVP_KDF_fetch(NULL, names[i], NULL);
-        assert_non_null(function);
-        assert_string_equal(OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(function)), "bellhop");
-        EVP_KDF_free(function);
-    }
+    assert_non_null(function);
+    assert_string_equal(OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(function)), "bellhop");
+    EVP_KDF_free(function);
 }
 
 static void check(const struct order *order, const char *expected)
@@ -202,111 +199,6 @@ static void test_refused(void **state)
         assert_false(derive(OURS, &bad[i], result, 32));
 }
 
-/* --- TLS 1.2 ---------------------------------------------------------------------------------- */
-
-#define SEEDS_MAX 6
-
-struct piece {
-    const void *octets;
-    size_t length;
-};
-
-struct order_1_2 {
-    const char *hash;
-    struct piece secret;
-    struct piece seeds[SEEDS_MAX]; /* all are given, also empty ones, as libssl does */
-    unsigned count;
-};
-
-static bool derive_1_2(const char *whose, const struct order_1_2 *order, uint8_t *result_r,
-                       size_t length)
-{
-    EVP_KDF *function = EVP_KDF_fetch(NULL, "TLS1-PRF", whose);
-    OSSL_PARAM parameters[3 + SEEDS_MAX];
-    OSSL_PARAM *next = parameters;
-
-    assert_non_null(function);
-    EVP_KDF_CTX *context = EVP_KDF_CTX_new(function);
-    *next++ =
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t)order->hash, 0);
-    *next++ = OSSL_PARAM_construct_octet_string(
-        OSSL_KDF_PARAM_SECRET, (void *)(uintptr_t)order->secret.octets, order->secret.length);
-    for (unsigned i = 0; i < order->count; i++)
-        *next++ = OSSL_PARAM_construct_octet_string(
-            OSSL_KDF_PARAM_SEED, (void *)(uintptr_t)order->seeds[i].octets, order->seeds[i].length);
-    *next = OSSL_PARAM_construct_end();
-    bool done = EVP_KDF_derive(context, result_r, length, parameters) == 1;
-    EVP_KDF_CTX_free(context);
-    EVP_KDF_free(function);
-    return done;
-}
-
-/* The vector of SHA-256 by which implementations of RFC 5246 section 5 are compared. */
-static void test_vector_1_2(void **state)
-{
-    static const char expected[] =
-        "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14"
-        "baf9af0fa022f7077def17abfd3797c0564bab4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e"
-        "5a5110fff70187347b66";
-    uint8_t secret[16];
-    uint8_t seed[16];
-    uint8_t result[sizeof(expected) / 2];
-    char text[sizeof(expected)];
-    const struct order_1_2 order = {
-        "SHA256", {secret, sizeof(secret)}, {{"test label", 10}, {seed, sizeof(seed)}}, 2};
-    (void)state;
-
-    sodium_hex2bin(secret, sizeof(secret), "9bbe436ba940f017b17652849a71db35", 32, NULL, NULL,
-                   NULL);
-    sodium_hex2bin(seed, sizeof(seed), "a0ba9f936cda311827a6f796ffd5198c", 32, NULL, NULL, NULL);
-    assert_true(derive_1_2(OURS, &order, result, sizeof(result)));
-    sodium_bin2hex(text, sizeof(text), result, sizeof(result));
-    assert_string_equal(text, expected);
-}
-
-/* With secrets below and above one block of the hash, and results of several hashes. */
-static void test_same_as_openssl_1_2(void **state)
-{
-    static const char *const hash_names[] = {"SHA256", "SHA2-256", "SHA384", "SHA2-384"};
-    static uint8_t octets[SEEDS_MAX * 200];
-    (void)state;
-
-    for (unsigned round = 0; round < 2000; round++) {
-        uint8_t ours[200];
-        uint8_t theirs[sizeof(ours)];
-        size_t length = 1 + randombytes_uniform(sizeof(ours));
-        struct order_1_2 order = {.hash = hash_names[round % 4],
-                                  .secret = {octets, 1 + randombytes_uniform(200)},
-                                  .seeds = {{"label", 5}},
-                                  .count = 5};
-
-        randombytes_buf(octets, sizeof(octets));
-        for (unsigned i = 1; i < order.count; i++)
-            if (randombytes_uniform(2) == 0)
-                order.seeds[i] = (struct piece){octets + i * 200, randombytes_uniform(201)};
-        assert_true(derive_1_2(OURS, &order, ours, length));
-        assert_true(derive_1_2(THEIRS, &order, theirs, length));
-        assert_memory_equal(ours, theirs, length);
-    }
-}
-
-static void test_refused_1_2(void **state)
-{
-    uint8_t octets[48] = {0};
-    uint8_t result[48];
-    const struct order_1_2 good = {"SHA256", {octets, 48}, {{"label", 5}}, 1};
-    struct order_1_2 bad[] = {good, good, good, good};
-    (void)state;
-
-    assert_true(derive_1_2(OURS, &good, result, sizeof(result)));
-    bad[0].hash = "MD5-SHA1";
-    bad[1].secret = (struct piece){0};
-    bad[2].count = 0;
-    bad[3].count = SEEDS_MAX;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_false(derive_1_2(OURS, &bad[i], result, sizeof(result)));
-}
-
 static int tear_down(void **state)
 {
     (void)state;
@@ -317,10 +209,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_is_taken),        cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_same_as_openssl), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_vector_1_2),      cmocka_unit_test(test_same_as_openssl_1_2),
-        cmocka_unit_test(test_refused_1_2),
+        cmocka_unit_test(test_is_taken),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_same_as_openssl),
+        cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests_name("pop3d_keyschedule", tests, set_up, tear_down);
