@@ -516,3 +516,14 @@ void surrogate_take(struct surrogate *surrogate, const void *piece, size_t lengt
         }
     }
 }
+
+void surrogate_end(struct surrogate *surrogate, struct evbuffer *output)
+{
+    if (surrogate->length == 0)
+        return;
+    if (surrogate->place == SURROGATE_BODY)
+        add(output, surrogate->field, surrogate->length);
+    else
+        end_field(surrogate, output);
+    surrogate->length = 0;
+}

@@ -80,4 +80,10 @@ bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length);
 void surrogate_take(struct surrogate *surrogate, const void *piece, size_t length,
                     struct evbuffer *output);
 
+/*
+ * Nothing follows: adds what was kept because it might go on, which is the last field of a part
+ * that is all header.
+ */
+void surrogate_end(struct surrogate *surrogate, struct evbuffer *output);
+
 #endif

@@ -199,7 +199,7 @@ static void choose_form(const struct session *session, struct fetch *fetch, cons
 
 /* Returns how many octets the piece has become. */
 static size_t add_surrogate(struct session *session, struct fetch *fetch, const void *piece,
-                            size_t length, const char *tail)
+                            size_t length, bool complete)
 {
     struct evbuffer *output = session_output(session);
     char room[64];
@@ -207,8 +207,10 @@ static size_t add_surrogate(struct session *session, struct fetch *fetch, const 
     reply_add_piece(output, head_line(session, fetch, room), NULL, 0, "");
     size_t before = evbuffer_get_length(output);
     surrogate_take(fetch->surrogate, piece, length, output);
+    if (complete)
+        surrogate_end(fetch->surrogate, output);
     size_t added = evbuffer_get_length(output) - before;
-    reply_add_piece(output, tail, NULL, 0, "");
+    reply_add_piece(output, complete ? ".\r\n" : "", NULL, 0, "");
     give_place(fetch);
     return added;
 }
@@ -238,7 +240,7 @@ static void add_piece(struct session *session, struct fetch *fetch, const void *
     const char *tail = complete ? ".\r\n" : "";
 
     if (fetch->surrogate != NULL)
-        length = add_surrogate(session, fetch, piece, length, tail);
+        length = add_surrogate(session, fetch, piece, length, complete);
     else
         add_original(session, fetch, piece, length, tail);
     count_sent(session, fetch, length, complete);

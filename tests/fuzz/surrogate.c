@@ -26,6 +26,7 @@ static void make(struct evbuffer *output, const char *octets, size_t length, uin
         octets += part;
         length -= part;
     }
+    surrogate_end(&surrogate, output);
     surrogate_clear(&surrogate);
 }
 

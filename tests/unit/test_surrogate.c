@@ -109,6 +109,7 @@ static char *surrogate_of(const char *octets, size_t length, uint64_t top_length
         octets += part;
         length -= part;
     }
+    surrogate_end(&surrogate, output);
     surrogate_clear(&surrogate);
     size_t made = evbuffer_get_length(output);
     char *text = xcalloc(1, made + 1);
@@ -166,6 +167,10 @@ static const struct {
            "\r\n--b\r\n" FIELD "\r\n" TEXT "--b 1--\r\n" FIELD,
      OUTER "\r\n--b 1\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?b?w7w=?=\r\n" INNER
            "\r\n--b\r\n" ENCODED "\r\n" TEXT "--b 1--\r\n" FIELD},
+    /* The message ends within the header of a part, and of a message. */
+    {OUTER "\r\n--b 1\r\n" FIELD, OUTER "\r\n--b 1\r\n" ENCODED},
+    {"Content-Type: message/rfc822\r\n\r\nX: y\r\n" FIELD,
+     "Content-Type: message/rfc822\r\n\r\nX: y\r\n" ENCODED},
     /* No boundary, one that is too long, and lines that are. */
     {"Content-Type: multipart/mixed\r\n\r\n--\r\n" FIELD,
      "Content-Type: multipart/mixed\r\n\r\n--\r\n" FIELD},
