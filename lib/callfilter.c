@@ -132,6 +132,9 @@ static const struct condition conditions_of_reading[] = {
     KILL(openat, BITS(2, OPENING, O_RDWR | O_TRUNC)),
 };
 
+/* libseccomp's number for a kernel that can end a process (Linux 4.14). */
+#define LEVEL_OF_KILLING 3
+
 #define CALLS_MAX 1024
 
 struct filter {
@@ -266,8 +269,12 @@ static void on_refused(int number, siginfo_t *info, void *context)
 bool callfilter_enter(const struct callfilter *wanted)
 {
     struct sigaction action = {.sa_sigaction = on_refused, .sa_flags = SA_SIGINFO | SA_RESTART};
-    struct filter filter = {.context = seccomp_init(SCMP_ACT_TRAP)};
 
+    if (seccomp_api_get() < LEVEL_OF_KILLING) {
+        errno = ENOSYS;
+        return false;
+    }
+    struct filter filter = {.context = seccomp_init(SCMP_ACT_TRAP)};
     if (filter.context == NULL)
         log_fatal("libseccomp does not start");
     sigaction(SIGSYS, &action, NULL);
