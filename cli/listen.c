@@ -186,7 +186,7 @@ static int remove_stale(const char *path)
     return unlink(path);
 }
 
-int listen_unix(const char *path, mode_t mode)
+static int bind_unix(const char *path, mode_t mode)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -202,7 +202,15 @@ int listen_unix(const char *path, mode_t mode)
         return -1;
     /* Nobody gets in between bind() and chmod(), for it does not listen yet. */
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, mode) < 0 ||
-        owner_give(path) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+        listen(fd, LISTEN_BACKLOG) < 0)
         return give_up(fd);
+    return fd;
+}
+
+int listen_unix(const char *path, mode_t mode)
+{
+    owner_begin();
+    int fd = bind_unix(path, mode);
+    owner_end();
     return fd;
 }

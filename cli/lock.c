@@ -70,8 +70,9 @@ static int acquire(int fd, const char *path, char *error_r, size_t error_size)
 
 int lock_take(const char *path, char *error_r, size_t error_size)
 {
+    owner_begin();
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
+    owner_end();
     if (fd < 0) {
         snprintf(error_r, error_size, "cannot open %s: %s; %s", path, strerror(errno),
                  errno == ENOENT ? "\"bellhop init\" completes an instance"
@@ -83,7 +84,7 @@ int lock_take(const char *path, char *error_r, size_t error_size)
         return -1;
     }
     struct flock lock = whole();
-    if (owner_give(path) < 0 || fcntl(fd, F_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
+    if (fcntl(fd, F_SETLK, &lock) < 0 || ftruncate(fd, 0) < 0 ||
         dprintf(fd, "%d\n", (int)getpid()) < 0) {
         snprintf(error_r, error_size, "cannot write to %s: %s", path, strerror(errno));
         close(fd);

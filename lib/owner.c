@@ -59,7 +59,23 @@ void owner_become(void)
         exit(1);
 }
 
-int owner_give(const char *path)
+void owner_begin(void)
 {
-    return geteuid() != 0 ? 0 : lchown(path, look().st_uid, (gid_t)-1);
+    if (geteuid() != 0)
+        return;
+    const struct stat folder = look();
+    if (setegid(folder.st_gid) < 0 || seteuid(folder.st_uid) < 0)
+        log_fatal("cannot work as the owner of the instance, user %u: %s", (unsigned)folder.st_uid,
+                  strerror(errno));
+}
+
+void owner_end(void)
+{
+    const int error = errno;
+
+    if (getuid() != 0)
+        return;
+    if (seteuid(0) < 0 || setegid(getgid()) < 0)
+        log_fatal("cannot be root again: %s", strerror(errno));
+    errno = error;
 }

@@ -19,9 +19,11 @@ bool owner_is_root(void);
 void owner_become(void);
 
 /*
- * Where this process is root's: gives the owner a file that it has just made; a file's group stays.
- * Returns 0, or -1 (errno).
+ * Where this process is root's: what it opens or makes between these two, it does with the rights
+ * of the owner and the group of store/. So it is the owner's; and where the owner has put a link,
+ * root touches nothing that the owner could not. errno stays. Ends the program when that fails.
  */
-int owner_give(const char *path);
+void owner_begin(void);
+void owner_end(void);
 
 #endif

@@ -79,6 +79,22 @@ def test_what_root_does_is_the_owners(owned):
     assert owners(owned.dir) == {OWNER}
 
 
+def test_root_follows_no_link_of_the_owner(owned):
+    """To a file that is root's; what root truncates or gives away there, the owner could take."""
+    precious = owned.dir.parent / "precious"
+    precious.write_text("root's\n")
+    precious.chmod(0o600)
+    (owned.dir / "run" / "lock").symlink_to(precious)
+    done = subprocess.run([BIN / "bellhop", "-C", owned.dir, "serve"], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1
+    assert "run/lock: Permission denied" in done.stderr
+    assert precious.read_text() == "root's\n"
+    assert precious.stat().st_uid == 0
+    (owned.dir / "run" / "lock").unlink()
+    owned.start()
+
+
 def test_a_restore_is_the_owners(owned):
     account = owned.customers[1].accounts[0]
     owned.start()
