@@ -40,6 +40,12 @@ static int drop_privileges(void)
     return (int)syscall(SYS_capset, &header, none);
 }
 
+/* Root without privileges, as in many a container, cannot; where it stays root it keeps them. */
+static int leave_groups(const struct stat *folder)
+{
+    return setgroups(0, NULL) == 0 || (errno == EPERM && folder->st_uid == 0) ? 0 : -1;
+}
+
 void owner_become(void)
 {
     const pid_t parent = getppid();
@@ -50,7 +56,7 @@ void owner_become(void)
     const struct stat folder = look();
     /* To change the user takes this back. */
     prctl(PR_GET_PDEATHSIG, &wanted);
-    if (setgroups(0, NULL) < 0 || setresgid(folder.st_gid, folder.st_gid, folder.st_gid) < 0 ||
+    if (leave_groups(&folder) < 0 || setresgid(folder.st_gid, folder.st_gid, folder.st_gid) < 0 ||
         setresuid(folder.st_uid, folder.st_uid, folder.st_uid) < 0 || drop_privileges() < 0 ||
         prctl(PR_SET_PDEATHSIG, wanted) < 0)
         log_fatal("cannot become the owner of the instance, user %u: %s", (unsigned)folder.st_uid,

@@ -13,7 +13,8 @@ bool owner_is_root(void);
 
 /*
  * Where this process is root's: becomes the owner, with the group of store/ and no other, for good.
- * Where the owner is root, it keeps nothing of root's privileges but the name. The signal at the
+ * Where the owner is root, it keeps nothing of root's privileges but the name (and its groups, if
+ * it has no privileges to begin with). The signal at the
  * parent's death stays as it was. Ends the program when that fails.
  */
 void owner_become(void);

@@ -134,6 +134,20 @@ def test_root_of_its_own_instance_is_root_in_name_only(stopped):
             assert found["Groups"] == "" and int(found["CapPrm"], 16) == 0, program(pid)
 
 
+def test_root_without_privileges(stopped):
+    """As in a container that takes them away; the instance is root's."""
+    os.chown(stopped.dir, 0, 0)
+    with stopped.log_path.open("ab") as log:
+        stopped.process = subprocess.Popen(
+            ["setpriv", "--bounding-set=-all", "--inh-caps=-all", BIN / "bellhop", "-C",
+             stopped.dir, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    stopped.wait_healthy()
+    for customer in stopped.customers:
+        [reply] = stopped.deliver(customer.accounts[0].address, b"Subject: for one\r\n\r\nbody\r\n")
+        assert reply.code == 250
+        assert len(stopped.messages(customer.accounts[0])) == 1
+
+
 def test_init_gives_the_instance_to_the_services_user(place):
     """With a list of users that has it, in a namespace of its own."""
     users = place / "passwd"
