@@ -5,7 +5,7 @@
 
 /*
  * Whose an instance is: the owner of its folder, which is the working directory. What root does in
- * one that is another user's is done as that user, or handed over.
+ * one that is another user's is done as that user.
  */
 
 /* Whether root would work here as root: this process is root's and so is the folder. */
