@@ -33,6 +33,7 @@ struct waiter {
     uint32_t id;
     struct connection *connection;
     struct mailbox *mailbox;
+    uint64_t delay; /* of the capability */
     struct event *patience;
     struct waiter *prev, *next;
 };
@@ -149,19 +150,38 @@ static void on_impatient(evutil_socket_t fd, short what, void *context)
     give_up_waiting(waiter);
 }
 
+/* Whether a login may be, apart from the lock. */
+static enum store_result judge_login(const struct mailbox *mailbox, uint64_t delay,
+                                     uint32_t *seconds_r)
+{
+    if (mailbox->dropped)
+        return STORE_NO_MAILBOX;
+    *seconds_r = mailbox_login_wait(mailbox, delay);
+    return *seconds_r > 0 ? STORE_TOO_SOON : STORE_OK;
+}
+
+/* Others may have waited before it, and have logged in. */
 static void on_granted(struct mailbox_waiter *place)
 {
     struct waiter *waiter = (struct waiter *)(void *)place;
     struct connection *connection = waiter->connection;
     struct mailbox *mailbox = waiter->mailbox;
-    uint32_t id = waiter->id;
+    uint32_t id = waiter->id, seconds = 0;
 
+    enum store_result result = judge_login(mailbox, waiter->delay, &seconds);
     waiter_free(waiter);
-    start_session(connection, id, mailbox);
+    if (result == STORE_OK) {
+        start_session(connection, id, mailbox);
+        return;
+    }
+    refuse(connection, id, result, seconds);
+    mailbox_unlock(mailbox);
+    mailbox_put(connection->store->mailboxes, mailbox);
 }
 
 /* Takes over the caller's use of the mailbox. */
-static void wait_for(struct connection *connection, uint32_t id, struct mailbox *mailbox)
+static void wait_for(struct connection *connection, uint32_t id, struct mailbox *mailbox,
+                     uint64_t delay)
 {
     static const struct timeval patience = {.tv_usec = LOCK_PATIENCE_MS * 1000};
     struct waiter *waiter = xcalloc(1, sizeof(*waiter));
@@ -170,6 +190,7 @@ static void wait_for(struct connection *connection, uint32_t id, struct mailbox 
     waiter->id = id;
     waiter->connection = connection;
     waiter->mailbox = mailbox;
+    waiter->delay = delay;
     waiter->patience = evtimer_new(connection->store->base, on_impatient, waiter);
     if (waiter->patience == NULL || evtimer_add(waiter->patience, &patience) < 0)
         log_fatal("out of memory");
@@ -189,13 +210,10 @@ static struct waiter *find_waiter(struct connection *connection, uint32_t id)
 static enum store_result judge_open(const struct mailbox *mailbox, uint64_t delay,
                                     uint32_t *seconds_r)
 {
-    if (mailbox->dropped)
-        return STORE_NO_MAILBOX;
-    *seconds_r = mailbox_login_wait(mailbox, delay);
-    if (*seconds_r > 0)
-        return STORE_TOO_SOON;
-    if (!mailbox->locked || mailbox->waiting < LOCK_WAITERS_MAX)
-        return STORE_OK;
+    enum store_result result = judge_login(mailbox, delay, seconds_r);
+
+    if (result != STORE_OK || !mailbox->locked || mailbox->waiting < LOCK_WAITERS_MAX)
+        return result;
     *seconds_r = mailbox_locked_for(mailbox);
     return STORE_IN_USE;
 }
@@ -213,7 +231,7 @@ static void open_mailbox(struct connection *connection, uint32_t id, struct mail
     } else if (mailbox_lock(mailbox)) {
         start_session(connection, id, mailbox);
     } else {
-        wait_for(connection, id, mailbox);
+        wait_for(connection, id, mailbox, delay);
     }
 }
 

@@ -152,6 +152,28 @@ static void the_next_login_waits_as_the_plan_wants(void **state)
     close(fd);
 }
 
+/* Two wait for a session that began long ago; the first one's login is the second one's last. */
+static void who_waits_is_judged_when_the_lock_comes(void **state)
+{
+    int fd = peer_connect(FRONT_FD);
+    (void)state;
+
+    peer_ask_open_after(fd, 1, 1, 60);
+    assert_int_equal(peer_opened(fd), 0);
+    struct mailbox *mailbox = mailbox_get(store.mailboxes, 1);
+    mailbox->logged_in_at -= 60;
+    peer_ask_open_after(fd, 2, 1, 60);
+    peer_ask_open_after(fd, 3, 1, 60);
+    peer_tell(fd, STORE_CLOSE, 1, NULL, 0);
+    assert_int_equal(peer_opened(fd), 0);
+    peer_tell(fd, STORE_CLOSE, 2, NULL, 0);
+    assert_int_equal(refused(fd).result, STORE_TOO_SOON);
+    peer_ask_open_after(fd, 4, 1, 0);
+    assert_int_equal(peer_opened(fd), 0);
+    mailbox_put(store.mailboxes, mailbox);
+    close(fd);
+}
+
 /* What ended was the front. */
 static void who_lost_the_front_may_come_back_at_once(void **state)
 {
@@ -1509,6 +1531,7 @@ int main(void)
         CASE(who_finds_the_lock_taken_is_told_for_how_long),
         CASE(only_some_wait_for_a_lock),
         CASE(the_next_login_waits_as_the_plan_wants),
+        CASE(who_waits_is_judged_when_the_lock_comes),
         CASE(who_lost_the_front_may_come_back_at_once),
         CASE(an_announced_size_is_only_a_hint),
         CASE(a_size_that_cannot_be_is_no_size),
