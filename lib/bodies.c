@@ -15,7 +15,10 @@ static uint8_t *map(int fd, int protection)
 {
     void *bodies = mmap(NULL, STORE_MEMORY_SIZE, protection, MAP_SHARED, fd, 0);
 
-    return bodies == MAP_FAILED ? NULL : bodies;
+    if (bodies == MAP_FAILED)
+        return NULL;
+    (void)madvise(bodies, STORE_MEMORY_SIZE, MADV_DONTDUMP); /* mail has no place in a core dump */
+    return bodies;
 }
 
 uint8_t *bodies_make(int *fd_r)
