@@ -19,20 +19,13 @@
 #include "stored/commit.h"
 #include "stored/mailbox.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/frame.h"
 #include "tests/unit/service.h"
 
 #define MAILBOXES 3
 
 /* The store is made anew after so many inputs: what they leave behind stays small. */
 #define INPUTS_MAX 500
-
-struct frame {
-    uint32_t length;
-    uint8_t version;
-    uint8_t type;
-    uint16_t zero;
-    uint32_t id;
-};
 
 static bool opened;
 

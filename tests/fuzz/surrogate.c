@@ -9,26 +9,11 @@
 #include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/pieces.h"
 
 /* lib/surrogate.h says how much an octet may become; a short field has a name and a line end. */
 #define GROWTH 40
 #define SLACK  4096
-
-static void make(struct evbuffer *output, const char *octets, size_t length, uint64_t top_length,
-                 size_t step)
-{
-    struct surrogate surrogate;
-
-    surrogate_init(&surrogate, top_length);
-    while (length > 0) {
-        size_t part = step < length ? step : length;
-        surrogate_take(&surrogate, octets, part, output);
-        octets += part;
-        length -= part;
-    }
-    surrogate_end(&surrogate, output);
-    surrogate_clear(&surrogate);
-}
 
 /* Up to its blank line, or the end. */
 static size_t header_length(const char *octets, size_t length)
@@ -68,8 +53,8 @@ static void check(const char *stored, size_t length, size_t top_length, size_t s
 {
     struct evbuffer *parts = evbuffer_new(), *whole = evbuffer_new();
 
-    make(whole, stored, length, top_length, length);
-    make(parts, stored, length, top_length, step);
+    surrogate_in_pieces(whole, stored, length, top_length, length);
+    surrogate_in_pieces(parts, stored, length, top_length, step);
     size_t made = evbuffer_get_length(whole);
     assert(evbuffer_get_length(parts) == made);
     assert(made <= GROWTH * length + SLACK);

@@ -66,6 +66,15 @@ def deliver(shared, account, *mails):
                 shared.deliver(account.address, mail, options="SMTPUTF8")] == [250]
 
 
+def fetched(shared, account):
+    """The only message of a mailbox, as a client without UTF8 gets it; the mailbox is empty then."""
+    pop3 = shared.pop3(account)
+    message = without_trace(retrieve(pop3, 1))
+    pop3.dele(1)
+    pop3.quit()
+    return message
+
+
 def header_of(message):
     return message.partition(b"\r\n\r\n")[0]
 
@@ -127,10 +136,7 @@ def test_what_is_no_utf8(shared):
     """Nobody knows its charset, so nobody says one; the octets are all there."""
     account = shared.customers[0].accounts[1]
     deliver(shared, account, LATIN_MAIL)
-    pop3 = shared.pop3(account)
-    surrogate = without_trace(retrieve(pop3, 1))
-    pop3.dele(1)
-    pop3.quit()
+    surrogate = fetched(shared, account)
     assert header_of(surrogate).isascii()
     read = email.message_from_bytes(surrogate)
     assert email.header.decode_header(read["Subject"]) == [(b"Gr\xfc\xdfe", "unknown-8bit")]
@@ -140,10 +146,7 @@ def test_what_is_no_utf8(shared):
 def test_headers_of_parts(shared):
     account = shared.customers[0].accounts[0]
     deliver(shared, account, PARTS_MAIL)
-    pop3 = shared.pop3(account)
-    surrogate = without_trace(retrieve(pop3, 1))
-    pop3.dele(1)
-    pop3.quit()
+    surrogate = fetched(shared, account)
     assert header_of(surrogate) == header_of(PARTS_MAIL)
     text, attached = email.message_from_bytes(surrogate).get_payload()
     assert text.get_payload(decode=True) == "Grüße\r\n".encode()

@@ -27,6 +27,7 @@
 #include "stored/recovery.h"
 #include "stored/segments.h"
 #include "stored/server.h"
+#include "tests/unit/frame.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/service.h"
 
@@ -142,14 +143,6 @@ void service_run(unsigned long duration)
 
 /* --- a peer -------------------------------------------------------------------------------------
  */
-
-struct frame {
-    uint32_t length;
-    uint8_t version;
-    uint8_t type;
-    uint16_t zero;
-    uint32_t id;
-};
 
 int peer_connect(int listener)
 {

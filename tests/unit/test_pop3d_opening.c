@@ -19,6 +19,7 @@
 #include "pop3d/server.h"
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
+#include "tests/unit/frame.h"
 #include "tests/unit/scratch.h"
 
 #define SOCKET_PATH "stored.sock"
@@ -32,14 +33,6 @@ struct fixture {
     int stored;
     int client;
     uint32_t id; /* of the session, for stored */
-};
-
-struct frame {
-    uint32_t length;
-    uint8_t version;
-    uint8_t type;
-    uint16_t zero;
-    uint32_t id;
 };
 
 /* All that can be done without anybody else: what is sent over these sockets is there at once. */

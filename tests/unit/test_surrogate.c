@@ -12,6 +12,7 @@
 
 #include "lib/surrogate.h"
 #include "lib/xalloc.h"
+#include "tests/unit/pieces.h"
 
 #define NOWHERE "<invalid@internationalized-address.invalid>"
 
@@ -100,17 +101,8 @@ static const struct {
 static char *surrogate_of(const char *octets, size_t length, uint64_t top_length, size_t step)
 {
     struct evbuffer *output = evbuffer_new();
-    struct surrogate surrogate;
 
-    surrogate_init(&surrogate, top_length);
-    while (length > 0) {
-        size_t part = step < length ? step : length;
-        surrogate_take(&surrogate, octets, part, output);
-        octets += part;
-        length -= part;
-    }
-    surrogate_end(&surrogate, output);
-    surrogate_clear(&surrogate);
+    surrogate_in_pieces(output, octets, length, top_length, step);
     size_t made = evbuffer_get_length(output);
     char *text = xcalloc(1, made + 1);
     evbuffer_remove(output, text, made);
@@ -211,15 +203,24 @@ static void test_all_header(void **state)
     free(made);
 }
 
+/* A field that begins so and goes on with as many of these as there is room for. */
+static void repeat(char *message_r, size_t size, const char *begin, const char *more)
+{
+    size_t length = strlen(begin), step = strlen(more);
+
+    memcpy(message_r, begin, length);
+    for (; length + step + 3 <= size; length += step)
+        memcpy(message_r + length, more, step);
+    memcpy(message_r + length, "\r\n", 3);
+}
+
 /* A line of words without end becomes lines of 76 octets, of whole characters. */
 static void test_long_line(void **state)
 {
-    char message[32 * 1024] = "Subject:";
+    char message[32 * 1024];
     (void)state;
 
-    while (strlen(message) < sizeof(message) - 64)
-        strcat(message, " \u3054\u4e88 confirm\u00e9e-confirm\u00e9e");
-    strcat(message, "\r\n");
+    repeat(message, sizeof(message), "Subject:", " \u3054\u4e88 confirm\u00e9e-confirm\u00e9e");
     char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
     for (char *at = made; *at != '\0'; at = strstr(at, "\r\n") + 2)
         assert_in_range(strstr(at, "\r\n") - at, 1, 76);
@@ -229,13 +230,14 @@ static void test_long_line(void **state)
 /* Longer than any field that has been written: no memory is spent on it. */
 static void test_too_long(void **state)
 {
+    static const char behind[] = "\r\nSubject: \u00fc\r\n";
     size_t length = 3 * SURROGATE_FIELD_MAX;
     char *message = xcalloc(1, length + 64);
     (void)state;
 
     memcpy(message, "X: ", 3);
     memset(message + 3, 0xfc, length);
-    strcat(message, "\r\nSubject: \u00fc\r\n");
+    memcpy(message + 3 + length, behind, sizeof(behind));
     for (size_t step = 1000; step < 3 * length; step *= 3) {
         char *made = surrogate_of(message, strlen(message), strlen(message), step);
         assert_int_equal(strspn(made + 3, "?"), length);
@@ -248,12 +250,10 @@ static void test_too_long(void **state)
 /* What the header file says of growth. */
 static void test_growth(void **state)
 {
-    char message[6000] = "To: ";
+    char message[6000];
     (void)state;
 
-    while (strlen(message) < sizeof(message) - 8)
-        strcat(message, "\xfc,");
-    strcat(message, "\r\n");
+    repeat(message, sizeof(message), "To: ", "\xfc,");
     char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
     assert_in_range(strlen(made), strlen(message), 40 * strlen(message));
     free(made);
@@ -271,7 +271,7 @@ static void test_growth_of_parameters(void **state)
         size_t filled = strlen("Content-Type: text/plain; ");
         filled += (size_t)sprintf(message + filled, "%s=", name);
         memset(message + filled, 0xfc, sizeof(message) - filled - 3);
-        strcpy(message + sizeof(message) - 3, "\r\n");
+        memcpy(message + sizeof(message) - 3, "\r\n", 3);
         char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
         assert_true(strlen(made) < 40 * strlen(message));
         assert_int_equal(strstr(made, "%FC") != NULL, length <= 32);
