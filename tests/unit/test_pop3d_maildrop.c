@@ -178,10 +178,10 @@ static void test_bad_unique_ids(void **state)
 static void test_announced(void **state)
 {
     static const struct {
-        uint32_t messages;
         uint64_t octets;
+        uint32_t messages;
         int result;
-    } cases[] = {{3, 60, 0}, {2, 60, -1}, {4, 60, -1}, {3, 59, -1}, {3, 61, -1}, {0, 0, -1}};
+    } cases[] = {{60, 3, 0}, {60, 2, -1}, {60, 4, -1}, {59, 3, -1}, {61, 3, -1}, {0, 0, -1}};
     (void)state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -80,8 +80,8 @@ static void a_region_is_in_one_piece(void **state)
 }
 
 struct held {
-    uint32_t place;
     size_t length;
+    uint32_t place;
     uint8_t mark;
 };
 
@@ -119,7 +119,7 @@ static void regions_never_overlap(void **state)
         if (place == STORE_NO_PLACE)
             continue;
         assert_true(place + length <= STORE_MEMORY_SIZE);
-        *one = (struct held){place, length, (uint8_t)i};
+        *one = (struct held){length, place, (uint8_t)i};
         mark(one);
     }
     for (unsigned i = 0; i < HELD; i++)

@@ -34,7 +34,7 @@
 
 static const struct header_case {
     const char *octets;
-    size_t length;
+    uint32_t length;
     enum proxyheader_state state;
     const char *client;
     uint16_t port;

@@ -353,14 +353,20 @@ static void a_forged_record_in_a_body_is_text(void **state)
 /* What a file has in the lines of progress, ascending to 100 in each part of the recovery. */
 static unsigned count_progress(const char *name)
 {
-    unsigned lines = 0, percent, last = 0;
+    unsigned long percent, last = 0;
+    unsigned lines = 0;
     char line[256];
     FILE *file = fopen(name, "r");
 
     assert_non_null(file);
     while (fgets(line, sizeof(line), file) != NULL) {
         const char *told = strstr(line, "recovery: ");
-        if (told == NULL || sscanf(told, "recovery: %u%% of ", &percent) != 1)
+        char *behind;
+        if (told == NULL)
+            continue;
+        told += strlen("recovery: ");
+        percent = strtoul(told, &behind, 10);
+        if (behind == told || strncmp(behind, "% of ", 5) != 0)
             continue;
         assert_non_null(strstr(line, "segment "));
         assert_in_range(percent, last, 100);
