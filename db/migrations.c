@@ -16,7 +16,8 @@
 
 MIGRATION(migration_0001, "0001-accounts.sql");
 MIGRATION(migration_0002, "0002-language.sql");
+MIGRATION(migration_0003, "0003-credentials.sql");
 
-const char *const migrations[] = {migration_0001, migration_0002};
+const char *const migrations[] = {migration_0001, migration_0002, migration_0003};
 
 const unsigned migrations_count = sizeof(migrations) / sizeof(migrations[0]);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "db/handle.h"
+#include "db/login.h"
 #include "db/migrations.h"
 #include "db/plan.h"
 
@@ -301,6 +302,32 @@ static void asks_for_what_it_needs(void **state)
     db_close(reader);
 }
 
+/* Passwords that version 2 held are those of version 3. */
+static void takes_version_2_along(void **state)
+{
+    (void)state;
+    static const char path[] = "old.db";
+    struct db_login login;
+    struct address address = fixture_address("a@old.example");
+    char error[512] = "";
+    unsigned from = 99;
+
+    assert_int_equal(migrations_apply(migrations, 2, path, &from, error, sizeof(error)), 0);
+    execute(path, "INSERT INTO customer (id, name, plan, created) SELECT 1, 'old', id, 7 FROM plan"
+                  " WHERE name = 'house'; INSERT INTO domain VALUES (2, 1, 'old.example', 7);"
+                  "INSERT INTO mailbox VALUES (3, 1, '', 0, 7);"
+                  "INSERT INTO address VALUES (4, 1, 2, 'a', 3, 7);"
+                  "INSERT INTO credential VALUES (3, 1, 'a hash', 7);");
+    assert_int_equal(db_schema_apply(path, &from, error, sizeof(error)), 0);
+    assert_int_equal(from, 2);
+    struct db *db = db_open(path, DB_READ, error, sizeof(error));
+    assert_non_null(db);
+    assert_int_equal(db_login_find(db, &address, &login), DB_OK);
+    assert_int_equal(login.mailbox, 3);
+    assert_string_equal(login.hash, "a hash");
+    db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +342,7 @@ int main(void)
         fixture_test(goes_from_version_to_version),
         fixture_test(undoes_a_migration_that_fails),
         fixture_test(takes_version_1_along),
+        fixture_test(takes_version_2_along),
         fixture_test(is_made_once_by_many),
         fixture_test(asks_for_what_it_needs),
     };
