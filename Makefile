@@ -49,7 +49,7 @@ POP3D_SOURCES := $(sort $(wildcard pop3d/*.c))
 POP3D_LIBS    := libssl libcrypto
 
 AUTHD_SOURCES := $(sort $(wildcard authd/*.c))
-AUTHD_LIBS    := -pthread
+AUTHD_LIBS    := libcrypto -pthread
 
 STORED_SOURCES := $(sort $(wildcard stored/*.c))
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
@@ -198,7 +198,7 @@ compare-built: all
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
 UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
-UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS)
+UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) libcrypto
 
 # No test takes longer, in seconds, however loaded the machine is.
 UNIT_TIME   := 300

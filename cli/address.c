@@ -91,21 +91,23 @@ static int add_with_password(struct instance *instance, struct db *db, uint64_t 
                              struct db_mailaddress_new *new, enum password_source source)
 {
     struct password password;
-    char hash[DB_HASH_SIZE];
+    struct password_kept kept;
+    const struct password_job job = {&password, new->address.text, &kept};
     bool generated;
 
     int done = get_password(source, &password, &generated);
     if (done == EXIT_DONE)
-        done = password_hash(&instance->conf, &password, hash);
+        done = password_keep(&instance->conf, db, &job, 1);
     if (done == EXIT_DONE) {
-        new->hash = hash;
+        new->hash = kept.hash;
+        new->scram = kept.scram;
         done = add_mailbox(db, customer, new);
-        new->hash = NULL;
+        new->hash = new->scram = NULL;
     }
     if (done == EXIT_DONE && generated)
         done = password_show("password", password.text);
     password_wipe(&password);
-    sodium_memzero(hash, sizeof(hash));
+    sodium_memzero(&kept, sizeof(kept));
     return done;
 }
 
@@ -215,9 +217,10 @@ int address_remove_main(struct instance *instance, int argc, char **argv)
 }
 
 static int set_hash(struct db *db, const struct db_mailaddress *found,
-                    const struct address *address, const char *hash)
+                    const struct address *address, const struct password_kept *kept)
 {
-    switch (database_result(db, db_mailaddress_set_hash(db, found->customer, address, hash))) {
+    switch (database_result(
+        db, db_mailaddress_set_hash(db, found->customer, address, kept->hash, kept->scram))) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE: return removed(address);
     default: return EXIT_REFUSED;
@@ -229,7 +232,8 @@ static int set_password(struct instance *instance, struct db *db, const struct a
 {
     struct db_mailaddress found;
     struct password password;
-    char hash[DB_HASH_SIZE];
+    struct password_kept kept;
+    const struct password_job job = {&password, address->text, &kept};
     bool generated;
 
     if (address_lookup(db, address, &found) != EXIT_DONE)
@@ -239,13 +243,13 @@ static int set_password(struct instance *instance, struct db *db, const struct a
                       address->text);
     int done = get_password(source, &password, &generated);
     if (done == EXIT_DONE)
-        done = password_hash(&instance->conf, &password, hash);
+        done = password_keep(&instance->conf, db, &job, 1);
     if (done == EXIT_DONE)
-        done = set_hash(db, &found, address, hash);
+        done = set_hash(db, &found, address, &kept);
     if (done == EXIT_DONE && generated)
         done = password_show("password", password.text);
     password_wipe(&password);
-    sodium_memzero(hash, sizeof(hash));
+    sodium_memzero(&kept, sizeof(kept));
     return done;
 }
 

@@ -39,7 +39,7 @@ struct import_row {
     char name[DB_MAILBOX_NAME_MAX + 1];
     bool generated;
     struct password password;
-    char hash[DB_HASH_SIZE];
+    struct password_kept kept;
 };
 
 struct import {
@@ -208,12 +208,18 @@ static int read_rows(struct import *import)
     return EXIT_DONE;
 }
 
+static const char *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
 static enum db_result add_row(struct db *db, const struct import *import,
                               const struct import_row *row)
 {
     const struct db_mailaddress_new new = {.address = row->address,
                                            .name = row->name,
-                                           .hash = row->hash[0] != '\0' ? row->hash : NULL};
+                                           .hash = text_or_null(row->kept.hash),
+                                           .scram = text_or_null(row->kept.scram)};
 
     return db_mailaddress_add(db, import->customer.id, &new, NULL);
 }
@@ -274,24 +280,19 @@ static int add_all(struct import *import, struct db *db, bool for_good)
     return done;
 }
 
-static int hash_rows(struct import *import, const struct conf *conf)
+static int hash_rows(struct import *import, struct db *db, const struct conf *conf)
 {
-    const struct password **passwords = xcalloc(import->count, sizeof(struct password *));
-    char(*hashes)[DB_HASH_SIZE] = xcalloc(import->count, DB_HASH_SIZE);
+    struct password_job *jobs = xcalloc(import->count, sizeof(*jobs));
 
     for (size_t i = 0; i < import->count; i++) {
         struct import_row *row = &import->rows[i];
         row->generated = row->password.length == 0;
         if (row->generated)
             password_generate(&row->password);
-        passwords[i] = &row->password;
+        jobs[i] = (struct password_job){&row->password, row->address.text, &row->kept};
     }
-    int done = password_hash_all(conf, passwords, import->count, hashes);
-    for (size_t i = 0; i < import->count; i++)
-        memcpy(import->rows[i].hash, hashes[i], DB_HASH_SIZE);
-    sodium_memzero(hashes, import->count * DB_HASH_SIZE);
-    free(hashes);
-    free(passwords);
+    int done = password_keep(conf, db, jobs, import->count);
+    free(jobs);
     return done;
 }
 
@@ -321,7 +322,7 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
                import->count == 1 ? "" : "es", import->customer.name);
         return EXIT_DONE;
     }
-    if (hash_rows(import, conf) != EXIT_DONE || add_all(import, db, true) != EXIT_DONE)
+    if (hash_rows(import, db, conf) != EXIT_DONE || add_all(import, db, true) != EXIT_DONE)
         return EXIT_REFUSED;
     /* Somebody else was quicker. */
     if (import->errors > 0)

@@ -5,6 +5,9 @@
 
 #include "db/login.h"
 #include "lib/conf.h"
+#include "lib/scramkeys.h"
+
+struct db;
 
 /* Passwords of mailboxes: where they come from, what is allowed, and what is kept of them. */
 
@@ -53,15 +56,25 @@ void password_generate(struct password *password_r);
  */
 int password_show(const char *label, const char *secret);
 
-/*
- * Hashes with Argon2id at the instance's cost. Returns EXIT_DONE, or EXIT_REFUSED after refuse()
- * when the machine has not enough memory.
- */
-int password_hash(const struct conf *conf, const struct password *password,
-                  char hash_r[DB_HASH_SIZE]);
+/* What is kept of a password. Wiped by its owner. */
+struct password_kept {
+    char hash[DB_HASH_SIZE];
+    char scram[SCRAMKEYS_TEXT_SIZE];
+};
 
-/* The same for `count` passwords, as many at once as the machine has cores (or hash_threads). */
-int password_hash_all(const struct conf *conf, const struct password *const *passwords,
-                      size_t count, char (*hashes_r)[DB_HASH_SIZE]);
+/* A password of which that is to be made, and for which mailbox, by its address in its one form. */
+struct password_job {
+    const struct password *password;
+    const char *address;
+    struct password_kept *kept;
+};
+
+/*
+ * Hashes with Argon2id at the instance's cost, and makes the keys for SCRAM, as many passwords at
+ * once as the machine has cores (or hash_threads). Returns EXIT_DONE, or EXIT_REFUSED after
+ * refuse() when the machine has not enough memory or the database cannot be read.
+ */
+int password_keep(const struct conf *conf, struct db *db, const struct password_job *jobs,
+                  size_t count);
 
 #endif

@@ -7,6 +7,7 @@
 #include "db/db.h"
 #include "lib/address.h"
 #include "lib/language.h"
+#include "lib/scramkeys.h"
 
 /* crypto_pwhash_STRBYTES of libsodium. */
 #define DB_HASH_SIZE 128
@@ -20,6 +21,7 @@ struct db_login {
     unsigned poll_seconds;
     enum language language;  /* the customer's */
     char hash[DB_HASH_SIZE]; /* as of crypto_pwhash_str(); empty: no password has been set */
+    char scram[SCRAMKEYS_TEXT_SIZE]; /* as of scramkeys_format(); empty: there are none yet */
 };
 
 /*

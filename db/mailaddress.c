@@ -67,12 +67,13 @@ static enum db_result mailbox_add(struct db *db, uint64_t customer, const char *
 }
 
 static enum db_result credential_set(struct db *db, uint64_t customer, uint64_t mailbox,
-                                     const char *hash)
+                                     const char *hash, const char *scram)
 {
     struct sqlite3_stmt *set = statement_get(db, STATEMENT_CREDENTIAL_SET);
     statement_bind_number(set, 1, customer);
     statement_bind_number(set, 2, mailbox);
     statement_bind_text(set, 3, hash);
+    statement_bind_text(set, 4, scram);
     return statement_change(db, set);
 }
 
@@ -107,7 +108,7 @@ static enum db_result add_all(struct db *db, uint64_t customer,
         result = address_add(db, customer, &new->address, *mailbox_r);
     }
     if (result == DB_OK && new->hash != NULL) {
-        result = credential_set(db, customer, *mailbox_r, new->hash);
+        result = credential_set(db, customer, *mailbox_r, new->hash, new->scram);
     }
     if (result == DB_OK && new->invitation != NULL) {
         result = invitation_set(db, customer, *mailbox_r, new->invitation, new->invited_until);
@@ -152,7 +153,8 @@ enum db_result db_mailaddress_remove(struct db *db, uint64_t customer,
 }
 
 enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
-                                       const struct address *address, const char *hash)
+                                       const struct address *address, const char *hash,
+                                       const char *scram)
 {
     uint64_t mailbox;
     enum db_result result = change_begin(db);
@@ -161,7 +163,7 @@ enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
     }
     result = mailbox_find(db, customer, address, &mailbox);
     if (result == DB_OK) {
-        result = hash != NULL ? credential_set(db, customer, mailbox, hash)
+        result = hash != NULL ? credential_set(db, customer, mailbox, hash, scram)
                               : clear(db, STATEMENT_CREDENTIAL_REMOVE, customer, mailbox);
     }
     if (result == DB_OK) {

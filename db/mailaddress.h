@@ -38,6 +38,7 @@ struct db_mailaddress_new {
     struct address address;
     const char *name;          /* up to DB_MAILBOX_NAME_MAX octets without control characters */
     const char *hash;          /* of crypto_pwhash_str(), or NULL: no login yet */
+    const char *scram;         /* of scramkeys_format() for the same password, or NULL */
     const uint8_t *invitation; /* DB_DIGEST_SIZE octets, or NULL */
     uint64_t invited_until;    /* seconds since 1970 */
 };
@@ -64,11 +65,13 @@ enum db_result db_mailaddress_remove(struct db *db, uint64_t customer,
                                      const struct address *address);
 
 /*
- * Sets the password of a mailbox and ends its invitation, if any. NULL: no login any more. DB_OK
- * or DB_NONE (an alias too), as the next three.
+ * Sets the password of a mailbox and ends its invitation, if any. `scram` goes with it; NULL:
+ * nobody has made these keys yet. With no hash: no login any more. DB_OK or DB_NONE (an alias too),
+ * as the next three.
  */
 enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
-                                       const struct address *address, const char *hash);
+                                       const struct address *address, const char *hash,
+                                       const char *scram);
 
 /* Invites the owner to set a password, instead of any earlier invitation. */
 enum db_result db_mailaddress_invite(struct db *db, uint64_t customer,

@@ -105,13 +105,16 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT " MAILADDRESS_COLUMNS " WHERE domain.name = ?1 AND address.local = ?2"},
     [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
         "SELECT mailbox.id, mailbox.customer, mailbox.suspended OR customer.suspended,"
-        "       credential.hash, plan.retention_days, plan.poll_seconds, customer.language"
+        "       credential.hash, plan.retention_days, plan.poll_seconds, customer.language,"
+        "       credential.scram"
         " FROM domain JOIN address ON address.domain = domain.id"
         " JOIN mailbox ON mailbox.id = address.mailbox"
         " JOIN customer ON customer.id = mailbox.customer"
         " JOIN plan ON plan.id = customer.plan"
         " LEFT JOIN credential ON credential.mailbox = mailbox.id"
         " WHERE domain.name = ?1 AND address.local = ?2"},
+    [STATEMENT_SECRET_FIND] = {"secret_find", STATEMENT_OPERATOR,
+        "SELECT octets FROM secret WHERE name = ?1"},
     [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,
         "SELECT address.local, domain.name, customer.language FROM address"
         " JOIN domain ON domain.id = address.domain"
@@ -169,9 +172,10 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_MAILBOX_SET_SUSPENDED] = {"mailbox_set_suspended", STATEMENT_TENANT,
         "UPDATE mailbox SET suspended = ?3 WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_CREDENTIAL_SET] = {"credential_set", STATEMENT_TENANT,
-        "INSERT INTO credential (mailbox, customer, hash, changed)"
-        " SELECT id, customer, ?3, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
-        " ON CONFLICT (mailbox) DO UPDATE SET hash = excluded.hash, changed = excluded.changed"},
+        "INSERT INTO credential (mailbox, customer, hash, scram, changed)"
+        " SELECT id, customer, ?3, ?4, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
+        " ON CONFLICT (mailbox) DO UPDATE SET hash = excluded.hash, scram = excluded.scram,"
+        "     changed = excluded.changed"},
     [STATEMENT_CREDENTIAL_REMOVE] = {"credential_remove", STATEMENT_TENANT,
         "DELETE FROM credential WHERE customer = ?1 AND mailbox = ?2"},
     [STATEMENT_INVITATION_SET] = {"invitation_set", STATEMENT_TENANT,
@@ -370,4 +374,14 @@ void statement_text(struct sqlite3_stmt *statement, int column, char *text_r, si
         memcpy(text_r, text, length);
     }
     text_r[length] = '\0';
+}
+
+void statement_blob(struct sqlite3_stmt *statement, int column, void *octets_r, size_t size)
+{
+    const void *octets = sqlite3_column_blob(statement, column);
+    if (octets != NULL && (size_t)sqlite3_column_bytes(statement, column) == size) {
+        memcpy(octets_r, octets, size);
+    } else {
+        memset(octets_r, 0, size);
+    }
 }

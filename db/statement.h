@@ -52,6 +52,7 @@ enum statement_id {
     STATEMENT_DOMAIN_FIND,
     STATEMENT_MAILADDRESS_FIND,
     STATEMENT_LOGIN_FIND,
+    STATEMENT_SECRET_FIND,
     STATEMENT_ROUTE_FIND,
     STATEMENT_OWNER_FIND,
 
@@ -119,5 +120,8 @@ uint64_t statement_number(struct sqlite3_stmt *statement, int column);
 unsigned statement_count(struct sqlite3_stmt *statement, int column);
 bool statement_bool(struct sqlite3_stmt *statement, int column);
 void statement_text(struct sqlite3_stmt *statement, int column, char *text_r, size_t size);
+
+/* Exactly `size` octets, as the table's CHECK has it; zeros where there are others. */
+void statement_blob(struct sqlite3_stmt *statement, int column, void *octets_r, size_t size);
 
 #endif

@@ -27,7 +27,8 @@ CREATE TABLE secret (
     octets BLOB NOT NULL CHECK (length(octets) = 32)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO secret (name, octets) VALUES ('app_password', randomblob(32));
+INSERT INTO secret (name, octets)
+VALUES ('app_password', randomblob(32)), ('scram_salt', randomblob(32));
 
 -- A password that Bellhop drew for one program of the mailbox's owner: 128 random bits, so a fast
 -- keyed hash is as good as a slow one.

@@ -78,12 +78,20 @@ static void sees_each_change_at_the_next_login(void **state)
     char longest[DB_HASH_SIZE];
     memset(longest, 'h', sizeof(longest));
     longest[DB_HASH_SIZE - 1] = '\0';
+    char keys[SCRAMKEYS_TEXT_SIZE];
+    memset(keys, 'k', sizeof(keys));
+    keys[sizeof(keys) - 1] = '\0';
 
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(db_mailaddress_set_hash(db, ours, &reader->address, longest), DB_OK);
+        assert_int_equal(db_mailaddress_set_hash(db, ours, &reader->address, longest, keys), DB_OK);
         assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
         assert_string_equal(login.hash, longest);
-        assert_int_equal(db_mailaddress_set_hash(db, ours, &reader->address, NULL), DB_OK);
+        assert_string_equal(login.scram, keys);
+        /* No key of a password outlives it. */
+        assert_int_equal(db_mailaddress_set_hash(db, ours, &reader->address, "x", NULL), DB_OK);
+        assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
+        assert_string_equal(login.scram, "");
+        assert_int_equal(db_mailaddress_set_hash(db, ours, &reader->address, NULL, NULL), DB_OK);
         assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
         assert_string_equal(login.hash, "");
 

@@ -54,7 +54,7 @@ static const struct tenant_case {
     {STATEMENT_MAILBOX_FIND, false, {T("ours.example"), T("a")}},
     {STATEMENT_MAILBOX_SET_NAME, false, {K(MAILBOX), T("x")}},
     {STATEMENT_MAILBOX_SET_SUSPENDED, false, {K(MAILBOX), N(1)}},
-    {STATEMENT_CREDENTIAL_SET, false, {K(MAILBOX), T("x")}},
+    {STATEMENT_CREDENTIAL_SET, false, {K(MAILBOX), T("x"), T("y")}},
     {STATEMENT_CREDENTIAL_REMOVE, false, {K(MAILBOX)}},
     {STATEMENT_INVITATION_SET, false, {K(MAILBOX), K(DIGEST), N(9)}},
     {STATEMENT_INVITATION_REMOVE, false, {K(MAILBOX)}},
@@ -108,7 +108,7 @@ static int set_up(void **state)
     assert_int_equal(fixture_add(db, fixture->ours, "b@ours.example", &world->second), DB_OK);
     assert_int_equal(fixture_add(db, fixture->theirs, "a@theirs.example", NULL), DB_OK);
     assert_int_equal(db_alias_add(db, fixture->ours, &alone, &a, 1), DB_OK);
-    assert_int_equal(db_mailaddress_set_hash(db, fixture->ours, &a, "x"), DB_OK);
+    assert_int_equal(db_mailaddress_set_hash(db, fixture->ours, &a, "x", NULL), DB_OK);
     assert_int_equal(db_mailaddress_invite(db, fixture->ours, &a, digest, 9), DB_OK);
     world->alias = (uint64_t)ask(world->sqlite, "SELECT id FROM address WHERE mailbox IS NULL");
     assert_int_equal(db_customer_add(db, "foreign", "house", &world->foreign), DB_OK);

@@ -154,7 +154,7 @@ static void writes_an_audit_row_for_each_change(void **state)
     uint64_t ours = fixture->ours;
     db_audit_actor(db, "tester");
     assert_int_equal(fixture_add(db, ours, a.text, NULL), DB_OK);
-    assert_int_equal(db_mailaddress_set_hash(db, ours, &a, "x"), DB_OK);
+    assert_int_equal(db_mailaddress_set_hash(db, ours, &a, "x", NULL), DB_OK);
     assert_int_equal(db_mailaddress_invite(db, ours, &a, digest, 1), DB_OK);
     assert_int_equal(db_mailaddress_set_name(db, ours, &a, "A"), DB_OK);
     assert_int_equal(db_mailaddress_set_suspended(db, ours, &a, true), DB_OK);

@@ -1,0 +1,17 @@
+#include "db/secret.h"
+
+#include <string.h>
+
+#include "db/handle.h"
+
+enum db_result db_secret_find(struct db *db, const char *name, uint8_t octets_r[DB_SECRET_SIZE])
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_SECRET_FIND);
+    statement_bind_text(find, 1, name);
+    enum db_result result = statement_row(db, find);
+    if (result == DB_OK) {
+        statement_blob(find, 0, octets_r, DB_SECRET_SIZE);
+        statement_reset(find);
+    }
+    return result;
+}
