@@ -17,7 +17,7 @@ JOBS    ?= $(shell expr $$(nproc) + 1)
 # Debian's own Python, whose pytest is the package python3-pytest.
 PYTHON  := /usr/bin/python3
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn-dev libidn2-dev \
+BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn-dev libidn2-dev liboath-dev \
 	libjansson-dev libmicrohttpd-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
 	libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
@@ -58,7 +58,7 @@ LMTPD_SOURCES := $(sort $(wildcard lmtpd/*.c))
 LMTPD_LIBS    :=
 
 ADMIN_SOURCES := $(sort $(wildcard admin/*.c))
-ADMIN_LIBS    := jansson libmicrohttpd
+ADMIN_LIBS    := jansson libevent_extra liboath libmicrohttpd
 
 BELLHOP_SOURCES := $(sort $(wildcard cli/*.c))
 BELLHOP_LIBS    := jansson libcrypto libcurl

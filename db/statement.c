@@ -42,6 +42,18 @@
 #define AUDIT_COLUMNS                                                                              \
     "audit.id, audit.time, audit.customer, audit.actor, audit.action, audit.object FROM audit"
 
+/* ?1 to ?3: customer, admin user, mailbox; NULL for what a person is not. */
+#define PERSON "customer IS ?1 AND admin_user IS ?2 AND mailbox IS ?3"
+
+#define PERSON_EXISTS                                                                              \
+    "(EXISTS (SELECT 1 FROM mailbox WHERE id = ?3 AND customer = ?1) OR"                            \
+    " EXISTS (SELECT 1 FROM admin_user WHERE id = ?2 AND customer IS ?1))"
+
+#define SECOND_FACTOR "(SELECT id FROM second_factor WHERE " PERSON ")"
+
+#define PAGE_SESSION_COLUMNS                                                                       \
+    "digest, customer, admin_user, mailbox, created, seen, expires, remote, agent FROM session"
+
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
@@ -115,6 +127,12 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE domain.name = ?1 AND address.local = ?2"},
     [STATEMENT_SECRET_FIND] = {"secret_find", STATEMENT_OPERATOR,
         "SELECT octets FROM secret WHERE name = ?1"},
+    [STATEMENT_PAGE_SESSION_FIND] = {"page_session_find", STATEMENT_FINDS,
+        "SELECT " PAGE_SESSION_COLUMNS " WHERE digest = ?1 AND expires > ?2"},
+    [STATEMENT_PAGE_SESSION_SEEN] = {"page_session_seen", STATEMENT_FINDS,
+        "UPDATE session SET seen = ?2, expires = ?3 WHERE digest = ?1"},
+    [STATEMENT_PAGE_SESSION_PRUNE] = {"page_session_prune", STATEMENT_OPERATOR,
+        "DELETE FROM session WHERE expires <= ?1"},
     [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,
         "SELECT address.local, domain.name, customer.language FROM address"
         " JOIN domain ON domain.id = address.domain"
@@ -230,6 +248,48 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE address_target.customer = ?1 AND address_target.address = ?2"
         "   AND (domain.name > ?3 OR (domain.name = ?3 AND own.local > ?4))"
         " ORDER BY domain.name, own.local LIMIT 1"},
+    [STATEMENT_PERSON_NAME] = {"person_name", STATEMENT_TENANT,
+        "SELECT address.local || '@' || domain.name FROM address"
+        " JOIN domain ON domain.id = address.domain"
+        " WHERE address.mailbox = ?3 AND address.customer = ?1"
+        " UNION ALL SELECT login FROM admin_user WHERE id = ?2 AND customer IS ?1"},
+    [STATEMENT_SECOND_FACTOR_BEGIN] = {"second_factor_begin", STATEMENT_TENANT,
+        "INSERT INTO second_factor (customer, admin_user, mailbox, secret, created)"
+        " SELECT ?1, ?2, ?3, ?4, unixepoch() WHERE " PERSON_EXISTS
+        " AND NOT EXISTS (SELECT 1 FROM second_factor WHERE " PERSON ")"},
+    [STATEMENT_SECOND_FACTOR_FIND] = {"second_factor_find", STATEMENT_TENANT,
+        "SELECT secret, coalesce(confirmed, 0), step, wrong, blocked,"
+        "       (SELECT count(*) FROM recovery_code WHERE second_factor = second_factor.id)"
+        " FROM second_factor WHERE " PERSON},
+    [STATEMENT_SECOND_FACTOR_CONFIRM] = {"second_factor_confirm", STATEMENT_TENANT,
+        "UPDATE second_factor SET confirmed = ?4 WHERE " PERSON},
+    [STATEMENT_SECOND_FACTOR_TAKE] = {"second_factor_take", STATEMENT_TENANT,
+        "UPDATE second_factor SET step = ?4, wrong = 0, blocked = 0 WHERE " PERSON
+        " AND step < ?4"},
+    [STATEMENT_SECOND_FACTOR_WRONG] = {"second_factor_wrong", STATEMENT_TENANT,
+        "UPDATE second_factor SET wrong = ?4, blocked = ?5 WHERE " PERSON},
+    [STATEMENT_SECOND_FACTOR_REMOVE] = {"second_factor_remove", STATEMENT_TENANT,
+        "DELETE FROM second_factor WHERE " PERSON},
+    [STATEMENT_RECOVERY_CODE_ADD] = {"recovery_code_add", STATEMENT_TENANT,
+        "INSERT INTO recovery_code (digest, second_factor)"
+        " SELECT ?4, id FROM second_factor WHERE " PERSON},
+    [STATEMENT_RECOVERY_CODE_TAKE] = {"recovery_code_take", STATEMENT_TENANT,
+        "DELETE FROM recovery_code WHERE second_factor = " SECOND_FACTOR " AND digest = ?4"},
+    [STATEMENT_RECOVERY_CODES_REMOVE] = {"recovery_codes_remove", STATEMENT_TENANT,
+        "DELETE FROM recovery_code WHERE second_factor = " SECOND_FACTOR},
+    [STATEMENT_PAGE_SESSION_ADD] = {"page_session_add", STATEMENT_TENANT,
+        "INSERT INTO session (digest, customer, admin_user, mailbox, created, seen, expires,"
+        "                     remote, agent)"
+        " SELECT ?4, ?1, ?2, ?3, ?5, ?5, ?6, ?7, ?8 WHERE " PERSON_EXISTS},
+    [STATEMENT_PAGE_SESSION_NEXT] = {"page_session_next", STATEMENT_TENANT,
+        "SELECT " PAGE_SESSION_COLUMNS " WHERE " PERSON
+        " AND expires > ?4 AND (created, digest) < (?5, ?6)"
+        " ORDER BY created DESC, digest DESC LIMIT 1"},
+    [STATEMENT_PAGE_SESSION_END] = {"page_session_end", STATEMENT_TENANT,
+        "DELETE FROM session WHERE " PERSON " AND digest = ?4"},
+    /* But the one that asks. */
+    [STATEMENT_PAGE_SESSIONS_END] = {"page_sessions_end", STATEMENT_TENANT,
+        "DELETE FROM session WHERE " PERSON " AND digest IS NOT ?4"},
     [STATEMENT_AUDIT_ADD] = {"audit_add", STATEMENT_NOTES,
         "INSERT INTO audit (time, customer, actor, action, object)"
         " VALUES (unixepoch(), nullif(?1, 0), ?2, ?3, ?4)"},

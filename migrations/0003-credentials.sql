@@ -128,6 +128,8 @@ CREATE TABLE token_issuer (
 -- The second factor of somebody who uses the pages (RFC 6238): an admin user or a mailbox's owner.
 CREATE TABLE second_factor (
     id         INTEGER PRIMARY KEY,
+    -- NULL: an operator's
+    customer   INTEGER REFERENCES customer (id) ON DELETE CASCADE,
     admin_user INTEGER UNIQUE REFERENCES admin_user (id) ON DELETE CASCADE,
     mailbox    INTEGER UNIQUE REFERENCES mailbox (id) ON DELETE CASCADE,
     secret     BLOB    NOT NULL CHECK (length(secret) = 20),
@@ -135,9 +137,14 @@ CREATE TABLE second_factor (
     confirmed  INTEGER,
     -- of the last code that was taken: none is good twice
     step       INTEGER NOT NULL DEFAULT 0,
+    -- wrong codes in a row, and until when none is looked at because of them
+    wrong      INTEGER NOT NULL DEFAULT 0,
+    blocked    INTEGER NOT NULL DEFAULT 0,
     created    INTEGER NOT NULL,
     CHECK ((admin_user IS NULL) <> (mailbox IS NULL))
 ) STRICT;
+
+CREATE INDEX second_factor_by_customer ON second_factor (customer);
 
 -- Each is good once in place of a code.
 CREATE TABLE recovery_code (
@@ -146,7 +153,11 @@ CREATE TABLE recovery_code (
     PRIMARY KEY (second_factor, digest)
 ) STRICT, WITHOUT ROWID;
 
--- Where a session of the pages was begun and last seen, for the list that its owner ends them from.
+-- Whose customer (NULL: an operator's), and where a session of the pages was begun and last seen,
+-- for the list that its owner ends them from.
+ALTER TABLE session ADD COLUMN customer INTEGER REFERENCES customer (id) ON DELETE CASCADE;
 ALTER TABLE session ADD COLUMN remote TEXT NOT NULL DEFAULT '';
 ALTER TABLE session ADD COLUMN agent  TEXT NOT NULL DEFAULT '' CHECK (length(agent) <= 255);
 ALTER TABLE session ADD COLUMN seen   INTEGER NOT NULL DEFAULT 0;
+
+CREATE INDEX session_by_person ON session (customer, admin_user, mailbox, created);

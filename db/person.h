@@ -1,0 +1,28 @@
+#ifndef DB_PERSON_H
+#define DB_PERSON_H
+
+#include <stdint.h>
+
+#include "db/db.h"
+
+struct sqlite3_stmt;
+
+/*
+ * Somebody who uses the pages: an admin user or a mailbox's owner. One of `admin_user` and
+ * `mailbox` is 0; `customer` is 0 for an operator's admin user. What is asked with a foreign
+ * customer is not found.
+ */
+struct db_person {
+    uint64_t customer;
+    uint64_t admin_user;
+    uint64_t mailbox;
+};
+
+/* For this folder: binds ?1 to ?3 as PERSON in statement.c has them. */
+void person_bind(struct sqlite3_stmt *statement, const struct db_person *person);
+
+/* For this folder: as change_end() (db/handle.h), with the person's address or login. */
+enum db_result person_change_end(struct db *db, enum db_result result, const char *action,
+                                 const struct db_person *person);
+
+#endif
