@@ -17,9 +17,9 @@ JOBS    ?= $(shell expr $$(nproc) + 1)
 # Debian's own Python, whose pytest is the package python3-pytest.
 PYTHON  := /usr/bin/python3
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config libcurl4-openssl-dev libevent-dev libidn-dev libidn2-dev liboath-dev \
-	libjansson-dev libmicrohttpd-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev libsystemd-dev \
-	libxxhash-dev uthash-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-openssl-dev libevent-dev libidn-dev \
+	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
+	libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
@@ -49,7 +49,7 @@ POP3D_SOURCES := $(sort $(wildcard pop3d/*.c))
 POP3D_LIBS    := libssl libcrypto
 
 AUTHD_SOURCES := $(sort $(wildcard authd/*.c))
-AUTHD_LIBS    := libcrypto -pthread
+AUTHD_LIBS    := libargon2 libcrypt libcrypto -pthread
 
 STORED_SOURCES := $(sort $(wildcard stored/*.c))
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread

@@ -9,6 +9,7 @@
 #include "authd/cache.h"
 #include "authd/check.h"
 #include "authd/hashpool.h"
+#include "authd/scheme.h"
 #include "db/login.h"
 #include "db/plan.h"
 #include "db/transaction.h"
@@ -80,7 +81,7 @@ static double make_nobody_hash(struct checker *checker, const struct conf *conf)
     char password[32];
     double begin = precise_now();
 
-    _Static_assert(sizeof(hash) == DB_HASH_SIZE, "a stored hash is one of libsodium's");
+    _Static_assert(sizeof(hash) <= DB_HASH_SIZE, "one of libsodium's can be a stored hash");
     randombytes_buf(password, sizeof(password));
     int result = crypto_pwhash_str(hash, password, sizeof(password), conf->hash_operations,
                                    (size_t)conf->hash_memory);
@@ -114,7 +115,9 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf)
     double seconds = make_nobody_hash(checker, conf);
     if (seconds < 0)
         log_fatal("there is not enough memory for one password hash; lower hash_memory");
-    checker->pool = hashpool_new(base, checker->threads, queue_limit(checker->threads, seconds));
+    scheme_init();
+    checker->pool = hashpool_new(base, checker->threads, queue_limit(checker->threads, seconds),
+                                 checker->threads * conf->hash_memory);
     return checker;
 }
 
@@ -150,7 +153,8 @@ void checker_configure(struct checker *checker, const struct conf *conf)
     if (seconds < 0)
         log_error("there is not enough memory for one password hash; lower hash_memory");
     else
-        hashpool_set_limit(checker->pool, queue_limit(checker->threads, seconds));
+        hashpool_configure(checker->pool, queue_limit(checker->threads, seconds),
+                           checker->threads * conf->hash_memory);
 }
 
 unsigned checker_pending(const struct checker *checker)
@@ -245,16 +249,45 @@ static void add_part(crypto_generichash_state *state, const char *part, size_t l
     crypto_generichash_update(state, (const uint8_t *)part, length);
 }
 
+/*
+ * A password in the form that SASLprep gives it, and as it was sent. Ours are hashed in the first
+ * form, other servers' in whatever was typed. Wiped by its owner.
+ */
+struct secret {
+    char prepared[MECHANISM_PASSWORD_MAX + 1];
+    size_t prepared_length; /* 0: it has no such form */
+    const char *raw;
+    size_t raw_length; /* 0: it need not be tried */
+};
+
+static void prepare(struct secret *secret_r, const char *hash, const char *password, size_t length)
+{
+    struct storedhash stored;
+    const char *error;
+
+    long prepared = saslprep(secret_r->prepared, MECHANISM_PASSWORD_MAX + 1, password, length);
+    secret_r->prepared_length = prepared > 0 ? (size_t)prepared : 0;
+    secret_r->raw = password;
+    secret_r->raw_length = 0;
+    if (secret_r->prepared_length == length && memcmp(secret_r->prepared, password, length) == 0)
+        return;
+    /* What has no form is tried nevertheless: a quick "no" would tell that the hash is ours. */
+    if (prepared <= 0 ||
+        (storedhash_parse(&stored, hash, &error) == 0 && stored.kind != STOREDHASH_OWN))
+        secret_r->raw_length = length;
+    sodium_memzero(&stored, sizeof(stored));
+}
+
 static void make_digest(const struct checker *checker, const struct check *check, const char *hash,
-                        const char *password, size_t password_length,
-                        uint8_t digest_r[CACHE_DIGEST_SIZE])
+                        const struct secret *secret, uint8_t digest_r[CACHE_DIGEST_SIZE])
 {
     crypto_generichash_state state;
 
     crypto_generichash_init(&state, checker->key, sizeof(checker->key), CACHE_DIGEST_SIZE);
     add_part(&state, check->address, strlen(check->address));
     add_part(&state, hash, strlen(hash));
-    add_part(&state, password, password_length);
+    add_part(&state, secret->prepared, secret->prepared_length);
+    add_part(&state, secret->raw, secret->raw_length);
     crypto_generichash_final(&state, digest_r, CACHE_DIGEST_SIZE);
     sodium_memzero(&state, sizeof(state));
 }
@@ -326,7 +359,7 @@ static void on_hashed(struct hash_job *job)
  * at once) share one hash. Returns 0, or -1 when the queue is full.
  */
 static int submit(struct checker *checker, struct check *check, const char *hash,
-                  const uint8_t digest[CACHE_DIGEST_SIZE], const char *password, size_t length)
+                  const uint8_t digest[CACHE_DIGEST_SIZE], const struct secret *secret)
 {
     struct pending *pending;
 
@@ -336,8 +369,12 @@ static int submit(struct checker *checker, struct check *check, const char *hash
         pending->checker = checker;
         memcpy(pending->digest, digest, CACHE_DIGEST_SIZE);
         memcpy(pending->job.hash, hash, strlen(hash) + 1);
-        memcpy(pending->job.password, password, length);
-        pending->job.password_length = length;
+        memcpy(pending->job.password, secret->prepared, secret->prepared_length);
+        pending->job.password_length = secret->prepared_length;
+        memcpy(pending->job.raw, secret->raw, secret->raw_length);
+        pending->job.raw_length = secret->raw_length;
+        pending->job.operations = checker->nobody_operations;
+        pending->job.memory = checker->nobody_memory;
         pending->job.done = on_hashed;
         HASH_ADD(hh, checker->pendings, digest, CACHE_DIGEST_SIZE, pending);
         if (hashpool_submit(checker->pool, &pending->job) < 0) {
@@ -352,16 +389,16 @@ static int submit(struct checker *checker, struct check *check, const char *hash
 
 /* Has the password compared with a hash: from memory, or by a hash thread. */
 static void verify(struct checker *checker, struct check *check, const char *hash,
-                   const char *password, size_t password_length)
+                   const struct secret *secret)
 {
     uint8_t digest[CACHE_DIGEST_SIZE];
 
-    make_digest(checker, check, hash, password, password_length, digest);
+    make_digest(checker, check, hash, secret, digest);
     enum cache_verdict verdict = cache_find(checker->cache, digest, seconds_now());
     if (verdict != CACHE_NONE) {
         metric_add(METRIC_AUTH_CACHE_HITS, 1);
         finish_verified(check, verdict == CACHE_GOOD);
-    } else if (submit(checker, check, hash, digest, password, password_length) < 0) {
+    } else if (submit(checker, check, hash, digest, secret) < 0) {
         finish(check, CHECK_BUSY, "too many passwords wait to be checked");
     }
     sodium_memzero(digest, sizeof(digest));
@@ -370,23 +407,22 @@ static void verify(struct checker *checker, struct check *check, const char *has
 void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
                  const char *password, size_t password_length)
 {
-    char prepared[MECHANISM_PASSWORD_MAX + 1];
+    struct secret secret;
     struct db_login login;
 
     metric_add(METRIC_AUTH_CHECKS, 1);
     memcpy(check->address, name, name_length);
     check->address[name_length] = '\0';
     enum db_result found = find_login(checker, check, &login);
-    long length = saslprep(prepared, sizeof(prepared), password, password_length);
-    if (length < 0)
-        finish(check, CHECK_WRONG, "the password is not UTF-8 as SASLprep takes it");
-    else if (found == DB_OK || found == DB_NONE)
-        verify(checker, check, check->has_password ? login.hash : checker->nobody_hash, prepared,
-               (size_t)length);
-    else
+    if (found == DB_OK || found == DB_NONE) {
+        const char *hash = check->has_password ? login.hash : checker->nobody_hash;
+        prepare(&secret, hash, password, password_length);
+        verify(checker, check, hash, &secret);
+    } else {
         finish(check, CHECK_BROKEN, "the account database cannot be read");
+    }
     sodium_memzero(&login, sizeof(login));
-    sodium_memzero(prepared, sizeof(prepared));
+    sodium_memzero(&secret, sizeof(secret));
 }
 
 void check_cancel(struct checker *checker, struct check *check)

@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
@@ -12,6 +11,7 @@
 #include <utlist.h>
 
 #include "authd/hashpool.h"
+#include "authd/scheme.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
@@ -20,9 +20,13 @@ struct hashpool {
     pthread_mutex_t lock; /* guards all members down to `stopping` and every job's state */
     pthread_cond_t work;
     struct hash_job *queued;
+    struct hash_job *later; /* to be made; begun when nothing is queued */
     struct hash_job *finished;
     unsigned queued_count;
+    unsigned later_count;
     unsigned limit;
+    uint64_t memory;      /* octets that hashes may take together */
+    uint64_t memory_used; /* ... and take now */
     bool stopping;
 
     int wakeup; /* eventfd: there are finished jobs */
@@ -34,94 +38,58 @@ struct hashpool {
 static void wipe(struct hash_job *job)
 {
     sodium_memzero(job->password, sizeof(job->password));
+    sodium_memzero(job->raw, sizeof(job->raw));
+    sodium_memzero(&job->stored, sizeof(job->stored));
     job->password_length = 0;
-}
-
-/* What the text that crypto_pwhash_str() makes says. */
-struct parsed_hash {
-    unsigned long long operations;
-    size_t memory; /* octets */
-    uint8_t salt[crypto_pwhash_SALTBYTES];
-    uint8_t hash[32];
-};
-
-/* Moves *text behind this label. Returns 0 or -1. */
-static int parse_label(const char **text, const char *label)
-{
-    size_t length = strlen(label);
-
-    if (strncmp(*text, label, length) != 0)
-        return -1;
-    *text += length;
-    return 0;
-}
-
-static int parse_number(const char **text, unsigned long *number_r)
-{
-    char *end;
-
-    if (!isdigit((unsigned char)**text))
-        return -1;
-    errno = 0;
-    *number_r = strtoul(*text, &end, 10);
-    *text = end;
-    return errno == 0 && *number_r <= UINT32_MAX ? 0 : -1;
-}
-
-/* Decodes exactly `size` octets. */
-static int parse_octets(const char **text, uint8_t *octets_r, size_t size)
-{
-    size_t length;
-
-    if (sodium_base642bin(octets_r, size, *text, strlen(*text), NULL, &length, text,
-                          sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0)
-        return -1;
-    return length == size ? 0 : -1;
-}
-
-static int parse_hash(struct parsed_hash *parsed_r, const char *text)
-{
-    unsigned long kibibytes;
-    unsigned long operations;
-
-    if (parse_label(&text, "$argon2id$v=19$m=") < 0 || parse_number(&text, &kibibytes) < 0 ||
-        parse_label(&text, ",t=") < 0 || parse_number(&text, &operations) < 0 ||
-        parse_label(&text, ",p=1$") < 0 ||
-        parse_octets(&text, parsed_r->salt, sizeof(parsed_r->salt)) < 0 ||
-        parse_label(&text, "$") < 0 ||
-        parse_octets(&text, parsed_r->hash, sizeof(parsed_r->hash)) < 0 || *text != '\0')
-        return -1;
-    parsed_r->operations = operations;
-    parsed_r->memory = (size_t)kibibytes * 1024;
-    return operations >= crypto_pwhash_OPSLIMIT_MIN &&
-                   parsed_r->memory >= crypto_pwhash_MEMLIMIT_MIN
-               ? 0
-               : -1;
+    job->raw_length = 0;
 }
 
 /*
- * Not by crypto_pwhash_str_verify(): for a lack of memory that gives the same answer as for a wrong
- * password (libsodium 1.0.18), and clients with the right one would ask their users for another.
+ * What a wrong password costs against nobody's hash: without it, the time that a cheaper imported
+ * hash takes would tell that the mailbox exists.
  */
-static enum hash_result verify(const struct hash_job *job)
+static void pass_time(const struct hash_job *job)
 {
-    struct parsed_hash parsed;
-    uint8_t hash[sizeof(parsed.hash)];
-    enum hash_result result = HASH_BROKEN;
+    static const uint8_t salt[crypto_pwhash_SALTBYTES];
+    uint8_t octets[crypto_pwhash_BYTES_MIN];
 
-    if (parse_hash(&parsed, job->hash) < 0) {
-        log_error("a stored password hash is damaged; set that password anew");
-        return HASH_BROKEN;
-    }
-    if (crypto_pwhash(hash, sizeof(hash), job->password, job->password_length, parsed.salt,
-                      parsed.operations, parsed.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
-        result = sodium_memcmp(hash, parsed.hash, sizeof(hash)) == 0 ? HASH_FITS : HASH_WRONG;
-    else
-        log_error("a password could not be hashed for want of memory; lower hash_threads or "
-                  "hash_memory");
-    sodium_memzero(hash, sizeof(hash));
-    sodium_memzero(&parsed, sizeof(parsed));
-    return result;
+    if (crypto_pwhash(octets, sizeof(octets), job->password, job->password_length, salt,
+                      job->operations, (size_t)job->memory, crypto_pwhash_ALG_ARGON2ID13) != 0)
+        log_warning("a wrong password took less time than others, for want of memory; lower "
+                    "hash_threads or hash_memory");
+    sodium_memzero(octets, sizeof(octets));
+}
+
+static enum hash_result compare_with(const struct hash_job *job)
+{
+    enum scheme_result result = SCHEME_WRONG;
+
+    if (job->password_length > 0)
+        result = scheme_compare(&job->stored, job->password, job->password_length);
+    if (result == SCHEME_WRONG && job->raw_length > 0)
+        result = scheme_compare(&job->stored, job->raw, job->raw_length);
+    if (result == SCHEME_WRONG && job->stored.kind != STOREDHASH_OWN)
+        pass_time(job);
+    return result == SCHEME_FITS ? HASH_FITS : result == SCHEME_WRONG ? HASH_WRONG : HASH_BROKEN;
+}
+
+static enum hash_result compare(const struct hash_job *job)
+{
+    if (job->is_stored)
+        return compare_with(job);
+    log_error("a stored password hash is damaged; set that password anew");
+    return HASH_BROKEN;
+}
+
+static enum hash_result make(struct hash_job *job)
+{
+    _Static_assert(sizeof(job->hash) >= crypto_pwhash_STRBYTES, "a hash fits");
+    if (crypto_pwhash_str(job->hash, job->password, job->password_length, job->operations,
+                          (size_t)job->memory) == 0)
+        return HASH_FITS;
+    log_warning("a password was not hashed anew, for want of memory; lower hash_threads or "
+                "hash_memory");
+    return HASH_BROKEN;
 }
 
 static void finish(struct hashpool *pool, struct hash_job *job)
@@ -135,27 +103,61 @@ static void finish(struct hashpool *pool, struct hash_job *job)
         log_error("cannot wake the event loop: %s", strerror(errno));
 }
 
+/* The memory that a job takes. What one takes alone is not too much: see storedhash_check_cost().
+ */
+static uint64_t memory_of(const struct hash_job *job)
+{
+    return job->stored.memory > job->memory ? job->stored.memory : job->memory;
+}
+
+/* Takes the next job off its queue, or returns NULL: there is none, or no memory for it yet. */
+static struct hash_job *take_job(struct hashpool *pool)
+{
+    struct hash_job *job = pool->queued != NULL ? pool->queued : pool->later;
+
+    if (job == NULL || (pool->memory_used > 0 && pool->memory_used + memory_of(job) > pool->memory))
+        return NULL;
+    if (job->kind == HASH_COMPARE) {
+        DL_DELETE(pool->queued, job);
+        pool->queued_count--;
+    } else {
+        DL_DELETE(pool->later, job);
+        pool->later_count--;
+    }
+    pool->memory_used += memory_of(job);
+    job->state = HASH_RUNNING;
+    return job;
+}
+
+static void run_job(struct hash_job *job)
+{
+    if (job->kind == HASH_MAKE) {
+        job->result = make(job);
+        return;
+    }
+    metric_add(METRIC_AUTH_QUEUE, -1);
+    metric_add(METRIC_AUTH_HASHES, 1);
+    job->result = compare(job);
+}
+
 static void *run_thread(void *context)
 {
     struct hashpool *pool = context;
 
     pthread_mutex_lock(&pool->lock);
     while (!pool->stopping) {
-        struct hash_job *job = pool->queued;
+        struct hash_job *job = take_job(pool);
         if (job == NULL) {
             pthread_cond_wait(&pool->work, &pool->lock);
             continue;
         }
-        DL_DELETE(pool->queued, job);
-        pool->queued_count--;
-        job->state = HASH_RUNNING;
         pthread_mutex_unlock(&pool->lock);
-        metric_add(METRIC_AUTH_QUEUE, -1);
-        metric_add(METRIC_AUTH_HASHES, 1);
-        job->result = verify(job);
-        wipe(job);
+        run_job(job);
         pthread_mutex_lock(&pool->lock);
+        pool->memory_used -= memory_of(job);
         finish(pool, job);
+        /* One that waited for memory. */
+        pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -198,13 +200,15 @@ static void start_threads(struct hashpool *pool, unsigned threads)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-struct hashpool *hashpool_new(struct event_base *base, unsigned threads, unsigned limit)
+struct hashpool *hashpool_new(struct event_base *base, unsigned threads, unsigned limit,
+                              uint64_t memory)
 {
     struct hashpool *pool = xcalloc(1, sizeof(*pool) + threads * sizeof(pool->threads[0]));
 
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pool->limit = limit;
+    pool->memory = memory;
     pool->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (pool->wakeup < 0)
         log_fatal("cannot make an eventfd: %s", strerror(errno));
@@ -228,6 +232,12 @@ void hashpool_free(struct hashpool *pool)
     DL_FOREACH (pool->queued, job) {
         wipe(job);
     }
+    DL_FOREACH (pool->later, job) {
+        wipe(job);
+    }
+    DL_FOREACH (pool->finished, job) {
+        wipe(job);
+    }
     metric_add(METRIC_AUTH_QUEUE, -(int64_t)pool->queued_count);
     event_free(pool->on_wakeup);
     close(pool->wakeup);
@@ -236,24 +246,41 @@ void hashpool_free(struct hashpool *pool)
     free(pool);
 }
 
-void hashpool_set_limit(struct hashpool *pool, unsigned limit)
+void hashpool_configure(struct hashpool *pool, unsigned limit, uint64_t memory)
 {
     pthread_mutex_lock(&pool->lock);
     pool->limit = limit;
+    pool->memory = memory;
     pthread_mutex_unlock(&pool->lock);
+}
+
+static void enqueue(struct hashpool *pool, struct hash_job *job)
+{
+    job->state = HASH_QUEUED;
+    if (job->kind == HASH_MAKE) {
+        DL_APPEND(pool->later, job);
+        pool->later_count++;
+    } else {
+        DL_APPEND(pool->queued, job);
+        pool->queued_count++;
+        metric_add(METRIC_AUTH_QUEUE, 1);
+    }
+    pthread_cond_signal(&pool->work);
 }
 
 int hashpool_submit(struct hashpool *pool, struct hash_job *job)
 {
+    const char *error;
+
+    if (job->kind == HASH_COMPARE)
+        job->is_stored = storedhash_parse(&job->stored, job->hash, &error) == 0 &&
+                         (job->stored.kind == STOREDHASH_OWN ||
+                          storedhash_check_cost(&job->stored, &error) == 0);
     pthread_mutex_lock(&pool->lock);
-    bool full = pool->queued_count >= pool->limit;
-    if (!full) {
-        job->state = HASH_QUEUED;
-        DL_APPEND(pool->queued, job);
-        pool->queued_count++;
-        metric_add(METRIC_AUTH_QUEUE, 1);
-        pthread_cond_signal(&pool->work);
-    }
+    unsigned count = job->kind == HASH_MAKE ? pool->later_count : pool->queued_count;
+    bool full = count >= pool->limit;
+    if (!full)
+        enqueue(pool, job);
     pthread_mutex_unlock(&pool->lock);
     if (full)
         wipe(job);
@@ -263,7 +290,7 @@ int hashpool_submit(struct hashpool *pool, struct hash_job *job)
 int hashpool_withdraw(struct hashpool *pool, struct hash_job *job)
 {
     pthread_mutex_lock(&pool->lock);
-    bool queued = job->state == HASH_QUEUED;
+    bool queued = job->kind == HASH_COMPARE && job->state == HASH_QUEUED;
     if (queued) {
         DL_DELETE(pool->queued, job);
         pool->queued_count--;

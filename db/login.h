@@ -8,9 +8,9 @@
 #include "lib/address.h"
 #include "lib/language.h"
 #include "lib/scramkeys.h"
+#include "lib/storedhash.h"
 
-/* crypto_pwhash_STRBYTES of libsodium. */
-#define DB_HASH_SIZE 128
+#define DB_HASH_SIZE (STOREDHASH_MAX + 1)
 
 /* What authd needs to check a password, and what the session will be told. Wiped after use. */
 struct db_login {
@@ -19,8 +19,8 @@ struct db_login {
     bool suspended;          /* the customer or this mailbox */
     unsigned retention_days; /* of the plan (db/plan.h) */
     unsigned poll_seconds;
-    enum language language;  /* the customer's */
-    char hash[DB_HASH_SIZE]; /* as of crypto_pwhash_str(); empty: no password has been set */
+    enum language language;          /* the customer's */
+    char hash[DB_HASH_SIZE];         /* lib/storedhash.h; empty: no password has been set */
     char scram[SCRAMKEYS_TEXT_SIZE]; /* as of scramkeys_format(); empty: there are none yet */
 };
 

@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "authd/hashpool.h"
+#include "authd/scheme.h"
 #include "lib/metrics.h"
 
 static struct event_base *base;
@@ -31,6 +32,8 @@ static void fill_job(struct hash_job *job, const char *hash, const char *passwor
     memcpy(job->hash, hash, strlen(hash) + 1);
     memcpy(job->password, password, strlen(password));
     job->password_length = strlen(password);
+    job->operations = 1;
+    job->memory = 8192;
     job->done = on_done;
 }
 
@@ -45,6 +48,8 @@ static void wait_done(unsigned count)
     while (done_count < count)
         event_base_loop(base, EVLOOP_ONCE);
 }
+
+#define MEMORY (16 << 20)
 
 #define SALT "c29tZSBzYWx0IG9mIDE2IQ"
 #define ZERO "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -62,21 +67,25 @@ static const struct {
     {"$", "secret", HASH_BROKEN},
     {"$argon2id$v=19$m=8,t=1,p=1$", "secret", HASH_BROKEN},
     {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$", "secret", HASH_BROKEN},
-    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "secret",
-     HASH_BROKEN},
-    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO "AAAA", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$AAAA", "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO "AAAA", "secret", HASH_WRONG},
     {"$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO "$", "secret", HASH_BROKEN},
-    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "AAAA$" ZERO, "secret", HASH_BROKEN},
+    {"$argon2id$v=19$m=8,t=1,p=1$" SALT "AAAA$" ZERO, "secret", HASH_WRONG},
     {"$argon2id$v=19$m=8,t=1,p=2$" SALT "$" ZERO, "secret", HASH_BROKEN},
     {"$argon2id$v=19$m=8,t=0,p=1$" SALT "$" ZERO, "secret", HASH_BROKEN},
-    {"$argon2i$v=19$m=8,t=3,p=1$" SALT "$" ZERO, "secret", HASH_BROKEN},
+    {"$argon2i$v=19$m=8,t=3,p=1$" SALT "$" ZERO, "secret", HASH_WRONG},
+    {"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "secret", HASH_FITS},
+    {"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "Secret", HASH_WRONG},
+    {"{SHA512-CRYPT}$6$rounds=4000000000$salt$"
+     "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh",
+     "secret", HASH_BROKEN},
 };
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 
 static void test_results(void **state)
 {
-    struct hashpool *pool = hashpool_new(base, 2, 100);
+    struct hashpool *pool = hashpool_new(base, 2, 100, MEMORY);
     struct hash_job jobs[CHECKS];
 
     (void)state;
@@ -89,7 +98,6 @@ static void test_results(void **state)
     wait_done(CHECKS);
     for (size_t i = 0; i < CHECKS; i++) {
         assert_int_equal(jobs[i].result, checks[i].result);
-        assert_wiped(&jobs[i]);
         assert_int_equal(hashpool_withdraw(pool, &jobs[i]), -1);
     }
     assert_int_equal(metric_sum(METRIC_AUTH_QUEUE), 0);
@@ -99,7 +107,7 @@ static void test_results(void **state)
 /* The address space may grow by 1 GiB, and the hash wants 2: that is not a wrong password. */
 static void test_no_memory(void **state)
 {
-    struct hashpool *pool = hashpool_new(base, 1, 100);
+    struct hashpool *pool = hashpool_new(base, 1, 100, MEMORY);
     struct hash_job job;
     struct rlimit before;
     char text[64] = "";
@@ -119,14 +127,13 @@ static void test_no_memory(void **state)
     wait_done(1);
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
     assert_int_equal(job.result, HASH_BROKEN);
-    assert_wiped(&job);
     hashpool_free(pool);
 }
 
 /* Without a thread everything stays in the queue. */
 static void test_full(void **state)
 {
-    struct hashpool *pool = hashpool_new(base, 0, 2);
+    struct hashpool *pool = hashpool_new(base, 0, 2, MEMORY);
     struct hash_job jobs[3];
 
     (void)state;
@@ -142,7 +149,7 @@ static void test_full(void **state)
     fill_job(&jobs[2], secret_hash, "secret");
     assert_int_equal(hashpool_submit(pool, &jobs[2]), 0);
 
-    hashpool_set_limit(pool, 3);
+    hashpool_configure(pool, 3, MEMORY);
     fill_job(&jobs[0], secret_hash, "secret");
     assert_int_equal(hashpool_submit(pool, &jobs[0]), 0);
 
@@ -155,7 +162,7 @@ static void test_full(void **state)
 /* Jobs come and go from the event loop while threads work. */
 static void test_many(void **state)
 {
-    struct hashpool *pool = hashpool_new(base, 3, 1000);
+    struct hashpool *pool = hashpool_new(base, 3, 1000, MEMORY);
     static struct hash_job jobs[300];
     unsigned expected = 0;
 
@@ -177,15 +184,110 @@ static void test_many(void **state)
     assert_int_equal(done_count, expected);
 }
 
+/* A password in two forms, of which the hash was made of the second. */
+static void test_raw(void **state)
+{
+    static const struct {
+        const char *prepared;
+        const char *raw;
+        enum hash_result result;
+    } forms[] = {
+        {"secret", "", HASH_FITS},        {"other", "secret", HASH_FITS}, {"", "secret", HASH_FITS},
+        {"other", "another", HASH_WRONG}, {"", "", HASH_WRONG},
+    };
+    struct hashpool *pool = hashpool_new(base, 1, 100, MEMORY);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct hash_job job;
+        fill_job(&job, "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", forms[i].prepared);
+        memcpy(job.raw, forms[i].raw, strlen(forms[i].raw));
+        job.raw_length = strlen(forms[i].raw);
+        done_count = 0;
+        assert_int_equal(hashpool_submit(pool, &job), 0);
+        wait_done(1);
+        assert_int_equal(job.result, forms[i].result);
+    }
+    hashpool_free(pool);
+}
+
+static char order[8];
+
+static void note_order(struct hash_job *job)
+{
+    order[done_count++] = job->kind == HASH_MAKE ? 'm' : 'c';
+}
+
+/* What is to be made waits until nothing is to be checked, however late that came. */
+static void test_later(void **state)
+{
+    struct hashpool *pool = hashpool_new(base, 1, 3, MEMORY);
+    struct storedhash made;
+    struct hash_job jobs[7];
+    const char *error;
+
+    (void)state;
+    done_count = 0;
+    for (size_t i = 0; i < 7; i++) {
+        /* The first takes a second, in which the others come. */
+        fill_job(&jobs[i], i == 0 ? "$argon2id$v=19$m=8192,t=100,p=1$" SALT "$" ZERO : secret_hash,
+                 "secret");
+        jobs[i].done = note_order;
+        jobs[i].kind = i == 1 || i == 2 || i > 4 ? HASH_MAKE : HASH_COMPARE;
+        if (jobs[i].kind == HASH_MAKE)
+            jobs[i].hash[0] = '\0';
+    }
+    assert_int_equal(hashpool_submit(pool, &jobs[0]), 0);
+    for (size_t i = 1; i < 6; i++)
+        assert_int_equal(hashpool_submit(pool, &jobs[i]), 0);
+    assert_int_equal(hashpool_submit(pool, &jobs[6]), -1);
+    assert_wiped(&jobs[6]);
+    assert_int_equal(hashpool_withdraw(pool, &jobs[1]), -1);
+    wait_done(6);
+    assert_memory_equal(order, "cccmmm", 6);
+    assert_int_equal(storedhash_parse(&made, jobs[1].hash, &error), 0);
+    assert_true(storedhash_is_current(&made, 1, 8192));
+    assert_int_equal(crypto_pwhash_str_verify(jobs[1].hash, "secret", 6), 0);
+    hashpool_free(pool);
+}
+
+static void note_time(struct hash_job *job)
+{
+    order[done_count++] = job->stored.iterations > 1 ? 's' : 'q';
+}
+
+/* The quick one waits for the memory of the slow one; what takes more than there is runs alone. */
+static void test_memory(void **state)
+{
+    static const char *const hashes[] = {"$argon2id$v=19$m=12288,t=20,p=1$" SALT "$" ZERO,
+                                         "$argon2id$v=19$m=12288,t=1,p=1$" SALT "$" ZERO,
+                                         "$argon2id$v=19$m=32768,t=2,p=1$" SALT "$" ZERO,
+                                         "$argon2id$v=19$m=8,t=1,p=1$" SALT "$" ZERO};
+    struct hashpool *pool = hashpool_new(base, 2, 100, MEMORY);
+    struct hash_job jobs[4];
+
+    (void)state;
+    done_count = 0;
+    for (size_t i = 0; i < 4; i++) {
+        fill_job(&jobs[i], hashes[i], "secret");
+        jobs[i].done = note_time;
+        assert_int_equal(hashpool_submit(pool, &jobs[i]), 0);
+    }
+    wait_done(4);
+    assert_memory_equal(order, "sqsq", 4);
+    hashpool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_results), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_full),    cmocka_unit_test(test_many),
+        cmocka_unit_test(test_raw),     cmocka_unit_test(test_later),
+        cmocka_unit_test(test_memory),
     };
 
+    scheme_init();
     if (sodium_init() < 0 || crypto_pwhash_str(secret_hash, "secret", 6, 1, 8192) != 0)
         return 1;
     base = event_base_new();
