@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ static unsigned bit_of(const struct in6_addr *address, unsigned bit)
     return (unsigned)address->s6_addr[bit / 8] >> (7 - bit % 8) & 1U;
 }
 
-/* The address that `word` begins with. Returns how many bits precede its own, or -1. */
+/* Returns how many bits precede the address's own, or -1. */
 static int parse_address(struct in6_addr *address_r, const char *word)
 {
     struct in_addr ipv4;
@@ -32,6 +33,11 @@ static int parse_address(struct in6_addr *address_r, const char *word)
         return -1;
     map(address_r, &ipv4);
     return MAPPED_BITS;
+}
+
+int networks_parse_address(struct in6_addr *address_r, const char *text)
+{
+    return parse_address(address_r, text) < 0 ? -1 : 0;
 }
 
 /* One address or network; cuts `word` at its slash. */
@@ -92,6 +98,14 @@ static bool is_within(const struct in6_addr *network, unsigned bits, const struc
     return rest == 0 || (network->s6_addr[octets] ^ address->s6_addr[octets]) >> (8 - rest) == 0;
 }
 
+bool networks_hold_mapped(const struct networks *networks, const struct in6_addr *address)
+{
+    for (unsigned i = 0; i < networks->count; i++)
+        if (is_within(&networks->list[i].address, networks->list[i].bits, address))
+            return true;
+    return false;
+}
+
 bool networks_hold(const struct networks *networks, const struct sockaddr *address)
 {
     struct in6_addr wanted;
@@ -102,8 +116,20 @@ bool networks_hold(const struct networks *networks, const struct sockaddr *addre
         wanted = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
     else
         return false;
-    for (unsigned i = 0; i < networks->count; i++)
-        if (is_within(&networks->list[i].address, networks->list[i].bits, &wanted))
-            return true;
-    return false;
+    return networks_hold_mapped(networks, &wanted);
+}
+
+void networks_format(char text_r[NETWORKS_TEXT_SIZE], const struct in6_addr *address, unsigned bits)
+{
+    bool mapped = IN6_IS_ADDR_V4MAPPED(address) && bits >= MAPPED_BITS;
+    char word[INET6_ADDRSTRLEN];
+
+    if (mapped)
+        inet_ntop(AF_INET, &address->s6_addr[12], word, sizeof(word));
+    else
+        inet_ntop(AF_INET6, address, word, sizeof(word));
+    if (bits == 128)
+        snprintf(text_r, NETWORKS_TEXT_SIZE, "%s", word);
+    else
+        snprintf(text_r, NETWORKS_TEXT_SIZE, "%s/%u", word, mapped ? bits - MAPPED_BITS : bits);
 }

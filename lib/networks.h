@@ -24,4 +24,17 @@ int networks_parse(struct networks *networks_r, const char *text);
 
 bool networks_hold(const struct networks *networks, const struct sockaddr *address);
 
+/* The same; an IPv4 address is given as ::ffff:192.0.2.1. */
+bool networks_hold_mapped(const struct networks *networks, const struct in6_addr *address);
+
+/* One address, IPv4 as above. Returns 0, or -1 for what is none. */
+int networks_parse_address(struct in6_addr *address_r, const char *text);
+
+/* With "/128" and its NUL. */
+#define NETWORKS_TEXT_SIZE (INET6_ADDRSTRLEN + 4)
+
+/* The one way to write a network: without a length where it is one address. */
+void networks_format(char text_r[NETWORKS_TEXT_SIZE], const struct in6_addr *address,
+                     unsigned bits);
+
 #endif

@@ -82,11 +82,35 @@ static void what_is_no_list(void **state)
     assert_int_equal(networks_parse(&networks, many), -1);
 }
 
+static void how_one_is_written(void **state)
+{
+    static const char *const cases[][2] = {
+        {"192.0.2.1", "192.0.2.1"},
+        {"192.0.2.1/32", "192.0.2.1"},
+        {"10.0.0.0/8", "10.0.0.0/8"},
+        {"::ffff:10.0.0.0/104", "10.0.0.0/8"},
+        {"0.0.0.0/0", "0.0.0.0/0"},
+        {"::/0", "::/0"},
+        {"2001:DB8:0:0::/32", "2001:db8::/32"},
+        {"2001:db8::1/128", "2001:db8::1"},
+    };
+    char text[NETWORKS_TEXT_SIZE];
+    struct networks networks;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(networks_parse(&networks, cases[i][0]), 0);
+        networks_format(text, &networks.list[0].address, networks.list[0].bits);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_in_it),
         cmocka_unit_test(what_is_no_list),
+        cmocka_unit_test(how_one_is_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
