@@ -1,6 +1,7 @@
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
+#include "admin/authlink.h"
 #include "admin/dropper.h"
 #include "admin/retention.h"
 #include "lib/child.h"
@@ -13,6 +14,7 @@ struct admin {
     struct http *http; /* NULL: stopped */
     struct dropper dropper;
     struct retention retention;
+    struct authlink *authlink;
 };
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The program admin: the HTTP service of an instance. It also has stored drop the mail of removed
  * mailboxes and what is older than a plan allows, because it is the one that both reads the account
- * database and may tell stored so.
+ * database and may tell stored so, and it writes what authd wants to have written.
  */
 #include <event2/event.h>
 
@@ -24,7 +24,17 @@ static const struct route routes[] = {
 
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
-/* Nothing here takes long: whoever waits for stored is told that it does not answer. */
+static void end(void *context)
+{
+    struct admin *admin = context;
+
+    event_base_loopexit(admin->child.base, NULL);
+}
+
+/*
+ * Nothing here takes long: whoever waits for stored is told that it does not answer. What authd
+ * wants to have written may come until it has ended.
+ */
 static void drain(void *context)
 {
     struct admin *admin = context;
@@ -37,7 +47,7 @@ static void drain(void *context)
     http_free(admin->http);
     admin->http = NULL;
     db_close(admin->db);
-    event_base_loopexit(admin->child.base, NULL);
+    authlink_drain(admin->authlink, end, admin);
 }
 
 static const struct confine_profile profile = {
@@ -61,6 +71,8 @@ int main(void)
     admin.http = http_new(admin.child.base, routes, ROUTES, &admin);
     dropper_init(&admin.dropper, admin.child.base, admin.db, admin.store);
     retention_init(&admin.retention, admin.child.base, admin.db, admin.store);
+    admin.authlink = authlink_new(admin.child.base);
     child_run(&admin.child);
+    authlink_free(admin.authlink);
     return 0;
 }

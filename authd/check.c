@@ -233,6 +233,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     if (result == DB_BROKEN)
         give_up(checker);
     check->mailbox = login_r->mailbox;
+    check->customer = login_r->customer;
     check->retention_days = login_r->retention_days;
     check->poll_seconds = login_r->poll_seconds;
     check->language = login_r->language;

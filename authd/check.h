@@ -34,6 +34,7 @@ struct check {
     void (*done)(struct check *check, enum check_result result); /* may free the check */
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
     uint64_t mailbox;                     /* 0: unknown */
+    uint64_t customer;                    /* 0: unknown */
     unsigned retention_days;              /* these three as in struct db_login */
     unsigned poll_seconds;
     enum language language;

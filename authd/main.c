@@ -7,8 +7,10 @@
 #include <sodium.h>
 
 #include "authd/check.h"
+#include "authd/control.h"
 #include "authd/listener.h"
 #include "authd/plans.h"
+#include "authd/report.h"
 #include "authd/service.h"
 #include "lib/capability.h"
 #include "lib/child.h"
@@ -34,6 +36,8 @@ struct authd {
     struct child child;
     struct checker *checker;
     struct plans *plans;
+    struct report *report;
+    struct control *control;
     struct service mta;
     struct service front;
     struct listener *mta_listener;
@@ -56,9 +60,17 @@ static void stop(struct authd *authd)
     listener_free(authd->mta_listener);
     listener_free(authd->front_listener);
     plans_free(authd->plans);
+    control_free(authd->control);
+    report_free(authd->report);
     checker_free(authd->checker);
     event_free(authd->tick);
     sodium_memzero(authd->key, sizeof(authd->key));
+}
+
+/* With nobody to write, there is no hope. */
+static bool is_reporting(struct report *report)
+{
+    return report_writer(report) != NULL && !report_is_written(report, report_flush(report));
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -68,7 +80,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)what;
 
     bool busy = checker_pending(authd->checker) > 0 || listener_has_output(authd->mta_listener) ||
-                listener_has_output(authd->front_listener);
+                listener_has_output(authd->front_listener) || is_reporting(authd->report);
     if (busy && ++authd->ticks < DRAIN_TICKS)
         return;
     event_base_loopbreak(authd->child.base);
@@ -92,14 +104,18 @@ static void start(struct authd *authd)
         log_fatal("the supervisor has not passed the key");
     authd->checker = checker_new(base, &authd->child.conf);
     authd->plans = plans_new(base, authd->checker);
+    authd->report = report_new(base);
+    authd->control = control_new(base, authd->report);
     authd->mta = (struct service){.name = "auth",
                                   .base = base,
                                   .checker = authd->checker,
+                                  .report = authd->report,
                                   .connections_max = MTA_CONNECTIONS_MAX,
                                   .requests_max = MTA_REQUESTS_MAX};
     authd->front = (struct service){.name = "auth-front",
                                     .base = base,
                                     .checker = authd->checker,
+                                    .report = authd->report,
                                     .key = authd->key,
                                     .plans = authd->plans,
                                     .connections_max = FRONT_CONNECTIONS_MAX,

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "authd/client.h"
 #include "authd/fields.h"
 #include "authd/mechanism.h"
+#include "authd/report.h"
 #include "authd/request.h"
 #include "authd/service.h"
 #include "lib/capability.h"
@@ -26,19 +28,23 @@ struct request {
     const struct mechanism *mechanism;
     struct exchange exchange;
     struct check check;
-    char service[32]; /* as the client calls itself: for the log */
+    char service[32]; /* as the client calls itself: for the log and for events */
     char rip[64];
+    bool rip_is_address;
 };
 
 /* How a refusal is told; docs/DESIGN.md's three failures on this protocol. */
 static const struct {
     const char *parameters;
     const char *reason; /* NULL: the client learns no more than that it failed */
+    enum db_event_kind kind;
 } refusals[] = {
-    [CHECK_WRONG] = {"", NULL},
-    [CHECK_DISABLED] = {"\tcode=user_disabled", "This account is suspended."},
-    [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later."},
-    [CHECK_BROKEN] = {"\ttemp\tcode=temp_fail", "Logins cannot be checked now, try again later."},
+    [CHECK_WRONG] = {"", NULL, DB_EVENT_REFUSED},
+    [CHECK_DISABLED] = {"\tcode=user_disabled", "This account is suspended.", DB_EVENT_REFUSED},
+    [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later.",
+                    DB_EVENT_DELAYED},
+    [CHECK_BROKEN] = {"\ttemp\tcode=temp_fail", "Logins cannot be checked now, try again later.",
+                      DB_EVENT_DELAYED},
 };
 
 /*
@@ -52,6 +58,22 @@ static void copy_word(char *word_r, size_t size, const char *text)
     for (; i < size - 1 && text[i] != '\0'; i++)
         word_r[i] = (unsigned char)text[i] > ' ' && text[i] != 0x7f ? text[i] : '?';
     word_r[i] = '\0';
+}
+
+/* The same of what nobody writes in another script than ASCII. */
+static void copy_ascii(char *word_r, size_t size, const char *text)
+{
+    copy_word(word_r, size, text);
+    for (; *word_r != '\0'; word_r++)
+        if ((unsigned char)*word_r >= 0x80)
+            *word_r = '?';
+}
+
+static bool is_ip_address(const char *text)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
 static void request_free(struct request *request)
@@ -101,8 +123,9 @@ static void send_success(const struct request *request)
 
     copy_word(name, sizeof(name), check->address);
     if (key == NULL) {
-        log_info("login address=%s mailbox=%" PRIu64 " rip=%s service=%s", name, check->mailbox,
-                 request->rip, request->service);
+        log_info("login address=%s mailbox=%" PRIu64 " rip=%s service=%s mechanism=%s "
+                 "credential=password",
+                 name, check->mailbox, request->rip, request->service, request->mechanism->name);
         client_answer(request->table->client, "OK\t%u\tuser=%s\n", request->id, check->address);
         return;
     }
@@ -110,13 +133,36 @@ static void send_success(const struct request *request)
     capability.expires = (uint64_t)time(NULL) + CAPABILITY_LIFETIME;
     capability_seal(&capability, key);
     capability_format(&capability, text);
-    log_info("login address=%s mailbox=%" PRIu64 " session=%016" PRIx64 " rip=%s service=%s", name,
-             check->mailbox, capability.session, request->rip, request->service);
+    log_info("login address=%s mailbox=%" PRIu64 " session=%016" PRIx64 " rip=%s service=%s "
+             "mechanism=%s credential=password",
+             name, check->mailbox, capability.session, request->rip, request->service,
+             request->mechanism->name);
     client_answer(request->table->client, "OK\t%u\tuser=%s\tcap=%s\tretention=%u\tlang=%s\n",
                   request->id, check->address, text, check->retention_days,
                   language_code(check->language));
     sodium_memzero(text, sizeof(text));
     sodium_memzero(&capability, sizeof(capability));
+}
+
+/* What is no address of a mailbox's or of a customer's domain is nobody's event. */
+static void report_result(const struct request *request, enum db_event_kind kind,
+                          const char *reason)
+{
+    const struct check *check = &request->check;
+    const struct report_event event = {
+        .kind = kind,
+        .customer = check->customer,
+        .mailbox = check->mailbox,
+        .address = check->address,
+        .remote = request->rip_is_address ? request->rip : "",
+        .protocol = request->service,
+        .mechanism = request->mechanism->name,
+        .credential = "password",
+        .reason = reason,
+    };
+
+    if (check->is_address)
+        report_event(request->table->service->report, &event);
 }
 
 static void on_checked(struct check *check, enum check_result result)
@@ -127,12 +173,15 @@ static void on_checked(struct check *check, enum check_result result)
 
     if (result == CHECK_GOOD) {
         send_success(request);
+        report_result(request, DB_EVENT_LOGIN, "");
     } else {
         /* What is not an address may be a password, typed into the wrong field. */
         copy_word(name, sizeof(name), check->is_address ? check->address : "-");
-        log_info("refused address=%s mailbox=%" PRIu64 " rip=%s service=%s reason=%s", name,
-                 check->mailbox, request->rip, request->service, check->reason);
+        log_info("refused address=%s mailbox=%" PRIu64 " rip=%s service=%s mechanism=%s reason=%s",
+                 name, check->mailbox, request->rip, request->service, request->mechanism->name,
+                 check->reason);
         send_failure(request, check->address, refusals[result].parameters, refusals[result].reason);
+        report_result(request, refusals[result].kind, check->reason);
     }
     request_free(request);
 }
@@ -213,8 +262,9 @@ static struct request *request_new(struct request_table *table, unsigned id, cha
 
     request->id = id;
     request->table = table;
-    copy_word(request->service, sizeof(request->service), service != NULL ? service : "-");
-    copy_word(request->rip, sizeof(request->rip), rip != NULL ? rip : "-");
+    copy_ascii(request->service, sizeof(request->service), service != NULL ? service : "-");
+    copy_ascii(request->rip, sizeof(request->rip), rip != NULL ? rip : "-");
+    request->rip_is_address = is_ip_address(request->rip);
     HASH_ADD(hh, table->requests, id, sizeof(request->id), request);
     return request;
 }

@@ -6,12 +6,14 @@
 struct checker;
 struct event_base;
 struct plans;
+struct report;
 
 /* What one listening socket offers; the same for all its connections and their requests. */
 struct service {
     const char *name; /* of the socket (lib/child.h) */
     struct event_base *base;
     struct checker *checker;
+    struct report *report; /* of what happens */
     const uint8_t *key;        /* seals a capability into each OK; NULL: answers carry none */
     const struct plans *plans; /* told to the clients; NULL: they are not */
     unsigned connections_max;  /* further clients wait to be accepted */

@@ -8,8 +8,11 @@
 struct event_base;
 struct inventory;
 
-/* Fronts serve clients and end first; the programs behind them see their last requests. */
-enum program_stage { STAGE_FRONT, STAGE_BACK };
+/*
+ * Fronts serve clients and end first; the programs behind them see their last requests. One that
+ * writes for those is told to end with the fronts, and does so when the programs behind them have.
+ */
+enum program_stage { STAGE_FRONT, STAGE_BACK, STAGE_WRITER };
 
 struct program {
     const char *name;

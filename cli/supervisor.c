@@ -35,10 +35,10 @@
 /* In the order of starting. */
 static const struct program programs[] = {
     {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
-    {"authd", STAGE_BACK, {"key", "auth", "auth-front"}},
+    {"authd", STAGE_BACK, {"key", "auth", "auth-front", "auth-control"}},
     {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "text"}},
     {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},
-    {"admin", STAGE_FRONT, {"http"}},
+    {"admin", STAGE_WRITER, {"http"}},
 };
 
 #define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
@@ -103,7 +103,8 @@ static void drain_step(struct supervisor *supervisor)
         supervisor->state = STATE_DRAINING_BACKS;
         signal_stage(supervisor, STAGE_BACK, SIGTERM);
     }
-    if (supervisor->state == STATE_DRAINING_BACKS && !any_runs(supervisor, STAGE_BACK))
+    if (supervisor->state == STATE_DRAINING_BACKS && !any_runs(supervisor, STAGE_BACK) &&
+        !any_runs(supervisor, STAGE_WRITER))
         event_base_loopexit(supervisor->base, NULL);
 }
 
@@ -112,7 +113,7 @@ static void close_client_sockets(struct supervisor *supervisor)
 {
     for (size_t i = 0; i < PROGRAMS; i++)
         for (size_t j = 0; programs[i].descriptors[j] != NULL; j++)
-            if (programs[i].stage == STAGE_FRONT)
+            if (programs[i].stage != STAGE_BACK)
                 inventory_close(supervisor->inventory, programs[i].descriptors[j]);
 }
 
@@ -129,6 +130,7 @@ static void drain_begin(struct supervisor *supervisor)
     event_add(supervisor->fronts_late, &fronts);
     event_add(supervisor->all_late, &all);
     signal_stage(supervisor, STAGE_FRONT, SIGTERM);
+    signal_stage(supervisor, STAGE_WRITER, SIGTERM);
     drain_step(supervisor);
 }
 
@@ -144,6 +146,7 @@ static void kill_all(struct supervisor *supervisor)
     supervisor->state = STATE_DRAINING_BACKS;
     kill_stage(supervisor, STAGE_FRONT);
     kill_stage(supervisor, STAGE_BACK);
+    kill_stage(supervisor, STAGE_WRITER);
 }
 
 static void on_all_late(evutil_socket_t fd, short what, void *context)
@@ -238,6 +241,7 @@ static void on_hangup(evutil_socket_t number, short what, void *context)
         log_error("the texts of warnings are not what they should be: %s", error);
     signal_stage(supervisor, STAGE_BACK, SIGHUP);
     signal_stage(supervisor, STAGE_FRONT, SIGHUP);
+    signal_stage(supervisor, STAGE_WRITER, SIGHUP);
     log_info("loaded again after signal %d", SIGHUP);
     sd_notify(0, "READY=1");
 }

@@ -22,6 +22,8 @@ static const char pragmas[] = "PRAGMA foreign_keys = ON;"
 
 static const char pragmas_read[] = "PRAGMA query_only = ON;";
 
+static const char pragmas_notes[] = "PRAGMA synchronous = NORMAL;";
+
 static int set_up(struct sqlite3 *sqlite, enum db_mode mode)
 {
     sqlite3_extended_result_codes(sqlite, 1);
@@ -31,6 +33,10 @@ static int set_up(struct sqlite3 *sqlite, enum db_mode mode)
     int code = sqlite3_exec(sqlite, pragmas, NULL, NULL, NULL);
     if (code == SQLITE_OK && mode == DB_READ) {
         code = sqlite3_exec(sqlite, pragmas_read, NULL, NULL, NULL);
+    }
+    if (code == SQLITE_OK && mode == DB_NOTES) {
+        code = sqlite3_exec(sqlite, pragmas_notes, NULL, NULL, NULL);
+        sqlite3_busy_timeout(sqlite, 0);
     }
     return code;
 }

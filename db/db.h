@@ -12,8 +12,13 @@
 struct db;
 
 enum db_mode {
-    DB_READ, /* authd, lmtpd: SQLite refuses every change */
-    DB_WRITE /* admin, bellhop */
+    DB_READ,  /* authd, lmtpd: SQLite refuses every change */
+    DB_WRITE, /* admin, bellhop */
+    /*
+     * admin, for what happens at logins: a commit is not synced, so a power loss may take the last
+     * of them, and another writer is not waited for, but DB_BUSY at once.
+     */
+    DB_NOTES
 };
 
 /* The three failures of docs/DESIGN.md: no (NONE, TAKEN, LIMIT), not now (BUSY), ours (BROKEN). */

@@ -6,6 +6,7 @@
 
 #include "db/audit.h"
 #include "db/db.h"
+#include "db/event.h"
 #include "db/limit.h"
 #include "db/statement.h"
 
@@ -58,6 +59,13 @@ enum db_result change_end(struct db *db, enum db_result result, const char *acti
 
 /* For change_end(). */
 enum db_result audit_add(struct db *db, const char *action, uint64_t customer, const char *object);
+
+/*
+ * Called within a change: an event of what a command does to a credential, or to what it opens,
+ * where `mailbox` may be 0 and both texts empty.
+ */
+enum db_result event_note(struct db *db, enum db_event_kind kind, uint64_t customer,
+                          uint64_t mailbox, const char *address, const char *credential);
 
 /*
  * Called within the refused change: notes what db_limit_get() tells. The limit is that of the

@@ -54,6 +54,11 @@
 #define PAGE_SESSION_COLUMNS                                                                       \
     "digest, customer, admin_user, mailbox, created, seen, expires, remote, agent FROM session"
 
+#define EVENT_COLUMNS                                                                              \
+    "event.id, event.time, event.count, event.customer, event.mailbox, event.kind,"                \
+    " event.address, event.remote, event.protocol, event.mechanism, event.credential,"             \
+    " event.reason FROM event"
+
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
@@ -108,6 +113,9 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT mailbox FROM mailbox_drop WHERE mailbox > ?1 ORDER BY mailbox LIMIT 1"},
     [STATEMENT_DROP_DONE] = {"drop_done", STATEMENT_OPERATOR,
         "DELETE FROM mailbox_drop WHERE mailbox = ?1"},
+    [STATEMENT_EVENT_CUSTOMER_NEXT] = {"event_customer_next", STATEMENT_OPERATOR,
+        "SELECT event.customer FROM event WHERE event.customer > ?1"
+        " ORDER BY event.customer LIMIT 1"},
 
     [STATEMENT_CUSTOMER_FIND] = {"customer_find", STATEMENT_FINDS,
         "SELECT " CUSTOMER_COLUMNS " WHERE customer.name = ?1"},
@@ -138,6 +146,8 @@ const struct statement statements[STATEMENT__MAX] = {
         " JOIN domain ON domain.id = address.domain"
         " JOIN customer ON customer.id = address.customer"
         " WHERE address.mailbox = ?1"},
+    [STATEMENT_EVENT_CUSTOMER] = {"event_customer", STATEMENT_FINDS,
+        "SELECT domain.customer FROM domain WHERE domain.name = ?1"},
     /* An address has a mailbox or targets, never both: the limit is DB_ROUTE_MAX. */
     [STATEMENT_ROUTE_FIND] = {"route_find", STATEMENT_FINDS,
         "SELECT mailbox.id, plan.mailbox_octets, plan.mailbox_messages, plan.message_octets,"
@@ -296,6 +306,46 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_AUDIT_NEXT] = {"audit_next", STATEMENT_TENANT,
         "SELECT " AUDIT_COLUMNS
         " WHERE audit.customer = ?1 AND audit.id < ?2 ORDER BY audit.id DESC LIMIT 1"},
+    [STATEMENT_EVENT_ADD] = {"event_add", STATEMENT_NOTES,
+        "INSERT INTO event (customer, id, mailbox, kind, time, count, refused, address, remote,"
+        "                   protocol, mechanism, credential, reason)"
+        " SELECT customer.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM customer"
+        " WHERE customer.id = ?1 AND (?3 = 0 OR EXISTS ("
+        "     SELECT 1 FROM mailbox WHERE mailbox.customer = ?1 AND mailbox.id = ?3))"},
+    [STATEMENT_EVENT_COUNT] = {"event_count", STATEMENT_TENANT,
+        "UPDATE event SET time = max(time, ?5), count = max(count, ?6)"
+        " WHERE customer = ?1 AND id = ?2 AND mailbox = ?3 AND kind = ?4"},
+    /* All but the newest ?4 + 1 of a mailbox. */
+    [STATEMENT_EVENT_MAKE_ROOM] = {"event_make_room", STATEMENT_TENANT,
+        "DELETE FROM event WHERE customer = ?1 AND mailbox = ?2 AND refused = ?3 AND id < ("
+        "     SELECT last.id FROM event AS last"
+        "     WHERE last.customer = ?1 AND last.mailbox = ?2 AND last.refused = ?3"
+        "     ORDER BY last.id DESC LIMIT 1 OFFSET ?4)"},
+    [STATEMENT_EVENT_LIMIT] = {"event_limit", STATEMENT_TENANT,
+        "SELECT event.id FROM event WHERE event.customer = ?1"
+        " ORDER BY event.id DESC LIMIT 1 OFFSET ?2"},
+    [STATEMENT_EVENT_PRUNE] = {"event_prune", STATEMENT_TENANT,
+        "DELETE FROM event WHERE id IN ("
+        "     SELECT old.id FROM event AS old WHERE old.customer = ?1 AND old.id < ?2"
+        "     ORDER BY old.id LIMIT ?3)"},
+    [STATEMENT_EVENT_NEXT] = {"event_next", STATEMENT_TENANT,
+        "SELECT " EVENT_COLUMNS
+        " WHERE event.customer = ?1 AND event.id < ?2 ORDER BY event.id DESC LIMIT 1"},
+    [STATEMENT_EVENT_MAILBOX_NEXT] = {"event_mailbox_next", STATEMENT_TENANT,
+        "SELECT " EVENT_COLUMNS " WHERE event.id = max("
+        "     coalesce((SELECT done.id FROM event AS done WHERE done.customer = ?1"
+        "               AND done.mailbox = ?2 AND done.refused = 0 AND done.id < ?3"
+        "               ORDER BY done.id DESC LIMIT 1), 0),"
+        "     coalesce((SELECT refused.id FROM event AS refused WHERE refused.customer = ?1"
+        "               AND refused.mailbox = ?2 AND refused.refused = 1 AND refused.id < ?3"
+        "               ORDER BY refused.id DESC LIMIT 1), 0)) LIMIT 1"},
+    [STATEMENT_NOTE_UPGRADE] = {"note_upgrade", STATEMENT_TENANT,
+        "UPDATE credential SET hash = ?4 WHERE customer = ?1 AND mailbox = ?2 AND hash = ?3"},
+    [STATEMENT_NOTE_SCRAM] = {"note_scram", STATEMENT_TENANT,
+        "UPDATE credential SET scram = ?4 WHERE customer = ?1 AND mailbox = ?2 AND hash = ?3"},
+    [STATEMENT_NOTE_USED] = {"note_used", STATEMENT_TENANT,
+        "UPDATE app_password SET used = ?3, used_address = nullif(?4, '')"
+        " WHERE customer = ?1 AND id = ?2 AND coalesce(used, 0) <= ?3"},
 };
 /* clang-format on */
 

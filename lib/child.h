@@ -22,6 +22,7 @@ struct event_base;
  *   lmtp, lmtp-unix         lmtpd: listening sockets
  *   text                    lmtpd: texts of warnings, one for each enum language (lib/notice.h)
  *   auth, auth-front        authd: listening Unix sockets; answers on the second carry capabilities
+ *   auth-control            authd: listening Unix socket (lib/authmsg.h)
  *   deliver, front, control stored: listening Unix sockets (lib/storemsg.h)
  *   http                    admin: listening TCP socket
  *

@@ -84,14 +84,19 @@ ALTER TABLE plan ADD COLUMN sending INTEGER NOT NULL DEFAULT 1 CHECK (sending IN
 -- What happened with credentials, for the customer to see. Old rows go: see db/event.h. It has no
 -- foreign keys: it outlives what it speaks of.
 CREATE TABLE event (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- microseconds since 1970 of the first time, and each only once
+    id         INTEGER PRIMARY KEY,
+    -- seconds, of the last time
     time       INTEGER NOT NULL,
     customer   INTEGER NOT NULL,
+    -- 0: of none, or of one that is not known
     mailbox    INTEGER NOT NULL,
     -- of the mailbox at that time
     address    TEXT    NOT NULL,
-    -- login, refused, delayed, blocked, lifted, password, app_password; db/event.h has them all
+    -- a word of db/event.c
     kind       TEXT    NOT NULL,
+    -- whether a client was turned away: these rows do not push out the others
+    refused    INTEGER NOT NULL CHECK (refused IN (0, 1)),
     -- where the client is; empty: nobody said
     remote     TEXT    NOT NULL,
     -- pop3, smtp, and the like, as the server that asked calls it
@@ -101,12 +106,12 @@ CREATE TABLE event (
     credential TEXT    NOT NULL,
     -- empty where nothing was refused
     reason     TEXT    NOT NULL,
-    -- how many of the same kind this row stands for
-    count      INTEGER NOT NULL DEFAULT 1 CHECK (count >= 1)
+    -- how often it has happened
+    count      INTEGER NOT NULL CHECK (count >= 1)
 ) STRICT;
 
 CREATE INDEX event_by_customer ON event (customer, id);
-CREATE INDEX event_by_mailbox ON event (mailbox, id);
+CREATE INDEX event_by_mailbox ON event (customer, mailbox, refused, id);
 
 -- Whose tokens are believed (OAUTHBEARER, RFC 7628).
 CREATE TABLE token_issuer (

@@ -16,6 +16,7 @@
 #include "authd/check.h"
 #include "authd/client.h"
 #include "authd/plans.h"
+#include "authd/report.h"
 #include "authd/service.h"
 #include "lib/capability.h"
 #include "tests/fuzz/fuzz.h"
@@ -59,6 +60,23 @@ void plans_tell(const struct plans *plans, struct client *client)
     (void)plans;
     (void)client;
     abort();
+}
+
+/* No octet of a client's may become a line or a field of its own. */
+static void assert_word(const char *text)
+{
+    for (; *text != '\0'; text++)
+        assert((unsigned char)*text > ' ' && (unsigned char)*text < 0x7f);
+}
+
+void report_event(struct report *report, const struct report_event *event)
+{
+    (void)report;
+    assert(event->kind < DB_EVENT__MAX && strlen(event->address) <= MECHANISM_NAME_MAX);
+    assert_word(event->remote);
+    assert_word(event->protocol);
+    assert_word(event->mechanism);
+    assert((event->kind == DB_EVENT_LOGIN) == (event->reason[0] == '\0'));
 }
 
 /* What only has to differ from NULL. */

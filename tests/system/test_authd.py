@@ -308,7 +308,7 @@ def test_log_names_who_but_never_the_password(shared):
         auth.plain("\"x service=smtp\"@quayside.example", "whatever")
     log = wait_until(lambda: (found := shared.log[mark:]).count("refused ") == 3 and found)
     assert re.search(rf"login address={account.address} mailbox=\d+ session=[0-9a-f]{{16}} "
-                     r"rip=192\.0\.2\.9 service=pop3\n", log)
+                     r"rip=192\.0\.2\.9 service=pop3 mechanism=PLAIN credential=password\n", log)
     assert f"refused address={account.address} " in log and "reason=wrong password" in log
     assert account.password not in log
     assert "not the password" not in log

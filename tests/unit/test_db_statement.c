@@ -85,6 +85,15 @@ static const struct tenant_case {
     {STATEMENT_PAGE_SESSION_END, false, {K(NOTHING), K(MAILBOX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSIONS_END, false, {K(NOTHING), K(MAILBOX)}},
     {STATEMENT_AUDIT_NEXT, false, {N(INT64_MAX)}},
+    {STATEMENT_EVENT_COUNT, false, {N(2), K(MAILBOX), T("login"), N(9), N(9)}},
+    {STATEMENT_EVENT_MAKE_ROOM, false, {K(MAILBOX), N(0), N(0)}},
+    {STATEMENT_EVENT_LIMIT, false, {N(1)}},
+    {STATEMENT_EVENT_PRUNE, false, {N(2), N(9)}},
+    {STATEMENT_EVENT_NEXT, false, {N(INT64_MAX)}},
+    {STATEMENT_EVENT_MAILBOX_NEXT, false, {K(MAILBOX), N(INT64_MAX)}},
+    {STATEMENT_NOTE_UPGRADE, false, {K(MAILBOX), T("x"), T("y")}},
+    {STATEMENT_NOTE_SCRAM, false, {K(MAILBOX), T("x"), T("y")}},
+    {STATEMENT_NOTE_USED, false, {N(1), N(9), T("192.0.2.1")}},
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
@@ -113,6 +122,21 @@ static void execute(struct sqlite3 *sqlite, const char *sql)
     assert_int_equal(sqlite3_exec(sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
+/* Two of a mailbox's, and an app password. */
+static void add_events(struct world *world)
+{
+    char sql[512];
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO event SELECT 1, 1, customer, id, '', 'login', 0, '', '', '', '', '', 1"
+             "    FROM mailbox WHERE id = %d;"
+             "INSERT INTO event SELECT 2, 1, customer, id, '', 'login', 0, '', '', '', '', '', 1"
+             "    FROM mailbox WHERE id = %d;"
+             "INSERT INTO app_password SELECT 1, id, customer, 'x', zeroblob(32), 1, 1, NULL, 1,"
+             "    NULL, NULL FROM mailbox WHERE id = %d",
+             (int)world->mailbox, (int)world->mailbox, (int)world->mailbox);
+    execute(world->sqlite, sql);
+}
+
 static int set_up(void **state)
 {
     struct world *world = xcalloc(1, sizeof(*world));
@@ -136,6 +160,7 @@ static int set_up(void **state)
     world->alias = (uint64_t)ask(world->sqlite, "SELECT id FROM address WHERE mailbox IS NULL");
     assert_int_equal(db_customer_add(db, "foreign", "house", &world->foreign), DB_OK);
     execute(world->sqlite, "DELETE FROM audit WHERE object = 'foreign'");
+    add_events(world);
     *state = world;
     return 0;
 }

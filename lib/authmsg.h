@@ -1,0 +1,103 @@
+#ifndef LIB_AUTHMSG_H
+#define LIB_AUTHMSG_H
+
+#include <stdint.h>
+
+/*
+ * What authd's control socket run/auth-control.sock speaks (over lib/channel.h): with admin, which
+ * writes for authd, because authd opens accounts.db to read; and with bellhop. Only the instance's
+ * owner may connect. Any other type, or a payload of another size than the one given here, closes
+ * the connection. Structs have no holes.
+ *
+ * What is to be written comes in batches, one at a time. One that has not been answered when the
+ * connection ends comes again over the next one, so whoever writes must bear to write a thing
+ * twice.
+ */
+
+enum auth_type {
+    /* all; with the id 0: is anybody there */
+    AUTH_PING = 1, /* empty                     -> AUTH_PONG */
+    AUTH_PONG,     /* empty */
+
+    /* admin */
+    AUTH_TAKE,    /* empty: what is to be written comes over this connection from now on */
+    AUTH_TAKEN,   /* empty: from now on it goes over somebody else's */
+    AUTH_EVENT,   /* struct auth_event, then its texts */
+    AUTH_UPGRADE, /* struct auth_upgrade */
+    AUTH_SCRAM,   /* struct auth_scram */
+    AUTH_USED,    /* struct auth_used */
+    AUTH_BATCH,   /* empty, ends up to AUTH_BATCH_MAX of these four, all with its id -> AUTH_WRITTEN
+                   */
+    AUTH_WRITTEN, /* empty: the batch with this id is in the database */
+
+    /* bellhop */
+    AUTH_FLUSH,  /* empty                       -> AUTH_FLUSHED */
+    AUTH_FLUSHED /* empty: what has happened before has been written, or there is nobody to write */
+};
+
+/* Short enough for one transaction to be in nobody's way. */
+#define AUTH_BATCH_MAX 200
+
+/* The texts of an event, in the order in which they follow it, without any octet between them. */
+enum auth_text {
+    AUTH_TEXT_ADDRESS,    /* in its one form (lib/address.h) */
+    AUTH_TEXT_REMOTE,     /* where the client is */
+    AUTH_TEXT_PROTOCOL,   /* pop3, smtp: as the server that asks calls it */
+    AUTH_TEXT_MECHANISM,  /* PLAIN */
+    AUTH_TEXT_CREDENTIAL, /* password, or the name of the app password */
+    AUTH_TEXT_REASON,     /* of a refusal */
+    AUTH_TEXT__MAX
+};
+
+/* Octets of each but the address; what is longer is cut. */
+#define AUTH_REMOTE_MAX     63
+#define AUTH_PROTOCOL_MAX   31
+#define AUTH_MECHANISM_MAX  31
+#define AUTH_CREDENTIAL_MAX 100
+#define AUTH_REASON_MAX     100
+
+/*
+ * Something that happened with a credential, and how often since its first time: sent again with
+ * the same id, it takes the place of what was sent before. What does not change when it is sent
+ * again begins with `kind`.
+ */
+struct auth_event {
+    uint64_t
+        id; /* microseconds since 1970 of the first time; no two events of authd's have the same */
+    uint64_t time; /* seconds since 1970, of the last time */
+    uint64_t count;
+    uint64_t kind;     /* enum db_event_kind */
+    uint64_t customer; /* 0: that of the address's domain, if anybody's */
+    uint64_t mailbox;  /* 0: there is none */
+    uint16_t lengths[AUTH_TEXT__MAX];
+    uint16_t zero[2];
+};
+
+/* A hash that can stand in the account database, with its NUL; NUL padded. */
+#define AUTH_HASH_SIZE 256
+
+/* Replaces a mailbox's stored hash, where it is still the old one. */
+struct auth_upgrade {
+    uint64_t customer;
+    uint64_t mailbox;
+    char old_hash[AUTH_HASH_SIZE];
+    char new_hash[AUTH_HASH_SIZE];
+};
+
+/* Sets the keys of SCRAM beside a stored hash, where it is still this one. */
+struct auth_scram {
+    uint64_t customer;
+    uint64_t mailbox;
+    char hash[AUTH_HASH_SIZE];
+    char keys[AUTH_HASH_SIZE]; /* as in migrations/0003-credentials.sql */
+};
+
+/* An app password has been used. */
+struct auth_used {
+    uint64_t customer;
+    uint64_t app_password;
+    uint64_t time; /* seconds since 1970 */
+    char remote[AUTH_REMOTE_MAX + 1];
+};
+
+#endif
