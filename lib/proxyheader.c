@@ -129,7 +129,10 @@ static uint32_t checksum(const struct proxyheader *header, const unsigned char *
     return ~sum;
 }
 
-/* Sections 2.2.3 and 2.2.6: the two that matter to us. Returns -1 where one is wrong. */
+/*
+ * Sections 2.2.3 and 2.2.6: the two that matter to us. Returns -1 where one is wrong, or is a
+ * second checksum: each costs a pass over the header, and there is room for hundreds.
+ */
 static int look_at(struct proxyheader *header, unsigned type, const unsigned char *value,
                    size_t length)
 {
@@ -141,8 +144,9 @@ static int look_at(struct proxyheader *header, unsigned type, const unsigned cha
     }
     if (type != TYPE_CRC32C)
         return 0;
-    if (length != sizeof(sum))
+    if (length != sizeof(sum) || header->summed)
         return -1;
+    header->summed = true;
     memcpy(&sum, value, sizeof(sum));
     return ntohl(sum) == checksum(header, value) ? 0 : -1;
 }

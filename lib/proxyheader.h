@@ -28,6 +28,7 @@ struct proxyheader {
     enum proxyheader_state state;
     struct sockaddr_in6 client; /* with PROXYHEADER_CLIENT; IPv4 as ::ffff:192.0.2.1 */
     bool secured;               /* the proxy says that its client speaks TLS with it */
+    bool summed;                /* its checksum has been seen */
     size_t length;
     unsigned char octets[PROXYHEADER_MAX];
 };

@@ -134,6 +134,9 @@ static const struct header_case {
     {BINARY("\x21\x11\0\x0f", IPV4 "\x20\0\0"), WRONG, NULL, 0, 0},
     {BINARY("\x21\x11\0\x12", IPV4 "\x03\0\x03\x5c\xa5\x8b"), WRONG, NULL, 0, 0},
     {BINARY("\x21\x11\0\x13", IPV4 "\x03\0\x04\x5c\xa5\x8b\xfd"), WRONG, NULL, 0, 0},
+    /* Two checksums, each of them right. */
+    {BINARY("\x21\x11\0\x1a", IPV4 "\x03\0\x04\x67\xe2\x38\x5f\x03\0\x04\x41\x72\xcf\xa2"), WRONG,
+     NULL, 0, 0},
     /* One octet more than there is room for, and as many as the field can say. */
     {BINARY("\x21\x11\x0f\xf1", ""), WRONG, NULL, 0, 0},
     {BINARY("\x20\0\xff\xff", ""), WRONG, NULL, 0, 0},
