@@ -52,6 +52,11 @@
 /* One write to a socket. libevent's own 16 KiB would cut a full output buffer in five. */
 #define LIMIT_WRITE (256 * 1024)
 
+/* Octets that the kernel takes for a client before they can leave: else it makes room for
+ * megabytes, for one that does not read as well. What is on its way comes on top, so a fast line
+ * stays full. */
+#define LIMIT_UNSENT (128 * 1024)
+
 /* Messages of one mailbox: a session's list is then 16 MB. Above this, somebody must look. */
 #define LIMIT_MESSAGES 1000000
 
