@@ -60,9 +60,17 @@ enum reply admission_enter(struct session *session)
     if (!session->peer.shared)
         from_there = count_in(admission, &session->peer);
     enum reply reply = judge(session, from_there);
-    if (reply != REPLY_GREETING)
-        metric_add(METRIC_POP3_REFUSED, 1);
+    if (reply == REPLY_GREETING)
+        return reply;
+    metric_add(METRIC_POP3_REFUSED, 1);
+    session->refused = true;
+    admission->refused++;
     return reply;
+}
+
+bool admission_can_tell(const struct session *session)
+{
+    return !session->refused || session->server->admission.refused <= LIMIT_REFUSALS;
 }
 
 enum reply admission_rename(struct session *session, const struct peer *peer)
@@ -92,6 +100,9 @@ void admission_know(struct session *session)
 void admission_leave(struct session *session)
 {
     admission_know(session);
+    if (session->refused)
+        session->server->admission.refused--;
+    session->refused = false;
     if (!session->peer.shared)
         count_out(&session->server->admission, &session->peer);
 }

@@ -19,6 +19,7 @@ struct origin {
 struct admission {
     struct origin *origins;
     unsigned strangers; /* connections that have not logged in */
+    unsigned refused;   /* of these, those for which there was no room when they came */
 };
 
 /*
@@ -26,6 +27,12 @@ struct admission {
  * the end. Connections from this machine (a webmail's) or a proxy share no address's limit.
  */
 enum reply admission_enter(struct session *session);
+
+/*
+ * Whether it can be told why it cannot stay although it has to shake hands first, as too many do
+ * not wait for that already. False: it is to be closed.
+ */
+bool admission_can_tell(const struct session *session);
 
 /*
  * It is `peer`, for whom it has been speaking: REPLY_OK, or why that one cannot stay. Before the

@@ -75,8 +75,9 @@
  * another process has room. */
 #define LIMIT_FULL_LOOK_MS 10
 
-/* Connections above pop3_sessions that are being told so, at once: each lasts until the client has
- * read one line, after a handshake on the port for TLS. Further ones wait. */
+/* Connections for which there is no room that are being told so, at once: each lasts until the
+ * client has read one line, after a handshake on the port for TLS. Further ones wait where the
+ * process is full, and are closed where it is TLS that they would wait with. */
 #define LIMIT_REFUSALS 64
 
 /* Commands in a row that are none. Software that speaks another protocol to us (a browser that was
@@ -97,7 +98,8 @@
  * at once, and a connection that does not is one that somebody else cannot have. */
 #define LIMIT_LOGIN_TIME 180
 
-/* For a client to take the last answer before its connection is closed. */
+/* For a client to take the last answer before its connection is closed, and for the handshake of
+ * one that will hear nothing else. */
 #define LIMIT_FAREWELL_TIME 10
 
 /* From SIGTERM to the end, in milliseconds: the supervisor waits 5 s. */

@@ -104,25 +104,31 @@ static void log_end(const struct session *session)
              took % 1000, reasons[session->reason]);
 }
 
-static void free_session(struct session *session)
+/* What session_start() has begun. */
+static void remove_session(struct session *session)
 {
     struct server *server = session->server;
 
-    authclient_cancel(&session->auth);
-    storeclient_close(&session->store);
-    login_forget_user(session);
-    event_del(&session->timer);
-    stream_close(&session->stream);
     log_end(session);
-    fetches_clear(&session->fetches);
-    ahead_clear(session);
-    maildrop_clear(&session->maildrop);
     SSL_free(session->tls);
     close(session->fd);
     admission_leave(session);
     DL_DELETE(server->sessions, session);
     free(session);
     server_session_gone(server);
+}
+
+static void free_session(struct session *session)
+{
+    authclient_cancel(&session->auth);
+    storeclient_close(&session->store);
+    login_forget_user(session);
+    event_del(&session->timer);
+    stream_close(&session->stream);
+    fetches_clear(&session->fetches);
+    ahead_clear(session);
+    maildrop_clear(&session->maildrop);
+    remove_session(session);
 }
 
 static void start_tls(struct session *session);
@@ -296,7 +302,7 @@ static void open_tls(struct session *session)
     if (session->tls == NULL)
         log_fatal("out of memory");
     open_stream(session);
-    set_timer(session, SERVER_HANDSHAKE);
+    set_timer(session, session->refused ? SERVER_FAREWELL : SERVER_HANDSHAKE);
 }
 
 void session_begin_tls(struct session *session)
@@ -335,6 +341,11 @@ void session_start(struct server *server, int fd, const struct peer *peer, bool 
         session->greeting = REPLY_GREETING_XCLIENT;
     event_assign(&session->timer, server->child->base, -1, 0, on_timer, session);
     DL_APPEND(server->sessions, session);
+    if (tls && !admission_can_tell(session)) {
+        session_end(session, SESSION_NO_ROOM);
+        remove_session(session);
+        return;
+    }
     if (tls) {
         open_tls(session);
         return;

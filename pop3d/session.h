@@ -68,6 +68,7 @@ struct session {
     bool greets;         /* the greeting waits for the handshake */
     enum reply greeting; /* or why the client cannot stay */
     bool stranger;       /* has not logged in */
+    bool refused;        /* there was no room when it came */
     bool skipping;       /* see line_peek() */
     bool input_ended;    /* the client sends nothing any more, but may still read */
     bool broken;         /* nothing can be sent any more */

@@ -41,7 +41,8 @@ def settings():
         yield name, int(default)
 
 
-CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.c", "LOCK_")]
+CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.c", "LOCK_"),
+             *constants("lib/surrogate.h", "SURROGATE_FIELD_")]
 SETTINGS = [*settings()]
 
 

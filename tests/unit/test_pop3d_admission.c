@@ -10,6 +10,7 @@
 
 #include "lib/metrics.h"
 #include "pop3d/admission.h"
+#include "pop3d/limits.h"
 #include "pop3d/server.h"
 #include "pop3d/session.h"
 
@@ -155,6 +156,28 @@ static void no_more_than_there_is_room_for(void **state)
     leave_all();
 }
 
+/* Who waits for a handshake to be told costs memory, so only some may. */
+static void few_wait_to_be_told(void **state)
+{
+    (void)state;
+    begin(1000, 1);
+    server.admission.refused = LIMIT_REFUSALS - 1;
+    assert_int_equal(come("192.0.2.1"), REPLY_GREETING);
+    assert_true(admission_can_tell(&sessions[0]));
+    assert_int_equal(come("192.0.2.1"), REPLY_ADDRESS_FULL);
+    assert_true(admission_can_tell(&sessions[1]));
+    assert_int_equal(come("192.0.2.1"), REPLY_ADDRESS_FULL);
+    assert_false(admission_can_tell(&sessions[2]));
+    assert_int_equal(come("192.0.2.2"), REPLY_GREETING);
+    assert_true(admission_can_tell(&sessions[3]));
+    leave(1);
+    assert_true(admission_can_tell(&sessions[2]));
+    leave(2);
+    assert_int_equal(server.admission.refused, LIMIT_REFUSALS - 1);
+    leave(0);
+    leave(3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +186,7 @@ int main(void)
         cmocka_unit_test(a_proxy_counts_for_its_clients),
         cmocka_unit_test(strangers_cannot_take_all),
         cmocka_unit_test(no_more_than_there_is_room_for),
+        cmocka_unit_test(few_wait_to_be_told),
     };
 
     return cmocka_run_group_tests_name("pop3d admission", tests, NULL, NULL);
