@@ -51,6 +51,12 @@ static void watch(struct connection *connection, int operation, uint32_t events)
     connection->watched = events;
 }
 
+/* What there is to wait for. */
+static uint32_t wanted(const struct connection *connection)
+{
+    return (connection->deaf ? 0 : EPOLLIN) | (connection->unsent_length > 0 ? EPOLLOUT : 0);
+}
+
 static void shake_hands(struct connection *connection)
 {
     enum tls_progress progress = tls_shake_hands(&connection->tls);
@@ -61,17 +67,38 @@ static void shake_hands(struct connection *connection)
     watch(connection, EPOLL_CTL_MOD, output ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-void connection_open(struct connection *connection, struct loop *loop,
-                     const struct sockaddr *server, socklen_t length, void *context)
+/* The port is left to connect(), which may give one of another source's as well. */
+static void leave_from(int fd, in_addr_t source)
 {
+    const struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = source};
     int on = 1;
 
-    *connection = (struct connection){.loop = loop, .context = context, .tls = connection->tls};
-    connection->fd = socket(server->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (connection->fd < 0)
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
+        bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
+        log_fatal("cannot bind to a source address: %s", strerror(errno));
+}
+
+static int make_socket(const struct route *route)
+{
+    int fd = socket(route->server->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+
+    if (fd < 0)
         log_fatal("cannot make a socket: %s (see ulimit -n)", strerror(errno));
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(connection->fd, server, length) < 0 && errno != EINPROGRESS)
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (route->room != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &route->room, sizeof(route->room));
+    if (route->source != 0)
+        leave_from(fd, route->source);
+    return fd;
+}
+
+void connection_open(struct connection *connection, struct loop *loop, const struct route *route,
+                     void *context)
+{
+    *connection = (struct connection){.loop = loop, .context = context, .tls = connection->tls};
+    connection->fd = make_socket(route);
+    if (connect(connection->fd, route->server, route->length) < 0 && errno != EINPROGRESS)
         log_fatal("cannot connect: %s", strerror(errno));
     connection->shaking = loop->tls != NULL;
     watch(connection, EPOLL_CTL_ADD, connection->shaking ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -135,7 +162,7 @@ void connection_send(struct connection *connection, const void *data, size_t len
     memcpy(connection->unsent + connection->unsent_length, (const char *)data + sent, left);
     connection->unsent_length += left;
     if (!connection->shaking)
-        watch(connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+        watch(connection, EPOLL_CTL_MOD, wanted(connection));
 }
 
 static void flush(struct connection *connection)
@@ -148,7 +175,23 @@ static void flush(struct connection *connection)
         return;
     free(connection->unsent);
     connection->unsent = NULL;
-    watch(connection, EPOLL_CTL_MOD, EPOLLIN);
+    watch(connection, EPOLL_CTL_MOD, wanted(connection));
+}
+
+void connection_deafen(struct connection *connection)
+{
+    connection->deaf = true;
+    watch(connection, EPOLL_CTL_MOD, wanted(connection));
+}
+
+bool connection_sip(struct connection *connection)
+{
+    char octet;
+
+    ssize_t got = recv(connection->fd, &octet, sizeof(octet), 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        broken(connection);
+    return got > 0;
 }
 
 /* Hands on the input and keeps what was not consumed. */
@@ -206,7 +249,7 @@ static void receive(struct connection *connection)
             return;
         connection->loop->events.shaken(connection->context);
     }
-    while (more && connection->fd >= 0)
+    while (more && connection->fd >= 0 && !connection->deaf)
         more = receive_once(connection) && tls_pending(&connection->tls);
 }
 
@@ -219,8 +262,11 @@ void loop_turn(struct loop *loop, int milliseconds)
         struct connection *connection = events[i].data.ptr;
         if (connection->fd >= 0 && !connection->shaking && (events[i].events & EPOLLOUT) != 0)
             flush(connection);
-        if (connection->fd >= 0 &&
-            (connection->shaking || (events[i].events & ~(uint32_t)EPOLLOUT) != 0))
+        if (connection->fd >= 0 && connection->deaf &&
+            (events[i].events & (EPOLLHUP | EPOLLERR)) != 0)
+            broken(connection);
+        else if (connection->fd >= 0 && !connection->deaf &&
+                 (connection->shaking || (events[i].events & ~(uint32_t)EPOLLOUT) != 0))
             receive(connection);
     }
 }

@@ -61,20 +61,23 @@ def load(mode, port, users, serve_pid, **options) -> Result:
 
 
 @contextmanager
-def held(port, users, serve_pid, **options):
-    """Sessions that do nothing, within; each must answer at the end."""
-    command = command_of("idle", port, users, serve_pid, **options)
+def held(port, users, serve_pid, mode="idle", **options):
+    """
+    Clients that stay, within; with the mode idle each must answer at the end. Gives the process,
+    and as its attribute `figures` what it has printed, when it has ended.
+    """
+    command = command_of(mode, port, users, serve_pid, **options)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as process:
         try:
             if "sessions are held" not in process.stdout.readline():
                 raise Broken(f"{' '.join(command)}: {process.stderr.read()[-500:]}")
-            yield
+            yield process
             process.stdin.close()
             process.stdin = None
             output, errors = process.communicate(timeout=GRACE)
             if process.returncode != 0:
                 raise Broken(f"{' '.join(command)}: {errors[-500:]}")
-            take_figures(output)
+            process.figures = take_figures(output)
         finally:
             process.kill()

@@ -9,9 +9,9 @@
 #include "tests/bench/mode.h"
 #include "tests/bench/options.h"
 
-const struct mode *const modes[] = {&mode_lmtp,  &mode_session, &mode_retr, &mode_fetch,
-                                    &mode_login, &mode_open,    &mode_uidl, &mode_handshake,
-                                    &mode_idle,  NULL};
+const struct mode *const modes[] = {
+    &mode_lmtp,      &mode_session, &mode_retr, &mode_fetch, &mode_login, &mode_open, &mode_uidl,
+    &mode_handshake, &mode_idle,    &mode_slow, &mode_deaf,  &mode_half,  NULL};
 
 /* Thousands of sessions need more descriptors than a shell allows at first. */
 static void raise_descriptors(void)

@@ -15,6 +15,7 @@ struct mode {
     bool whole;           /* goes through the file of users once: no --count unless it is given */
     unsigned connections; /* unless --connections is given; 0: 32 */
     unsigned opening;     /* how many connections may be on their way to ready; 0: all */
+    int room;             /* as in struct route; 0: as much as the kernel likes */
     size_t client_size;   /* of the mode's struct, whose first member is a struct client */
 
     /*
@@ -22,6 +23,9 @@ struct mode {
      * client has finished. NULL: it should.
      */
     bool (*begin)(struct client *client);
+    /* The connection is on its way; what is sent now leaves when it is there. NULL: nothing to do.
+     */
+    void (*opened)(struct client *client);
     /* The handshake of TLS, which this mode is about, is done. NULL: nothing to do. */
     void (*shaken)(struct client *client);
     /* As in struct connection_events. */
@@ -37,7 +41,9 @@ struct mode {
 /* NULL ends it. */
 extern const struct mode *const modes[];
 
+extern const struct mode mode_deaf;
 extern const struct mode mode_fetch;
+extern const struct mode mode_half;
 extern const struct mode mode_handshake;
 extern const struct mode mode_idle;
 extern const struct mode mode_lmtp;
@@ -45,6 +51,7 @@ extern const struct mode mode_login;
 extern const struct mode mode_open;
 extern const struct mode mode_retr;
 extern const struct mode mode_session;
+extern const struct mode mode_slow;
 extern const struct mode mode_uidl;
 
 #endif

@@ -3,15 +3,9 @@
  * time (--seconds, from then on) is over. Then each must still answer a NOOP, which is the
  * operation that is counted.
  */
-#include <poll.h>
-#include <stdio.h>
-#include <unistd.h>
-
+#include "tests/bench/hold.h"
 #include "tests/bench/mode.h"
 #include "tests/bench/pop3.h"
-
-/* For all sessions together, to answer after the time of holding. */
-#define FAREWELL_SECONDS 60
 
 enum idle_state { IDLE_HELD, IDLE_NOOP, IDLE_QUIT };
 
@@ -47,63 +41,29 @@ static size_t idle_input(struct client *client, const char *data, size_t length)
     return used;
 }
 
-static bool input_closed(void)
+static void wake(struct client *client)
 {
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    char octet[256];
+    struct idle *idle = (struct idle *)client;
 
-    return poll(&input, 1, 0) > 0 && read(STDIN_FILENO, octet, sizeof(octet)) <= 0;
-}
-
-static void announce(const struct run *run)
-{
-    struct tree_use use = {0};
-
-    printf("%u sessions are held", run->ready);
-    if (run->options->serve != 0) {
-        tree_measure(run->options->serve, &use);
-        printf(", server_memory_mb=%.1f", (double)use.memory / 1e6);
+    if (!run_take(client->run)) {
+        client_finish(client);
+        return;
     }
-    putchar('\n');
-    fflush(stdout);
-}
-
-static void wake(struct run *run)
-{
-    run->begun = 0;
-    for (unsigned i = 0; i < run->client_count; i++) {
-        struct idle *idle = (struct idle *)run->clients[i];
-        if (!run_take(run)) {
-            client_finish(&idle->client);
-            continue;
-        }
-        idle->state = IDLE_NOOP;
-        idle->started = latency_now();
-        client_send(&idle->client, "NOOP\r\n");
-    }
+    idle->state = IDLE_NOOP;
+    idle->started = latency_now();
+    client_send(client, "NOOP\r\n");
 }
 
 static void idle_turn(struct run *run)
 {
-    static enum { FILLING, HOLDING, LEAVING } stage;
-    static uint64_t end;
-
-    if (stage == FILLING && run->ready == run->client_count) {
-        announce(run);
-        end = latency_now() + run->options->seconds * RUN_SECOND;
-        run->end = end + FAREWELL_SECONDS * RUN_SECOND;
-        stage = HOLDING;
-    }
-    if (stage == HOLDING && (latency_now() >= end || input_closed())) {
-        stage = LEAVING;
-        wake(run);
-    }
+    hold_turn(run, wake);
 }
 
 const struct mode mode_idle = {
     .name = "idle",
     .help = "log in everywhere and hold the sessions until standard input closes",
     .own_mailboxes = true,
+    .whole = true,
     .opening = 64,
     .client_size = sizeof(struct idle),
     .input = idle_input,

@@ -1,6 +1,7 @@
 /*
- * What a phone does every few minutes: connect, USER, PASS, STAT, LIST, UIDL, QUIT. An operation
- * is one whole session, from connect() to the answer to QUIT. The three must tell of the same mail.
+ * What a phone does every few minutes: connect, USER, PASS, STAT, LIST, UIDL, QUIT; with --retrieve
+ * also RETR of the first message. An operation is one whole session, from connect() to the answer
+ * to QUIT. What it is told must be about the same mail.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,16 +47,26 @@ static void compare_uidl(struct session *session, const char *data, size_t lengt
         client_wrong(&session->client, "as many lines as in LIST", data, length);
 }
 
+static void compare_message(struct session *session, const char *data, size_t length)
+{
+    const char *body = (const char *)memchr(data, '\n', length) + 1;
+    size_t octets = length - (size_t)(body - data) - POP3_DOT_LENGTH;
+
+    if (session->sizes.count == 0 || octets != session->sizes.octets[0])
+        client_wrong(&session->client, "a message as long as in LIST", data, length);
+}
+
 static const struct session_step {
     const char *command;
     bool multiline;
     void (*check)(struct session *session, const char *data, size_t length);
 } session_steps[] = {
-    {"STAT\r\n", false, keep_stat},
-    {"LIST\r\n", true, compare_list},
-    {"UIDL\r\n", true, compare_uidl},
+    {"STAT\r\n", false, keep_stat},   {"LIST\r\n", true, compare_list},
+    {"UIDL\r\n", true, compare_uidl}, {"RETR 1\r\n", true, compare_message},
     {"QUIT\r\n", false, NULL},
 };
+
+#define SESSION_RETR 3
 
 #define SESSION_STEPS (sizeof(session_steps) / sizeof(session_steps[0]))
 
@@ -71,12 +82,22 @@ static bool session_begin(struct client *client)
     return true;
 }
 
+static unsigned next_step(const struct session *session)
+{
+    unsigned next = session->step + 1;
+
+    return next == SESSION_RETR && !session->client.run->options->retrieve ? next + 1 : next;
+}
+
 static void send_step(struct session *session)
 {
-    if (!session->client.run->options->pipeline)
+    const struct options *options = session->client.run->options;
+
+    if (!options->pipeline)
         client_send(&session->client, "%s", session_steps[session->step].command);
     else if (session->step == 0)
-        client_send(&session->client, "STAT\r\nLIST\r\nUIDL\r\nQUIT\r\n");
+        client_send(&session->client, "STAT\r\nLIST\r\nUIDL\r\n%sQUIT\r\n",
+                    options->retrieve ? session_steps[SESSION_RETR].command : "");
 }
 
 static size_t session_input(struct client *client, const char *data, size_t length)
@@ -97,7 +118,8 @@ static size_t session_input(struct client *client, const char *data, size_t leng
         return 0;
     if (step->check != NULL)
         step->check(session, data, used);
-    if (++session->step == SESSION_STEPS)
+    session->step = next_step(session);
+    if (session->step == SESSION_STEPS)
         run_done(client->run, session->started);
     else
         send_step(session);

@@ -19,6 +19,8 @@ static const struct option long_options[] = {
     {"seconds", required_argument, NULL, 't'},
     {"size", required_argument, NULL, 's'},
     {"recipients", required_argument, NULL, 'R'},
+    {"sources", required_argument, NULL, 'S'},
+    {"retrieve", no_argument, NULL, 'f'},
     {"users", required_argument, NULL, 'u'},
     {"tls", no_argument, NULL, 'T'},
     {"tls-version", required_argument, NULL, 'v'},
@@ -45,6 +47,8 @@ static void print_usage(FILE *file)
           "  --seconds N        ends after this time at the latest (60)\n"
           "  --size N           octets of a message, for lmtp (8192)\n"
           "  --recipients N     of a message, for lmtp (1): each one is an operation\n"
+          "  --sources N        comes from 127.0.1.1, 127.0.1.2 and so on, N of them in turn\n"
+          "  --retrieve         session: also RETR of the first message\n"
           "  --pipeline         session: all commands after the login in one write\n"
           "  --one-by-one       retr: each RETR after the message before, not pipelined\n"
           "  --tls              POP3 over TLS from the first octet; needs --ca\n"
@@ -124,6 +128,8 @@ static void set_one(struct options *options, int option, const char **host, uint
     case 't': options->seconds = (unsigned)number(optarg, 1, 3600); break;
     case 's': options->size = (unsigned)number(optarg, 200, 100000000); break;
     case 'R': options->recipients = (unsigned)number(optarg, 1, 10000); break;
+    case 'S': options->sources = (unsigned)number(optarg, 1, 254); break;
+    case 'f': options->retrieve = true; break;
     case 'u': options->users = optarg; break;
     case 'P': options->serve = (pid_t)number(optarg, 1, INT32_MAX); break;
     case 'l': options->pipeline = true; break;
@@ -154,4 +160,6 @@ void options_parse(struct options *options_r, int argc, char **argv)
         wrong("--tls and --ca go together, and --resume goes with both");
     options_r->mode = argv[optind];
     set_server(options_r, host, (uint16_t)port);
+    if (options_r->sources != 0 && options_r->server.ss_family != AF_INET)
+        wrong("--sources goes with a server on 127.0.0.1");
 }

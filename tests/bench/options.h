@@ -16,6 +16,8 @@ struct options {
     unsigned seconds;     /* the run ends after so many, whatever has been done */
     unsigned size;        /* octets of a message (lmtp) */
     unsigned recipients;  /* of a message (lmtp) */
+    unsigned sources;     /* addresses that clients come from; 0: the one that the kernel takes */
+    bool retrieve;        /* session: RETR of the first message, too */
     bool pipeline;        /* session: all commands after the login in one write */
     bool one_by_one;      /* retr: not pipelined */
     bool tls;             /* from the first octet */

@@ -13,6 +13,8 @@
 /* How long the server may take for what was begun before the time was up. */
 #define GRACE_SECONDS 30
 
+#define FIRST_SOURCE UINT32_C(0x7f000101) /* 127.0.1.1 */
+
 static uint64_t own_cpu(void)
 {
     struct timespec used;
@@ -56,17 +58,30 @@ void run_done(struct run *run, uint64_t started)
     latency_add(&run->latency, run->last - started);
 }
 
+/* One address has 28,000 ports, and each that was closed here is one of them for a minute. */
+static in_addr_t source_of(const struct client *client)
+{
+    unsigned sources = client->run->options->sources;
+
+    return sources == 0 ? 0 : htonl(FIRST_SOURCE + client->number % sources);
+}
+
 void client_open(struct client *client)
 {
     struct run *run = client->run;
+    const struct route route = {.server = (const struct sockaddr *)&run->options->server,
+                                .length = run->options->server_length,
+                                .source = source_of(client),
+                                .room = run->mode->room};
 
     connection_close(&client->connection);
     if (run->mode->begin != NULL && !run->mode->begin(client)) {
         run->active--;
         return;
     }
-    connection_open(&client->connection, run->loop, (const struct sockaddr *)&run->options->server,
-                    run->options->server_length, client);
+    connection_open(&client->connection, run->loop, &route, client);
+    if (run->mode->opened != NULL)
+        run->mode->opened(client);
 }
 
 void client_finish(struct client *client)

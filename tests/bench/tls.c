@@ -65,6 +65,25 @@ void tls_context_free(struct tls_context *context)
     free(context);
 }
 
+size_t tls_hello(unsigned char hello_r[TLS_HELLO_MAX])
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    BIO *input = BIO_new(BIO_s_mem());
+    BIO *output = BIO_new(BIO_s_mem());
+    SSL *openssl = context != NULL ? SSL_new(context) : NULL;
+
+    if (openssl == NULL || input == NULL || output == NULL)
+        log_fatal("OpenSSL does not start: %s", reason(0));
+    SSL_set_bio(openssl, input, output);
+    (void)SSL_connect(openssl);
+    int length = BIO_read(output, hello_r, TLS_HELLO_MAX);
+    if (length <= 0)
+        log_fatal("there is no ClientHello: %s", reason(0));
+    SSL_free(openssl);
+    SSL_CTX_free(context);
+    return (size_t)length;
+}
+
 void tls_open(struct tls *tls, struct tls_context *context, int fd)
 {
     tls->context = context;

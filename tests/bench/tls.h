@@ -39,6 +39,11 @@ struct tls_context *tls_context_new(const char *authorities, int version, bool r
 /* NULL is allowed. */
 void tls_context_free(struct tls_context *context);
 
+#define TLS_HELLO_MAX 2048
+
+/* Writes what every connection could begin with, a ClientHello, and returns its length. */
+size_t tls_hello(unsigned char hello_r[TLS_HELLO_MAX]);
+
 /* Begins TLS on a socket, which need not be connected yet. */
 void tls_open(struct tls *tls, struct tls_context *context, int fd);
 

@@ -3,10 +3,12 @@ The load generator of the measuring bench (tests/bench/*.c): each mode does what
 real service, and a server that is wrong does not pass for a fast one.
 """
 
+import os
 import socketserver
 import ssl
 import subprocess
 import threading
+from contextlib import contextmanager
 
 import pytest
 from bellhop import BIN
@@ -66,7 +68,18 @@ class FakeSession(socketserver.BaseRequestHandler):
                     break
 
 
-def load(mode, port, users, *options, **named):
+@contextmanager
+def stays():
+    """A standard input that does not end, for modes that go on until it does."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def load(mode, port, users, *options, stdin=subprocess.DEVNULL, **named):
     """
     Runs the generator: its figures by name, or its complaint as text. An option that is True has
     no value, one that is None is left out.
@@ -77,10 +90,10 @@ def load(mode, port, users, *options, **named):
             options += (f"--{name.replace('_', '-')}", *([] if value is True else [value]))
     done = subprocess.run([str(word) for word in (LOAD, mode, "--port", port, "--users", users,
                                                   *options)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIME)
+                          stdin=stdin, capture_output=True, text=True, timeout=TIME)
     if done.returncode == 0:
         return dict(word.split("=") for word in done.stdout.splitlines()[-1].split())
-    assert done.returncode == 1 and not done.stdout, done
+    assert done.returncode == 1 and "rate=" not in done.stdout, done
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 
@@ -175,6 +188,8 @@ def test_a_recipient_that_is_refused_ends_the_run(shared, users_of):
 POP3_MODES = [  # mode, options, operations, handshakes of TLS
     ("session", {"count": 200}, 200, 200),
     ("session", {"count": 200, "pipeline": True}, 200, 200),
+    ("session", {"count": 200, "retrieve": True}, 200, 200),
+    ("session", {"count": 200, "pipeline": True, "retrieve": True, "sources": 3}, 200, 200),
     ("retr", {"count": 600}, 600, 6),
     ("retr", {"count": 300, "one_by_one": True}, 300, 6),
     ("login", {}, 6, 6),
@@ -183,6 +198,8 @@ POP3_MODES = [  # mode, options, operations, handshakes of TLS
     ("open", {"count": 40, "connections": None}, 40, 40),
     ("uidl", {"count": 40, "connections": None}, 40, 40),
     ("idle", {}, 6, 6),
+    ("deaf", {"connections": None}, 1, 1),
+    ("deaf", {}, 6, 6),
 ]
 
 
@@ -247,9 +264,23 @@ def test_handshakes_alone(shared, users, certificate, resume):
 @pytest.mark.parametrize("mode, tls, complaint", [
     ("handshake", False, "the mode handshake needs --tls"),
     ("lmtp", True, "the mode lmtp speaks no TLS"),
+    ("half", True, "the mode half speaks no TLS"),
 ])
 def test_a_mode_without_its_transport_is_refused(shared, users, mode, tls, complaint):
     assert complaint in load(mode, shared.ports.pop3, users, **(over_tls(shared) if tls else {}))
+
+
+def test_half_of_a_handshake(shared, users):
+    assert load("half", shared.ports.pop3s, users)["operations"] == "6"
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_reading_slowly(shared, users, tls):
+    """As long as the time lasts, each client takes an octet a second."""
+    with stays() as stdin:
+        result = load("slow", shared.ports.pop3s if tls else shared.ports.pop3, users, seconds=4, stdin=stdin,
+                      **(over_tls(shared) if tls else {}))
+    assert 6 <= int(result["operations"]) <= 6 * 4
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -329,6 +360,23 @@ WRONG = [  # what the server says, and to which mode; part of the complaint
 def test_a_wrong_server_is_noticed(guest, mode, command, reply, complaint):
     with Fake(HONEST | {command: reply}) as fake:
         assert complaint in load(mode, fake.port, guest, count=100)
+
+
+def test_a_message_of_another_size_is_noticed(guest):
+    with Fake(HONEST | {"RETR": b"+OK\r\n" + MESSAGE[1:] + b".\r\n"}) as fake:
+        assert "a message as long as in LIST" in load("session", fake.port, guest, "--retrieve", count=100)
+
+
+@pytest.mark.parametrize("mode", ["slow", "deaf"])
+def test_who_is_not_to_be_closed(guest, mode):
+    with Fake({command: reply for command, reply in HONEST.items() if command != "RETR"}) as fake, \
+            stays() as stdin:
+        assert 'expected a reply, not "(closed)"' in load(mode, fake.port, guest, stdin=stdin)
+
+
+def test_who_starves(guest):
+    with Fake(HONEST | {"RETR": b""}) as fake, stays() as stdin:
+        assert "expected more of its answers" in load("slow", fake.port, guest, stdin=stdin)
 
 
 def test_lists_of_a_large_mailbox_are_read(guest):
