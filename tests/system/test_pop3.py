@@ -769,6 +769,22 @@ def test_connections_of_one_address(stopped):
         wait_until(is_served, what="room for another connection from there")
 
 
+def test_no_autologout_before_ten_minutes(stopped):
+    """RFC 1939 section 3. What silence does is in tests/unit/test_pop3d_autologout.c."""
+    assert "\npop3_idle = 600\n" in (stopped.dir / "bellhop.conf").read_text()
+    told = "pop3_idle takes a number from 600 to 86400, not \"599\""
+    stopped.configure(pop3_idle=599)
+    refused = stopped.cli("serve", check=False)
+    assert refused.returncode == 1 and told in refused.stderr
+    stopped.configure(pop3_idle=600)
+    stopped.start()
+    with logged_in(stopped, stopped.customers[0].accounts[0]) as wire:
+        stopped.configure(pop3_idle=599)
+        stopped.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: told in stopped.log, what="a line about it")
+        assert wire.command("NOOP") == b"+OK"
+
+
 def test_what_the_log_says(instance):
     account = instance.customers[0].accounts[0]
     fill(instance, account, 2)
