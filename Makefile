@@ -68,7 +68,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture system bench bench-built bench-deps compare compare-built measure-scale lint install clean
+.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture system load bench bench-built bench-deps compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -299,6 +299,11 @@ unit: $(UNIT_TESTS:%=$(BUILD)/unit/%) fuzz-replay
 system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so $(BUILD)/tests/inject
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) tests/system
 
+# Thousands of clients that take much and give nothing; some five minutes.
+load: all $(BUILD)/bench/fill $(BUILD)/bench/load
+	BELLHOP_LOAD=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -s $(PYTEST_FLAGS) \
+		tests/system/test_load.py
+
 check: deps
 	@$(MAKE) --no-print-directory check-built
 
@@ -313,6 +318,7 @@ help:
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
+	@echo 'make load     15,000 idle, slow, deaf and half-open clients, and how others are served meanwhile'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make fuzz     SECONDS=60 of made-up input for each target in tests/fuzz; FUZZ=surrogate for one'
 	@echo 'make lint     formatting, static analysis, layers'
