@@ -9,9 +9,17 @@
  * shows them as Prometheus text. Each process has a slot of its own, so no two of them write to
  * one cache line; a reader adds the slots up. A counter goes on counting when its process is
  * started again in the same slot; a gauge begins at 0.
+ *
+ * Programs of two versions may share the area while one takes over from the other (`bellhop
+ * reload`), with tables that differ: which column of a slot a metric has is agreed on by its name,
+ * in the area itself. What is fixed is the area's size, and a program that has another one refuses.
  */
 
-#define METRICS_SLOTS 80
+/* The supervisor, and its processes: of several reloads, while the former still have sessions. */
+#define METRICS_SLOTS 400
+
+/* Columns of a slot: more than all versions' metrics together that ever share an area. */
+#define METRICS_COLUMNS 128
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 
@@ -43,8 +51,6 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(AUTH_QUEUE, METRIC_GAUGE, "bellhop_auth_queue", "credentials waiting for a hash thread")   \
     ROW(AUTH_BUSY, METRIC_COUNTER, "bellhop_auth_busy_total",                                      \
         "checks turned away because the queue was full")                                           \
-    ROW(AUTH_EVENTS_DROPPED, METRIC_COUNTER, "bellhop_auth_events_dropped_total",                  \
-        "events of logins that could not be written to the account database")                      \
     ROW(LMTP_CONNECTIONS, METRIC_COUNTER, "bellhop_lmtp_connections_total",                        \
         "LMTP connections accepted")                                                               \
     ROW(LMTP_DELIVERED, METRIC_COUNTER, "bellhop_lmtp_delivered_total",                            \
@@ -99,9 +105,13 @@ size_t metrics_size(void);
 
 /*
  * Maps the shared area and writes to `slot` from now on; gauges of that slot become 0. Without
- * this call, counts go to private memory and are not seen. Returns 0, or -1 (errno).
+ * this call, counts go to private memory and are not seen. Returns 0, or -1 (errno; EPROTO: it is
+ * another version's area).
  */
 int metrics_attach(int fd, unsigned slot);
+
+/* The process of this slot has ended: its gauges become 0, its counters stay in the sums. */
+void metrics_leave(unsigned slot);
 
 /* Adds to a metric of this process; `amount` may be negative for a gauge. From any thread. */
 void metric_add(enum metric metric, int64_t amount);
