@@ -7,6 +7,7 @@
 #include "admin/store.h"
 #include "lib/channel.h"
 #include "lib/log.h"
+#include "lib/storehello.h"
 #include "lib/xalloc.h"
 
 #define CONTROL_PATH "run/stored-control.sock"
@@ -82,8 +83,9 @@ static int read_answer(const struct pending *pending, const struct channel_messa
 
 static int on_message(void *context, const struct channel_message *message)
 {
+    if (message->id == 0)
+        return storehello_take(message);
     struct pending *pending = pending_find(context, message->id);
-
     /* Somebody stopped waiting for this one. */
     if (pending == NULL)
         return 0;
@@ -133,6 +135,18 @@ void store_free(struct store *store)
     free(store);
 }
 
+static void connect_to_stored(struct store *store)
+{
+    store->channel = channel_connect(store->base, CONTROL_PATH, &events, store);
+    if (store->channel != NULL)
+        storehello_ask(store->channel);
+}
+
+static uint32_t next_id(struct store *store)
+{
+    return ++store->last_id != 0 ? store->last_id : ++store->last_id;
+}
+
 static struct pending *request(struct store *store, uint8_t type, const void *payload,
                                size_t length, time_t seconds, struct store_caller caller)
 {
@@ -140,13 +154,13 @@ static struct pending *request(struct store *store, uint8_t type, const void *pa
     struct timeval limit = {.tv_sec = seconds};
 
     pending->store = store;
-    pending->id = ++store->last_id;
+    pending->id = next_id(store);
     pending->type = type;
     pending->caller = caller;
     pending->late = evtimer_new(store->base, on_late, pending);
     DL_APPEND(store->pendings, pending);
     if (store->channel == NULL)
-        store->channel = channel_connect(store->base, CONTROL_PATH, &events, store);
+        connect_to_stored(store);
     if (store->channel != NULL) {
         channel_send(store->channel, type, pending->id, payload, length, NULL, 0);
     } else {

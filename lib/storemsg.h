@@ -7,15 +7,22 @@
  * What stored's three sockets speak (over lib/channel.h). The listening socket that a connection
  * came through decides which requests are allowed on it:
  *
- *   run/stored-deliver.sock  lmtpd   PING, USAGE and DELIVER_*
- *   run/stored-front.sock    pop3d   PING, MEMORY, OPEN, READ, EXPUNGE, CLOSE
- *   run/stored-control.sock  admin, bellhop   PING, USAGE, DROP, EXPIRE, HOLD, IMPORT with
+ *   run/stored-deliver.sock  lmtpd   HELLO, USAGE and DELIVER_*
+ *   run/stored-front.sock    pop3d   HELLO, MEMORY, OPEN, READ, EXPUNGE, CLOSE
+ *   run/stored-control.sock  admin, bellhop   HELLO, PING, USAGE, DROP, EXPIRE, HOLD, IMPORT with
  *                                             DELIVER_DATA, _COMMIT and _ABORT
  *
  * Any other type, or a payload of another size than the one given here, closes the connection.
  * Connections are shared: the message's id tells what a request is about, a delivery or a session
  * (chosen by the requester, unique on the connection while in use). Structs have no holes.
  */
+
+/*
+ * The version of all below and of struct capability. It grows with each release that changes the
+ * meaning or the form of any of them: programs of two versions meet after an upgrade, and each new
+ * connection begins with the question which one stored speaks. HELLO and its answer never change.
+ */
+#define STORE_VERSION 1
 
 enum store_type {
     /* deliver and control */
@@ -47,7 +54,7 @@ enum store_type {
     STORE_CLOSE,      /* empty, no answer: releases the lock, also while the mailbox is opened */
     STORE_FAILED,     /* struct store_failed */
 
-    /* all; with the id 0, which names nothing else, on a new connection: is anybody there */
+    /* control: is anybody there */
     STORE_PING, /* empty                       -> STORE_PONG or STORE_FAILED */
     STORE_PONG, /* empty: the store can read and write */
 
@@ -60,8 +67,16 @@ enum store_type {
     STORE_HELD,    /* empty */
 
     /* A delivery with a past: instead of DELIVER_BEGIN, for one mailbox. id as there. */
-    STORE_IMPORT,   /* struct store_import -> STORE_IMPORTING, or STORE_DELIVERED when refused */
-    STORE_IMPORTING /* empty: DELIVER_DATA and DELIVER_COMMIT may come */
+    STORE_IMPORT,    /* struct store_import -> STORE_IMPORTING, or STORE_DELIVERED when refused */
+    STORE_IMPORTING, /* empty: DELIVER_DATA and DELIVER_COMMIT may come */
+
+    /* all; with the id 0, which names nothing else, first on a new connection */
+    STORE_HELLO = 254,   /* empty                  -> STORE_HELLO_IS, at once */
+    STORE_HELLO_IS = 255 /* struct store_hello */
+};
+
+struct store_hello {
+    uint32_t version; /* STORE_VERSION of stored */
 };
 
 /*

@@ -4,6 +4,7 @@
 
 #include "lib/log.h"
 #include "lib/reconnect.h"
+#include "lib/storehello.h"
 #include "lib/xalloc.h"
 #include "lmtpd/limits.h"
 #include "lmtpd/storelink.h"
@@ -27,14 +28,21 @@ static void end_call(struct store_call **calls, struct store_call *call)
 }
 
 /* stored answers what was forgotten in the meantime as well; that is no fault of its own. */
+static int take_hello(const struct channel_message *message)
+{
+    if (storehello_take(message) < 0)
+        return -1;
+    return 0;
+}
+
 static int on_message(void *context, const struct channel_message *message)
 {
     struct store_link *link = context;
     struct store_call *call;
 
     reconnect_heard(link->reconnect);
-    if (message->id == 0) /* of connect_to_stored() */
-        return 0;
+    if (message->id == 0)
+        return take_hello(message);
     if (message->type != STORE_DELIVERED && message->type != STORE_USAGE_IS)
         return -1;
     HASH_FIND(hh, link->calls, &message->id, sizeof(message->id), call);
@@ -119,7 +127,7 @@ static int connect_to_stored(void *context)
     link->channel = channel_connect(link->base, link->path, &store_events, link);
     if (link->channel == NULL)
         return -1;
-    channel_send(link->channel, STORE_PING, 0, NULL, 0, NULL, 0);
+    storehello_ask(link->channel);
     return 0;
 }
 

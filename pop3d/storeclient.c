@@ -9,6 +9,7 @@
 #include "lib/channel.h"
 #include "lib/log.h"
 #include "lib/reconnect.h"
+#include "lib/storehello.h"
 #include "lib/xalloc.h"
 #include "pop3d/regions.h"
 #include "pop3d/storeclient.h"
@@ -118,6 +119,13 @@ static int handle_memory(struct storeclient *client, const struct channel_messag
     return 0;
 }
 
+static int handle_hello(const struct channel_message *message)
+{
+    if (storehello_take(message) < 0)
+        return -1;
+    return 0;
+}
+
 static int on_message(void *context, const struct channel_message *message)
 {
     struct storeclient *client = context;
@@ -126,8 +134,8 @@ static int on_message(void *context, const struct channel_message *message)
     reconnect_heard(client->reconnect);
     if (message->type == STORE_MEMORY_IS)
         return handle_memory(client, message);
-    if (message->id == 0) /* of connect_to_stored() */
-        return 0;
+    if (message->id == 0)
+        return handle_hello(message);
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
     if (session == NULL)
         return message->type >= STORE_OPENING && message->type <= STORE_FAILED ? 0 : -1;
@@ -175,7 +183,7 @@ static int connect_to_stored(void *context)
     client->channel = channel_connect(client->base, client->path, &channel_events, client);
     if (client->channel == NULL)
         return -1;
-    channel_send(client->channel, STORE_PING, 0, NULL, 0, NULL, 0);
+    storehello_ask(client->channel);
     channel_expect_descriptor(client->channel);
     channel_send(client->channel, STORE_MEMORY, 0, NULL, 0, NULL, 0);
     return 0;

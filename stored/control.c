@@ -49,6 +49,14 @@ static uint64_t mailbox_id(const struct channel_message *message)
     return id.mailbox;
 }
 
+int control_hello(struct connection *connection, const struct channel_message *message)
+{
+    const struct store_hello hello = {.version = STORE_VERSION};
+
+    channel_send(connection->channel, STORE_HELLO_IS, message->id, &hello, sizeof(hello), NULL, 0);
+    return 0;
+}
+
 int control_ping(struct connection *connection, const struct channel_message *message)
 {
     if (commits_healthy(connection->store->commits))

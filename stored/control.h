@@ -5,7 +5,8 @@
 
 struct connection;
 
-/* Handlers of STORE_PING, USAGE, HOLD and DROP: 0, or -1 when the message breaks the protocol. */
+/* Handlers of STORE_HELLO, PING, USAGE, HOLD and DROP: 0, or -1 for what breaks the protocol. */
+int control_hello(struct connection *connection, const struct channel_message *message);
 int control_ping(struct connection *connection, const struct channel_message *message);
 int control_usage(struct connection *connection, const struct channel_message *message);
 int control_hold(struct connection *connection, const struct channel_message *message);

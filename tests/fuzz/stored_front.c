@@ -102,6 +102,7 @@ static const struct {
     {STORE_PLACED, sizeof(struct store_placed), sizeof(struct store_placed)},
     {STORE_EXPUNGED, 0, 0},
     {STORE_FAILED, sizeof(struct store_failed), sizeof(struct store_failed)},
+    {STORE_HELLO_IS, sizeof(struct store_hello), sizeof(struct store_hello)},
     {STORE_PONG, 0, 0},
     {STORE_DROPPED, 0, 0},
     {STORE_EXPIRED, sizeof(struct store_expired), sizeof(struct store_expired)},

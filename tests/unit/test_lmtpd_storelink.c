@@ -49,8 +49,10 @@ static int on_message(void *context, const struct channel_message *message)
     struct stored *stored = context;
     struct store_usage_is usage = {.octets = 7};
 
-    if (message->type == STORE_PING)
-        channel_send(stored->channel, STORE_PONG, message->id, NULL, 0, NULL, 0);
+    const struct store_hello hello = {.version = STORE_VERSION};
+
+    if (message->type == STORE_HELLO)
+        channel_send(stored->channel, STORE_HELLO_IS, message->id, &hello, sizeof(hello), NULL, 0);
     if (message->type != STORE_USAGE)
         return 0;
     stored->asked++;

@@ -143,7 +143,7 @@ static int fixture_open(void **state)
     session->wait = SESSION_OPENING;
     run(fixture);
     expect(fixture, "+OK Bellhop ready\r\n", false);
-    expect_request(fixture, STORE_PING);   /* of the connection */
+    expect_request(fixture, STORE_HELLO);  /* of the connection */
     expect_request(fixture, STORE_MEMORY); /* as well */
     fixture->id = session->store.id;
     expect_request(fixture, STORE_OPEN);
