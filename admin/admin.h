@@ -12,6 +12,9 @@ struct admin {
     struct db *db;
     struct store *store;
     struct http *http; /* NULL: stopped */
+    bool serving;      /* between the words to serve and to retire */
+    bool retired;
+    struct event *look; /* at the time of the next try to find stored */
     struct dropper dropper;
     struct retention retention;
     struct authlink *authlink;

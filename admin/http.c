@@ -41,6 +41,8 @@ struct http {
     const struct route *routes;
     size_t route_count;
     struct admin *admin;
+    void (*idle)(void *context); /* NULL: it has not retired */
+    void *idle_context;
     unsigned service_count;
     struct service services[SERVICES_MAX];
 };
@@ -90,6 +92,9 @@ void request_answer_json(struct request *request, unsigned status, struct json_t
 
 static enum MHD_Result queue_answer(struct request *request)
 {
+    if (request->service->http->idle != NULL &&
+        MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
+        log_panic("out of memory");
     enum MHD_Result result =
         MHD_queue_response(request->connection, request->status, request->response);
 
@@ -193,8 +198,18 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *request = NULL;
 }
 
+static bool is_idle(const struct http *http)
+{
+    for (unsigned i = 0; i < http->service_count; i++)
+        if (MHD_get_daemon_info(http->services[i].daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+                ->num_connections > 0)
+            return false;
+    return true;
+}
+
 static void service_run(struct service *service)
 {
+    const struct http *http = service->http;
     MHD_UNSIGNED_LONG_LONG ms;
 
     MHD_run(service->daemon);
@@ -205,6 +220,8 @@ static void service_run(struct service *service)
     } else {
         event_del(service->due);
     }
+    if (http->idle != NULL && is_idle(http))
+        http->idle(http->idle_context);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *context)
@@ -232,7 +249,7 @@ static void service_init(struct service *service, struct http *http, struct even
         log_fatal("this libmicrohttpd cannot use epoll; use the one of Debian 12");
     service->ready = event_new(base, epoll->epoll_fd, EV_READ | EV_PERSIST, on_ready, service);
     service->due = evtimer_new(base, on_ready, service);
-    if (service->ready == NULL || service->due == NULL || event_add(service->ready, NULL) < 0)
+    if (service->ready == NULL || service->due == NULL)
         log_fatal("cannot watch the HTTP sockets");
 }
 
@@ -253,6 +270,23 @@ struct http *http_new(struct event_base *base, const struct route *routes, size_
     if (http->service_count == 0)
         log_fatal("there is no socket named http; start it with \"bellhop -C DIR serve\"");
     return http;
+}
+
+void http_open(struct http *http)
+{
+    for (unsigned i = 0; i < http->service_count; i++)
+        if (event_add(http->services[i].ready, NULL) < 0)
+            log_fatal("cannot watch the HTTP sockets");
+}
+
+void http_retire(struct http *http, void (*idle)(void *context), void *context)
+{
+    http->idle = idle;
+    http->idle_context = context;
+    for (unsigned i = 0; i < http->service_count; i++) {
+        (void)MHD_quiesce_daemon(http->services[i].daemon);
+        event_active(http->services[i].due, EV_TIMEOUT, 0);
+    }
 }
 
 void http_free(struct http *http)

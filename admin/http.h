@@ -14,11 +14,20 @@ struct http;
 struct request;
 
 /*
- * Serves the routes on all listening sockets named "http" (lib/child.h). The table is not copied;
- * `admin` goes to the handlers. Ends the program when it cannot.
+ * Serves the routes on all listening sockets named "http" (lib/child.h), once it is opened. The
+ * table is not copied; `admin` goes to the handlers. Ends the program when it cannot.
  */
 struct http *http_new(struct event_base *base, const struct route *routes, size_t count,
                       struct admin *admin);
+
+/* Begins to accept. */
+void http_open(struct http *http);
+
+/*
+ * Accepts nothing more, and ends each connection with its next answer. `idle` is called when there
+ * is none left, from the event loop.
+ */
+void http_retire(struct http *http, void (*idle)(void *context), void *context);
 
 /*
  * Ends all connections after a last try to write. Every request that a handler was given must have

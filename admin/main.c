@@ -17,6 +17,9 @@
 
 #define DATABASE_PATH "accounts.db"
 
+/* From one try to find stored to the next, in milliseconds. */
+#define LOOK_PAUSE_MS 100
+
 static const struct route routes[] = {
     {"GET", "/healthz", health_get},
     {"GET", "/metrics", exposition_get},
@@ -31,6 +34,15 @@ static void end(void *context)
     event_base_loopexit(admin->child.base, NULL);
 }
 
+static void stop_sweeping(struct admin *admin)
+{
+    if (!admin->serving)
+        return;
+    admin->serving = false;
+    dropper_stop(&admin->dropper);
+    retention_stop(&admin->retention);
+}
+
 /*
  * Nothing here takes long: whoever waits for stored is told that it does not answer. What authd
  * wants to have written may come until it has ended.
@@ -41,13 +53,59 @@ static void drain(void *context)
 
     if (admin->http == NULL)
         return;
-    dropper_stop(&admin->dropper);
-    retention_stop(&admin->retention);
+    stop_sweeping(admin);
     store_free(admin->store);
+    event_free(admin->look);
     http_free(admin->http);
     admin->http = NULL;
     db_close(admin->db);
-    authlink_drain(admin->authlink, end, admin);
+    if (admin->authlink != NULL)
+        authlink_drain(admin->authlink, end, admin);
+    else
+        end(admin);
+}
+
+static void serve(void *context)
+{
+    struct admin *admin = context;
+
+    if (admin->serving || admin->retired)
+        return;
+    admin->serving = true;
+    http_open(admin->http);
+    admin->authlink = authlink_new(admin->child.base);
+    dropper_init(&admin->dropper, admin->child.base, admin->db, admin->store);
+    retention_init(&admin->retention, admin->child.base, admin->db, admin->store);
+}
+
+static void retire(void *context)
+{
+    struct admin *admin = context;
+
+    admin->retired = true;
+    stop_sweeping(admin);
+    http_retire(admin->http, drain, admin);
+}
+
+/* Any answer will do, for it comes behind that to the question which version stored is of. */
+static void on_stored(void *context, enum store_result result)
+{
+    const struct timeval pause = {.tv_usec = LOOK_PAUSE_MS * 1000};
+    struct admin *admin = context;
+
+    if (result != STORE_BUSY)
+        child_ready();
+    else if (admin->http != NULL)
+        event_add(admin->look, &pause);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *context)
+{
+    struct admin *admin = context;
+    (void)fd;
+    (void)what;
+
+    store_ping(admin->store, (struct store_caller){on_stored, admin});
 }
 
 static const struct confine_profile profile = {
@@ -62,6 +120,8 @@ int main(void)
 
     child_init(&admin.child, "admin");
     admin.child.drain = drain;
+    admin.child.serve = serve;
+    admin.child.retire = retire;
     admin.child.context = &admin;
     confine(&profile);
     admin.db = db_open(DATABASE_PATH, DB_WRITE, error, sizeof(error));
@@ -69,9 +129,10 @@ int main(void)
         log_fatal("%s", error);
     admin.store = store_new(admin.child.base);
     admin.http = http_new(admin.child.base, routes, ROUTES, &admin);
-    dropper_init(&admin.dropper, admin.child.base, admin.db, admin.store);
-    retention_init(&admin.retention, admin.child.base, admin.db, admin.store);
-    admin.authlink = authlink_new(admin.child.base);
+    admin.look = evtimer_new(admin.child.base, on_look, &admin);
+    if (admin.look == NULL)
+        log_fatal("cannot make a timer: out of memory");
+    event_active(admin.look, EV_TIMEOUT, 0);
     child_run(&admin.child);
     authlink_free(admin.authlink);
     return 0;

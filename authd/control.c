@@ -29,6 +29,7 @@ struct control {
     struct acceptor *acceptor;
     struct connection *connections;
     unsigned count;
+    bool open;
 };
 
 /* --- what is asked */
@@ -128,13 +129,18 @@ static void connection_free(struct connection *connection)
     free(connection);
 }
 
+static void set_accepting(struct control *control)
+{
+    acceptor_set_open(control->acceptor, control->open && control->count < CONNECTIONS_MAX);
+}
+
 static void on_closed(void *context)
 {
     struct connection *connection = context;
     struct control *control = connection->control;
 
     connection_free(connection);
-    acceptor_set_open(control->acceptor, true);
+    set_accepting(control);
 }
 
 static const struct channel_events events = {.message = on_message, .closed = on_closed};
@@ -148,8 +154,8 @@ static void on_accept(void *context, int fd, const struct sockaddr *address)
     connection->control = control;
     connection->channel = channel_new(control->base, fd, &events, connection);
     DL_APPEND(control->connections, connection);
-    if (++control->count == CONNECTIONS_MAX)
-        acceptor_set_open(control->acceptor, false);
+    control->count++;
+    set_accepting(control);
 }
 
 struct control *control_new(struct event_base *base, struct report *report)
@@ -160,8 +166,15 @@ struct control *control_new(struct event_base *base, struct report *report)
     control->report = report;
     report_listen(report, on_written, control);
     control->acceptor = acceptor_new(base);
+    set_accepting(control);
     acceptor_listen(control->acceptor, "auth-control", on_accept, control);
     return control;
+}
+
+void control_set_open(struct control *control, bool open)
+{
+    control->open = open;
+    set_accepting(control);
 }
 
 void control_free(struct control *control)

@@ -20,7 +20,9 @@ struct listener {
     struct acceptor *acceptor;
     struct connection *connections;
     unsigned count;
-    bool draining;
+    bool open;
+    void (*idle)(void *context);
+    void *context;
 };
 
 static void connection_free(struct connection *connection)
@@ -31,6 +33,12 @@ static void connection_free(struct connection *connection)
     free(connection);
 }
 
+static void set_accepting(struct listener *listener)
+{
+    acceptor_set_open(listener->acceptor,
+                      listener->open && listener->count < listener->service->connections_max);
+}
+
 static void on_closed(struct client *client, void *context)
 {
     struct connection *connection = context;
@@ -38,8 +46,9 @@ static void on_closed(struct client *client, void *context)
     (void)client;
 
     connection_free(connection);
-    if (!listener->draining)
-        acceptor_set_open(listener->acceptor, true);
+    set_accepting(listener);
+    if (listener->count == 0)
+        listener->idle(listener->context);
 }
 
 static const struct client_events client_events = {.closed = on_closed};
@@ -58,17 +67,32 @@ static void on_accept(void *context, int fd, const struct sockaddr *address)
         return;
     log_warning("%s has %u connections; further clients wait", listener->service->name,
                 listener->count);
-    acceptor_set_open(listener->acceptor, false);
+    set_accepting(listener);
 }
 
-struct listener *listener_new(const struct service *service)
+struct listener *listener_new(const struct service *service, void (*idle)(void *context),
+                              void *context)
 {
     struct listener *listener = xcalloc(1, sizeof(*listener));
 
     listener->service = service;
+    listener->idle = idle;
+    listener->context = context;
     listener->acceptor = acceptor_new(service->base);
+    acceptor_set_open(listener->acceptor, false);
     acceptor_listen(listener->acceptor, service->name, on_accept, listener);
     return listener;
+}
+
+void listener_set_open(struct listener *listener, bool open)
+{
+    listener->open = open;
+    set_accepting(listener);
+}
+
+bool listener_is_idle(const struct listener *listener)
+{
+    return listener->count == 0;
 }
 
 void listener_free(struct listener *listener)
@@ -95,8 +119,7 @@ void listener_drain(struct listener *listener)
 {
     struct connection *connection;
 
-    listener->draining = true;
-    acceptor_set_open(listener->acceptor, false);
+    listener_set_open(listener, false);
     DL_FOREACH (listener->connections, connection) {
         client_drain(connection->client);
     }

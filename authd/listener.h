@@ -9,8 +9,17 @@ struct service;
 
 /* One listening socket and its connections. */
 
-/* Begins to accept. `service` stays the caller's and outlives the listener. */
-struct listener *listener_new(const struct service *service);
+/*
+ * Accepts when it is opened. `idle` is called each time that the last connection has ended.
+ * `service` stays the caller's and outlives the listener.
+ */
+struct listener *listener_new(const struct service *service, void (*idle)(void *context),
+                              void *context);
+
+/* Whether to accept connections. */
+void listener_set_open(struct listener *listener, bool open);
+
+bool listener_is_idle(const struct listener *listener);
 
 /* Closes the connections. NULL is allowed. */
 void listener_free(struct listener *listener);

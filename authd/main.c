@@ -42,6 +42,7 @@ struct authd {
     struct service front;
     struct listener *mta_listener;
     struct listener *front_listener;
+    bool retired;
     struct event *tick;
     unsigned ticks;
     uint8_t key[CAPABILITY_KEY_SIZE];
@@ -95,6 +96,39 @@ static void on_drain(void *context)
     event_add(authd->tick, &drain_tick);
 }
 
+static void set_open(struct authd *authd, bool open)
+{
+    listener_set_open(authd->mta_listener, open);
+    listener_set_open(authd->front_listener, open);
+    control_set_open(authd->control, open);
+}
+
+static void on_serve(void *context)
+{
+    struct authd *authd = context;
+
+    set_open(authd, !authd->retired);
+}
+
+static void end_when_idle(void *context)
+{
+    struct authd *authd = context;
+
+    if (authd->retired && listener_is_idle(authd->mta_listener) &&
+        listener_is_idle(authd->front_listener))
+        on_drain(authd); /* what is reported has still to be written */
+}
+
+/* Who is connected goes on asking here: a login that is under way is no login that fails. */
+static void on_retire(void *context)
+{
+    struct authd *authd = context;
+
+    authd->retired = true;
+    set_open(authd, false);
+    end_when_idle(authd);
+}
+
 static void start(struct authd *authd)
 {
     struct event_base *base = authd->child.base;
@@ -120,8 +154,8 @@ static void start(struct authd *authd)
                                     .plans = authd->plans,
                                     .connections_max = FRONT_CONNECTIONS_MAX,
                                     .requests_max = FRONT_REQUESTS_MAX};
-    authd->mta_listener = listener_new(&authd->mta);
-    authd->front_listener = listener_new(&authd->front);
+    authd->mta_listener = listener_new(&authd->mta, end_when_idle, authd);
+    authd->front_listener = listener_new(&authd->front, end_when_idle, authd);
     plans_watch(authd->plans, authd->front_listener);
     authd->tick = event_new(base, -1, EV_PERSIST, on_tick, authd);
     if (authd->tick == NULL)
@@ -142,7 +176,10 @@ int main(void)
     start(&authd);
     authd.child.reload = on_reload;
     authd.child.drain = on_drain;
+    authd.child.serve = on_serve;
+    authd.child.retire = on_retire;
     authd.child.context = &authd;
+    child_ready();
     child_run(&authd.child);
     stop(&authd);
     child_fini(&authd.child);

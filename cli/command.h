@@ -50,6 +50,7 @@ int command_arguments(int argc, char **argv, int least, int most);
 /* Handlers. `bellhop serve` is in cli/serve.c. */
 int init_main(struct instance *instance, int argc, char **argv);
 int serve_main(struct instance *instance, int argc, char **argv);
+int reload_main(struct instance *instance, int argc, char **argv);
 int plan_list_main(struct instance *instance, int argc, char **argv);
 int plan_add_main(struct instance *instance, int argc, char **argv);
 int plan_set_main(struct instance *instance, int argc, char **argv);

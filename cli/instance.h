@@ -29,6 +29,9 @@ struct db;
 /* stored's control socket, which the supervisor binds. */
 #define INSTANCE_CONTROL "run/stored-control.sock"
 
+/* The supervisor's own, for commands (cli/callers.h). */
+#define INSTANCE_SUPERVISOR "run/supervisor.sock"
+
 /* While this file is there, a restore is under way or was interrupted (stored/load.h). */
 #define INSTANCE_UNFINISHED "store/restore.unfinished"
 

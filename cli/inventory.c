@@ -13,14 +13,17 @@ void inventory_add(struct inventory *inventory, const char *name, int fd)
 
 void inventory_give(const struct inventory *inventory, const char *name, struct launch *launch)
 {
-    for (unsigned i = 0; i < inventory->count; i++) {
-        if (inventory->items[i].fd < 0 || strcmp(inventory->items[i].name, name) != 0)
-            continue;
-        if (launch->count == LAUNCH_DESCRIPTORS_MAX)
-            log_panic("%s would get more than %d descriptors", launch->name,
-                      LAUNCH_DESCRIPTORS_MAX);
-        launch->descriptors[launch->count++] = inventory->items[i];
-    }
+    for (unsigned i = 0; i < inventory->count; i++)
+        if (inventory->items[i].fd >= 0 && strcmp(inventory->items[i].name, name) == 0)
+            launch_give(launch, inventory->items[i].name, inventory->items[i].fd);
+}
+
+int inventory_find(const struct inventory *inventory, const char *name)
+{
+    for (unsigned i = 0; i < inventory->count; i++)
+        if (strcmp(inventory->items[i].name, name) == 0)
+            return inventory->items[i].fd;
+    return -1;
 }
 
 void inventory_close(struct inventory *inventory, const char *name)

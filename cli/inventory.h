@@ -18,6 +18,9 @@ void inventory_add(struct inventory *inventory, const char *name, int fd);
 /* Adds the descriptors with this name to those that a program gets. */
 void inventory_give(const struct inventory *inventory, const char *name, struct launch *launch);
 
+/* The first descriptor with this name, or -1. */
+int inventory_find(const struct inventory *inventory, const char *name);
+
 /* Closes the descriptors with this name in this process. */
 void inventory_close(struct inventory *inventory, const char *name);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/launch.h"
+#include "lib/log.h"
 #include "lib/xalloc.h"
 
 /* What a program may know of the supervisor's environment: the time zone, sanitizers' options. */
@@ -37,6 +38,13 @@ struct environment {
     char *variables[PASSED_ON + 6];
     char pid[sizeof(pid_prefix) + 3 * sizeof(pid_t)]; /* LISTEN_PID; completed by the child */
 };
+
+void launch_give(struct launch *launch, const char *name, int fd)
+{
+    if (launch->count == LAUNCH_DESCRIPTORS_MAX)
+        log_panic("%s would get more than %d descriptors", launch->name, LAUNCH_DESCRIPTORS_MAX);
+    launch->descriptors[launch->count++] = (struct launch_descriptor){name, fd};
+}
 
 static char *join_names(const struct launch *launch)
 {
@@ -123,9 +131,11 @@ static void child_exec(const struct launch *launch, struct environment *environm
 {
     char *arguments[] = {(char *)launch->name, NULL};
 
-    report = fcntl(report, F_DUPFD_CLOEXEC, SD_LISTEN_FDS_START + (int)launch->count);
+    const int above = SD_LISTEN_FDS_START + (int)launch->count;
+    report = fcntl(report, F_DUPFD_CLOEXEC, above);
+    const int binary = fcntl(launch->binary, F_DUPFD_CLOEXEC, above);
     child_write_pid(environment->pid + sizeof(pid_prefix) - 1, getpid());
-    if (report >= 0 && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 &&
+    if (report >= 0 && binary >= 0 && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 &&
         dup2(nothing, STDIN_FILENO) >= 0 && child_place_descriptors(launch) == 0) {
         /* The parent may have died before it could be watched. */
         if (getppid() != parent)
@@ -133,7 +143,10 @@ static void child_exec(const struct launch *launch, struct environment *environm
         child_reset_signals();
         /* What the supervisor itself was started with stays behind. A kernel before 5.11 cannot. */
         close_range(SD_LISTEN_FDS_START + launch->count, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-        execve(launch->path, arguments, environment->variables);
+        fexecve(binary, arguments, environment->variables);
+        /* A script, which its interpreter opens by this descriptor. */
+        if (errno == ENOENT && fcntl(binary, F_SETFD, 0) == 0)
+            fexecve(binary, arguments, environment->variables);
     }
     int error = errno;
     ssize_t written = write(report, &error, sizeof(error));

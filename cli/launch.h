@@ -12,12 +12,15 @@ struct launch_descriptor {
 };
 
 struct launch {
-    const char *path;
+    int binary; /* the open file that is executed */
     const char *name;
     unsigned slot; /* in the shared counters */
     unsigned count;
     struct launch_descriptor descriptors[LAUNCH_DESCRIPTORS_MAX];
 };
+
+/* Adds one to what the program gets. */
+void launch_give(struct launch *launch, const char *name, int fd);
 
 /*
  * Starts a program in a process group of its own, so that a terminal's Ctrl-C reaches the

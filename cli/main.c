@@ -31,6 +31,10 @@ static const struct command commands[] = {
      COMMAND_ANYWHERE, init_main},
     {"serve", "", "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
      serve_main},
+    {"reload", "",
+     "read configuration, certificates and texts again, and let new programs take over, after an "
+     "upgrade, without refusing a connection",
+     COMMAND_INSTANCE, reload_main},
     {"plan list", "[--json]", "show the plans", COMMAND_INSTANCE, plan_list_main},
     {"plan add", "NAME " PLAN_OPTIONS,
      "make a plan: its limits, and how many days mail is kept (0: until it is deleted)",

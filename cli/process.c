@@ -1,14 +1,15 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/inventory.h"
 #include "cli/process.h"
-#include "cli/sibling.h"
+#include "cli/program.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 
@@ -52,48 +53,132 @@ static void on_again(evutil_socket_t fd, short what, void *context)
 
     process->first = false;
     metric_add(METRIC_RESTARTS, 1);
-    if (process_start(process) < 0)
-        process_restart(process);
+    process->events->again(process->context, process);
 }
 
-void process_init(struct process *process, struct event_base *base, const struct program *program,
-                  const struct inventory *inventory, unsigned slot)
+static void stop_listening(struct process *process)
+{
+    if (process->words < 0)
+        return;
+    event_free(process->heard);
+    close(process->words);
+    process->words = -1;
+}
+
+static void hear_sentence(struct process *process, const char *text, size_t length)
+{
+    memcpy(process->sentence, text, length);
+    process->sentence[length] = '\0';
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            process->sentence[i] = '?';
+}
+
+/*
+ * A program that has clients may be somebody else's by now: what is taken from it are two words,
+ * each once, and before it serves a sentence. Returns whether there may be more.
+ */
+static bool hear(struct process *process)
+{
+    char text[CHILD_SENTENCE_MAX - 1];
+
+    ssize_t got = read(process->words, text, sizeof(text));
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (got == 1 && text[0] == CHILD_READY && !process->ready && process->pid > 0) {
+        process->ready = true;
+        process->events->told(process->context, process, CHILD_READY);
+    } else if (got == 1 && text[0] == CHILD_RETIRED && process->role == PROCESS_LEAVING) {
+        stop_listening(process);
+        process->events->told(process->context, process, CHILD_RETIRED);
+    } else if (got > 1 && process->sentence[0] == '\0' && process->role == PROCESS_COMING) {
+        hear_sentence(process, text, (size_t)got);
+    } else {
+        stop_listening(process);
+    }
+    return process->words >= 0;
+}
+
+static void on_heard(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    hear(context);
+}
+
+void process_init(struct process *process, const struct process_setting *setting,
+                  const struct program *program, enum process_role role, unsigned slot)
 {
     memset(process, 0, sizeof(*process));
     process->program = program;
-    process->inventory = inventory;
+    process->role = role;
+    process->inventory = setting->inventory;
+    process->events = setting->events;
+    process->context = setting->context;
     process->slot = slot;
-    process->first = true;
+    process->first = role == PROCESS_SERVING;
     process->delay = -1;
-    process->again = evtimer_new(base, on_again, process);
+    process->words = -1;
+    process->again = evtimer_new(setting->base, on_again, process);
     if (process->again == NULL)
         log_fatal("cannot make a timer: out of memory");
 }
 
 void process_fini(struct process *process)
 {
+    stop_listening(process);
     event_free(process->again);
+    process->again = NULL;
+    process->role = PROCESS_NONE;
 }
 
-int process_start(struct process *process)
+/* Makes the connection; its other end goes to the program. Returns that, or -1 (errno). */
+static int connect_words(struct process *process)
+{
+    int ends[2];
+
+    stop_listening(process);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return -1;
+    process->words = ends[0];
+    process->heard =
+        event_new(event_get_base(process->again), ends[0], EV_READ | EV_PERSIST, on_heard, process);
+    if (process->heard == NULL || event_add(process->heard, NULL) < 0)
+        log_fatal("cannot watch a program: out of memory");
+    process->ready = false;
+    process->sentence[0] = '\0';
+    if (process->role == PROCESS_SERVING)
+        process_tell(process, CHILD_SERVE);
+    return ends[1];
+}
+
+void process_tell(struct process *process, enum child_word word)
+{
+    const char octet = (char)word;
+
+    /* One that has ended is waited for by on_child(). */
+    ssize_t written = write(process->words, &octet, 1);
+    (void)written;
+}
+
+int process_start(struct process *process, int binary)
 {
     const struct program *program = process->program;
-    char path[PATH_MAX];
-    struct launch launch = {.path = path, .name = program->name, .slot = process->slot};
+    struct launch launch = {.binary = binary, .name = program->name, .slot = process->slot};
 
     process->started = now_ms();
-    if (sibling_path(program->name, path) < 0) {
-        log_error("cannot find the program %s: %s; build or install all of Bellhop", program->name,
-                  strerror(errno));
-        return -1;
-    }
     for (size_t i = 0; i < COMMON; i++)
         inventory_give(process->inventory, common[i], &launch);
     for (size_t i = 0; program->descriptors[i] != NULL; i++)
         inventory_give(process->inventory, program->descriptors[i], &launch);
+    int words = connect_words(process);
+    launch_give(&launch, "supervisor", words);
     pid_t pid = launch_start(&launch);
+    int error = errno;
+    if (words >= 0)
+        close(words);
     if (pid < 0) {
-        log_error("cannot start %s: %s", path, strerror(errno));
+        log_error("cannot start %s: %s", program->name, strerror(error));
         return -1;
     }
     process->pid = pid;
@@ -108,6 +193,9 @@ bool process_ended(struct process *process, int status)
     const uint64_t lived = now_ms() - process->started;
 
     process->pid = 0;
+    metrics_leave(process->slot);
+    while (process->words >= 0 && hear(process)) /* its last words */
+        ;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         log_error(
             "%s[%d] asked for a system call that no program of Bellhop has a reason for: it may "

@@ -5,49 +5,73 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/child.h"
+
 struct event_base;
 struct inventory;
+struct program;
 
-/*
- * Fronts serve clients and end first; the programs behind them see their last requests. One that
- * writes for those is told to end with the fronts, and does so when the programs behind them have.
- */
-enum program_stage { STAGE_FRONT, STAGE_BACK, STAGE_WRITER };
-
-struct program {
-    const char *name;
-    enum program_stage stage;
-    const char *descriptors[5]; /* besides conf, metrics and lock, which all get; NULL ends them */
+enum process_role {
+    PROCESS_NONE,    /* there is none */
+    PROCESS_COMING,  /* prepares to take over; is told to serve when all that come are ready */
+    PROCESS_SERVING, /* is kept alive */
+    PROCESS_LEAVING  /* has been taken over from, and ends with its last client */
 };
 
-/* One running program: kept alive in its slot of the counters. */
+/* One process in its slot of the counters. */
 struct process {
     const struct program *program;
+    enum process_role role;
     const struct inventory *inventory;
     unsigned slot;
     pid_t pid;        /* 0: does not run */
     uint64_t started; /* ms, on the monotonic clock */
-    bool first;       /* has not been started again */
+    bool first;       /* it was started with the service, and not again since */
     int delay;        /* ms waited before the last start; -1: it was the first one */
     struct event *again;
+    int words; /* the connection of lib/child.h; -1: none */
+    struct event *heard;
+    bool ready;                        /* it has said so */
+    char sentence[CHILD_SENTENCE_MAX]; /* why it cannot serve, as it said; or "" */
+    const struct process_events *events;
+    void *context;
 };
 
-void process_init(struct process *process, struct event_base *base, const struct program *program,
-                  const struct inventory *inventory, unsigned slot);
+struct process_events {
+    /* A restart is due. */
+    void (*again)(void *context, struct process *process);
+    /* CHILD_READY or CHILD_RETIRED; each comes once at most. */
+    void (*told)(void *context, struct process *process, enum child_word word);
+};
 
-/* Forgets a restart that is due; leaves a running program alone. */
+struct process_setting {
+    struct event_base *base;
+    const struct inventory *inventory;
+    const struct process_events *events; /* not copied */
+    void *context;
+};
+
+/* In slot `slot`, which is nobody's. */
+void process_init(struct process *process, const struct process_setting *setting,
+                  const struct program *program, enum process_role role, unsigned slot);
+
+/* Forgets a restart that is due; leaves a running program alone. The slot is nobody's then. */
 void process_fini(struct process *process);
 
-/* Returns 0 once the program is executed, or -1 after a log line. */
-int process_start(struct process *process);
+/* Returns 0 once the program is executed from this open file, or -1 after a log line. */
+int process_start(struct process *process, int binary);
+
+/* Tells it. One that serves has been told so at its start. */
+void process_tell(struct process *process, enum child_word word);
 
 /*
  * Notes that it ended with this status of waitpid(). Tells whether that was the program's own
- * decision, soon after its first start, that it cannot run at all.
+ * decision, soon after the start of the service, that it cannot run at all.
  */
 bool process_ended(struct process *process, int status);
 
-/* Starts the ended program again: at once the first time, later and later if it keeps ending. */
+/* Has the ended program started again: at once the first time, later and later if it keeps ending.
+ */
 void process_restart(struct process *process);
 
 /* Forgets a restart that is due. */

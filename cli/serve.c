@@ -53,6 +53,7 @@ static const struct unix_service unix_services[] = {
     {"deliver", INSTANCE_RUN "/stored-deliver.sock", 0600},
     {"front", INSTANCE_RUN "/stored-front.sock", 0600},
     {"control", INSTANCE_CONTROL, 0600},
+    {"callers", INSTANCE_SUPERVISOR, 0600},
 };
 
 #define TCP_SERVICES  (sizeof(tcp_services) / sizeof(tcp_services[0]))

@@ -1,24 +1,27 @@
 /*
- * Starts the programs, and starts again what crashed. Parses nothing that comes from the network:
- * its inputs are signals, and files of the instance's owner on SIGHUP.
+ * Starts the programs, starts again what crashed, and lets new ones take over. Parses nothing that
+ * comes from the network: its inputs are signals, the words of lib/child.h, a request of the
+ * instance's owner (cli/callers.h), and his files on SIGHUP and such a request.
  */
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "cli/callers.h"
+#include "cli/fleet.h"
 #include "cli/inventory.h"
 #include "cli/material.h"
-#include "cli/process.h"
 #include "cli/rotation.h"
 #include "cli/supervisor.h"
-#include "lib/child.h"
+#include "cli/takeover.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/ticketkeys.h"
@@ -27,21 +30,6 @@
 /* In ms. A stop takes less than 5 s; what the fronts leave of it is for authd and stored. */
 #define DRAIN_FRONTS 4000
 #define DRAIN_ALL    4700
-
-/* Slot 0 of the counters is the supervisor's own; lib/conf.c allows 64 processes of pop3d. */
-#define PROCESSES_MAX  (METRICS_SLOTS - 1)
-#define POP3_PROCESSES 64
-
-/* In the order of starting. */
-static const struct program programs[] = {
-    {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
-    {"authd", STAGE_BACK, {"key", "auth", "auth-front", "auth-control"}},
-    {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "text"}},
-    {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},
-    {"admin", STAGE_WRITER, {"http"}},
-};
-
-#define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
 enum supervisor_state { STATE_SERVING, STATE_DRAINING_FRONTS, STATE_DRAINING_BACKS };
 
@@ -52,8 +40,9 @@ struct supervisor {
     struct conf running; /* as the programs were started with */
     enum supervisor_state state;
     int result;
-    unsigned process_count;
-    struct process processes[PROCESSES_MAX];
+    struct fleet fleet;
+    struct takeover takeover;
+    struct callers *callers; /* NULL: it is being stopped */
     struct event *child;
     struct event *hangup;
     struct event *terminate;
@@ -68,43 +57,23 @@ static struct timeval interval(int ms)
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
-static bool any_runs(const struct supervisor *supervisor, enum program_stage stage)
-{
-    for (unsigned i = 0; i < supervisor->process_count; i++)
-        if (supervisor->processes[i].pid > 0 && supervisor->processes[i].program->stage == stage)
-            return true;
-    return false;
-}
-
-static void signal_stage(const struct supervisor *supervisor, enum program_stage stage, int number)
-{
-    for (unsigned i = 0; i < supervisor->process_count; i++)
-        if (supervisor->processes[i].pid > 0 && supervisor->processes[i].program->stage == stage)
-            kill(supervisor->processes[i].pid, number);
-}
-
 static void kill_stage(struct supervisor *supervisor, enum program_stage stage)
 {
-    for (unsigned i = 0; i < supervisor->process_count; i++) {
-        const struct process *process = &supervisor->processes[i];
-        if (process->pid == 0 || process->program->stage != stage)
-            continue;
-        log_warning("killing %s[%d], which has not ended", process->program->name,
-                    (int)process->pid);
-        kill(process->pid, SIGKILL);
+    if (fleet_kill(&supervisor->fleet, stage))
         supervisor->result = 1;
-    }
 }
 
 /* Goes on as far as the programs that still run allow. */
 static void drain_step(struct supervisor *supervisor)
 {
-    if (supervisor->state == STATE_DRAINING_FRONTS && !any_runs(supervisor, STAGE_FRONT)) {
+    struct fleet *fleet = &supervisor->fleet;
+
+    if (supervisor->state == STATE_DRAINING_FRONTS && !fleet_any_runs(fleet, STAGE_FRONT)) {
         supervisor->state = STATE_DRAINING_BACKS;
-        signal_stage(supervisor, STAGE_BACK, SIGTERM);
+        fleet_signal(fleet, STAGE_BACK, SIGTERM);
     }
-    if (supervisor->state == STATE_DRAINING_BACKS && !any_runs(supervisor, STAGE_BACK) &&
-        !any_runs(supervisor, STAGE_WRITER))
+    if (supervisor->state == STATE_DRAINING_BACKS && !fleet_any_runs(fleet, STAGE_BACK) &&
+        !fleet_any_runs(fleet, STAGE_WRITER))
         event_base_loopexit(supervisor->base, NULL);
 }
 
@@ -117,20 +86,30 @@ static void close_client_sockets(struct supervisor *supervisor)
                 inventory_close(supervisor->inventory, programs[i].descriptors[j]);
 }
 
+static void stop_listening(struct supervisor *supervisor)
+{
+    if (supervisor->callers != NULL)
+        callers_free(supervisor->callers);
+    supervisor->callers = NULL;
+    inventory_close(supervisor->inventory, "callers");
+}
+
 static void drain_begin(struct supervisor *supervisor)
 {
     const struct timeval fronts = interval(DRAIN_FRONTS);
     const struct timeval all = interval(DRAIN_ALL);
 
     supervisor->state = STATE_DRAINING_FRONTS;
+    takeover_cancel(&supervisor->takeover, "the service is being stopped");
     sd_notify(0, "STOPPING=1");
-    for (unsigned i = 0; i < supervisor->process_count; i++)
-        process_cancel(&supervisor->processes[i]);
+    stop_listening(supervisor);
+    FLEET_EACH (&supervisor->fleet, process)
+        process_cancel(process);
     close_client_sockets(supervisor);
     event_add(supervisor->fronts_late, &fronts);
     event_add(supervisor->all_late, &all);
-    signal_stage(supervisor, STAGE_FRONT, SIGTERM);
-    signal_stage(supervisor, STAGE_WRITER, SIGTERM);
+    fleet_signal(&supervisor->fleet, STAGE_FRONT, SIGTERM);
+    fleet_signal(&supervisor->fleet, STAGE_WRITER, SIGTERM);
     drain_step(supervisor);
 }
 
@@ -158,16 +137,20 @@ static void on_all_late(evutil_socket_t fd, short what, void *context)
 
 static void on_end(struct supervisor *supervisor, struct process *process, int status)
 {
+    const char *name = process->program->name;
     bool gave_up = process_ended(process, status);
 
+    takeover_lost(&supervisor->takeover, process);
+    if (process->role == PROCESS_LEAVING || (process->role == PROCESS_COMING &&
+                                             supervisor->takeover.state != TAKEOVER_HANDING))
+        process_fini(process);
     if (supervisor->state != STATE_SERVING) {
         drain_step(supervisor);
     } else if (gave_up) {
-        log_error("%s cannot run here, see its own line above; stopping everything",
-                  process->program->name);
+        log_error("%s cannot run here, see its own line above; stopping everything", name);
         supervisor->result = 1;
         drain_begin(supervisor);
-    } else {
+    } else if (process->role == PROCESS_SERVING) {
         process_restart(process);
     }
 }
@@ -175,16 +158,32 @@ static void on_end(struct supervisor *supervisor, struct process *process, int s
 static void on_child(evutil_socket_t number, short what, void *context)
 {
     struct supervisor *supervisor = context;
+    struct process *process;
     int status;
     pid_t pid;
     (void)number;
     (void)what;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (unsigned i = 0; i < supervisor->process_count; i++)
-            if (supervisor->processes[i].pid == pid)
-                on_end(supervisor, &supervisor->processes[i], status);
+        if ((process = fleet_find(&supervisor->fleet, pid)) != NULL)
+            on_end(supervisor, process, status);
 }
+
+static void on_again(void *context, struct process *process)
+{
+    struct supervisor *supervisor = context;
+
+    fleet_start_again(&supervisor->fleet, process);
+}
+
+static void on_told(void *context, struct process *process, enum child_word word)
+{
+    struct supervisor *supervisor = context;
+
+    takeover_told(&supervisor->takeover, process, word);
+}
+
+static const struct process_events process_events = {.again = on_again, .told = on_told};
 
 static void on_terminate(evutil_socket_t number, short what, void *context)
 {
@@ -200,16 +199,27 @@ static void on_terminate(evutil_socket_t number, short what, void *context)
     }
 }
 
-/* The programs were started with these, so they stay until the next start. */
-static void warn_unchangeable(const struct conf *running, const struct conf *wanted)
+/* The sockets were opened with these, so they stay until the next start. */
+static bool listens_elsewhere(const struct conf *running, const struct conf *wanted)
 {
-    if (strcmp(running->pop3_listen, wanted->pop3_listen) != 0 ||
-        strcmp(running->pop3s_listen, wanted->pop3s_listen) != 0 ||
-        strcmp(running->lmtp_listen, wanted->lmtp_listen) != 0 ||
-        strcmp(running->http_listen, wanted->http_listen) != 0 ||
-        running->pop3_processes != wanted->pop3_processes)
-        log_warning("the changed *_listen or pop3_processes settings count from the next start of "
-                    "bellhop serve");
+    return strcmp(running->pop3_listen, wanted->pop3_listen) != 0 ||
+           strcmp(running->pop3s_listen, wanted->pop3s_listen) != 0 ||
+           strcmp(running->lmtp_listen, wanted->lmtp_listen) != 0 ||
+           strcmp(running->http_listen, wanted->http_listen) != 0;
+}
+
+/* Says it where it has to wait. */
+static void tell_what_waits(struct supervisor *supervisor)
+{
+    static const char restart[] = "the changed *_listen settings count from the next start of "
+                                  "bellhop serve";
+    const struct conf *running = &supervisor->running;
+    const struct conf *wanted = &supervisor->material->conf;
+
+    if (listens_elsewhere(running, wanted)) {
+        log_warning("%s", restart);
+        callers_tell(supervisor->callers, CALLERS_PROGRESS, restart);
+    }
 }
 
 static void notify_reloading(void)
@@ -219,6 +229,36 @@ static void notify_reloading(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}
+
+/*
+ * Reads all files again, and has the programs read what has become of them. Returns 0, or -1 when a
+ * file is not what it should be, with one sentence in error_r: that one stays as it was.
+ */
+static int load_again(struct supervisor *supervisor, char *error_r, size_t error_size)
+{
+    struct material *material = supervisor->material;
+    char error[512];
+    int result = 0;
+
+    if (material_load_conf(material, error, sizeof(error)) < 0) {
+        log_error("the configuration stays as it was: %s", error);
+        snprintf(error_r, error_size, "%s", error);
+        result = -1;
+    } else {
+        tell_what_waits(supervisor);
+    }
+    if (material_load_tls(material, error, sizeof(error)) < 0) {
+        log_error("the TLS certificate stays as it was: %s", error);
+        snprintf(error_r, error_size, "%s", error);
+        result = -1;
+    }
+    if (material_load_texts(material, error, sizeof(error)) < 0)
+        log_error("the texts of warnings are not what they should be: %s", error);
+    fleet_signal(&supervisor->fleet, STAGE_BACK, SIGHUP);
+    fleet_signal(&supervisor->fleet, STAGE_FRONT, SIGHUP);
+    fleet_signal(&supervisor->fleet, STAGE_WRITER, SIGHUP);
+    return result;
 }
 
 static void on_hangup(evutil_socket_t number, short what, void *context)
@@ -231,20 +271,69 @@ static void on_hangup(evutil_socket_t number, short what, void *context)
     if (supervisor->state != STATE_SERVING)
         return;
     notify_reloading();
-    if (material_load_conf(supervisor->material, error, sizeof(error)) < 0)
-        log_error("the configuration stays as it was: %s", error);
-    else
-        warn_unchangeable(&supervisor->running, &supervisor->material->conf);
-    if (material_load_tls(supervisor->material, error, sizeof(error)) < 0)
-        log_error("the TLS certificate stays as it was: %s", error);
-    if (material_load_texts(supervisor->material, error, sizeof(error)) < 0)
-        log_error("the texts of warnings are not what they should be: %s", error);
-    signal_stage(supervisor, STAGE_BACK, SIGHUP);
-    signal_stage(supervisor, STAGE_FRONT, SIGHUP);
-    signal_stage(supervisor, STAGE_WRITER, SIGHUP);
+    (void)load_again(supervisor, error, sizeof(error));
+    if (supervisor->running.pop3_processes != supervisor->material->conf.pop3_processes)
+        log_warning("the changed pop3_processes counts from the next bellhop reload");
     log_info("loaded again after signal %d", SIGHUP);
+    if (supervisor->takeover.state == TAKEOVER_NONE)
+        sd_notify(0, "READY=1");
+}
+
+/* A command asks for it. */
+static void on_reload(void *context)
+{
+    struct supervisor *supervisor = context;
+    char error[512];
+
+    notify_reloading();
+    log_info("reloading, as a command asks");
+    if (load_again(supervisor, error, sizeof(error)) == 0) {
+        callers_tell(supervisor->callers, CALLERS_PROGRESS,
+                     "read the configuration, the certificate and the texts");
+        takeover_begin(&supervisor->takeover, &supervisor->material->conf);
+    } else {
+        callers_tell(supervisor->callers, CALLERS_REFUSED, error);
+        sd_notify(0, "READY=1");
+    }
+}
+
+static void on_progress(void *context, const char *sentence)
+{
+    struct supervisor *supervisor = context;
+
+    callers_tell(supervisor->callers, CALLERS_PROGRESS, sentence);
+}
+
+static unsigned count_leaving(struct fleet *fleet)
+{
+    unsigned count = 0;
+
+    FLEET_EACH (fleet, process)
+        count += process->role == PROCESS_LEAVING;
+    return count;
+}
+
+static void on_taken_over(void *context, const char *refusal)
+{
+    struct supervisor *supervisor = context;
+    char sentence[1024];
+
+    if (refusal != NULL) {
+        snprintf(sentence, sizeof(sentence), "%s; the programs that served go on", refusal);
+        log_error("nothing has been taken over: %s", sentence);
+    } else {
+        supervisor->running.pop3_processes = supervisor->material->conf.pop3_processes;
+        snprintf(sentence, sizeof(sentence),
+                 "they serve now; %u earlier processes end with their last clients",
+                 count_leaving(&supervisor->fleet));
+        log_info("reloaded: %s", sentence);
+    }
+    callers_tell(supervisor->callers, refusal == NULL ? CALLERS_DONE : CALLERS_REFUSED, sentence);
     sd_notify(0, "READY=1");
 }
+
+static const struct takeover_events takeover_events = {.progress = on_progress,
+                                                       .ended = on_taken_over};
 
 static struct event *watch(struct supervisor *supervisor, int number, event_callback_fn callback)
 {
@@ -278,12 +367,16 @@ static void supervisor_init(struct supervisor *supervisor)
     supervisor->all_late = timer(supervisor, on_all_late);
     supervisor->rotation =
         rotation_new(supervisor->base, supervisor->material->ticketkeys, TICKETKEYS_PERIOD * 1000);
+    supervisor->callers = callers_new(
+        supervisor->base, inventory_find(supervisor->inventory, "callers"), on_reload, supervisor);
+    takeover_init(&supervisor->takeover, supervisor->base, &supervisor->fleet, &takeover_events,
+                  supervisor);
 }
 
 static void supervisor_fini(struct supervisor *supervisor)
 {
-    for (unsigned i = 0; i < supervisor->process_count; i++)
-        process_fini(&supervisor->processes[i]);
+    takeover_fini(&supervisor->takeover);
+    fleet_fini(&supervisor->fleet);
     event_free(supervisor->child);
     event_free(supervisor->hangup);
     event_free(supervisor->terminate);
@@ -294,24 +387,24 @@ static void supervisor_fini(struct supervisor *supervisor)
     event_base_free(supervisor->base);
 }
 
-static unsigned program_count(const struct program *program, const struct conf *conf)
-{
-    if (strcmp(program->name, "pop3d") != 0)
-        return 1;
-    unsigned count = child_per_core(conf->pop3_processes);
-    return count < POP3_PROCESSES ? count : POP3_PROCESSES;
-}
-
 /* Returns 0, or -1 after a log line. */
-static int start_program(struct supervisor *supervisor, const struct program *program)
+static int start_all(struct supervisor *supervisor)
 {
-    for (unsigned i = 0; i < program_count(program, &supervisor->running); i++) {
-        struct process *process = &supervisor->processes[supervisor->process_count++];
-        process_init(process, supervisor->base, program, supervisor->inventory,
-                     supervisor->process_count);
-        if (process_start(process) < 0)
-            return -1;
+    const struct process_setting setting = {.base = supervisor->base,
+                                            .inventory = supervisor->inventory,
+                                            .events = &process_events,
+                                            .context = supervisor};
+    struct fleet *fleet = &supervisor->fleet;
+    char error[512];
+
+    if (fleet_init(fleet, &setting, error, sizeof(error)) < 0) {
+        log_error("%s", error);
+        return -1;
     }
+    for (int i = 0; i < PROGRAMS; i++)
+        if (fleet_start(fleet, &programs[i], &supervisor->running, PROCESS_SERVING,
+                        fleet->binaries[i]) < 0)
+            return -1;
     return 0;
 }
 
@@ -323,14 +416,12 @@ int supervisor_run(struct inventory *inventory, struct material *material, const
     supervisor->material = material;
     supervisor->running = material->conf;
     supervisor_init(supervisor);
-    for (size_t i = 0; i < PROGRAMS && supervisor->result == 0; i++)
-        if (start_program(supervisor, &programs[i]) < 0)
-            supervisor->result = 1;
-    if (supervisor->result == 0) {
+    if (start_all(supervisor) == 0) {
         /* All sockets listen and all programs are executed: whoever connects now is served. */
         log_info("serving %s", serving);
         sd_notify(0, "READY=1");
     } else {
+        supervisor->result = 1;
         drain_begin(supervisor);
     }
     event_base_dispatch(supervisor->base);

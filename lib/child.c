@@ -18,6 +18,7 @@
 
 static int descriptor_count;
 static char **descriptor_names;
+static bool told_ready;
 
 int child_descriptor(const char *name, unsigned number)
 {
@@ -76,6 +77,71 @@ static void on_signal(evutil_socket_t number, short what, void *context)
         child->reload(child->context);
 }
 
+static void say(enum child_word word)
+{
+    const char octet = (char)word;
+
+    /* Without a supervisor nobody needs to know. */
+    ssize_t written = write(child_descriptor("supervisor", 0), &octet, 1);
+    (void)written;
+}
+
+void child_ready(void)
+{
+    if (!told_ready)
+        say(CHILD_READY);
+    told_ready = true;
+}
+
+static void retire(struct child *child)
+{
+    const struct timeval limit = {.tv_sec = CHILD_RETIRE_TIME};
+
+    if (child->retire == NULL || event_pending(child->overdue, EV_TIMEOUT, NULL))
+        return;
+    log_info("others take over: this process ends with its last client");
+    event_add(child->overdue, &limit);
+    child->retire(child->context);
+    say(CHILD_RETIRED);
+}
+
+static void on_overdue(evutil_socket_t fd, short what, void *context)
+{
+    struct child *child = context;
+    (void)fd;
+    (void)what;
+
+    log_warning("retired %d s ago and still with clients: ending", CHILD_RETIRE_TIME);
+    child->drain(child->context);
+}
+
+static void on_word(evutil_socket_t fd, short what, void *context)
+{
+    struct child *child = context;
+    char octet;
+    (void)what;
+
+    ssize_t got = read(fd, &octet, 1);
+    if (got == 0)
+        event_del(child->word); /* SIGTERM comes when the supervisor has gone */
+    else if (got == 1 && octet == CHILD_SERVE && child->serve != NULL)
+        child->serve(child->context);
+    else if (got == 1 && octet == CHILD_RETIRE)
+        retire(child);
+}
+
+static void watch_words(struct child *child)
+{
+    int fd = child_descriptor("supervisor", 0);
+
+    if (fd < 0)
+        return;
+    child->word = event_new(child->base, fd, EV_READ | EV_PERSIST, on_word, child);
+    child->overdue = evtimer_new(child->base, on_overdue, child);
+    if (child->word == NULL || child->overdue == NULL || event_add(child->word, NULL) < 0)
+        log_fatal("cannot watch the supervisor: out of memory");
+}
+
 static struct event *watch_signal(struct child *child, int number)
 {
     struct event *event = evsignal_new(child->base, number, on_signal, child);
@@ -102,6 +168,7 @@ static void take_descriptors(const char *name)
     for (int i = 0; i < descriptor_count; i++)
         if (fcntl(SD_LISTEN_FDS_START + i, F_SETFL, O_NONBLOCK) < 0)
             log_fatal("descriptor %s: %s", descriptor_names[i], strerror(errno));
+    log_report_to(child_descriptor("supervisor", 0));
 }
 
 void child_init(struct child *child, const char *name)
@@ -111,11 +178,14 @@ void child_init(struct child *child, const char *name)
     log_open(name);
     umask(077);
     take_descriptors(name);
+    prctl(PR_SET_NAME, name); /* it was started without one, by its descriptor */
     owner_become();
     const char *slot = getenv("BELLHOP_SLOT");
     if (slot == NULL ||
         metrics_attach(child_descriptor("metrics", 0), (unsigned)strtoul(slot, NULL, 10)) < 0)
-        log_fatal("cannot map the shared counters: %s", strerror(errno));
+        log_fatal("cannot map the shared counters: %s",
+                  errno == EPROTO ? "the supervisor is of another version; restart bellhop serve"
+                                  : strerror(errno));
     if (read_conf(child) < 0)
         exit(1);
     if (sodium_init() < 0)
@@ -130,6 +200,7 @@ void child_init(struct child *child, const char *name)
     child->hangup = watch_signal(child, SIGHUP);
     child->terminate = watch_signal(child, SIGTERM);
     child->interrupt = watch_signal(child, SIGINT);
+    watch_words(child);
     unblock_hangup();
 }
 
@@ -143,5 +214,9 @@ void child_fini(struct child *child)
     event_free(child->hangup);
     event_free(child->terminate);
     event_free(child->interrupt);
+    if (child->word != NULL) {
+        event_free(child->word);
+        event_free(child->overdue);
+    }
     event_base_free(child->base);
 }

@@ -5,6 +5,7 @@
 
 #include "lib/conf.h"
 
+struct event;
 struct event_base;
 
 /*
@@ -15,6 +16,7 @@ struct event_base;
  *   conf                    the configuration's text
  *   metrics                 the shared counters (lib/metrics.h); BELLHOP_SLOT is its slot
  *   lock                    the instance's lock, held through it for as long as any program runs
+ *   supervisor              a connection to the supervisor: words, see below
  *   key                     authd, stored: the capability key, CAPABILITY_KEY_SIZE octets
  *   tls                     pop3d: PEM certificate chain and private key
  *   tickets                 pop3d: the keys of session tickets (lib/ticketkeys.h)
@@ -30,7 +32,26 @@ struct event_base;
  *
  * It starts with SIGHUP blocked; child_init() unblocks it once it is watched, so that a reload
  * during the start is neither lost nor deadly.
+ *
+ * A program may be started to take over from one that serves (`bellhop reload`). So it first makes
+ * everything ready without taking a client's connection, says so, and serves when it is told to.
+ * Who retires takes no new connection any more and ends with its last client. Where nobody serves
+ * yet, as at the start, the word to serve is there from the beginning.
  */
+
+/* What goes over that connection, one octet a packet. A longer packet is the sentence of
+ * log_fatal(), of a program that cannot serve. */
+enum child_word {
+    CHILD_READY = 'R',   /* to the supervisor: all is prepared */
+    CHILD_RETIRED = 'T', /* to the supervisor: from now on it accepts nothing */
+    CHILD_SERVE = 'S',   /* to the program */
+    CHILD_RETIRE = 'E'   /* to the program */
+};
+
+#define CHILD_SENTENCE_MAX 512
+
+/* Who has retired and still has clients after so many seconds ends as after SIGTERM. */
+#define CHILD_RETIRE_TIME (2 * 3600)
 
 struct child {
     const char *name;
@@ -38,20 +59,27 @@ struct child {
     struct conf conf;
     void (*reload)(void *context); /* after SIGHUP, with `conf` read anew; NULL: nothing to do */
     void (*drain)(void *context);  /* after SIGTERM or SIGINT: finish, then event_base_loopexit() */
+    void (*serve)(void *context);  /* begin to accept; NULL: it does so anyway */
+    void (*retire)(void *context); /* accept nothing more, event_base_loopexit() after the last */
     void *context;
     struct event *hangup;
     struct event *terminate;
     struct event *interrupt;
+    struct event *word;    /* NULL: nobody speaks to it */
+    struct event *overdue; /* pending: it has retired */
 };
 
 /*
  * Takes over what the supervisor prepared: logging, descriptors, counters, configuration, event
  * base; becomes the instance's owner (lib/owner.h), sets no_new_privs and a umask for files of its
  * own, and ignores SIGPIPE and SIGXFSZ. `name` is not copied. Exits with a clear line when the
- * program was not started by the supervisor. The caller sets reload, drain and context before it
- * runs the loop.
+ * program was not started by the supervisor. The caller sets reload, drain, serve, retire and
+ * context before it runs the loop.
  */
 void child_init(struct child *child, const char *name);
+
+/* All is prepared: tells the supervisor, the first time that it is called. */
+void child_ready(void);
 
 /* Runs the event loop until event_base_loopexit() or event_base_loopbreak(). */
 void child_run(struct child *child);

@@ -49,7 +49,7 @@ static const struct conf_setting conf_settings[] = {
     {"pop3_xclient_networks", CONF_NETWORKS, AT(pop3_xclient_networks), "", 0, 255, {0},
      "Webmails and proxies that may name their client with the command XCLIENT, as Dovecot does."},
     {"pop3_processes", CONF_NUMBER, AT(pop3_processes), "0", 0, 64, {0},
-     "How many processes serve POP3; 0 is one for each core. Needs a restart."},
+     "How many processes serve POP3; 0 is one for each core. Counts from the next \"bellhop reload\"."},
     {"pop3_sessions", CONF_NUMBER, AT(pop3_sessions), "20000", 1, 1000000, {0},
      "How many sessions one POP3 process holds; further clients are told to come again."},
     {"pop3_address_sessions", CONF_NUMBER, AT(pop3_address_sessions), "1000", 1, 1000000, {0},

@@ -12,11 +12,30 @@
 
 static const char *log_program = "bellhop";
 static pid_t log_process;
+static int log_listener = -1;
 
 void log_open(const char *program)
 {
     log_program = program;
     log_process = getpid();
+}
+
+void log_report_to(int fd)
+{
+    log_listener = fd;
+}
+
+__attribute__((format(printf, 1, 0))) static void log_report(const char *format, va_list arguments)
+{
+    char sentence[LOG_LINE_MAX / 4];
+
+    if (log_listener < 0)
+        return;
+    int length = vsnprintf(sentence, sizeof(sentence), format, arguments);
+    if (length >= (int)sizeof(sentence))
+        length = sizeof(sentence) - 1;
+    ssize_t written = length > 0 ? write(log_listener, sentence, (size_t)length) : 0;
+    (void)written;
 }
 
 __attribute__((format(printf, 2, 0))) static void log_write(const char *severity,
@@ -63,15 +82,25 @@ void log_error(const char *format, ...)
     LOG_WITH("error: ");
 }
 
+#define LOG_REPORT()                                                                               \
+    do {                                                                                           \
+        va_list arguments;                                                                         \
+        va_start(arguments, format);                                                               \
+        log_report(format, arguments);                                                             \
+        va_end(arguments);                                                                         \
+    } while (0)
+
 void log_fatal(const char *format, ...)
 {
     LOG_WITH("fatal: ");
+    LOG_REPORT();
     exit(1);
 }
 
 void log_retry(const char *format, ...)
 {
     LOG_WITH("fatal: ");
+    LOG_REPORT();
     exit(EX_TEMPFAIL);
 }
 

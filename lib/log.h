@@ -20,6 +20,9 @@
 /* Names the program in every line; the text is not copied. */
 void log_open(const char *program);
 
+/* Sentences of log_fatal() and log_retry() go to this connection as well, as one packet. */
+void log_report_to(int fd);
+
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

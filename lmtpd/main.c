@@ -30,14 +30,15 @@ struct lmtpd {
     struct server server;
     struct connections connections;
     struct acceptor *acceptor;
+    bool serving;           /* between the words to serve and to retire */
+    bool ending;            /* it accepts nothing more and ends with its last client */
     struct event *deadline; /* of draining */
 };
 
 static void set_accepting(struct lmtpd *lmtpd)
 {
-    acceptor_set_open(lmtpd->acceptor,
-                      !lmtpd->server.draining &&
-                          lmtpd->connections.count < lmtpd->child.conf.lmtp_connections);
+    acceptor_set_open(lmtpd->acceptor, lmtpd->serving && lmtpd->connections.count <
+                                                             lmtpd->child.conf.lmtp_connections);
 }
 
 static void format_peer(const struct sockaddr *address, char *text_r, socklen_t size)
@@ -69,8 +70,7 @@ static void on_accept(void *context, int fd, const struct sockaddr *address)
 
 static void end_when_drained(struct lmtpd *lmtpd)
 {
-    if (lmtpd->server.draining && lmtpd->connections.count == 0 &&
-        warner_is_idle(lmtpd->server.warner))
+    if (lmtpd->ending && lmtpd->connections.count == 0 && warner_is_idle(lmtpd->server.warner))
         event_base_loopexit(lmtpd->child.base, NULL);
 }
 
@@ -97,6 +97,25 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     event_base_loopexit(lmtpd->child.base, NULL);
 }
 
+static void on_serve(void *context)
+{
+    struct lmtpd *lmtpd = context;
+
+    lmtpd->serving = !lmtpd->ending;
+    set_accepting(lmtpd);
+}
+
+/* Clients go on as they like: mail servers leave connections after some messages. */
+static void on_retire(void *context)
+{
+    struct lmtpd *lmtpd = context;
+
+    lmtpd->serving = false;
+    lmtpd->ending = true;
+    set_accepting(lmtpd);
+    end_when_drained(lmtpd);
+}
+
 static void on_drain(void *context)
 {
     static const struct timeval wait = {.tv_sec = DRAIN_SECONDS};
@@ -105,10 +124,9 @@ static void on_drain(void *context)
     if (lmtpd->server.draining)
         return;
     lmtpd->server.draining = true;
-    set_accepting(lmtpd);
     event_add(lmtpd->deadline, &wait);
     connections_drain(&lmtpd->connections);
-    end_when_drained(lmtpd);
+    on_retire(lmtpd);
 }
 
 static void on_reload(void *context)
@@ -127,6 +145,8 @@ static void start(struct lmtpd *lmtpd)
 
     child->reload = on_reload;
     child->drain = on_drain;
+    child->serve = on_serve;
+    child->retire = on_retire;
     child->context = lmtpd;
     lmtpd->server.conf = &child->conf;
     lmtpd->server.db = db_open("accounts.db", DB_READ, error, sizeof(error));
@@ -141,6 +161,7 @@ static void start(struct lmtpd *lmtpd)
     if (lmtpd->deadline == NULL)
         log_fatal("cannot make a timer");
     lmtpd->acceptor = acceptor_new(child->base);
+    acceptor_set_open(lmtpd->acceptor, false);
     acceptor_listen(lmtpd->acceptor, "lmtp", on_accept, lmtpd);
     acceptor_listen(lmtpd->acceptor, "lmtp-unix", on_accept, lmtpd);
 }

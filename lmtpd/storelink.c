@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "lib/child.h"
 #include "lib/log.h"
 #include "lib/reconnect.h"
 #include "lib/storehello.h"
@@ -32,6 +33,7 @@ static int take_hello(const struct channel_message *message)
 {
     if (storehello_take(message) < 0)
         return -1;
+    child_ready();
     return 0;
 }
 

@@ -84,6 +84,8 @@ static enum reply run_command(struct session *session, struct line *line)
         return REPLY_NOT_YET;
     if (command != NULL && (command->flags & COMMAND_FETCH) != 0 && session->aheads.waiting > 0)
         return REPLY_NOT_YET;
+    if (session->server->closing && (command == NULL || command->handle != transaction_quit))
+        return REPLY_COME_AGAIN;
     if (session->state == SESSION_AUTHORIZATION &&
         (command == NULL || (command->flags & COMMAND_KEEPS_USER) == 0))
         login_forget_user(session);
@@ -179,6 +181,8 @@ void command_answer(struct session *session, enum reply reply)
         return;
     if (reply == REPLY_GOODBYE)
         session_leave(session, SESSION_QUIT);
+    else if (reply == REPLY_COME_AGAIN)
+        session_leave(session, SESSION_TERMINATED);
     else
         session_leave(session, reply == session->greeting ? SESSION_NO_ROOM : SESSION_STORE_FAILED);
 }

@@ -102,6 +102,10 @@
  * one that will hear nothing else. */
 #define LIMIT_FAREWELL_TIME 10
 
+/* For so long a process whose successors serve lets its sessions go on as they like; then each next
+ * command but QUIT is answered that the client come again. Who is silent meets the autologout. */
+#define LIMIT_RETIRED_TIME 1800
+
 /* From SIGTERM to the end, in milliseconds: the supervisor waits 5 s. */
 #define LIMIT_DRAIN_MS 3500
 

@@ -6,7 +6,6 @@
 
 #include "lib/child.h"
 #include "lib/confine.h"
-#include "lib/log.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
 
@@ -22,7 +21,6 @@ int main(void)
     child_init(&child, "pop3d");
     server_init(&server, &child);
     confine(&profile);
-    log_info("ready for mail programs");
     child_run(&child);
     return 0;
 }

@@ -35,7 +35,7 @@ static void open_or_close(struct server *server)
     const struct timeval moment = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
     bool full = is_full(server);
 
-    if (server->draining)
+    if (!server->accepting)
         return;
     if (!full) {
         event_del(server->full);
@@ -180,10 +180,54 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
     acceptor_free(server->acceptor);
     event_free(server->finish);
     event_free(server->full);
+    event_free(server->close);
     SSL_CTX_free(server->tls);
     keyschedule_unregister();
     ticketkeys_detach(server->ticketkeys);
     event_base_loopexit(server->child->base, NULL);
+}
+
+static void stop_accepting(struct server *server)
+{
+    server->accepting = false;
+    server->ending = true;
+    event_del(server->full);
+    acceptor_set_open(server->acceptor, false);
+}
+
+static void serve(void *context)
+{
+    struct server *server = context;
+
+    if (server->accepting || server->ending)
+        return;
+    server->auth = authclient_new(server->child->base, "run/auth-front.sock");
+    server->accepting = true;
+    open_or_close(server);
+    log_info("ready for mail programs");
+}
+
+/* Sessions go on; most end within moments, and a client that stays for ever is asked to come again.
+ */
+static void retire(void *context)
+{
+    const struct timeval patience = {.tv_sec = LIMIT_RETIRED_TIME};
+    struct server *server = context;
+
+    stop_accepting(server);
+    event_add(server->close, &patience);
+    if (server->session_count == 0)
+        event_active(server->finish, EV_TIMEOUT, 0);
+}
+
+static void on_close(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    (void)fd;
+    (void)what;
+
+    log_info("%u sessions are asked at their next command to come again", server->session_count);
+    server->closing = true;
 }
 
 static void drain(void *context)
@@ -196,7 +240,7 @@ static void drain(void *context)
     if (server->draining)
         return;
     server->draining = true;
-    acceptor_set_open(server->acceptor, false);
+    stop_accepting(server);
     event_add(server->finish, &limit);
     arrival_drop_all(server);
     if (server->sessions == NULL)
@@ -227,15 +271,18 @@ void server_init(struct server *server, struct child *child)
         log_fatal("cannot set up the timeouts");
     server->finish = evtimer_new(child->base, on_finish, server);
     server->full = evtimer_new(child->base, on_full, server);
-    if (server->finish == NULL || server->full == NULL)
+    server->close = evtimer_new(child->base, on_close, server);
+    if (server->finish == NULL || server->full == NULL || server->close == NULL)
         log_fatal("out of memory");
-    server->auth = authclient_new(child->base, "run/auth-front.sock");
     server->store = storeclient_new(child->base, "run/stored-front.sock");
     server->acceptor = acceptor_new(child->base);
+    acceptor_set_open(server->acceptor, false);
     listen_on(server, "pop3", on_plain);
     listen_on(server, "pop3s", on_tls);
     child->reload = reload;
     child->drain = drain;
+    child->serve = serve;
+    child->retire = retire;
     child->context = server;
 }
 
@@ -243,7 +290,7 @@ void server_session_gone(struct server *server)
 {
     metric_add(METRIC_POP3_SESSIONS, -1);
     server->session_count--;
-    if (server->draining && server->sessions == NULL)
+    if (server->ending && server->session_count == 0)
         event_active(server->finish, EV_TIMEOUT, 0);
     else
         open_or_close(server);

@@ -49,14 +49,19 @@ struct server {
     struct event *full;   /* pending while the process is full: a look at who still waits */
     bool refusing;        /* that look */
     uint64_t next_id;     /* of a session before its login; begins at random */
+    bool accepting;       /* between the words to serve and to retire */
+    bool ending;          /* it accepts nothing more and ends with its last session */
+    bool closing;         /* and has waited for long enough: only QUIT is still answered */
     bool draining;        /* after SIGTERM: no new command is begun */
+    struct event *close;  /* the moment from when it is closing */
     struct event *finish; /* the end: all sessions are gone, or their time is over */
     struct acceptor *acceptor;
 };
 
 /*
- * Connects to authd and stored and begins to accept. Exits with a clear line when it cannot. After
- * SIGTERM it lets sessions finish, releases everything and ends the event loop.
+ * Connects to stored; to authd, and accepts, when it is told to serve (lib/child.h). Exits with a
+ * clear line when it cannot. After SIGTERM it lets sessions finish, releases everything and ends
+ * the event loop; after the word to retire it does so when the last session has ended.
  */
 void server_init(struct server *server, struct child *child);
 

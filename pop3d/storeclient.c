@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/channel.h"
+#include "lib/child.h"
 #include "lib/log.h"
 #include "lib/reconnect.h"
 #include "lib/storehello.h"
@@ -123,6 +124,7 @@ static int handle_hello(const struct channel_message *message)
 {
     if (storehello_take(message) < 0)
         return -1;
+    child_ready();
     return 0;
 }
 

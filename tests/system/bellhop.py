@@ -382,8 +382,13 @@ def children(parent):
 
 
 def program(pid):
+    """
+    By its first argument, which is there as soon as it is executed; the name of the process it sets
+    a moment later, and only that is left when it has ended.
+    """
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        first = Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]
+        return Path(first).name or Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return "gone"
 

@@ -11,7 +11,7 @@ import pytest
 from bellhop import BIN, run
 
 COMMANDS = [
-    "help", "init", "serve", "plan list", "plan add", "plan set", "customer add", "customer list",
+    "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
     "address remove", "address passwd", "address import", "mailbox import", "mailbox export",
@@ -71,6 +71,7 @@ def test_version_is_one_line():
     ["init", "one", "--port-base", "80x"],
     ["init", "one", "--port-base", ""],
     ["serve", "now"],
+    ["reload", "now"],
     ["plan", "list", "house"],
     ["plan", "list", "--frobnicate"],
     ["plan", "list", "--json=yes"],

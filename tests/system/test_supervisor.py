@@ -189,7 +189,7 @@ def test_socket_permissions(instance):
     assert modes == {"auth.sock": 0o660, "lmtp.sock": 0o660, "auth-front.sock": 0o600,
                      "auth-control.sock": 0o600,
                      "stored-deliver.sock": 0o600, "stored-front.sock": 0o600,
-                     "stored-control.sock": 0o600}
+                     "stored-control.sock": 0o600, "supervisor.sock": 0o600}
 
 
 def test_sockets_belong_to_the_group_of_their_folder(stopped):

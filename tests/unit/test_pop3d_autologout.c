@@ -1,4 +1,4 @@
-/* RFC 1939 section 3: silence ends a session, without a word and without UPDATE. */
+/* RFC 1939 section 3: what ends a session without a QUIT does so without UPDATE. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,11 +126,51 @@ static void each_command_postpones_it(void **state)
     end();
 }
 
+/* Others have taken over long ago: the next command is answered that the client come again. */
+static void a_closing_process_ends_it_at_the_next_command(void **state)
+{
+    bool closed;
+    (void)state;
+
+    begin();
+    run_for(0.2);
+    (void)heard(&closed);
+    server.closing = true;
+    run_for(0.1);
+    assert_string_equal(heard(&closed), "");
+    assert_false(closed);
+    assert_int_equal(send(client, "NOOP\r\nNOOP\r\n", 12, 0), 12);
+    run_for(0.2);
+    assert_string_equal(heard(&closed),
+                        "-ERR [SYS/TEMP] the service has been renewed, please connect again\r\n");
+    assert_true(closed);
+    end();
+}
+
+static void a_closing_process_takes_quit(void **state)
+{
+    bool closed;
+    (void)state;
+
+    begin();
+    assert_int_equal(send(client, "RSET\r\n", 6, 0), 6);
+    run_for(0.2);
+    (void)heard(&closed);
+    server.closing = true;
+    assert_int_equal(send(client, "QUIT\r\n", 6, 0), 6);
+    run_for(0.2);
+    assert_memory_equal(heard(&closed), "+OK ", 4);
+    assert_true(closed);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_ends_it_without_a_word),
         cmocka_unit_test(each_command_postpones_it),
+        cmocka_unit_test(a_closing_process_ends_it_at_the_next_command),
+        cmocka_unit_test(a_closing_process_takes_quit),
     };
 
     return cmocka_run_group_tests_name("pop3d autologout", tests, NULL, NULL);

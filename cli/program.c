@@ -1,0 +1,58 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/program.h"
+#include "cli/sibling.h"
+#include "lib/child.h"
+
+/* lib/conf.c allows as many. */
+#define POP3_PROCESSES 64
+
+const struct program programs[PROGRAMS] = {
+    [PROGRAM_STORED] = {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
+    [PROGRAM_AUTHD] = {"authd", STAGE_BACK, {"key", "auth", "auth-front", "auth-control"}},
+    [PROGRAM_LMTPD] = {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "text"}},
+    [PROGRAM_POP3D] = {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},
+    [PROGRAM_ADMIN] = {"admin", STAGE_WRITER, {"http"}},
+};
+
+unsigned program_count(const struct program *program, const struct conf *conf)
+{
+    if (program != &programs[PROGRAM_POP3D])
+        return 1;
+    unsigned count = child_per_core(conf->pop3_processes);
+    return count < POP3_PROCESSES ? count : POP3_PROCESSES;
+}
+
+int program_open_binaries(int fds_r[PROGRAMS], char *error_r, size_t error_size)
+{
+    char path[PATH_MAX];
+
+    for (int i = 0; i < PROGRAMS; i++)
+        fds_r[i] = -1;
+    for (int i = 0; i < PROGRAMS; i++) {
+        if (sibling_path(programs[i].name, path) == 0)
+            fds_r[i] = open(path, O_PATH | O_CLOEXEC);
+        if (fds_r[i] >= 0)
+            continue;
+        snprintf(error_r, error_size,
+                 "cannot find the program %s: %s; build or install all of Bellhop",
+                 programs[i].name, strerror(errno));
+        program_close_binaries(fds_r);
+        return -1;
+    }
+    return 0;
+}
+
+void program_close_binaries(int fds[PROGRAMS])
+{
+    for (int i = 0; i < PROGRAMS; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+        fds[i] = -1;
+    }
+}

@@ -1,0 +1,38 @@
+#ifndef CLI_PROGRAM_H
+#define CLI_PROGRAM_H
+
+#include "lib/conf.h"
+
+/* The programs of an instance, which the supervisor starts. */
+
+/*
+ * Fronts serve clients and end first; the programs behind them see their last requests. One that
+ * writes for those is told to end with the fronts, and does so when the programs behind them have.
+ */
+enum program_stage { STAGE_FRONT, STAGE_BACK, STAGE_WRITER };
+
+struct program {
+    const char *name;
+    enum program_stage stage;
+    const char *descriptors[5]; /* besides conf, metrics and lock, which all get; NULL ends them */
+};
+
+enum { PROGRAM_STORED, PROGRAM_AUTHD, PROGRAM_LMTPD, PROGRAM_POP3D, PROGRAM_ADMIN, PROGRAMS };
+
+/* In the order of starting. */
+extern const struct program programs[PROGRAMS];
+
+/* How many processes of it this configuration wants. */
+unsigned program_count(const struct program *program, const struct conf *conf);
+
+/*
+ * Opens the binaries of all programs, for execution alone, as they are on disk now: what is
+ * executed later is what was there at this moment, also when another version has been installed
+ * since. Returns 0, or -1 with one sentence in error_r and none left open.
+ */
+int program_open_binaries(int fds_r[PROGRAMS], char *error_r, size_t error_size);
+
+/* Closes those that are not -1, and makes them that. */
+void program_close_binaries(int fds[PROGRAMS]);
+
+#endif
