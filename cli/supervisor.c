@@ -135,14 +135,20 @@ static void on_all_late(evutil_socket_t fd, short what, void *context)
     kill_all(context);
 }
 
+/* takeover_lost() may have freed an ended one's place already. */
+static bool gives_up_place(const struct supervisor *supervisor, const struct process *process)
+{
+    return process->role == PROCESS_LEAVING ||
+           (process->role == PROCESS_COMING && supervisor->takeover.state != TAKEOVER_HANDING);
+}
+
 static void on_end(struct supervisor *supervisor, struct process *process, int status)
 {
     const char *name = process->program->name;
     bool gave_up = process_ended(process, status);
 
     takeover_lost(&supervisor->takeover, process);
-    if (process->role == PROCESS_LEAVING || (process->role == PROCESS_COMING &&
-                                             supervisor->takeover.state != TAKEOVER_HANDING))
+    if (gives_up_place(supervisor, process))
         process_fini(process);
     if (supervisor->state != STATE_SERVING) {
         drain_step(supervisor);

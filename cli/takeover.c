@@ -82,7 +82,10 @@ static void retire(struct process *process)
         return;
     }
     process->role = PROCESS_LEAVING;
-    process_tell(process, CHILD_RETIRE);
+    if (process->words >= 0)
+        process_tell(process, CHILD_RETIRE);
+    else /* it has said what it had no reason to say, and is not listened to any more */
+        kill(process->pid, SIGTERM);
 }
 
 static bool is_replaced(const struct takeover *takeover, const struct process *process)

@@ -19,8 +19,6 @@
 #include "cli/share.h"
 #include "tests/unit/scratch.h"
 
-extern char **environ;
-
 static void write_text(const char *path, const char *text)
 {
     FILE *file = fopen(path, "w");
