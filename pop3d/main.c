@@ -13,8 +13,8 @@ static const struct confine_profile profile = {.calls = {.connects = true}};
 
 int main(void)
 {
-    struct child child;
-    struct server server;
+    static struct child child;
+    static struct server server;
 
     mallopt(M_TRIM_THRESHOLD, LIMIT_SPARE_MEMORY);
     mallopt(M_MMAP_THRESHOLD, LIMIT_SPARE_PIECE);
