@@ -74,10 +74,86 @@ static enum mechanism_result step_login(struct exchange *exchange, const char *r
     return is_password(response, length) ? MECHANISM_CREDENTIALS : MECHANISM_MALFORMED;
 }
 
+enum { SCRAM_BEGIN, SCRAM_ASKED, SCRAM_LAST, SCRAM_TOLD };
+
+static enum mechanism_result result_of(enum scram_result result)
+{
+    switch (result) {
+    case SCRAM_GOOD: return MECHANISM_CHALLENGE;
+    case SCRAM_AUTHZ: return MECHANISM_AUTHZ;
+    case SCRAM_DOWNGRADE: return MECHANISM_DOWNGRADE;
+    case SCRAM_WRONG: return MECHANISM_WRONG;
+    case SCRAM_MALFORMED: break;
+    }
+    return MECHANISM_MALFORMED;
+}
+
+static enum mechanism_result begin_scram(struct exchange *exchange, const char *response,
+                                         size_t length, struct mechanism_outcome *outcome_r,
+                                         bool plus)
+{
+    enum scram_result result =
+        scram_first(&exchange->scram, &outcome_r->first, exchange->name, sizeof(exchange->name),
+                    response, length, exchange->bound ? exchange->binding : NULL, plus);
+    exchange->step = SCRAM_LAST;
+    outcome_r->name = exchange->name;
+    outcome_r->name_length = outcome_r->first.name_length;
+    return result == SCRAM_GOOD ? MECHANISM_NAME : result_of(result);
+}
+
+/*
+ * RFC 5802 section 3. Neither SMTP nor POP3 sends anything with the good end, so the server's proof
+ * is a challenge, which the client answers with nothing (RFC 4422 section 3.7).
+ */
+static enum mechanism_result step_any_scram(struct exchange *exchange, const char *response,
+                                            size_t length, struct mechanism_outcome *outcome_r,
+                                            bool plus)
+{
+    switch (exchange->step) {
+    case SCRAM_BEGIN:
+        if (response != NULL)
+            return begin_scram(exchange, response, length, outcome_r, plus);
+        exchange->step = SCRAM_ASKED;
+        outcome_r->challenge = "";
+        return MECHANISM_CHALLENGE;
+    case SCRAM_ASKED: return begin_scram(exchange, response, length, outcome_r, plus);
+    case SCRAM_LAST:
+        exchange->step = SCRAM_TOLD;
+        outcome_r->challenge = outcome_r->text;
+        return result_of(scram_last(&exchange->scram, response, length, outcome_r->text));
+    default: return length == 0 ? MECHANISM_PROVED : MECHANISM_MALFORMED;
+    }
+}
+
+static enum mechanism_result step_scram(struct exchange *exchange, const char *response,
+                                        size_t length, struct mechanism_outcome *outcome_r)
+{
+    return step_any_scram(exchange, response, length, outcome_r, false);
+}
+
+static enum mechanism_result step_scram_plus(struct exchange *exchange, const char *response,
+                                             size_t length, struct mechanism_outcome *outcome_r)
+{
+    return step_any_scram(exchange, response, length, outcome_r, true);
+}
+
+void mechanism_keys(struct exchange *exchange, const struct scramkeys *keys,
+                    struct mechanism_outcome *outcome)
+{
+    char nonce[SCRAM_SERVER_NONCE_SIZE];
+
+    scram_draw(nonce);
+    scram_challenge(&exchange->scram, &outcome->first, keys, nonce, outcome->text);
+    outcome->challenge = outcome->text;
+}
+
+/* Clients take the first that they know. */
 const struct mechanism mechanisms[] = {
-    {"PLAIN", "plaintext", step_plain},
-    {"LOGIN", "plaintext", step_login},
-    {NULL, NULL, NULL},
+    {"SCRAM-SHA-256-PLUS", "mutual-auth\tchannel-binding", true, step_scram_plus},
+    {"SCRAM-SHA-256", "mutual-auth", false, step_scram},
+    {"PLAIN", "plaintext", false, step_plain},
+    {"LOGIN", "plaintext", false, step_login},
+    {NULL, NULL, false, NULL},
 };
 
 const struct mechanism *mechanism_find(const char *name)

@@ -1,7 +1,10 @@
 #ifndef AUTHD_MECHANISM_H
 #define AUTHD_MECHANISM_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "authd/scram.h"
 
 /*
  * SASL mechanisms (RFC 4422) as pure steps: octets in, the next challenge or complete credentials
@@ -17,20 +20,30 @@
 enum mechanism_result {
     MECHANISM_CHALLENGE,   /* send `challenge` and come back with the client's response */
     MECHANISM_CREDENTIALS, /* name and password are complete */
+    MECHANISM_NAME,        /* the name is complete: go on with mechanism_keys() */
+    MECHANISM_PROVED,      /* the client knows the password that the keys are of */
+    MECHANISM_WRONG,       /* no: it does not */
     MECHANISM_AUTHZ,       /* no: asks to act for somebody else; the name is set */
+    MECHANISM_DOWNGRADE,   /* no: somebody has changed the list of mechanisms on its way */
     MECHANISM_MALFORMED    /* no: not what this mechanism sends */
 };
 
-/* What a mechanism keeps between two steps. Zeroed before the first. */
+/* What a mechanism keeps between two steps. Zeroed before the first; then the caller sets `bound`
+ * and `binding` where the client's connection has something to bind to. */
 struct exchange {
     unsigned step;
+    bool bound;
+    uint8_t binding[SCRAM_BINDING_SIZE];
     size_t name_length;
     char name[MECHANISM_NAME_MAX];
+    struct scram scram;
 };
 
 /* Points into the exchange or into the response, and is valid as long as both are. */
 struct mechanism_outcome {
     const char *challenge; /* a C string */
+    struct scram_first first;
+    char text[SCRAM_MESSAGE_SIZE];
     const char *name;
     size_t name_length;
     const char *password;
@@ -40,10 +53,15 @@ struct mechanism_outcome {
 struct mechanism {
     const char *name;
     const char *flags; /* as in the handshake's MECH line, tabs between them */
+    bool binds;        /* only for a connection with something to bind to */
     /* One step. `response` is NULL where the client sent no initial response. */
     enum mechanism_result (*step)(struct exchange *exchange, const char *response, size_t length,
                                   struct mechanism_outcome *outcome_r);
 };
+
+/* After MECHANISM_NAME, while the response is valid: makes the challenge from the name's keys. */
+void mechanism_keys(struct exchange *exchange, const struct scramkeys *keys,
+                    struct mechanism_outcome *outcome);
 
 /* Ends with a row whose name is NULL. */
 extern const struct mechanism mechanisms[];
