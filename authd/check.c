@@ -1,4 +1,5 @@
 #include <event2/event.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "authd/scheme.h"
 #include "db/login.h"
 #include "db/plan.h"
+#include "db/secret.h"
 #include "db/transaction.h"
 #include "lib/address.h"
 #include "lib/child.h"
@@ -19,6 +21,7 @@
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/saslprep.h"
+#include "lib/scramkeys.h"
 #include "lib/xalloc.h"
 
 #define ACCOUNTS_PATH "accounts.db"
@@ -55,6 +58,7 @@ struct checker {
     uint64_t nobody_memory;
     char nobody_hash[DB_HASH_SIZE];
     uint8_t key[crypto_generichash_KEYBYTES];
+    uint8_t salt_secret[DB_SECRET_SIZE];
 };
 
 /* Seconds, never 0 and never set back. */
@@ -109,6 +113,8 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf)
     checker->db = db_open(ACCOUNTS_PATH, DB_READ, error, sizeof(error));
     if (checker->db == NULL)
         log_fatal("%s", error);
+    if (db_secret_find(checker->db, DB_SECRET_SCRAM_SALT, checker->salt_secret) != DB_OK)
+        log_fatal(ACCOUNTS_PATH " does not tell the secret that salts are made with");
     crypto_generichash_keygen(checker->key);
     checker->threads = child_per_core(conf->hash_threads);
     checker->cache = cache_new(conf->auth_cache_entries, (uint32_t)conf->auth_cache_time);
@@ -312,7 +318,9 @@ static void finish_verified(struct check *check, bool fits)
     else if (!check->has_password)
         finish(check, CHECK_WRONG, "no password has been set");
     else if (!fits)
-        finish(check, CHECK_WRONG, "wrong password");
+        finish(check, CHECK_WRONG,
+               check->keyless ? "its password has not been told since SCRAM is there"
+                              : "wrong password");
     else if (check->suspended)
         finish(check, CHECK_DISABLED, "suspended");
     else
@@ -424,6 +432,60 @@ void check_start(struct checker *checker, struct check *check, const char *name,
     }
     sodium_memzero(&login, sizeof(login));
     sodium_memzero(&secret, sizeof(secret));
+}
+
+/* The keys that are stored for a login; false: there are none that can be used. */
+static bool read_keys(const struct db_login *login, struct scramkeys *keys_r)
+{
+    if (login->scram[0] == '\0')
+        return false;
+    if (scramkeys_parse(keys_r, login->scram) == 0)
+        return true;
+    log_error("the stored SCRAM keys of mailbox %" PRIu64 " are damaged; set its password anew",
+              login->mailbox);
+    return false;
+}
+
+int check_keys(struct checker *checker, struct check *check, const char *name, size_t name_length,
+               struct scramkeys *keys_r)
+{
+    struct db_login login;
+
+    metric_add(METRIC_AUTH_CHECKS, 1);
+    memcpy(check->address, name, name_length);
+    check->address[name_length] = '\0';
+    enum db_result found = find_login(checker, check, &login);
+    if (!read_keys(&login, keys_r)) {
+        scramkeys_salt(keys_r->salt, checker->salt_secret, check->address);
+        scramkeys_make_nobody(keys_r);
+    }
+    check->keyless = login.scram[0] == '\0';
+    sodium_memzero(&login, sizeof(login));
+    if (found == DB_OK || found == DB_NONE)
+        return 0;
+    finish(check, CHECK_BROKEN, "the account database cannot be read");
+    return -1;
+}
+
+void check_proved(struct checker *checker, struct check *check, bool fits,
+                  const uint8_t *stored_key)
+{
+    struct db_login login;
+    struct scramkeys keys;
+
+    if (!fits) {
+        finish_verified(check, false);
+        return;
+    }
+    enum db_result found = find_login(checker, check, &login);
+    fits = found == DB_OK && read_keys(&login, &keys) &&
+           sodium_memcmp(keys.stored_key, stored_key, sizeof(keys.stored_key)) == 0;
+    if (found == DB_OK || found == DB_NONE)
+        finish_verified(check, fits);
+    else
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+    sodium_memzero(&login, sizeof(login));
+    sodium_memzero(&keys, sizeof(keys));
 }
 
 void check_cancel(struct checker *checker, struct check *check)

@@ -11,6 +11,7 @@
 struct conf;
 struct db_plan_range;
 struct event_base;
+struct scramkeys;
 
 /*
  * Whether a name and a password are those of a mailbox. The account database is asked anew for each
@@ -42,6 +43,7 @@ struct check {
     bool is_address;    /* what was sent is one */
     bool has_password;  /* this and what follows are the checker's */
     bool suspended;
+    bool keyless; /* check_keys() has found none */
     struct pending *pending;
     struct check *prev;
     struct check *next;
@@ -77,6 +79,21 @@ void checker_end(struct checker *checker);
  */
 void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
                  const char *password, size_t password_length);
+
+/*
+ * A check of somebody who proves the password without sending it, in two calls. The first finds the
+ * keys that the proof is to be made with: of a name that has none, such as nothing fits, and with
+ * the same salt each time. The caller wipes them. Returns 0; or -1, and done() has been called.
+ */
+int check_keys(struct checker *checker, struct check *check, const char *name, size_t name_length,
+               struct scramkeys *keys_r);
+
+/*
+ * The second tells whether it fits keys with this StoredKey, and calls done(). What is stored for
+ * the mailbox is read again: a password that was changed meanwhile is wrong.
+ */
+void check_proved(struct checker *checker, struct check *check, bool fits,
+                  const uint8_t *stored_key);
 
 /* Forgets a check whose done() has not been called. */
 void check_cancel(struct checker *checker, struct check *check);

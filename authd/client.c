@@ -232,7 +232,8 @@ static void greet(struct client *client)
 
     client_answer(client, "VERSION\t" VERSION_MAJOR "\t" VERSION_MINOR "\n");
     for (const struct mechanism *mechanism = mechanisms; mechanism->name != NULL; mechanism++)
-        client_answer(client, "MECH\t%s\t%s\n", mechanism->name, mechanism->flags);
+        if (client->service->binds || !mechanism->binds)
+            client_answer(client, "MECH\t%s\t%s\n", mechanism->name, mechanism->flags);
     if (client->service->plans != NULL)
         plans_tell(client->service->plans, client);
     randombytes_buf(cookie, sizeof(cookie));

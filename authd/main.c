@@ -151,6 +151,7 @@ static void start(struct authd *authd)
                                     .checker = authd->checker,
                                     .report = authd->report,
                                     .key = authd->key,
+                                    .binds = true,
                                     .plans = authd->plans,
                                     .connections_max = FRONT_CONNECTIONS_MAX,
                                     .requests_max = FRONT_REQUESTS_MAX};

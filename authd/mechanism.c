@@ -147,12 +147,12 @@ void mechanism_keys(struct exchange *exchange, const struct scramkeys *keys,
     outcome->challenge = outcome->text;
 }
 
-/* Clients take the first that they know. */
+/* A client that takes the first that it knows takes one for which no keys need be there. */
 const struct mechanism mechanisms[] = {
-    {"SCRAM-SHA-256-PLUS", "mutual-auth\tchannel-binding", true, step_scram_plus},
-    {"SCRAM-SHA-256", "mutual-auth", false, step_scram},
     {"PLAIN", "plaintext", false, step_plain},
     {"LOGIN", "plaintext", false, step_login},
+    {"SCRAM-SHA-256", "mutual-auth", false, step_scram},
+    {"SCRAM-SHA-256-PLUS", "mutual-auth\tchannel-binding", true, step_scram_plus},
     {NULL, NULL, false, NULL},
 };
 

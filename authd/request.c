@@ -200,26 +200,51 @@ static void refuse_authzid(struct request *request, const struct mechanism_outco
 
 static void send_challenge(const struct request *request, const char *challenge)
 {
-    char text[sodium_base64_ENCODED_LEN(64, sodium_base64_VARIANT_ORIGINAL)];
+    char text[sodium_base64_ENCODED_LEN(SCRAM_MESSAGE_SIZE, sodium_base64_VARIANT_ORIGINAL)];
 
     sodium_bin2base64(text, sizeof(text), (const uint8_t *)challenge, strlen(challenge),
                       sodium_base64_VARIANT_ORIGINAL);
     client_answer(request->table->client, "CONT\t%u\t%s\n", request->id, text);
 }
 
+/* The name is known: on with what its owner has to prove. May free the request. */
+static void give_keys(struct request *request, struct mechanism_outcome *outcome)
+{
+    struct scramkeys keys;
+
+    if (check_keys(request->table->service->checker, &request->check, outcome->name,
+                   outcome->name_length, &keys) < 0)
+        return;
+    mechanism_keys(&request->exchange, &keys, outcome);
+    sodium_memzero(&keys, sizeof(keys));
+    send_challenge(request, outcome->challenge);
+}
+
 /* Makes one step. `response` is NULL where there is none. May free the request. */
 static void step(struct request *request, const char *response, size_t length)
 {
+    struct checker *checker = request->table->service->checker;
     struct mechanism_outcome outcome = {0};
 
-    switch (request->mechanism->step(&request->exchange, response, length, &outcome)) {
+    enum mechanism_result result =
+        request->mechanism->step(&request->exchange, response, length, &outcome);
+    switch (result) {
     case MECHANISM_CHALLENGE: send_challenge(request, outcome.challenge); break;
     case MECHANISM_CREDENTIALS:
-        request->check.done = on_checked;
-        check_start(request->table->service->checker, &request->check, outcome.name,
-                    outcome.name_length, outcome.password, outcome.password_length);
+        check_start(checker, &request->check, outcome.name, outcome.name_length, outcome.password,
+                    outcome.password_length);
+        break;
+    case MECHANISM_NAME: give_keys(request, &outcome); break;
+    case MECHANISM_PROVED:
+    case MECHANISM_WRONG:
+        check_proved(checker, &request->check, result == MECHANISM_PROVED,
+                     request->exchange.scram.stored_key);
         break;
     case MECHANISM_AUTHZ: refuse_authzid(request, &outcome); break;
+    case MECHANISM_DOWNGRADE:
+        refuse_response(request, "\tcode=malformed",
+                        "Your program was not shown SCRAM-SHA-256-PLUS, which is offered here.");
+        break;
     case MECHANISM_MALFORMED:
         refuse_response(request, "\tcode=malformed",
                         "The login data is not what this mechanism sends.");
@@ -262,11 +287,25 @@ static struct request *request_new(struct request_table *table, unsigned id, cha
 
     request->id = id;
     request->table = table;
+    request->check.done = on_checked;
     copy_ascii(request->service, sizeof(request->service), service != NULL ? service : "-");
     copy_ascii(request->rip, sizeof(request->rip), rip != NULL ? rip : "-");
     request->rip_is_address = is_ip_address(request->rip);
     HASH_ADD(hh, table->requests, id, sizeof(request->id), request);
     return request;
+}
+
+/* What a front's client can bind to. One that is no such thing is none. */
+static void take_binding(struct request *request, const char *base64)
+{
+    struct exchange *exchange = &request->exchange;
+    size_t length;
+
+    exchange->bound =
+        base64 != NULL && request->table->service->binds &&
+        sodium_base642bin(exchange->binding, sizeof(exchange->binding), base64, strlen(base64),
+                          NULL, &length, NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+        length == sizeof(exchange->binding);
 }
 
 int request_auth(struct request_table *table, char *fields[], int count, const char **error_r)
@@ -287,13 +326,14 @@ int request_auth(struct request_table *table, char *fields[], int count, const c
         return 0;
     }
     const struct mechanism *mechanism = mechanism_find(fields[2]);
-    if (mechanism == NULL) {
+    if (mechanism == NULL || (mechanism->binds && !table->service->binds)) {
         log_info("refused service=%s reason=there is no such mechanism", table->service->name);
         client_answer(table->client, "FAIL\t%u\treason=There is no such mechanism here.\n", id);
         return 0;
     }
     struct request *request = request_new(table, id, fields, count);
     request->mechanism = mechanism;
+    take_binding(request, fields_find(fields, count, 3, "cbind"));
     const char *response = fields_find(fields, count, 3, "resp");
     if (response != NULL)
         respond(request, response);

@@ -1,6 +1,7 @@
 #ifndef AUTHD_SERVICE_H
 #define AUTHD_SERVICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct checker;
@@ -15,6 +16,7 @@ struct service {
     struct checker *checker;
     struct report *report; /* of what happens */
     const uint8_t *key;        /* seals a capability into each OK; NULL: answers carry none */
+    bool binds;                /* its clients say what a mechanism can bind to ("cbind=") */
     const struct plans *plans; /* told to the clients; NULL: they are not */
     unsigned connections_max;  /* further clients wait to be accepted */
     unsigned requests_max;     /* begun and not answered, for each connection */

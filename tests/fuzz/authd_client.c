@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <event2/event.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,35 @@ void check_start(struct checker *checker, struct check *check, const char *name,
     DL_APPEND(checks, check);
 }
 
+/* Those of RFC 7677 section 3. */
+int check_keys(struct checker *checker, struct check *check, const char *name, size_t name_length,
+               struct scramkeys *keys_r)
+{
+    (void)checker;
+    assert(name_length > 0 && name_length <= MECHANISM_NAME_MAX);
+    assert(memchr(name, '\0', name_length) == NULL);
+    memcpy(check->address, name, name_length);
+    check->address[name_length] = '\0';
+    if (script_draw(&script, 4) == 3) {
+        finish(check, CHECK_BROKEN);
+        return -1;
+    }
+    int result = scramkeys_parse(
+        keys_r, "4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+                "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+    assert(result == 0);
+    return 0;
+}
+
+void check_proved(struct checker *checker, struct check *check, bool fits,
+                  const uint8_t *stored_key)
+{
+    (void)checker;
+    (void)stored_key;
+    assert(check->pending == NULL);
+    finish(check, fits ? CHECK_GOOD : CHECK_WRONG);
+}
+
 void check_cancel(struct checker *checker, struct check *check)
 {
     (void)checker;
@@ -172,10 +202,31 @@ static struct event_base *base;
 static struct client *client;
 static uint8_t key[CAPABILITY_KEY_SIZE];
 
+/* The server's nonce is the same each time, so that an input can hold a whole exchange of SCRAM. */
+static const char *random_name(void)
+{
+    return "none";
+}
+
+static uint32_t random_number(void)
+{
+    return 0;
+}
+
+static void random_octets(void *const octets, const size_t size)
+{
+    memset(octets, 0, size);
+}
+
+static struct randombytes_implementation no_chance = {
+    .implementation_name = random_name, .random = random_number, .buf = random_octets};
+
 int LLVMFuzzerInitialize(const int *count, char ***arguments)
 {
     (void)count;
     (void)arguments;
+    int chosen = randombytes_set_implementation(&no_chance);
+    assert(chosen == 0);
     base = event_base_new();
     assert(base != NULL);
     return 0;
@@ -215,6 +266,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct service service = {.name = "auth-front", .base = base, .requests_max = REQUESTS_MAX};
     if (script_draw(&script, 2) == 0)
         service.key = key;
+    service.binds = service.key != NULL;
     good = 0;
     ear.length = ear.good = ear.ends = 0;
     for (size_t i = 0; i < size; i++)

@@ -12,6 +12,7 @@
 #include "authd/check.h"
 #include "db/login.h"
 #include "db/plan.h"
+#include "db/secret.h"
 #include "db/transaction.h"
 #include "lib/conf.h"
 #include "lib/metrics.h"
@@ -47,6 +48,14 @@ enum db_result db_plan_range(struct db *db, struct db_plan_range *range_r)
     (void)db;
     (void)range_r;
     return DB_NONE;
+}
+
+enum db_result db_secret_find(struct db *db, const char *name, uint8_t octets_r[DB_SECRET_SIZE])
+{
+    assert_ptr_equal(db, &accounts);
+    assert_string_equal(name, DB_SECRET_SCRAM_SALT);
+    memset(octets_r, 7, DB_SECRET_SIZE);
+    return DB_OK;
 }
 
 void db_read_begin(struct db *db)
@@ -196,6 +205,105 @@ static void test_suspended(void **state)
     assert_int_equal(check("anna@example.com", "wrong", NULL), CHECK_WRONG);
     accounts.login.suspended = false;
     assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+/* Keys for a name, as a first message of SCRAM asks for them. */
+static struct scramkeys keys_of(struct answered *answered, const char *name)
+{
+    struct scramkeys keys;
+
+    memset(answered, 0, sizeof(*answered));
+    answered->check.done = on_done;
+    assert_int_equal(check_keys(checker, &answered->check, name, strlen(name), &keys), 0);
+    assert_int_equal(answered->count, 0);
+    return keys;
+}
+
+static enum check_result prove(struct answered *answered, const struct scramkeys *keys, bool fits)
+{
+    int64_t hashes = metric_sum(METRIC_AUTH_HASHES);
+
+    check_proved(checker, &answered->check, fits, keys->stored_key);
+    assert_int_equal(answered->count, 1);
+    assert_int_equal(metric_sum(METRIC_AUTH_HASHES), hashes);
+    return answered->result;
+}
+
+static struct scramkeys set_keys(const char *password)
+{
+    struct scramkeys keys = {.salt = {1}};
+
+    assert_int_equal(scramkeys_make(&keys, password, strlen(password), 4096), 0);
+    scramkeys_format(&keys, accounts.login.scram);
+    return keys;
+}
+
+static void test_proof(void **state)
+{
+    struct scramkeys stored = set_keys("secret");
+    struct answered answered;
+
+    (void)state;
+    struct scramkeys keys = keys_of(&answered, "Anna@EXAMPLE.com");
+    assert_memory_equal(&keys, &stored, sizeof(keys));
+    assert_int_equal(prove(&answered, &keys, true), CHECK_GOOD);
+    assert_int_equal(answered.check.mailbox, 7);
+    assert_string_equal(answered.check.address, "anna@example.com");
+    keys = keys_of(&answered, "anna@example.com");
+    assert_int_equal(prove(&answered, &keys, false), CHECK_WRONG);
+}
+
+/* What has changed between the two calls counts. */
+static void test_proof_too_late(void **state)
+{
+    struct answered answered;
+    struct scramkeys keys;
+
+    (void)state;
+    for (int change = 0; change < 4; change++) {
+        enum check_result result = change == 1 ? CHECK_DISABLED : CHECK_WRONG;
+        set_keys("secret");
+        keys = keys_of(&answered, "anna@example.com");
+        accounts.login.suspended = change == 1;
+        if (change == 0)
+            set_keys("other");
+        if (change == 2)
+            accounts.login.scram[0] = '\0';
+        if (change == 3) {
+            result = CHECK_BROKEN;
+            accounts.result = DB_BROKEN;
+        }
+        assert_int_equal(prove(&answered, &keys, true), result);
+        accounts.login.suspended = false;
+        accounts.result = DB_OK;
+    }
+}
+
+/* A stranger sees keys for each name, the same each time, and cannot fit them. */
+static void test_keys_of_nobody(void **state)
+{
+    static const char *const names[] = {"nobody@example.com", "no address", "anna@example.com"};
+    uint8_t salts[3][SCRAMKEYS_SALT_SIZE];
+    struct answered answered;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct scramkeys keys = keys_of(&answered, names[i]);
+        assert_int_equal(keys.iterations, SCRAMKEYS_ITERATIONS);
+        memcpy(salts[i], keys.salt, sizeof(salts[i]));
+        assert_int_equal(prove(&answered, &keys, true), CHECK_WRONG);
+        struct scramkeys again = keys_of(&answered, names[i]);
+        assert_memory_equal(again.salt, keys.salt, sizeof(keys.salt));
+        assert_memory_not_equal(again.stored_key, keys.stored_key, sizeof(keys.stored_key));
+    }
+    assert_memory_not_equal(salts[0], salts[1], sizeof(salts[0]));
+    assert_memory_not_equal(salts[0], salts[2], sizeof(salts[0]));
+    accounts.result = DB_BROKEN;
+    memset(&answered, 0, sizeof(answered));
+    answered.check.done = on_done;
+    struct scramkeys none;
+    assert_int_equal(check_keys(checker, &answered.check, "a@example.com", 13, &none), -1);
+    assert_int_equal(answered.result, CHECK_BROKEN);
 }
 
 static void test_no_password(void **state)
@@ -403,6 +511,9 @@ int main(void)
         TEST(test_database_fails),
         TEST(test_together),
         TEST(test_hash_fails),
+        TEST(test_proof),
+        TEST(test_proof_too_late),
+        TEST(test_keys_of_nobody),
         TEST(test_same_credentials_share_a_hash),
         TEST(test_change_meanwhile),
         TEST(test_cancel),

@@ -155,6 +155,50 @@ static void test_login_refuses(void **state)
                      MECHANISM_MALFORMED);
 }
 
+static enum mechanism_result scram(struct exchange *exchange, const char *name,
+                                   const char *response, struct mechanism_outcome *outcome_r)
+{
+    memset(outcome_r, 0, sizeof(*outcome_r));
+    return mechanism_find(name)->step(exchange, response, response != NULL ? strlen(response) : 0,
+                                      outcome_r);
+}
+
+/* The steps; what messages may hold, test_authd_scram.c has. */
+static void test_scram(void **state)
+{
+    struct exchange exchange = {0};
+    struct mechanism_outcome outcome;
+    struct scramkeys keys = {.iterations = 4096};
+
+    (void)state;
+    assert_int_equal(scram(&exchange, "SCRAM-SHA-256", NULL, &outcome), MECHANISM_CHALLENGE);
+    assert_string_equal(outcome.challenge, "");
+    assert_int_equal(scram(&exchange, "SCRAM-SHA-256", "n,,n=anna,r=abc", &outcome),
+                     MECHANISM_NAME);
+    assert_octets(outcome.name, outcome.name_length, "anna");
+    mechanism_keys(&exchange, &keys, &outcome);
+    assert_memory_equal(outcome.challenge, "r=abc", 5);
+    assert_int_equal(scram(&exchange, "SCRAM-SHA-256",
+                           "c=biws,r=abc,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", &outcome),
+                     MECHANISM_WRONG);
+
+    memset(&exchange, 0, sizeof(exchange));
+    exchange.bound = true;
+    assert_int_equal(
+        scram(&exchange, "SCRAM-SHA-256-PLUS", "p=tls-exporter,,n=anna,r=abc", &outcome),
+        MECHANISM_NAME);
+    memset(&exchange, 0, sizeof(exchange));
+    exchange.bound = true;
+    assert_int_equal(scram(&exchange, "SCRAM-SHA-256", "y,,n=anna,r=abc", &outcome),
+                     MECHANISM_DOWNGRADE);
+    memset(&exchange, 0, sizeof(exchange));
+    assert_int_equal(scram(&exchange, "SCRAM-SHA-256", "n,a=bert,n=anna,r=abc", &outcome),
+                     MECHANISM_AUTHZ);
+    assert_octets(outcome.name, outcome.name_length, "anna");
+    memset(&exchange, 0, sizeof(exchange));
+    assert_int_equal(scram(&exchange, "SCRAM-SHA-256", "", &outcome), MECHANISM_MALFORMED);
+}
+
 static void test_table(void **state)
 {
     (void)state;
@@ -170,7 +214,7 @@ int main(void)
         cmocka_unit_test(test_plain),         cmocka_unit_test(test_plain_asks),
         cmocka_unit_test(test_limits),        cmocka_unit_test(test_login),
         cmocka_unit_test(test_login_initial), cmocka_unit_test(test_login_refuses),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_scram),         cmocka_unit_test(test_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
