@@ -297,6 +297,8 @@ int authclient_begin(struct authclient *client, struct auth_request *request,
     add(client, "\tservice=pop3\trip=");
     add(client, origin->remote->text);
     add(client, origin->secured ? "\tsecured" : "");
+    add(client, origin->binding != NULL ? "\tcbind=" : "");
+    add(client, origin->binding != NULL ? origin->binding : "");
     add(client, response != NULL ? "\tresp=" : "");
     add(client, response != NULL ? response : "");
     end_line(client);

@@ -29,7 +29,8 @@ struct auth_request {
 /* From where somebody logs in, for authd's log. */
 struct auth_origin {
     const struct peer *remote;
-    bool secured; /* a password may travel on this connection */
+    bool secured;        /* a password may travel on this connection */
+    const char *binding; /* what a mechanism can bind to, in base64; NULL: nothing */
 };
 
 /* `path` is not copied. */

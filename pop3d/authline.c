@@ -91,9 +91,10 @@ static enum auth_line parse_mechanism(char *rest, struct auth_mechanism *mechani
         return AUTH_LINE_BAD;
     memset(mechanism_r, 0, sizeof(*mechanism_r));
     memcpy(mechanism_r->name, field, strlen(field) + 1);
-    while ((field = next_field(&rest)) != NULL)
-        if (strcmp(field, "plaintext") == 0)
-            mechanism_r->plaintext = true;
+    while ((field = next_field(&rest)) != NULL) {
+        mechanism_r->plaintext |= strcmp(field, "plaintext") == 0;
+        mechanism_r->binds |= strcmp(field, "channel-binding") == 0;
+    }
     return AUTH_LINE_MECHANISM;
 }
 

@@ -40,7 +40,8 @@ enum auth_line {
 
 struct auth_mechanism {
     char name[AUTH_MECHANISM_SIZE];
-    bool plaintext; /* sends the password itself: only where nobody can listen */
+    bool plaintext; /* sends the password itself */
+    bool binds;     /* binds to the TLS connection, and needs one that can be bound to */
 };
 
 /* What all plans have in common. A retention of 0 days is the longest. */

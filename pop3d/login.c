@@ -9,6 +9,7 @@
 #include "lib/xalloc.h"
 #include "pop3d/login.h"
 #include "pop3d/server.h"
+#include "pop3d/tls.h"
 
 void login_forget_user(struct session *session)
 {
@@ -81,7 +82,8 @@ static enum reply judge(struct session *session, const struct auth_answer *answe
         session->language = answer->language;
         return open_mailbox(session, &answer->capability);
     case AUTH_CHALLENGE: return ask_client(session, answer->challenge);
-    case AUTH_REFUSED: return refuse(session, REPLY_WRONG_PASSWORD);
+    case AUTH_REFUSED:
+        return refuse(session, session->proves ? REPLY_WRONG_PROOF : REPLY_WRONG_PASSWORD);
     case AUTH_MALFORMED: return refuse(session, REPLY_NOT_SASL);
     case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
     case AUTH_UNAVAILABLE: break;
@@ -97,12 +99,33 @@ static void on_answer(void *context, const struct auth_answer *answer)
     session_settle(session);
 }
 
-static enum reply begin_exchange(struct session *session, const char *mechanism,
+#define BINDING_TEXT_SIZE                                                                          \
+    sodium_base64_ENCODED_LEN(TLS_BINDING_SIZE, sodium_base64_VARIANT_ORIGINAL)
+
+/*
+ * What a mechanism that proves the password needs to know of the connection: also the one that does
+ * not bind, as it has to notice when the one that does was taken out of the list (RFC 5802 section
+ * 6). Returns text_r, or NULL where there is nothing to bind to.
+ */
+static const char *binding_text(const struct session *session, char text_r[BINDING_TEXT_SIZE])
+{
+    uint8_t binding[TLS_BINDING_SIZE];
+
+    if (!session->proves || !tls_can_bind(session->tls) || tls_binding(session->tls, binding) < 0)
+        return NULL;
+    sodium_bin2base64(text_r, BINDING_TEXT_SIZE, binding, sizeof(binding),
+                      sodium_base64_VARIANT_ORIGINAL);
+    return text_r;
+}
+
+static enum reply begin_exchange(struct session *session, const char *mechanism, bool proves,
                                  const char *response)
 {
-    const struct auth_origin origin = {.remote = &session->peer,
-                                       .secured = session_is_private(session)};
+    char binding[BINDING_TEXT_SIZE];
+    struct auth_origin origin = {.remote = &session->peer, .secured = session_is_private(session)};
 
+    session->proves = proves;
+    origin.binding = binding_text(session, binding);
     session->auth.answer = on_answer;
     session->auth.context = session;
     if (authclient_begin(session->server->auth, &session->auth, &origin, mechanism, response) < 0)
@@ -128,16 +151,20 @@ enum reply login_pass(struct session *session, const struct words *words)
     memcpy(plain + 1 + user + 1, words->arguments[0], password);
     sodium_bin2base64(response, sizeof(response), (const unsigned char *)plain,
                       1 + user + 1 + password, sodium_base64_VARIANT_ORIGINAL);
-    enum reply reply = begin_exchange(session, "PLAIN", response);
+    enum reply reply = begin_exchange(session, "PLAIN", false, response);
     sodium_memzero(plain, sizeof(plain));
     sodium_memzero(response, sizeof(response));
     login_forget_user(session);
     return reply;
 }
 
+/*
+ * Only where nobody can listen, whatever a mechanism sends: who hears a proof can try passwords on
+ * it, and the mail that follows can be read (RFC 8314 section 3).
+ */
 static bool is_usable(const struct session *session, const struct auth_mechanism *mechanism)
 {
-    return !mechanism->plaintext || session_is_private(session);
+    return session_is_private(session) && (!mechanism->binds || tls_can_bind(session->tls));
 }
 
 static const struct auth_mechanism *find_mechanism(const struct session *session, const char *name)
@@ -172,17 +199,17 @@ enum reply login_auth(struct session *session, const struct words *words)
     if (words->count == 0)
         return list_mechanisms(session);
     const struct auth_mechanism *mechanism = find_mechanism(session, words->arguments[0]);
-    if (mechanism == NULL ? !session_is_private(session) : !is_usable(session, mechanism))
+    if (!session_is_private(session))
         return REPLY_USE_TLS;
     if (mechanism == NULL && authclient_mechanism(session->server->auth, 0) == NULL)
         return refuse(session, REPLY_LOGIN_UNAVAILABLE); /* authd has not been heard yet */
-    if (mechanism == NULL)
+    if (mechanism == NULL || !is_usable(session, mechanism))
         return REPLY_NO_MECHANISM;
     if (response != NULL && strcmp(response, "=") == 0)
         response = "";
     else if (response != NULL && !authline_is_base64(response))
         return REPLY_NOT_BASE64;
-    return begin_exchange(session, mechanism->name, response);
+    return begin_exchange(session, mechanism->name, !mechanism->plaintext, response);
 }
 
 enum reply login_response(struct session *session, const char *line)

@@ -53,6 +53,7 @@ enum reply {
     REPLY_NOT_SASL,
     REPLY_CANCELLED,
     REPLY_WRONG_PASSWORD,
+    REPLY_WRONG_PROOF, /* by a mechanism that sends no password */
     REPLY_SUSPENDED,
     REPLY_IN_USE,
     REPLY_TOO_SOON,

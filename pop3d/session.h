@@ -83,6 +83,7 @@ struct session {
     unsigned bad_commands; /* in a row */
     unsigned failed_logins;
     uint32_t told_seconds; /* with the answer to this login */
+    bool proves;           /* this login shows that somebody knows the password, and sends none */
     char *user;            /* between USER and PASS */
     bool utf8; /* UTF8 was said: the client takes raw UTF-8 in messages (RFC 6856 section 2) */
     const struct tongue *tongue; /* of answers */

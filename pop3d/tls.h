@@ -2,7 +2,9 @@
 #define POP3D_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct ticketkeys;
 
@@ -16,5 +18,16 @@ struct ticketkeys;
  * error_r. The caller frees it with SSL_CTX_free(); connections hold their own reference.
  */
 SSL_CTX *tls_load(int fd, const struct ticketkeys *keys, char error_r[TLS_ERROR_SIZE]);
+
+#define TLS_BINDING_SIZE 32
+
+/*
+ * Whether a login can be bound to this connection, by tls-exporter (RFC 9266). TLS 1.3 alone: what
+ * binds in 1.2 knows tls-unique as a rule, and would be refused. NULL is no TLS.
+ */
+bool tls_can_bind(const SSL *tls);
+
+/* The binding of a connection that can be bound to. Returns 0, or -1 where OpenSSL fails. */
+int tls_binding(SSL *tls, uint8_t binding_r[TLS_BINDING_SIZE]);
 
 #endif

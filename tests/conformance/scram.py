@@ -1,4 +1,4 @@
-"""The client's side of SCRAM (RFC 5802) without channel binding, and its faults on request."""
+"""The client's side of SCRAM (RFC 5802), and its faults on request."""
 
 import base64
 import hashlib
@@ -14,8 +14,11 @@ class Refused(Exception):
 
 
 class Scram:
-    def __init__(self, mechanism, user, password, nonce_changed=False):
-        self.hash = HASHES[mechanism]
+    def __init__(self, mechanism, user, password, nonce_changed=False, header=b"n,,", binding=b""):
+        """`header` says whether the client binds, `binding` is what it takes the channel for."""
+        self.hash = HASHES[mechanism.removesuffix("-PLUS")]
+        self.header = header
+        self.binding = binding
         self.password = password
         self.nonce_changed = nonce_changed
         self.nonce = base64.b64encode(os.urandom(18))
@@ -27,7 +30,7 @@ class Scram:
         return hmac.digest(key, text, self.hash)
 
     def first(self):
-        return base64.b64encode(b"n,," + self.first_bare)
+        return base64.b64encode(self.header + self.first_bare)
 
     def final(self, challenge):
         """The answer to the server's first message, both in base64."""
@@ -43,7 +46,7 @@ class Scram:
         salted = hashlib.pbkdf2_hmac(self.hash, self.password, base64.b64decode(self.salt),
                                      int(parts[b"i"]))
         nonce = parts[b"r"] + (b"x" if self.nonce_changed else b"")
-        without_proof = b"c=biws,r=" + nonce
+        without_proof = b"c=" + base64.b64encode(self.header + self.binding) + b",r=" + nonce
         message = b",".join([self.first_bare, server_first, without_proof])
         key = self.hmac(salted, b"Client Key")
         signature = self.hmac(hashlib.new(self.hash, key).digest(), message)

@@ -47,8 +47,10 @@ static unsigned logins;            /* good ones */
 
 const struct auth_mechanism *authclient_mechanism(const struct authclient *client, unsigned number)
 {
-    static const struct auth_mechanism mechanisms[] = {
-        {"PLAIN", true}, {"LOGIN", true}, {"X-TOKEN", false}};
+    static const struct auth_mechanism mechanisms[] = {{"PLAIN", true, false},
+                                                       {"LOGIN", true, false},
+                                                       {"X-TOKEN", false, false},
+                                                       {"X-BOUND", false, true}};
     (void)client;
 
     return number < sizeof(mechanisms) / sizeof(mechanisms[0]) ? &mechanisms[number] : NULL;
@@ -69,6 +71,8 @@ int authclient_begin(struct authclient *client, struct auth_request *request,
     (void)client;
     assert(asked == NULL && mechanism[0] != '\0' && origin->remote != NULL);
     assert(response == NULL || strpbrk(response, "\t\r\n") == NULL);
+    /* The session has no TLS, so there is nothing to bind to. */
+    assert(origin->binding == NULL && strcmp(mechanism, "X-BOUND") != 0);
     if (script_draw(&script, 8) == 7)
         return -1;
     request->id = 1;

@@ -156,6 +156,13 @@ static void test_handshake(void **state)
                      AUTH_LINE_MECHANISM);
     assert_string_equal(mechanism.name, "SCRAM-SHA-256");
     assert_false(mechanism.plaintext);
+    assert_false(mechanism.binds);
+    assert_int_equal(
+        parse("MECH\tSCRAM-SHA-256-PLUS\tmutual-auth\tchannel-binding", &id, &answer, &mechanism),
+        AUTH_LINE_MECHANISM);
+    assert_string_equal(mechanism.name, "SCRAM-SHA-256-PLUS");
+    assert_false(mechanism.plaintext);
+    assert_true(mechanism.binds);
 }
 
 static void test_base64(void **state)
