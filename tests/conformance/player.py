@@ -233,12 +233,17 @@ class Player:
         self.flush()
         mechanism, _, fault = step.argument.partition(" ")
         user = self.values["nobody" if fault == "nobody" else "user"]
+        header = {"could bind": b"y,,", "other binding": b"p=tls-exporter,,"}.get(fault, b"n,,")
         scram = Scram(mechanism, user, self.values["password"] + (
-            b"x" if fault == "wrong password" else b""), fault == "other nonce")
+            b"x" if fault == "wrong password" else b""), fault == "other nonce", header,
+            b"\0" * 32 if fault == "other binding" else b"")
         connection = self.connection(step)
         try:
             connection.send(b"AUTH %s %s\r\n" % (mechanism.encode(), scram.first()))
-            connection.send(scram.final(self.challenge(connection)) + b"\r\n")
+            line = connection.line()
+            if fault and line.startswith(b"-ERR"):
+                return
+            connection.send(scram.final(self.challenge_of(line)) + b"\r\n")
             self.values["salt" + connection.name] = scram.salt
             if fault:
                 self.refusal(connection)
@@ -251,9 +256,11 @@ class Player:
         if not line.startswith(b"+OK"):
             raise Departed(f"got {shown(line)}")
 
+    def challenge(self, connection):
+        return self.challenge_of(connection.line())
+
     @staticmethod
-    def challenge(connection):
-        line = connection.line()
+    def challenge_of(line):
         if not line.startswith(b"+ "):
             raise Departed(f"got {shown(line)}")
         return line[2:]

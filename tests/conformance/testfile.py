@@ -18,7 +18,8 @@ TAKES = {"connect": r"tls|old tls|without tls|", "tls": r"|or closed", "close": 
          "pause": r"[0-9.]+", "nothing": r"[0-9.]+", "wait": r"", "login": r"[12]?",
          "lhlo": r"", "octets": r'".*"', "differs": r"<[a-z]\w*> <[a-z]\w*>",
          "same": r"<[a-z]\w*> <[a-z]\w*>",
-         "scram": r"SCRAM-SHA-(1|256|512)( wrong password| nobody| other nonce)?",
+         "scram": r"SCRAM-SHA-(1|256|512)(-PLUS)?"
+                  r"( wrong password| nobody| other nonce| could bind| other binding| unbound)?",
          "atmost": r"<[a-z]\w*> <[a-z]\w*>", "flood": r"[0-9]+ [A-Z].*", "repeat": "[0-9]+"}
 
 # Indented below "S*:".
