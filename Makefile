@@ -21,7 +21,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
 	libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail sqlite3 procps
+CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail mpop sqlite3 procps
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck

@@ -14,7 +14,7 @@ struct service {
     const char *name; /* of the socket (lib/child.h) */
     struct event_base *base;
     struct checker *checker;
-    struct report *report; /* of what happens */
+    struct report *report;     /* of what happens */
     const uint8_t *key;        /* seals a capability into each OK; NULL: answers carry none */
     bool binds;                /* its clients say what a mechanism can bind to ("cbind=") */
     const struct plans *plans; /* told to the clients; NULL: they are not */

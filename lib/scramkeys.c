@@ -21,10 +21,7 @@
 _Static_assert(SCRAMKEYS_TEXT_SIZE >= sizeof("4294967295,,,") + BASE64_SIZE(SCRAMKEYS_SALT_SIZE) +
                                           2 * (BASE64_SIZE(SCRAMKEYS_KEY_SIZE)) - 3,
                "the text form fits");
-_Static_assert(SCRAMKEYS_KEY_SIZE == crypto_auth_hmacsha256_BYTES &&
-                   SCRAMKEYS_KEY_SIZE == crypto_hash_sha256_BYTES &&
-                   SCRAMKEYS_KEY_SIZE == crypto_auth_hmacsha256_KEYBYTES,
-               "keys are as long as SHA-256");
+_Static_assert(SCRAMKEYS_KEY_SIZE == crypto_hash_sha256_BYTES, "keys are as long as SHA-256");
 
 void scramkeys_salt(uint8_t salt_r[SCRAMKEYS_SALT_SIZE],
                     const uint8_t secret[SCRAMKEYS_SECRET_SIZE], const char *name)

@@ -15,8 +15,8 @@
 #define SCRAMKEYS_SECRET_SIZE 32
 
 /*
- * Each login costs the client as many. RFC 7677 section 4 asks for 4096 at least, and names 15,000
- * as what took a machine of its time 0.1 seconds; a phone of today takes a tenth of that.
+ * Each login costs the client as many, some milliseconds. RFC 7677 section 4 asks for 4096 at
+ * least, and names 15,000 as what took a machine of its time 0.1 seconds.
  */
 #define SCRAMKEYS_ITERATIONS 15000
 
