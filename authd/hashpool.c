@@ -129,10 +129,18 @@ static struct hash_job *take_job(struct hashpool *pool)
     return job;
 }
 
+static enum hash_result make_keys(struct hash_job *job)
+{
+    if (scramkeys_make(&job->keys, job->password, job->password_length, SCRAMKEYS_ITERATIONS) == 0)
+        return HASH_FITS;
+    log_warning("keys for SCRAM were not made, for want of memory");
+    return HASH_BROKEN;
+}
+
 static void run_job(struct hash_job *job)
 {
-    if (job->kind == HASH_MAKE) {
-        job->result = make(job);
+    if (job->kind != HASH_COMPARE) {
+        job->result = job->kind == HASH_MAKE ? make(job) : make_keys(job);
         return;
     }
     metric_add(METRIC_AUTH_QUEUE, -1);
@@ -257,7 +265,7 @@ void hashpool_configure(struct hashpool *pool, unsigned limit, uint64_t memory)
 static void enqueue(struct hashpool *pool, struct hash_job *job)
 {
     job->state = HASH_QUEUED;
-    if (job->kind == HASH_MAKE) {
+    if (job->kind != HASH_COMPARE) {
         DL_APPEND(pool->later, job);
         pool->later_count++;
     } else {
@@ -277,7 +285,7 @@ int hashpool_submit(struct hashpool *pool, struct hash_job *job)
                          (job->stored.kind == STOREDHASH_OWN ||
                           storedhash_check_cost(&job->stored, &error) == 0);
     pthread_mutex_lock(&pool->lock);
-    unsigned count = job->kind == HASH_MAKE ? pool->later_count : pool->queued_count;
+    unsigned count = job->kind == HASH_COMPARE ? pool->queued_count : pool->later_count;
     bool full = count >= pool->limit;
     if (!full)
         enqueue(pool, job);

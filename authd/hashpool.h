@@ -7,6 +7,7 @@
 
 #include "authd/mechanism.h"
 #include "db/login.h"
+#include "lib/scramkeys.h"
 #include "lib/storedhash.h"
 
 struct event_base;
@@ -21,11 +22,12 @@ struct event_base;
 
 enum hash_kind {
     HASH_COMPARE, /* the password with `hash` */
-    HASH_MAKE     /* Argon2id of the password, into `hash` */
+    HASH_MAKE,    /* Argon2id of the password, into `hash` */
+    HASH_KEYS     /* its keys for SCRAM, into `keys` */
 };
 
 enum hash_result {
-    HASH_FITS, /* HASH_MAKE: it is made */
+    HASH_FITS, /* HASH_MAKE, HASH_KEYS: it is made */
     HASH_WRONG,
     HASH_BROKEN /* not checked: no memory for it, or the stored hash is damaged */
 };
@@ -33,9 +35,9 @@ enum hash_result {
 enum hash_state { HASH_IDLE, HASH_QUEUED, HASH_RUNNING, HASH_DONE };
 
 /*
- * One check, or one hash to make. The submitter zeroes it, fills in what stands before `result`,
- * keeps it at its place until done() is called or hashpool_withdraw() succeeds, and wipes it then.
- * Where done() will not be called, the pool wipes the password.
+ * One check, or one hash or keys to make. The submitter zeroes it, fills in what stands before
+ * `result`, keeps it at its place until done() is called or hashpool_withdraw() succeeds, and wipes
+ * it then. Where done() will not be called, the pool wipes the password.
  */
 struct hash_job {
     enum hash_kind kind;
@@ -46,6 +48,7 @@ struct hash_job {
     size_t raw_length;
     uint64_t operations; /* HASH_MAKE: what it is to cost; HASH_COMPARE: what nobody's costs */
     uint64_t memory;
+    struct scramkeys keys;              /* HASH_KEYS: with the salt that is in there */
     void (*done)(struct hash_job *job); /* called from the event loop; may free the job */
     enum hash_result result;
     enum hash_state state; /* this and what follows are the pool's */
