@@ -3,6 +3,7 @@
 
 #include "admin/authlink.h"
 #include "admin/dropper.h"
+#include "admin/eventpruner.h"
 #include "admin/retention.h"
 #include "lib/child.h"
 
@@ -10,6 +11,7 @@
 struct admin {
     struct child child;
     struct db *db;
+    struct db *notes; /* the same database, for what happens at logins (DB_NOTES) */
     struct store *store;
     struct http *http; /* NULL: stopped */
     bool serving;      /* between the words to serve and to retire */
@@ -17,6 +19,7 @@ struct admin {
     struct event *look; /* at the time of the next try to find stored */
     struct dropper dropper;
     struct retention retention;
+    struct eventpruner eventpruner;
     struct authlink *authlink;
 };
 

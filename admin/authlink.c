@@ -15,8 +15,7 @@
 #include "lib/reconnect.h"
 #include "lib/xalloc.h"
 
-#define DATABASE_PATH "accounts.db"
-#define CONTROL_PATH  "run/auth-control.sock"
+#define CONTROL_PATH "run/auth-control.sock"
 
 /* In ms: until a batch that could not be written is tried again. */
 #define BUSY_PAUSE   50
@@ -38,10 +37,10 @@ struct authlink {
     struct db *db;
     struct channel *channel; /* NULL: not connected */
     struct reconnect *reconnect;
-    bool heard;    /* over this connection */
     bool replaced; /* another admin writes */
     uint32_t id;   /* of the batch that is whole and not written yet */
     struct event *again;
+    struct event *late;          /* pending: it is to end */
     void (*done)(void *context); /* it is to end; NULL: it is not */
     void *context;
     unsigned count;
@@ -213,7 +212,6 @@ static int on_message(void *context, const struct channel_message *message)
 {
     struct authlink *link = context;
 
-    link->heard = true;
     reconnect_heard(link->reconnect);
     if (event_pending(link->again, EV_TIMEOUT, NULL) != 0 && message->type != AUTH_TAKEN)
         return -1;
@@ -230,6 +228,7 @@ static int on_message(void *context, const struct channel_message *message)
     default:
         if (link->count == AUTH_BATCH_MAX)
             return -1;
+        link->replaced = false;
         return take_note(&link->notes[link->count++], message);
     }
 }
@@ -256,7 +255,7 @@ static int connect_to_authd(void *context)
     link->channel = channel_connect(link->base, CONTROL_PATH, &channel_events, link);
     if (link->channel == NULL)
         return -1;
-    link->heard = link->replaced = false;
+    link->replaced = false;
     channel_send(link->channel, AUTH_PING, 0, NULL, 0, NULL, 0);
     channel_send(link->channel, AUTH_TAKE, 0, NULL, 0, NULL, 0);
     return 0;
@@ -271,15 +270,12 @@ static void on_away(void *context)
 static const struct reconnect_events reconnect_events = {.connect = connect_to_authd,
                                                          .away = on_away};
 
-struct authlink *authlink_new(struct event_base *base)
+struct authlink *authlink_new(struct event_base *base, struct db *notes)
 {
     struct authlink *link = xcalloc(1, sizeof(*link));
-    char error[512];
 
     link->base = base;
-    link->db = db_open(DATABASE_PATH, DB_NOTES, error, sizeof(error));
-    if (link->db == NULL)
-        log_fatal("%s", error);
+    link->db = notes;
     link->again = evtimer_new(base, on_again, link);
     if (link->again == NULL)
         log_fatal("out of memory");
@@ -295,7 +291,6 @@ void authlink_free(struct authlink *link)
     reconnect_free(link->reconnect);
     channel_free(link->channel);
     event_free(link->again);
-    db_close(link->db);
     free(link);
 }
 
@@ -303,6 +298,6 @@ void authlink_drain(struct authlink *link, void (*done)(void *context), void *co
 {
     link->done = done;
     link->context = context;
-    if (link->channel == NULL || !link->heard || link->replaced)
+    if (link->channel == NULL || link->replaced)
         end_drain(link);
 }

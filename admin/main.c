@@ -41,24 +41,35 @@ static void stop_sweeping(struct admin *admin)
     admin->serving = false;
     dropper_stop(&admin->dropper);
     retention_stop(&admin->retention);
+    eventpruner_stop(&admin->eventpruner);
 }
 
-/*
- * Nothing here takes long: whoever waits for stored is told that it does not answer. What authd
- * wants to have written may come until it has ended.
- */
-static void drain(void *context)
+/* Nothing here takes long: whoever waits for stored is told that it does not answer. */
+static void close_all(struct admin *admin)
 {
-    struct admin *admin = context;
-
-    if (admin->http == NULL)
-        return;
     stop_sweeping(admin);
     store_free(admin->store);
     event_free(admin->look);
     http_free(admin->http);
     admin->http = NULL;
     db_close(admin->db);
+}
+
+static void drain(void *context)
+{
+    struct admin *admin = context;
+
+    if (admin->http != NULL)
+        close_all(admin);
+    end(admin);
+}
+
+/* An authd that has retired as well still has clients. */
+static void on_http_retired(void *context)
+{
+    struct admin *admin = context;
+
+    close_all(admin);
     if (admin->authlink != NULL)
         authlink_drain(admin->authlink, end, admin);
     else
@@ -73,9 +84,10 @@ static void serve(void *context)
         return;
     admin->serving = true;
     http_open(admin->http);
-    admin->authlink = authlink_new(admin->child.base);
+    admin->authlink = authlink_new(admin->child.base, admin->notes);
     dropper_init(&admin->dropper, admin->child.base, admin->db, admin->store);
     retention_init(&admin->retention, admin->child.base, admin->db, admin->store);
+    eventpruner_init(&admin->eventpruner, admin->child.base, admin->notes);
 }
 
 static void retire(void *context)
@@ -84,7 +96,7 @@ static void retire(void *context)
 
     admin->retired = true;
     stop_sweeping(admin);
-    http_retire(admin->http, drain, admin);
+    http_retire(admin->http, on_http_retired, admin);
 }
 
 /* Any answer will do, for it comes behind that to the question which version stored is of. */
@@ -113,10 +125,19 @@ static const struct confine_profile profile = {
     .paths = {CONFINE_DATABASE(LANDLOCK_READ | LANDLOCK_WRITE)},
 };
 
+static struct db *open_database(enum db_mode mode)
+{
+    char error[512];
+
+    struct db *db = db_open(DATABASE_PATH, mode, error, sizeof(error));
+    if (db == NULL)
+        log_fatal("%s", error);
+    return db;
+}
+
 int main(void)
 {
     static struct admin admin;
-    char error[512];
 
     child_init(&admin.child, "admin");
     admin.child.drain = drain;
@@ -124,9 +145,8 @@ int main(void)
     admin.child.retire = retire;
     admin.child.context = &admin;
     confine(&profile);
-    admin.db = db_open(DATABASE_PATH, DB_WRITE, error, sizeof(error));
-    if (admin.db == NULL)
-        log_fatal("%s", error);
+    admin.db = open_database(DB_WRITE);
+    admin.notes = open_database(DB_NOTES);
     admin.store = store_new(admin.child.base);
     admin.http = http_new(admin.child.base, routes, ROUTES, &admin);
     admin.look = evtimer_new(admin.child.base, on_look, &admin);
@@ -135,5 +155,6 @@ int main(void)
     event_active(admin.look, EV_TIMEOUT, 0);
     child_run(&admin.child);
     authlink_free(admin.authlink);
+    db_close(admin.notes);
     return 0;
 }

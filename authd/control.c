@@ -18,6 +18,7 @@ struct connection {
     struct connection *next;
     struct control *control;
     struct channel *channel;
+    bool writes;   /* has said so */
     bool flushing; /* is told when all up to `flushed` has been written */
     uint32_t flush_id;
     uint64_t flushed;
@@ -46,8 +47,9 @@ static int take_take(struct connection *connection, const struct channel_message
     struct channel *last = report_writer(report);
     (void)message;
 
-    if (last == connection->channel)
+    if (connection->writes)
         return -1;
+    connection->writes = true;
     if (last != NULL)
         channel_send(last, AUTH_TAKEN, 0, NULL, 0, NULL, 0);
     report_set_writer(report, connection->channel);
@@ -66,8 +68,7 @@ static void answer_flush(struct connection *connection)
 {
     const struct report *report = connection->control->report;
 
-    if (!connection->flushing ||
-        (report_writer(report) != NULL && !report_is_written(report, connection->flushed)))
+    if (!connection->flushing || !report_is_written(report, connection->flushed))
         return;
     connection->flushing = false;
     channel_send(connection->channel, AUTH_FLUSHED, connection->flush_id, NULL, 0, NULL, 0);
@@ -115,16 +116,27 @@ static void on_written(void *context)
     }
 }
 
+/* Who was replaced by one that is gone writes again; perhaps there is nobody. */
+static void find_writer(struct control *control)
+{
+    struct connection *connection;
+    struct channel *channel = NULL;
+
+    DL_FOREACH (control->connections, connection) {
+        if (connection->writes)
+            channel = connection->channel;
+    }
+    report_set_writer(control->report, channel);
+}
+
 static void connection_free(struct connection *connection)
 {
     struct control *control = connection->control;
 
     DL_DELETE(control->connections, connection);
     control->count--;
-    if (report_writer(control->report) == connection->channel) {
-        report_set_writer(control->report, NULL);
-        on_written(control); /* nobody waits for one who is not there */
-    }
+    if (report_writer(control->report) == connection->channel)
+        find_writer(control);
     channel_free(connection->channel);
     free(connection);
 }

@@ -68,10 +68,10 @@ static void stop(struct authd *authd)
     sodium_memzero(authd->key, sizeof(authd->key));
 }
 
-/* With nobody to write, there is no hope. */
+/* Whoever writes may be being started; so it is waited for, within the ticks. */
 static bool is_reporting(struct report *report)
 {
-    return report_writer(report) != NULL && !report_is_written(report, report_flush(report));
+    return !report_is_written(report, report_flush(report));
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)

@@ -26,7 +26,7 @@ struct event_base;
 #define REPORT_DELAY_MS       100
 #define REPORT_REPEAT_SECONDS 600
 
-/* Some 250 octets each. One for each client that logs in within a day, so that all are counted. */
+/* Some 300 octets each. One for each client that logs in within a day, so that all are counted. */
 #define REPORT_ITEMS_MAX 32768
 
 struct report;
@@ -83,7 +83,7 @@ int report_written(struct report *report, uint32_t batch);
 
 /*
  * Has everything written now that has happened until now, counts too. report_is_written() tells
- * whether it has been, by the number that this returns; there may be nobody who writes.
+ * whether it has been, by the number that this returns.
  */
 uint64_t report_flush(struct report *report);
 bool report_is_written(const struct report *report, uint64_t flushed);

@@ -7,7 +7,7 @@
 
 /*
  * Fronts serve clients and end first; the programs behind them see their last requests. One that
- * writes for those is told to end with the fronts, and does so when the programs behind them have.
+ * writes for those ends last.
  */
 enum program_stage { STAGE_FRONT, STAGE_BACK, STAGE_WRITER };
 

@@ -31,7 +31,12 @@
 #define DRAIN_FRONTS 4000
 #define DRAIN_ALL    4700
 
-enum supervisor_state { STATE_SERVING, STATE_DRAINING_FRONTS, STATE_DRAINING_BACKS };
+enum supervisor_state {
+    STATE_SERVING,
+    STATE_DRAINING_FRONTS,
+    STATE_DRAINING_BACKS,
+    STATE_DRAINING_WRITER
+};
 
 struct supervisor {
     struct event_base *base;
@@ -72,8 +77,12 @@ static void drain_step(struct supervisor *supervisor)
         supervisor->state = STATE_DRAINING_BACKS;
         fleet_signal(fleet, STAGE_BACK, SIGTERM);
     }
-    if (supervisor->state == STATE_DRAINING_BACKS && !fleet_any_runs(fleet, STAGE_BACK) &&
-        !fleet_any_runs(fleet, STAGE_WRITER))
+    if (supervisor->state == STATE_DRAINING_BACKS && !fleet_any_runs(fleet, STAGE_BACK)) {
+        supervisor->state = STATE_DRAINING_WRITER;
+        fleet_signal(fleet, STAGE_WRITER, SIGTERM);
+    }
+    if (supervisor->state == STATE_DRAINING_WRITER && !fleet_any_runs(fleet, STAGE_FRONT) &&
+        !fleet_any_runs(fleet, STAGE_BACK) && !fleet_any_runs(fleet, STAGE_WRITER))
         event_base_loopexit(supervisor->base, NULL);
 }
 
@@ -109,7 +118,6 @@ static void drain_begin(struct supervisor *supervisor)
     event_add(supervisor->fronts_late, &fronts);
     event_add(supervisor->all_late, &all);
     fleet_signal(&supervisor->fleet, STAGE_FRONT, SIGTERM);
-    fleet_signal(&supervisor->fleet, STAGE_WRITER, SIGTERM);
     drain_step(supervisor);
 }
 
@@ -122,7 +130,7 @@ static void on_fronts_late(evutil_socket_t fd, short what, void *context)
 
 static void kill_all(struct supervisor *supervisor)
 {
-    supervisor->state = STATE_DRAINING_BACKS;
+    supervisor->state = STATE_DRAINING_WRITER;
     kill_stage(supervisor, STAGE_FRONT);
     kill_stage(supervisor, STAGE_BACK);
     kill_stage(supervisor, STAGE_WRITER);

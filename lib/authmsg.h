@@ -21,7 +21,7 @@ enum auth_type {
 
     /* admin */
     AUTH_TAKE,    /* empty: what is to be written comes over this connection from now on */
-    AUTH_TAKEN,   /* empty: from now on it goes over somebody else's */
+    AUTH_TAKEN,   /* empty: from now on it goes over somebody else's, until that one is gone */
     AUTH_EVENT,   /* struct auth_event, then its texts */
     AUTH_UPGRADE, /* struct auth_upgrade */
     AUTH_SCRAM,   /* struct auth_scram */
@@ -32,7 +32,7 @@ enum auth_type {
 
     /* bellhop */
     AUTH_FLUSH,  /* empty                       -> AUTH_FLUSHED */
-    AUTH_FLUSHED /* empty: what has happened before has been written, or there is nobody to write */
+    AUTH_FLUSHED /* empty: what has happened before has been written */
 };
 
 /* Short enough for one transaction to be in nobody's way. */
