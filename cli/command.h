@@ -72,6 +72,7 @@ int address_passwd_main(struct instance *instance, int argc, char **argv);
 int address_import_main(struct instance *instance, int argc, char **argv);
 int mailbox_import_main(struct instance *instance, int argc, char **argv);
 int mailbox_export_main(struct instance *instance, int argc, char **argv);
+int auth_events_main(struct instance *instance, int argc, char **argv);
 int backup_main(struct instance *instance, int argc, char **argv);
 int restore_main(struct instance *instance, int argc, char **argv);
 int store_main(struct instance *instance, int argc, char **argv);

@@ -72,6 +72,10 @@ static const struct command commands[] = {
     {"address import", "FILE.csv --customer NAME [--dry-run]",
      "make the addresses in a table with the columns address,password,name", COMMAND_INSTANCE,
      address_import_main},
+    {"auth events", "[ADDRESS | --customer NAME] [--since TIME] [--json]",
+     "show logins, refusals and new passwords, the newest first (the last 1000 unless since a TIME "
+     "like 12h, 7d or 2026-11-22)",
+     COMMAND_INSTANCE, auth_events_main},
     {"mailbox import",
      "ADDRESS --maildir DIR | --mbox FILE | --pop3 HOST[:PORT] --user NAME [--password-stdin] "
      "[--ca FILE] [--stls | --cleartext] [--progress]",

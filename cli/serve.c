@@ -48,7 +48,7 @@ struct unix_service {
 static const struct unix_service unix_services[] = {
     {"auth", INSTANCE_RUN "/auth.sock", 0660},
     {"auth-front", INSTANCE_RUN "/auth-front.sock", 0600},
-    {"auth-control", INSTANCE_RUN "/auth-control.sock", 0600},
+    {"auth-control", INSTANCE_AUTH_CONTROL, 0600},
     {"lmtp-unix", INSTANCE_RUN "/lmtp.sock", 0660},
     {"deliver", INSTANCE_RUN "/stored-deliver.sock", 0600},
     {"front", INSTANCE_RUN "/stored-front.sock", 0600},

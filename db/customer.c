@@ -160,6 +160,10 @@ enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool 
     statement_bind_number(set, 1, customer);
     statement_bind_number(set, 2, suspended);
     result = statement_change(db, set);
+    if (result == DB_OK) {
+        result =
+            event_note(db, suspended ? DB_EVENT_SUSPENDED : DB_EVENT_RESUMED, customer, 0, "", "");
+    }
     return change_end(db, result, suspended ? "customer.suspend" : "customer.resume", customer,
                       now.name);
 }

@@ -202,6 +202,7 @@ static enum db_result read_event(struct db *db, struct sqlite3_stmt *row, struct
     statement_text(row, 9, event_r->mechanism, sizeof(event_r->mechanism));
     statement_text(row, 10, event_r->credential, sizeof(event_r->credential));
     statement_text(row, 11, event_r->reason, sizeof(event_r->reason));
+    statement_text(row, 12, event_r->customer_name, sizeof(event_r->customer_name));
     statement_reset(row);
     return DB_OK;
 }
@@ -227,5 +228,12 @@ enum db_result db_event_mailbox_next(struct db *db, uint64_t customer, uint64_t 
     statement_bind_number(next, 1, customer);
     statement_bind_number(next, 2, mailbox);
     statement_bind_number(next, 3, before(event));
+    return read_event(db, next, event);
+}
+
+enum db_result db_operator_event_next(struct db *db, struct db_event *event)
+{
+    struct sqlite3_stmt *next = statement_get(db, STATEMENT_OPERATOR_EVENT_NEXT);
+    statement_bind_number(next, 1, before(event));
     return read_event(db, next, event);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db/customer.h"
 #include "db/db.h"
 #include "lib/address.h"
 
@@ -21,7 +22,7 @@
  * beside them, so a thousand guesses leave the logins and changes of before in place, and one
  * mailbox leaves another's. All names of a customer that are no mailbox share the room of one. And
  * of each customer DB_EVENT_CUSTOMER_MAX, of the last DB_EVENT_DAYS: that holds for mailboxes that
- * have been removed too. So the file has a bound, a customer at most 20 MB of it, and the usual
+ * have been removed too. So the file has a bound, a customer at most 16 MB of it, and the usual
  * mailbox with three programs 90 rows.
  */
 
@@ -58,6 +59,7 @@ struct db_event {
     char mechanism[DB_EVENT_TEXT_MAX + 1];
     char credential[DB_EVENT_TEXT_MAX + 1];
     char reason[DB_EVENT_TEXT_MAX + 1];
+    char customer_name[DB_CUSTOMER_NAME_MAX + 1]; /* when it is read; empty: removed */
 };
 
 /* "login" */
@@ -79,10 +81,12 @@ enum db_result db_event_prune(struct db *db, uint64_t *customer, bool *more_r);
 
 /*
  * The newest row older than the one in *event (begin with a zeroed struct), which it replaces;
- * DB_NONE after the oldest. Older is which began before. Of one mailbox, or of all of the customer.
+ * DB_NONE after the oldest. Older is which began before. Of one customer, of one mailbox, or, for
+ * the operator, of all.
  */
 enum db_result db_event_next(struct db *db, uint64_t customer, struct db_event *event);
 enum db_result db_event_mailbox_next(struct db *db, uint64_t customer, uint64_t mailbox,
                                      struct db_event *event);
+enum db_result db_operator_event_next(struct db *db, struct db_event *event);
 
 #endif

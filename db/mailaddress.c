@@ -169,6 +169,9 @@ enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
     if (result == DB_OK) {
         result = clear(db, STATEMENT_INVITATION_REMOVE, customer, mailbox);
     }
+    if (result == DB_OK) {
+        result = event_note(db, DB_EVENT_PASSWORD, customer, mailbox, address->text, "password");
+    }
     return change_end(db, result, "address.password", customer, address->text);
 }
 
@@ -225,6 +228,10 @@ enum db_result db_mailaddress_set_suspended(struct db *db, uint64_t customer,
         statement_bind_number(set, 2, mailbox);
         statement_bind_number(set, 3, suspended);
         result = statement_change(db, set);
+    }
+    if (result == DB_OK) {
+        result = event_note(db, suspended ? DB_EVENT_SUSPENDED : DB_EVENT_RESUMED, customer,
+                            mailbox, address->text, "");
     }
     return change_end(db, result, suspended ? "address.suspend" : "address.resume", customer,
                       address->text);

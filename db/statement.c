@@ -46,7 +46,7 @@
 #define PERSON "customer IS ?1 AND admin_user IS ?2 AND mailbox IS ?3"
 
 #define PERSON_EXISTS                                                                              \
-    "(EXISTS (SELECT 1 FROM mailbox WHERE id = ?3 AND customer = ?1) OR"                            \
+    "(EXISTS (SELECT 1 FROM mailbox WHERE id = ?3 AND customer = ?1) OR"                           \
     " EXISTS (SELECT 1 FROM admin_user WHERE id = ?2 AND customer IS ?1))"
 
 #define SECOND_FACTOR "(SELECT id FROM second_factor WHERE " PERSON ")"
@@ -57,7 +57,8 @@
 #define EVENT_COLUMNS                                                                              \
     "event.id, event.time, event.count, event.customer, event.mailbox, event.kind,"                \
     " event.address, event.remote, event.protocol, event.mechanism, event.credential,"             \
-    " event.reason FROM event"
+    " event.reason, (SELECT customer.name FROM customer WHERE customer.id = event.customer)"       \
+    " FROM event"
 
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
@@ -116,6 +117,8 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_EVENT_CUSTOMER_NEXT] = {"event_customer_next", STATEMENT_OPERATOR,
         "SELECT event.customer FROM event WHERE event.customer > ?1"
         " ORDER BY event.customer LIMIT 1"},
+    [STATEMENT_OPERATOR_EVENT_NEXT] = {"operator_event_next", STATEMENT_OPERATOR,
+        "SELECT " EVENT_COLUMNS " WHERE event.id < ?1 ORDER BY event.id DESC LIMIT 1"},
 
     [STATEMENT_CUSTOMER_FIND] = {"customer_find", STATEMENT_FINDS,
         "SELECT " CUSTOMER_COLUMNS " WHERE customer.name = ?1"},

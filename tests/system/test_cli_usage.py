@@ -14,8 +14,8 @@ COMMANDS = [
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
-    "address remove", "address passwd", "address import", "mailbox import", "mailbox export",
-    "backup", "restore", "store verify", "store rebuild", "store stats",
+    "address remove", "address passwd", "address import", "auth events", "mailbox import",
+    "mailbox export", "backup", "restore", "store verify", "store rebuild", "store stats",
 ]
 
 
@@ -107,6 +107,11 @@ def test_version_is_one_line():
     ["address", "passwd", "a@one.example", "secret"],
     ["address", "import", "--customer", "one"],
     ["address", "import", "table.csv"],
+    ["auth"],
+    ["auth", "events", "a@one.example", "b@one.example"],
+    ["auth", "events", "a@one.example", "--customer", "one"],
+    ["auth", "events", "--since", "yesterday"],
+    ["auth", "events", "--since", "2026-02-30"],
     ["mailbox", "import", "a@one.example"],
     ["mailbox", "import", "a@one.example", "--maildir", "one", "--mbox", "two"],
     ["mailbox", "import", "a@one.example", "--mbox", "one", "--stls"],

@@ -1,9 +1,11 @@
 /* Events: written once however often they come, bounded, and never another customer's. */
 #include "tests/unit/db_fixture.h"
 
+#include <sqlite3.h>
 #include <time.h>
 
 #include "db/event.h"
+#include "db/handle.h"
 #include "db/transaction.h"
 
 #define ANNA "anna@ours.example"
@@ -98,6 +100,7 @@ static void is_read_as_it_was_written(void **state)
     snprintf(event.reason, sizeof(event.reason), "wrong password");
     assert_int_equal(db_event_write(world->db, &event), DB_OK);
     assert_int_equal(db_event_next(world->db, world->fixture->ours, &read), DB_OK);
+    snprintf(event.customer_name, sizeof(event.customer_name), "ours");
     assert_memory_equal(&event, &read, sizeof(read));
     assert_int_equal(db_event_next(world->db, world->fixture->ours, &read), DB_NONE);
     memset(&read, 0, sizeof(read));
@@ -200,6 +203,62 @@ static void prunes_what_is_too_old(void **state)
     assert_int_equal(db_event_prune(world->db, &customer, &more), DB_NONE);
 }
 
+/* Within the change, and gone with it. */
+static void a_change_by_command_is_an_event(void **state)
+{
+    struct world *world = *state;
+    struct address anna = fixture_address(ANNA);
+    uint64_t ours = world->fixture->ours;
+    struct db_event event = {0};
+    assert_int_equal(db_mailaddress_set_hash(world->db, ours, &anna, "x", NULL), DB_OK);
+    assert_int_equal(db_mailaddress_set_suspended(world->db, ours, &anna, true), DB_OK);
+    assert_int_equal(db_customer_set_suspended(world->db, ours, false), DB_OK);
+    assert_int_equal(db_transaction_begin(world->db), DB_OK);
+    assert_int_equal(db_mailaddress_set_hash(world->db, ours, &anna, "y", NULL), DB_OK);
+    db_transaction_rollback(world->db);
+
+    assert_int_equal(db_event_next(world->db, ours, &event), DB_OK);
+    assert_int_equal(event.kind, DB_EVENT_RESUMED);
+    assert_int_equal(event.mailbox, 0);
+    assert_int_equal(db_event_next(world->db, ours, &event), DB_OK);
+    assert_int_equal(event.kind, DB_EVENT_SUSPENDED);
+    assert_int_equal(event.mailbox, world->anna);
+    assert_int_equal(db_event_next(world->db, ours, &event), DB_OK);
+    assert_int_equal(event.kind, DB_EVENT_PASSWORD);
+    assert_string_equal(event.address, ANNA);
+    assert_string_equal(event.protocol, "bellhop");
+    assert_string_equal(event.credential, "password");
+    assert_in_range(event.time, world->now / 1000000, world->now / 1000000 + 60);
+    assert_int_equal(db_event_next(world->db, ours, &event), DB_NONE);
+    assert_int_equal(count_all(world, world->fixture->theirs), 0);
+}
+
+/* However many rings there are: mailboxes that were removed count too. */
+static void prunes_what_is_too_much(void **state)
+{
+    struct world *world = *state;
+    uint64_t ours = world->fixture->ours;
+    uint64_t customer = 0;
+    bool more = true;
+    char sql[512];
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number"
+             "    WHERE n < %d)"
+             "INSERT INTO event SELECT %lld + n, 1, %d, 1000 + n / 900, '', 'login', 0, '', '', '',"
+             "    '', '', 1 FROM number",
+             DB_EVENT_CUSTOMER_MAX + 1500, (long long)world->now, (int)ours);
+    assert_int_equal(sqlite3_exec(world->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
+    write_one(world, world->fixture->theirs, world->theirs, world->now, DB_EVENT_LOGIN);
+    assert_int_equal(db_event_prune(world->db, &customer, &more), DB_OK);
+    assert_true(more);
+    customer = 0;
+    assert_int_equal(db_event_prune(world->db, &customer, &more), DB_OK);
+    assert_false(more);
+    assert_int_equal(count_all(world, ours), DB_EVENT_CUSTOMER_MAX);
+    assert_int_equal(db_event_prune(world->db, &customer, &more), DB_OK);
+    assert_int_equal(count_all(world, world->fixture->theirs), 1);
+}
+
 #define world_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -211,6 +270,8 @@ int main(void)
         world_test(goes_nowhere_with_anothers_mailbox),
         world_test(pushes_out_only_its_own_kind),
         world_test(prunes_what_is_too_old),
+        world_test(prunes_what_is_too_much),
+        world_test(a_change_by_command_is_an_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
