@@ -134,8 +134,10 @@ def test_others_are_served(crowd):
     crowd.deliver()
     one_after_the_other(crowd, found)
     all_at_once(crowd, found)
-    late = [str(visit) for visit in found if visit.p99 > MOST_MS]
-    assert not late, "\n".join(["others waited too long:", *late])
+    late = [visit for visit in found if visit.p99 > MOST_MS]
+    busy = late and min(visit.elsewhere for visit in late) >= QUIET
+    why = "the machine does something else, run this again when it does not" if busy else "others waited too long"
+    assert not late, "\n".join([f"more than {MOST_MS} ms: {why}", *map(str, late)])
 
 
 def test_constants():
