@@ -10,6 +10,7 @@
 #include "authd/cache.h"
 #include "authd/check.h"
 #include "authd/hashpool.h"
+#include "authd/keymaker.h"
 #include "authd/scheme.h"
 #include "db/login.h"
 #include "db/plan.h"
@@ -52,6 +53,7 @@ struct checker {
     bool together; /* between checker_begin() and checker_end(), with the database open */
     struct cache *cache;
     struct hashpool *pool;
+    struct keymaker *keymaker;
     struct pending *pendings; /* by digest */
     unsigned threads;
     uint64_t nobody_operations; /* the cost of nobody_hash */
@@ -105,7 +107,7 @@ static unsigned queue_limit(unsigned threads, double seconds)
     return limit < QUEUE_LEAST ? QUEUE_LEAST : limit > QUEUE_MOST ? QUEUE_MOST : (unsigned)limit;
 }
 
-struct checker *checker_new(struct event_base *base, const struct conf *conf)
+struct checker *checker_new(struct event_base *base, const struct conf *conf, struct report *report)
 {
     struct checker *checker = xcalloc(1, sizeof(*checker));
     char error[256];
@@ -124,6 +126,7 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf)
     scheme_init();
     checker->pool = hashpool_new(base, checker->threads, queue_limit(checker->threads, seconds),
                                  checker->threads * conf->hash_memory);
+    checker->keymaker = keymaker_new(checker->pool, report);
     return checker;
 }
 
@@ -140,6 +143,7 @@ void checker_free(struct checker *checker)
     struct pending *next;
 
     hashpool_free(checker->pool);
+    keymaker_free(checker->keymaker);
     HASH_ITER (hh, checker->pendings, pending, next) {
         pending_free(pending);
     }
@@ -245,6 +249,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     check->language = login_r->language;
     check->suspended = login_r->suspended;
     check->has_password = login_r->hash[0] != '\0';
+    check->keyless = check->has_password && login_r->scram[0] == '\0';
     return result;
 }
 
@@ -319,27 +324,47 @@ static void finish_verified(struct check *check, bool fits)
         finish(check, CHECK_WRONG, "no password has been set");
     else if (!fits)
         finish(check, CHECK_WRONG,
-               check->keyless ? "its password has not been told since SCRAM is there"
-                              : "wrong password");
+               check->proves && check->keyless ? "there are no keys of its password yet"
+                                               : "wrong password");
     else if (check->suspended)
         finish(check, CHECK_DISABLED, "suspended");
     else
         finish(check, CHECK_GOOD, "");
 }
 
+/* After a good password: makes the keys for SCRAM of it, where there are none. */
+static void make_keys(struct checker *checker, const struct check *check, const char *hash,
+                      const char *password, size_t length)
+{
+    struct keymaker_order order = {.customer = check->customer,
+                                   .mailbox = check->mailbox,
+                                   .hash = hash,
+                                   .password = password,
+                                   .password_length = length};
+
+    if (!check->keyless || length == 0)
+        return;
+    scramkeys_salt(order.salt, checker->salt_secret, check->address);
+    keymaker_make(checker->keymaker, &order);
+}
+
 /*
  * A check may have waited for seconds, so what was read before may be out of date. Reads it again:
  * nobody is let in with what was changed meanwhile.
  */
-static void finish_late(struct checker *checker, struct check *check, const char *hash, bool fits)
+static void finish_late(struct checker *checker, struct check *check, const struct hash_job *job)
 {
     struct db_login login;
 
     enum db_result found = find_login(checker, check, &login);
-    if (found == DB_OK || found == DB_NONE)
-        finish_verified(check, fits && strcmp(login.hash, hash) == 0);
-    else
+    if (found == DB_OK || found == DB_NONE) {
+        bool fits = job->result == HASH_FITS && strcmp(login.hash, job->hash) == 0;
+        if (fits)
+            make_keys(checker, check, job->hash, job->password, job->password_length);
+        finish_verified(check, fits);
+    } else {
         finish(check, CHECK_BROKEN, "the account database cannot be read");
+    }
     sodium_memzero(&login, sizeof(login));
 }
 
@@ -358,7 +383,7 @@ static void on_hashed(struct hash_job *job)
         if (job->result == HASH_BROKEN)
             finish(check, CHECK_BROKEN, "the password cannot be checked");
         else
-            finish_late(checker, check, job->hash, fits);
+            finish_late(checker, check, job);
     }
     pending_free(pending);
 }
@@ -406,6 +431,8 @@ static void verify(struct checker *checker, struct check *check, const char *has
     enum cache_verdict verdict = cache_find(checker->cache, digest, seconds_now());
     if (verdict != CACHE_NONE) {
         metric_add(METRIC_AUTH_CACHE_HITS, 1);
+        if (verdict == CACHE_GOOD)
+            make_keys(checker, check, hash, secret->prepared, secret->prepared_length);
         finish_verified(check, verdict == CACHE_GOOD);
     } else if (submit(checker, check, hash, digest, secret) < 0) {
         finish(check, CHECK_BUSY, "too many passwords wait to be checked");
@@ -452,6 +479,7 @@ int check_keys(struct checker *checker, struct check *check, const char *name, s
     struct db_login login;
 
     metric_add(METRIC_AUTH_CHECKS, 1);
+    check->proves = true;
     memcpy(check->address, name, name_length);
     check->address[name_length] = '\0';
     enum db_result found = find_login(checker, check, &login);
@@ -459,7 +487,6 @@ int check_keys(struct checker *checker, struct check *check, const char *name, s
         scramkeys_salt(keys_r->salt, checker->salt_secret, check->address);
         scramkeys_make_nobody(keys_r);
     }
-    check->keyless = login.scram[0] == '\0';
     sodium_memzero(&login, sizeof(login));
     if (found == DB_OK || found == DB_NONE)
         return 0;

@@ -11,6 +11,7 @@
 struct conf;
 struct db_plan_range;
 struct event_base;
+struct report;
 struct scramkeys;
 
 /*
@@ -43,7 +44,8 @@ struct check {
     bool is_address;    /* what was sent is one */
     bool has_password;  /* this and what follows are the checker's */
     bool suspended;
-    bool keyless; /* check_keys() has found none */
+    bool keyless; /* there is a password, and no keys of it for SCRAM */
+    bool proves;  /* begun by check_keys() */
     struct pending *pending;
     struct check *prev;
     struct check *next;
@@ -51,8 +53,12 @@ struct check {
 
 struct checker;
 
-/* Opens accounts.db and starts the hash threads. Exits with a sentence where that fails. */
-struct checker *checker_new(struct event_base *base, const struct conf *conf);
+/*
+ * Opens accounts.db and starts the hash threads. Exits with a sentence where that fails. What is to
+ * be written goes to `report`, which outlives the checker.
+ */
+struct checker *checker_new(struct event_base *base, const struct conf *conf,
+                            struct report *report);
 
 /* Waits for the hashes being computed. Checks that wait are dropped without done(). */
 void checker_free(struct checker *checker);

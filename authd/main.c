@@ -62,8 +62,8 @@ static void stop(struct authd *authd)
     listener_free(authd->front_listener);
     plans_free(authd->plans);
     control_free(authd->control);
-    report_free(authd->report);
     checker_free(authd->checker);
+    report_free(authd->report);
     event_free(authd->tick);
     sodium_memzero(authd->key, sizeof(authd->key));
 }
@@ -136,9 +136,9 @@ static void start(struct authd *authd)
     if (child_read(child_descriptor("key", 0), authd->key, sizeof(authd->key)) !=
         sizeof(authd->key))
         log_fatal("the supervisor has not passed the key");
-    authd->checker = checker_new(base, &authd->child.conf);
-    authd->plans = plans_new(base, authd->checker);
     authd->report = report_new(base);
+    authd->checker = checker_new(base, &authd->child.conf, authd->report);
+    authd->plans = plans_new(base, authd->checker);
     authd->control = control_new(base, authd->report);
     authd->mta = (struct service){.name = "auth",
                                   .base = base,

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 import re
+import signal
 import sqlite3
 import ssl
 import subprocess
@@ -190,6 +192,65 @@ def test_damaged_keys_are_no_matter_of_others(instance):
     assert attempt(instance, theirs).startswith(b"+OK")
     with greeted(instance) as wire:
         assert log_in(wire, ours).startswith(b"+OK")
+
+
+def keys(instance) -> dict[int, str]:
+    with sqlite3.connect(instance.dir / "accounts.db", timeout=30) as accounts:
+        return dict(accounts.execute("SELECT mailbox, scram FROM credential"))
+
+
+@pytest.mark.parametrize("log_in_with", ["PASS", "PLAIN", "LOGIN"])
+def test_keys_are_made_at_the_next_login_that_tells_the_password(instance, log_in_with):
+    hotel, group = instance.customers
+    account = hotel.accounts[0]
+    before = keys(instance)
+    salt = salt_of(instance, account.address.encode())
+    change(instance, "UPDATE credential SET scram = NULL WHERE mailbox = 1")
+    assert salt_of(instance, account.address.encode()) == salt
+    refused = attempt(instance, account)
+    assert refused.startswith(b"-ERR [AUTH] ") and b"PLAIN" in refused
+    assert attempt(instance, group.accounts[0]).startswith(b"+OK")
+    with greeted(instance) as wire:
+        assert log_in(wire, group.accounts[0]).startswith(b"+OK")
+        wire.command("QUIT")
+    with greeted(instance) as wire:
+        assert wire.command(f"USER {account.address}").startswith(b"+OK")
+        assert wire.command("PASS wrong").startswith(b"-ERR [AUTH] ")
+        if log_in_with == "PASS":
+            assert log_in(wire, account).startswith(b"+OK")
+        elif log_in_with == "PLAIN":
+            assert wire.command(f"AUTH PLAIN {plain(account)}").startswith(b"+OK")
+        else:
+            wire.command("AUTH LOGIN")
+            wire.command(b64(account.address))
+            assert wire.command(b64(account.password)).startswith(b"+OK")
+    made = wait_until(lambda: keys(instance)[1] is not None and keys(instance), TIMEOUT, "keys")
+    assert made == before  # the same password and salt
+    assert attempt(instance, account).startswith(b"+OK")
+    assert salt_of(instance, account.address.encode()) == salt
+
+
+def test_keys_of_an_old_password_are_not_stored(instance):
+    """It is changed while they are on their way: admin is held back."""
+    account = instance.customers[0].accounts[0]
+    change(instance, "UPDATE credential SET scram = NULL WHERE mailbox = 1")
+    admin, = instance.pids()["admin"]
+    os.kill(admin, signal.SIGSTOP)
+    try:
+        with greeted(instance) as wire:
+            assert log_in(wire, account).startswith(b"+OK")
+        set_password(instance, account, "another password")
+        new = keys(instance)[1]
+    finally:
+        os.kill(admin, signal.SIGCONT)
+    with greeted(instance) as wire:
+        other = type(account)(instance.customers[1].accounts[0].address, "wrong")
+        assert log_in(wire, other).startswith(b"-ERR [AUTH] ")
+    assert keys(instance)[1] == new
+    assert attempt(instance, account, "another password").startswith(b"+OK")
+    assert attempt(instance, account).startswith(b"-ERR [AUTH] ")
+    instance.stop()
+    assert keys(instance)[1] == new
 
 
 # --- channel binding

@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "authd/check.h"
+#include "authd/report.h"
 #include "db/login.h"
 #include "db/plan.h"
 #include "db/secret.h"
@@ -81,6 +82,26 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
     return DB_OK;
 }
 
+/* Stands in for authd/report.c. */
+static struct {
+    unsigned scram;
+    uint64_t customer;
+    uint64_t mailbox;
+    char hash[DB_HASH_SIZE];
+    char keys[SCRAMKEYS_TEXT_SIZE];
+} reported;
+
+void report_scram(struct report *report, uint64_t customer, uint64_t mailbox, const char *hash,
+                  const char *keys)
+{
+    assert_ptr_equal(report, &reported);
+    reported.scram++;
+    reported.customer = customer;
+    reported.mailbox = mailbox;
+    memcpy(reported.hash, hash, strlen(hash) + 1);
+    memcpy(reported.keys, keys, strlen(keys) + 1);
+}
+
 static struct event_base *base;
 static struct checker *checker;
 static struct conf conf;
@@ -109,6 +130,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&accounts, 0, sizeof(accounts));
+    memset(&reported, 0, sizeof(reported));
     accounts.login.mailbox = 7;
     set_password("secret");
     conf_default(&conf);
@@ -116,7 +138,7 @@ static int set_up(void **state)
     conf.hash_memory = 8192;
     conf.hash_threads = 1;
     base = event_base_new();
-    checker = checker_new(base, &conf);
+    checker = checker_new(base, &conf, (struct report *)&reported);
     return 0;
 }
 
@@ -277,6 +299,44 @@ static void test_proof_too_late(void **state)
         accounts.login.suspended = false;
         accounts.result = DB_OK;
     }
+}
+
+static void wait_reported(unsigned count)
+{
+    while (reported.scram < count)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* The first good login makes them, and so does one whose password is remembered. */
+static void test_keys_of_a_good_password(void **state)
+{
+    struct answered answered;
+    int64_t hashes;
+
+    (void)state;
+    accounts.login.customer = 3;
+    assert_int_equal(check("anna@example.com", "wrong", NULL), CHECK_WRONG);
+    assert_int_equal(check("nobody@example.com", "secret", NULL), CHECK_WRONG);
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    wait_reported(1);
+    assert_int_equal(reported.customer, 3);
+    assert_int_equal(reported.mailbox, 7);
+    assert_string_equal(reported.hash, accounts.login.hash);
+    assert_int_equal(check("anna@example.com", "secret", &hashes), CHECK_GOOD);
+    assert_int_equal(hashes, 0);
+    wait_reported(2);
+
+    /* With the salt that a stranger was shown before. */
+    struct scramkeys before = keys_of(&answered, "anna@example.com");
+    assert_int_equal(prove(&answered, &before, true), CHECK_WRONG);
+    memcpy(accounts.login.scram, reported.keys, sizeof(reported.keys));
+    struct scramkeys keys = keys_of(&answered, "Anna@example.com");
+    assert_memory_equal(before.salt, keys.salt, sizeof(keys.salt));
+    assert_int_equal(before.iterations, keys.iterations);
+    assert_int_equal(prove(&answered, &keys, true), CHECK_GOOD);
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_int_equal(reported.scram, 2);
 }
 
 /* A stranger sees keys for each name, the same each time, and cannot fit them. */
@@ -514,6 +574,7 @@ int main(void)
         TEST(test_proof),
         TEST(test_proof_too_late),
         TEST(test_keys_of_nobody),
+        TEST(test_keys_of_a_good_password),
         TEST(test_same_credentials_share_a_hash),
         TEST(test_change_meanwhile),
         TEST(test_cancel),
