@@ -18,7 +18,10 @@
 #include "lib/xalloc.h"
 
 #define ARCHIVE_MAGIC   UINT64_C(0x7570626c6c656842) /* "Bhellbpu" */
-#define ARCHIVE_VERSION 1
+#define ARCHIVE_VERSION 2
+
+/* Tells nothing of surrogates, and is read as well (struct dump_message). */
+#define ARCHIVE_VERSION_BEFORE 1
 
 #define SUM_SIZE 32
 
@@ -318,7 +321,7 @@ static int read_header(struct archive *archive, char *error_r)
     chunk_sum(header, &none, header, own);
     if (memcmp(sum, own, sizeof(sum)) != 0)
         return damaged(archive, 0, error_r);
-    if (header->version != ARCHIVE_VERSION)
+    if (header->version != ARCHIVE_VERSION && header->version != ARCHIVE_VERSION_BEFORE)
         return fail(error_r,
                     "%s has format %" PRIu32 ", and this program knows %d: install a "
                     "Bellhop as new as the one that wrote it",

@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/source.h"
 #include "lib/channel.h"
+#include "lib/growth.h"
 #include "lib/message.h"
 #include "lib/xalloc.h"
 
@@ -45,6 +46,7 @@ struct importer {
     /* The message that is being sent. */
     size_t sending;
     struct message_encoder encoder;
+    struct growth growth;
     uint64_t time;
     bool too_large;
     /* For the summary. */
@@ -153,8 +155,10 @@ static void wait_for_store(struct importer *importer)
 
 /* --- sending one ------------------------------------------------------------------------------ */
 
-static void send_piece(struct importer *importer, size_t length)
+/* Sends what has been encoded; `last`: nothing of the message follows. */
+static void send_piece(struct importer *importer, size_t length, bool last)
 {
+    growth_take(&importer->growth, &importer->encoder, importer->encoded, length, last);
     if (length == 0 || importer->closed)
         return;
     channel_send(importer->channel, STORE_DELIVER_DATA, (uint32_t)importer->sending,
@@ -167,7 +171,8 @@ bool importer_write(struct importer *importer, const char *octets, size_t length
 {
     while (length > 0 && !importer->closed && !importer->too_large) {
         size_t part = length < PIECE ? length : PIECE;
-        send_piece(importer, message_encode(&importer->encoder, octets, part, importer->encoded));
+        send_piece(importer, message_encode(&importer->encoder, octets, part, importer->encoded),
+                   false);
         importer->too_large = importer->encoder.octets > importer->recipient.octets_max;
         octets += part;
         length -= part;
@@ -189,10 +194,12 @@ static void give_up(struct importer *importer, uint64_t *count)
 
 static void commit(struct importer *importer)
 {
-    send_piece(importer, message_encode_end(&importer->encoder, importer->encoded));
+    send_piece(importer, message_encode_end(&importer->encoder, importer->encoded), true);
     struct store_deliver_commit end = {.octets = importer->encoder.octets,
                                        .top_length = importer->encoder.top_length,
                                        .time = importer->time};
+
+    growth_tell(&importer->growth, &end.surrogate);
     channel_send(importer->channel, STORE_DELIVER_COMMIT, (uint32_t)importer->sending, &end,
                  sizeof(end), NULL, 0);
     importer->states[importer->sending] = STATE_COMMITTED;
@@ -206,6 +213,7 @@ static void send_message(struct importer *importer, size_t index)
     importer->time = message->time;
     importer->too_large = false;
     message_encoder_init(&importer->encoder);
+    growth_clear(&importer->growth);
     enum source_result result = importer->source->transfer(importer->source, message, importer);
     if (importer->closed)
         return;
@@ -346,6 +354,7 @@ int importer_run(struct source *source, const struct store_recipient *recipient,
     if (importer->base != NULL)
         event_base_free(importer->base);
     free(importer->states);
+    growth_clear(&importer->growth);
     free(importer);
     return done;
 }

@@ -24,7 +24,8 @@ enum dump_type {
     DUMP_CONTENTS,  /* struct dump_contents */
     DUMP_MAILBOXES, /* 1 or more struct dump_mailbox, ascending */
     DUMP_MANIFEST,  /* 1 or more struct dump_ref: every message there is, also older ones */
-    DUMP_BODIES,    /* octets of: struct dump_message, its references, its unique-id, its body */
+    DUMP_BODIES,    /* octets of: struct dump_message, the growth of its surrogate (int64_t) where
+                       it has one, its references, its unique-id, its body */
     DUMP_END        /* struct dump_end */
 };
 
@@ -50,9 +51,12 @@ struct dump_ref {
 
 struct dump_message {
     uint32_t ref_count;
-    uint32_t unique_id_length; /* at most STORE_UNIQUE_ID_MAX; 0: stored's own */
-    uint64_t time;             /* microseconds since 1970 */
-    uint64_t octets;           /* what LIST says */
+    uint8_t unique_id_length;  /* at most STORE_UNIQUE_ID_MAX; 0: stored's own */
+    uint8_t surrogate_version; /* as in struct store_surrogate; zeros in a file of version 1 */
+    uint8_t surrogate_needed;
+    uint8_t zero;
+    uint64_t time;   /* microseconds since 1970 */
+    uint64_t octets; /* what LIST says */
     uint64_t top_length;
     uint64_t body_length; /* in stored form (lib/message.h) */
 };

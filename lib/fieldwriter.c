@@ -38,8 +38,14 @@ void field_space(struct field_writer *writer, const char *space, size_t length)
 
 static void put(struct field_writer *writer, const char *text, size_t length)
 {
-    if (evbuffer_add(writer->output, text, length) != 0)
+    /* Lines that are folded begin with white space, so only the field's first octet can be a dot.
+     */
+    bool stuffed = writer->octets == 0 && length > 0 && *text == '.';
+
+    if ((stuffed && evbuffer_add(writer->output, ".", 1) != 0) ||
+        evbuffer_add(writer->output, text, length) != 0)
         log_fatal("out of memory");
+    writer->octets += length;
     writer->column += length;
 }
 

@@ -8,9 +8,11 @@ struct evbuffer;
 /*
  * Writes a header field in ASCII. Lines are folded where white space allows it, so that none with
  * an encoded-word has more than 76 octets (RFC 2047 section 2), and what was white space stays so.
+ * It is written in stored form (lib/message.h): dot-stuffed.
  */
 struct field_writer {
     struct evbuffer *output;
+    size_t octets;     /* written, without the stuffing */
     size_t column;     /* of the present line */
     const char *space; /* white space that goes before what comes next; not copied */
     size_t space_length;

@@ -19,8 +19,8 @@
 
 /*
  * The version of all below and of struct capability. It grows with each release that changes the
- * meaning or the form of any of them: programs of two versions meet after an upgrade, and each new
- * connection begins with the question which one stored speaks. HELLO and its answer never change.
+ * meaning or the form of any of them, or SURROGATE_VERSION: programs of two versions meet after an
+ * upgrade, and each new connection begins with the question which one stored speaks. HELLO and its answer never change.
  */
 #define STORE_VERSION 1
 
@@ -69,6 +69,9 @@ enum store_type {
     /* A delivery with a past: instead of DELIVER_BEGIN, for one mailbox. id as there. */
     STORE_IMPORT,    /* struct store_import -> STORE_IMPORTING, or STORE_DELIVERED when refused */
     STORE_IMPORTING, /* empty: DELIVER_DATA and DELIVER_COMMIT may come */
+
+    /* front, in answer to STORE_OPEN */
+    STORE_GROWTHS, /* 1 or more struct store_growth: of entries before it */
 
     /* all; with the id 0, which names nothing else, first on a new connection */
     STORE_HELLO = 254,   /* empty                  -> STORE_HELLO_IS, at once */
@@ -171,10 +174,22 @@ struct store_expired {
     uint64_t next;
 };
 
+/* What has been found out of a message's surrogate (lib/surrogate.h) when it came. */
+struct store_surrogate {
+    int64_t growth;  /* octets that LIST says more of it; also fewer; 0 where there is none */
+    uint8_t version; /* SURROGATE_VERSION of who has looked; 0: nobody has */
+    uint8_t needed;  /* 1: without UTF8, a surrogate is sent; 0: the message as it is */
+    uint8_t zero[6];
+};
+
+/* Where one would grow more, nobody has looked: what is added up of it stays far from its limit. */
+#define STORE_GROWTH_MAX (INT64_C(1) << 38)
+
 struct store_deliver_commit {
     uint64_t octets;     /* of the message as LIST says: CRLF lines, not dot-stuffed */
     uint64_t top_length; /* of the header section with its blank line, in stored form */
     uint64_t time;       /* microseconds since 1970, of an import; 0: now */
+    struct store_surrogate surrogate;
 };
 
 /* The message with index i (from 0) is RFC 1939's message-number i + 1. */
@@ -192,6 +207,17 @@ struct store_totals {
     uint32_t messages;
     uint32_t zero;
     uint64_t octets;
+    int64_t growth; /* of all surrogates that STORE_GROWTHS tells of */
+};
+
+/*
+ * What LIST says more of a message that has a surrogate, to a client without UTF8. Of those that
+ * are not named the surrogate is not known, or there is none. Messages ascend.
+ */
+struct store_growth {
+    uint32_t message; /* index */
+    uint32_t zero;
+    int64_t growth; /* at most STORE_GROWTH_MAX, and no octets less than the message has */
 };
 
 /*
@@ -229,6 +255,15 @@ struct store_read {
 struct store_data {
     uint64_t length;     /* of the whole body, in stored form */
     uint64_t top_length; /* as in struct store_deliver_commit */
+    uint8_t form;        /* enum store_form */
+    uint8_t zero[7];
+};
+
+/* What a client without UTF8 gets. */
+enum store_form {
+    STORE_FORM_UNKNOWN, /* nobody has looked, or with another SURROGATE_VERSION */
+    STORE_FORM_ORIGINAL,
+    STORE_FORM_SURROGATE
 };
 
 struct store_placed {

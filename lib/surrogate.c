@@ -208,7 +208,8 @@ static size_t unfold(char *octets, size_t length)
     return kept;
 }
 
-static void write_field(char *octets, size_t length, struct evbuffer *output)
+/* Returns how many octets it has become, without stuffing. */
+static size_t write_field(char *octets, size_t length, struct evbuffer *output)
 {
     size_t kept = unfold(octets, length);
     const char *colon = memchr(octets, ':', kept);
@@ -222,27 +223,38 @@ static void write_field(char *octets, size_t length, struct evbuffer *output)
         field.name_length = (size_t)(field.value - octets);
         field.length = kept - field.name_length;
         if (!field_is_ascii(octets, colon))
-            return; /* there is no other form for a name */
+            return 0; /* there is no other form for a name */
         rule = rule_of(&field);
     }
     field_writer_init(&writer, output);
     if (rule(&writer, &field))
         field_end(&writer);
+    return writer.octets;
 }
 
-static void add(struct evbuffer *output, const char *octets, size_t length)
+static void put(struct evbuffer *output, const char *octets, size_t length)
 {
     if (evbuffer_add(output, octets, length) != 0)
         log_fatal("out of memory");
+}
+
+/* What stays as it is. */
+static void add(const struct surrogate *surrogate, struct evbuffer *output, const char *octets,
+                size_t length)
+{
+    if (!surrogate->changes_only)
+        put(output, octets, length);
 }
 
 /* Passes on what there is of a field that is too long. */
 static void add_masked(struct surrogate *surrogate, struct evbuffer *output)
 {
     for (size_t i = 0; i < surrogate->length; i++)
-        if ((unsigned char)surrogate->field[i] >= 0x80)
+        if ((unsigned char)surrogate->field[i] >= 0x80) {
             surrogate->field[i] = '?';
-    add(output, surrogate->field, surrogate->length);
+            surrogate->changed = true;
+        }
+    add(surrogate, output, surrogate->field, surrogate->length);
     surrogate->length = 0;
 }
 
@@ -302,24 +314,43 @@ static void note_type(struct surrogate *surrogate, const char *octets, size_t le
     free(value);
 }
 
+/* The field has something that a client without UTF8 cannot be sent. */
+static void change_field(struct surrogate *surrogate, char *octets, size_t length,
+                         struct evbuffer *output)
+{
+    surrogate->changed = true;
+    surrogate->growth -= (int64_t)length;
+    if (!surrogate->begun && length >= 3 && memcmp(octets, BYTE_ORDER_MARK, 3) == 0) {
+        octets += 3;
+        length -= 3;
+    } else if (octets[0] == '.') { /* the line is dot-stuffed */
+        surrogate->growth++;
+        octets++;
+        length--;
+    }
+    note_type(surrogate, octets, length);
+    if (!field_is_ascii(octets, octets + length)) {
+        surrogate->growth += (int64_t)write_field(octets, length, output);
+    } else if (length > 2) { /* with nothing else in the line, it would be the blank one */
+        put(output, ".", octets[0] == '.' ? 1 : 0);
+        put(output, octets, length);
+        surrogate->growth += (int64_t)length;
+    }
+}
+
 /* The field is complete. */
 static void end_field(struct surrogate *surrogate, struct evbuffer *output)
 {
-    char *octets = surrogate->field;
+    const char *octets = surrogate->field;
     size_t length = surrogate->length;
 
     if (surrogate->too_long) {
         add_masked(surrogate, output);
-    } else {
-        if (!surrogate->begun && length >= 3 && memcmp(octets, BYTE_ORDER_MARK, 3) == 0) {
-            octets += 3;
-            length -= 3;
-        }
+    } else if (field_is_ascii(octets, octets + length)) {
         note_type(surrogate, octets, length);
-        if (field_is_ascii(octets, octets + length))
-            add(output, octets, length);
-        else
-            write_field(octets, length, output);
+        add(surrogate, output, octets, length);
+    } else {
+        change_field(surrogate, surrogate->field, length, output);
     }
     surrogate->begun = true;
     surrogate->too_long = false;
@@ -346,23 +377,22 @@ static void keep(struct surrogate *surrogate, const char *octets, size_t length,
     }
 }
 
-void surrogate_init(struct surrogate *surrogate, uint64_t top_length)
+void surrogate_init(struct surrogate *surrogate)
 {
-    *surrogate = (struct surrogate){.header_left = top_length};
-    if (top_length == 0)
-        surrogate->place = SURROGATE_BODY;
+    *surrogate = (struct surrogate){.place = SURROGATE_HEADER};
 }
 
 void surrogate_clear(struct surrogate *surrogate)
 {
     free(surrogate->field);
-    surrogate_init(surrogate, 0);
+    surrogate_init(surrogate);
 }
 
-/* Whether a header section has Content-Type with a multipart or a message. */
-static bool has_parts(const char *at, const char *end)
+bool surrogate_has_parts(const void *header, size_t length)
 {
     static const char name[] = "Content-Type:";
+    const char *at = header;
+    const char *end = at + length;
 
     while (at < end && ((*at | 0x20) != 'c' || !begins_with(at, end, name))) {
         const char *feed = memchr(at, '\n', (size_t)(end - at));
@@ -379,7 +409,7 @@ bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length)
     const char *at = piece;
 
     return top_length > length || !field_is_ascii(at, at + top_length) ||
-           (has_parts(at, at + top_length) && !field_is_ascii(at, at + length));
+           (surrogate_has_parts(at, top_length) && !field_is_ascii(at, at + length));
 }
 
 /* Takes the next line, or the part of one that is there. Returns where the next one begins. */
@@ -402,27 +432,12 @@ static void end_header(struct surrogate *surrogate)
 {
     if (surrogate->type == SURROGATE_MULTIPART)
         surrogate->depth++;
-    surrogate->place = surrogate->type == SURROGATE_MESSAGE ? SURROGATE_PART : SURROGATE_BODY;
+    surrogate->place = surrogate->type == SURROGATE_MESSAGE ? SURROGATE_HEADER : SURROGATE_BODY;
     surrogate->type = SURROGATE_LEAF;
 }
 
 static const char *take_header(struct surrogate *surrogate, const char *at, const char *end,
                                struct evbuffer *output)
-{
-    if (surrogate->header_left < (uint64_t)(end - at))
-        end = at + surrogate->header_left;
-    const char *next = take_line(surrogate, at, end, output);
-    surrogate->header_left -= (uint64_t)(next - at);
-    if (surrogate->header_left > 0)
-        return next;
-    end_field(surrogate, output);
-    surrogate->inside = false;
-    end_header(surrogate);
-    return next;
-}
-
-static const char *take_part(struct surrogate *surrogate, const char *at, const char *end,
-                             struct evbuffer *output)
 {
     const char *next = take_line(surrogate, at, end, output);
 
@@ -453,7 +468,7 @@ static void match_boundary(struct surrogate *surrogate)
         if (at < end)
             continue;
         surrogate->depth = last ? i : i + 1;
-        surrogate->place = last ? SURROGATE_BODY : SURROGATE_PART;
+        surrogate->place = last ? SURROGATE_BODY : SURROGATE_HEADER;
         return;
     }
 }
@@ -466,33 +481,42 @@ static const char *take_dashes(struct surrogate *surrogate, const char *at, cons
     const char *next = feed != NULL ? feed + 1 : end;
 
     if (surrogate->length + (size_t)(next - at) > DASHES_MAX) {
-        add(output, surrogate->field, surrogate->length);
+        add(surrogate, output, surrogate->field, surrogate->length);
         surrogate->length = 0;
         surrogate->inside = true;
         return at;
     }
     keep(surrogate, at, (size_t)(next - at), output);
     if (feed != NULL) {
-        add(output, surrogate->field, surrogate->length);
+        add(surrogate, output, surrogate->field, surrogate->length);
         match_boundary(surrogate);
         surrogate->length = 0;
     }
     return next;
 }
 
+/* The next line that begins with "-", or `end`; `inside`: the first one has begun before. */
+static const char *find_dashes(const char *at, const char *end, bool inside)
+{
+    const char *dash = at;
+
+    while ((dash = memchr(dash, '-', (size_t)(end - dash))) != NULL) {
+        if (dash == at ? !inside : dash[-1] == '\n')
+            return dash;
+        dash++;
+    }
+    return end;
+}
+
 /* Passes on all before the next line that begins with "-". */
 static const char *take_body(struct surrogate *surrogate, const char *at, const char *end,
                              struct evbuffer *output)
 {
-    const char *from = at;
+    const char *next = find_dashes(at, end, surrogate->inside);
 
-    while (at < end && (surrogate->inside || *at != '-')) {
-        const char *feed = memchr(at, '\n', (size_t)(end - at));
-        surrogate->inside = feed == NULL;
-        at = feed != NULL ? feed + 1 : end;
-    }
-    add(output, from, (size_t)(at - from));
-    return at;
+    surrogate->inside = next[-1] != '\n';
+    add(surrogate, output, at, (size_t)(next - at));
+    return next;
 }
 
 void surrogate_take(struct surrogate *surrogate, const void *piece, size_t length,
@@ -504,10 +528,8 @@ void surrogate_take(struct surrogate *surrogate, const void *piece, size_t lengt
     while (at < end) {
         if (surrogate->place == SURROGATE_HEADER) {
             at = take_header(surrogate, at, end, output);
-        } else if (surrogate->place == SURROGATE_PART) {
-            at = take_part(surrogate, at, end, output);
         } else if (surrogate->depth == 0) {
-            add(output, at, (size_t)(end - at));
+            add(surrogate, output, at, (size_t)(end - at));
             at = end;
         } else if (!surrogate->inside && (surrogate->length > 0 || *at == '-')) {
             at = take_dashes(surrogate, at, end, output);
@@ -522,7 +544,7 @@ void surrogate_end(struct surrogate *surrogate, struct evbuffer *output)
     if (surrogate->length == 0)
         return;
     if (surrogate->place == SURROGATE_BODY)
-        add(output, surrogate->field, surrogate->length);
+        add(surrogate, output, surrogate->field, surrogate->length);
     else
         end_field(surrogate, output);
     surrogate->length = 0;

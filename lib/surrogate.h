@@ -13,9 +13,15 @@ struct evbuffer;
 /* RFC 2046 section 5.1.1 */
 #define SURROGATE_BOUNDARY_MAX 70
 
+/*
+ * The number of what is done here. How long a message's surrogate is was found when it came, and
+ * stands in its record (lib/growth.h): whatever makes one longer or shorter, or needed where none
+ * was, makes this one more. Sizes that were found with another number count for nothing.
+ */
+#define SURROGATE_VERSION 1
+
 enum surrogate_place {
-    SURROGATE_HEADER, /* of the message */
-    SURROGATE_PART,   /* in the header of a part, or of a message in the message */
+    SURROGATE_HEADER, /* of the message, of a part, or of a message in the message */
     SURROGATE_BODY
 };
 
@@ -42,16 +48,18 @@ enum surrogate_type { SURROGATE_LEAF, SURROGATE_MULTIPART, SURROGATE_MESSAGE };
  * of messages in the message are treated alike. Bodies stay as they are.
  */
 struct surrogate {
-    uint64_t header_left; /* octets of the message's header section still to come */
-    char *field;          /* of a field that is not complete, or of a line that may be a boundary */
+    char *field; /* of a field that is not complete, or of a line that may be a boundary */
     size_t length, room;
     enum surrogate_place place;
     enum surrogate_type type; /* what follows the header that comes */
     unsigned depth;           /* multiparts that are open; the last one's boundary is the inmost */
     char boundaries[SURROGATE_DEPTH][SURROGATE_BOUNDARY_MAX + 1];
-    bool inside;   /* a line of it has begun */
-    bool too_long; /* the field has passed SURROGATE_FIELD_MAX */
-    bool begun;    /* the first field has come */
+    bool inside;       /* a line of it has begun */
+    bool too_long;     /* the field has passed SURROGATE_FIELD_MAX */
+    bool begun;        /* the first field has come */
+    bool changes_only; /* set by who wants only the fields that are changed */
+    bool changed;      /* some have been, or have been left out */
+    int64_t growth;    /* octets that the changed ones have more than before, not dot-stuffed */
 };
 
 /*
@@ -60,8 +68,8 @@ struct surrogate {
  */
 #define SURROGATE_FIELD_MAX (64 * 1024)
 
-/* `top_length` as in lib/message.h. Nothing needs to be freed before surrogate_take(). */
-void surrogate_init(struct surrogate *surrogate, uint64_t top_length);
+/* Nothing needs to be freed before surrogate_take(). */
+void surrogate_init(struct surrogate *surrogate);
 
 /* Safe at any time. */
 void surrogate_clear(struct surrogate *surrogate);
@@ -69,9 +77,13 @@ void surrogate_clear(struct surrogate *surrogate);
 /*
  * Whether the message with this first piece has to go through surrogate_take(): not when the piece
  * has all of the header section and is ASCII, or has no parts and a header section in ASCII. So
- * headers of parts stay what they are where all is ASCII up to the second piece.
+ * headers of parts stay what they are where all is ASCII up to the second piece. `top_length` as in
+ * lib/message.h.
  */
 bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length);
+
+/* Whether a header section says that parts follow it, or a message. */
+bool surrogate_has_parts(const void *header, size_t length);
 
 /*
  * Adds what the next piece becomes. That may be 40 times its octets where somebody has written

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/fault.h"
+#include "lib/growth.h"
 #include "lib/log.h"
 #include "lib/message.h"
 #include "lib/xalloc.h"
@@ -35,6 +36,7 @@ struct transaction {
     struct targets targets;
     char *first_address;
     struct message_encoder encoder;
+    struct growth growth;
     uint64_t head_octets; /* of what we put in front */
     uint64_t octets_max;  /* the largest limit among the targets, without these */
     char *piece;          /* what is encoded and not sent */
@@ -70,6 +72,7 @@ static void destroy(struct transaction *transaction)
 {
     targets_fini(&transaction->targets);
     free(transaction->first_address);
+    growth_clear(&transaction->growth);
     free(transaction->piece);
     free(transaction);
 }
@@ -221,8 +224,11 @@ static void begin_delivery(struct transaction *transaction, uint64_t size)
                     sizeof(begin), recipients, begin.count * sizeof(recipients[0]));
 }
 
-/* Sends what is encoded; begins the delivery first (see there about `size`) if it is not yet. */
-static void send_piece(struct transaction *transaction, uint64_t size)
+/*
+ * Sends what is encoded; begins the delivery first (see there about `size`) if it is not yet.
+ * `last`: nothing of the message follows.
+ */
+static void send_piece(struct transaction *transaction, uint64_t size, bool last)
 {
     if (transaction->encoder.octets - transaction->head_octets > transaction->octets_max) {
         leave_store(transaction);
@@ -234,6 +240,8 @@ static void send_piece(struct transaction *transaction, uint64_t size)
     if (transaction->state == TRANSACTION_SENDING && transaction->piece_length > 0)
         store_link_send(transaction->server->store, &transaction->call, STORE_DELIVER_DATA,
                         transaction->piece, transaction->piece_length, NULL, 0);
+    growth_take(&transaction->growth, &transaction->encoder, transaction->piece,
+                transaction->piece_length, last);
     transaction->piece_length = 0;
 }
 
@@ -252,6 +260,7 @@ void transaction_begin(struct transaction *transaction, const char *head, size_t
         if (transaction->octets_max < transaction->targets.all[i].octets_max)
             transaction->octets_max = transaction->targets.all[i].octets_max;
     message_encoder_init(&transaction->encoder);
+    growth_init(&transaction->growth);
     transaction->piece = xmalloc(PIECE_SIZE);
     transaction_data(transaction, head, length);
     transaction->head_octets = transaction->encoder.octets;
@@ -261,7 +270,7 @@ void transaction_data(struct transaction *transaction, const char *text, size_t 
 {
     while (length > 0 && transaction->state != TRANSACTION_CLOSED) {
         if (piece_room(transaction) < PIECE_ROOM_MIN)
-            send_piece(transaction, transaction->declared);
+            send_piece(transaction, transaction->declared, false);
         size_t part = piece_room(transaction);
         if (part > length)
             part = length;
@@ -279,11 +288,12 @@ static void commit_delivery(struct transaction *transaction)
 
     transaction->piece_length +=
         message_encode_end(&transaction->encoder, transaction->piece + transaction->piece_length);
-    send_piece(transaction, transaction->encoder.octets);
+    send_piece(transaction, transaction->encoder.octets, true);
     if (transaction->state != TRANSACTION_SENDING)
         return;
     commit.octets = transaction->encoder.octets;
     commit.top_length = transaction->encoder.top_length;
+    growth_tell(&transaction->growth, &commit.surrogate);
     store_link_ask(transaction->server->store, &transaction->call, STORE_DELIVER_COMMIT, &commit,
                    sizeof(commit));
     transaction->state = TRANSACTION_COMMITTED;

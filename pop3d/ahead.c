@@ -22,7 +22,7 @@ struct ahead {
     bool answered;
     bool failed;
     size_t length;
-    uint64_t top_length;
+    struct store_data data;
     time_t asked; /* in seconds of the monotonic clock */
 };
 
@@ -71,7 +71,7 @@ bool ahead_take(struct session *session, uint32_t message, struct ahead_found *f
             *found_r = (struct ahead_found){.regions = first->regions,
                                             .place = first->place,
                                             .length = first->length,
-                                            .top_length = first->top_length};
+                                            .data = first->data};
             forget(first);
             return true;
         }
@@ -167,7 +167,7 @@ int ahead_data(struct session *session, const struct store_data *data, const voi
     ahead->answered = true;
     ahead->failed = length < data->length;
     ahead->length = length;
-    ahead->top_length = data->top_length;
+    ahead->data = *data;
     session->aheads.waiting--;
     return 0;
 }

@@ -36,7 +36,7 @@ struct ahead_found {
     struct regions *regions;
     uint32_t place; /* the taker's to give back */
     size_t length;
-    uint64_t top_length; /* as in struct store_data */
+    struct store_data data;
 };
 
 /* Takes the message; those before it are given back. False: it is not there, and nothing is. */

@@ -33,6 +33,7 @@ struct fetch {
     uint64_t lines;  /* of TOP */
     struct message_top cut;
     struct surrogate *surrogate; /* NULL: the message goes out as it is */
+    enum store_form form;
     bool top;
     bool whole;
     bool begun; /* "+OK" is sent */
@@ -109,7 +110,7 @@ static uint64_t most_stored(uint64_t octets)
 
 uint32_t fetch_room(const struct session *session, uint32_t message)
 {
-    uint64_t octets = maildrop_octets(&session->maildrop, message);
+    uint64_t octets = maildrop_stored_octets(&session->maildrop, message);
 
     if (octets >= LIMIT_PIECE || most_stored(octets) > LIMIT_PIECE)
         return 0;
@@ -118,7 +119,7 @@ uint32_t fetch_room(const struct session *session, uint32_t message)
 
 void fetch_begin(struct session *session, uint32_t message, bool top, uint64_t lines)
 {
-    uint64_t octets = maildrop_octets(&session->maildrop, message);
+    uint64_t octets = maildrop_stored_octets(&session->maildrop, message);
     struct fetch *fetch = xcalloc(1, sizeof(*fetch));
     uint32_t most = top ? LIMIT_TOP_PIECE : LIMIT_PIECE;
 
@@ -144,7 +145,10 @@ void fetch_continue(struct session *session)
     }
 }
 
-/* "+OK 1234 octets" once, before the first piece; then nothing. A surrogate's are not known. */
+/*
+ * "+OK 1234 octets" once, before the first piece; then nothing. Of a surrogate they are not known
+ * where nobody has looked when the message came.
+ */
 static const char *head_line(struct session *session, struct fetch *fetch, char text_r[64])
 {
     size_t length = 4;
@@ -152,7 +156,7 @@ static const char *head_line(struct session *session, struct fetch *fetch, char 
     if (fetch->begun)
         return "";
     fetch->begun = true;
-    if (fetch->top || fetch->surrogate != NULL)
+    if (fetch->top || (fetch->surrogate != NULL && fetch->form != STORE_FORM_SURROGATE))
         return "+OK\r\n";
     memcpy(text_r, "+OK ", 4);
     length += number_format(text_r + length, maildrop_octets(&session->maildrop, fetch->message));
@@ -187,14 +191,18 @@ static void on_sent(const void *octets, size_t length, void *context)
     regions_give(regions, (uint32_t)((const uint8_t *)octets - regions_octets(regions, 0)));
 }
 
-/* The first piece has come. */
-static void choose_form(const struct session *session, struct fetch *fetch, const void *piece,
-                        size_t length, uint64_t top_length)
+/* The first piece has come. Its message is looked at only where nobody has done so. */
+static void choose_form(const struct session *session, struct fetch *fetch,
+                        const struct store_data *data, const void *piece, size_t length)
 {
-    if (session->utf8 || !surrogate_is_needed(piece, length, top_length))
+    fetch->form = (enum store_form)data->form;
+    if (session->utf8 || fetch->form == STORE_FORM_ORIGINAL)
+        return;
+    if (fetch->form != STORE_FORM_SURROGATE &&
+        !surrogate_is_needed(piece, length, data->top_length))
         return;
     fetch->surrogate = xmalloc(sizeof(*fetch->surrogate));
-    surrogate_init(fetch->surrogate, top_length);
+    surrogate_init(fetch->surrogate);
 }
 
 /* Returns how many octets the piece has become. */
@@ -270,7 +278,7 @@ int fetch_data(struct session *session, const struct store_data *data, const voi
         return fetch_failed(session, STORE_DAMAGED);
     if (!fetch->begun) {
         message_top_init(&fetch->cut, data->top_length, fetch->lines);
-        choose_form(session, fetch, piece, length, data->top_length);
+        choose_form(session, fetch, data, piece, length);
     }
     session->fetches.expected -= fetch->room;
     fetch->room = 0;
@@ -295,7 +303,7 @@ bool fetch_from_ahead(struct session *session, uint32_t message)
     fetch.regions = found.regions;
     fetch.place = found.place;
     const void *octets = regions_octets(found.regions, found.place);
-    choose_form(session, &fetch, octets, found.length, found.top_length);
+    choose_form(session, &fetch, &found.data, octets, found.length);
     add_piece(session, &fetch, octets, found.length, true);
     free_surrogate(&fetch);
     return true;

@@ -57,7 +57,8 @@
  * stays full. */
 #define LIMIT_UNSENT (128 * 1024)
 
-/* Messages of one mailbox: a session's list is then 16 MB. Above this, somebody must look. */
+/* Messages of one mailbox: a session's list is then 16 MB, or 24 with surrogates. Above this,
+ * somebody must look. */
 #define LIMIT_MESSAGES 1000000
 
 /* Octets of one message, which struct maildrop_entry has room for: 1 TiB. As above. */

@@ -273,12 +273,18 @@ static int refuse_too_much(struct session *session)
     return 0;
 }
 
+/* What LIST will come to for this client. */
+static uint64_t octets_of(const struct session *session, const struct store_totals *totals)
+{
+    return totals->octets + (session->utf8 ? 0 : (uint64_t)totals->growth);
+}
+
 /* The login is answered here: only a command that is about messages waits for all of them. */
 int login_opening(struct session *session, const struct store_totals *totals)
 {
     if (session->state == SESSION_TRANSACTION || session->maildrop.listed > 0)
         return -1;
-    if (maildrop_announce(&session->maildrop, totals->messages, totals->octets) < 0)
+    if (maildrop_announce(&session->maildrop, totals->messages, octets_of(session, totals)) < 0)
         return refuse_too_much(session);
     session_logged_in(session);
     return 0;
@@ -287,6 +293,11 @@ int login_opening(struct session *session, const struct store_totals *totals)
 int login_entries(struct session *session, const void *entries, size_t count)
 {
     return maildrop_append(&session->maildrop, entries, count) == 0 ? 0 : refuse_too_much(session);
+}
+
+int login_growths(struct session *session, const void *growths, size_t count)
+{
+    return session->utf8 ? 0 : maildrop_add_growths(&session->maildrop, growths, count);
 }
 
 int login_unique_ids(struct session *session, const void *payload, size_t length)
@@ -299,7 +310,8 @@ int login_opened(struct session *session, const struct store_totals *totals)
 {
     const struct maildrop *maildrop = &session->maildrop;
 
-    if (totals->messages != maildrop->listed || totals->octets != maildrop->listed_octets)
+    if (totals->messages != maildrop->listed ||
+        octets_of(session, totals) != maildrop->listed_octets)
         return -1;
     if (maildrop_complete(&session->maildrop) < 0)
         session_end(session, SESSION_STORE_FAILED);

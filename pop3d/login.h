@@ -28,6 +28,7 @@ size_t login_utf8_user(const struct session *session, char *text_r, size_t size)
 /* stored's answers, as in struct store_events, while the mailbox is being opened. */
 int login_opening(struct session *session, const struct store_totals *totals);
 int login_entries(struct session *session, const void *entries, size_t count);
+int login_growths(struct session *session, const void *growths, size_t count);
 int login_unique_ids(struct session *session, const void *payload, size_t length);
 int login_opened(struct session *session, const struct store_totals *totals);
 int login_failed(struct session *session, const struct store_failed *failed);

@@ -10,7 +10,12 @@
 #define UID_MAX  ((UINT64_C(1) << 24) - 1)
 #define TIME_MAX ((UINT64_C(1) << 63) - 1)
 
+/* And struct maildrop_surrogate. */
+#define MESSAGE_MAX ((1U << 24) - 1)
+
 _Static_assert(sizeof(struct maildrop_entry) == 16, "200,000 messages are 3.2 MB");
+_Static_assert(sizeof(struct maildrop_surrogate) == 8, "and half as much again");
+_Static_assert(LIMIT_MESSAGES <= MESSAGE_MAX, "struct maildrop_surrogate has room for them");
 
 /* Room for `needed` things of `size` octets, half as much again as before. */
 static void *grow(void *old, uint32_t *room_r, size_t needed, size_t size)
@@ -84,6 +89,15 @@ static void add_entry(struct maildrop *maildrop, const struct store_entry *from)
         add_text(maildrop, entry, text, (uint32_t)format_own(text, from->uid, from->time));
 }
 
+/* Where nothing was announced, what has come is what there is. */
+static void count_listed(struct maildrop *maildrop)
+{
+    if (maildrop->announced)
+        return;
+    maildrop->count = maildrop->listed;
+    maildrop->octets = maildrop->listed_octets;
+}
+
 int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count)
 {
     const uint8_t *next = entries;
@@ -99,10 +113,41 @@ int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count
             return -1;
         add_entry(maildrop, &entry);
     }
-    if (!maildrop->announced) {
-        maildrop->count = maildrop->listed;
-        maildrop->octets = maildrop->listed_octets;
+    count_listed(maildrop);
+    return 0;
+}
+
+static int add_growth(struct maildrop *maildrop, const struct store_growth *from)
+{
+    uint32_t count = maildrop->surrogates_count;
+
+    if (from->message >= maildrop->listed || from->growth > STORE_GROWTH_MAX ||
+        (count > 0 && from->message <= maildrop->surrogates[count - 1].message))
+        return -1;
+    struct maildrop_entry *entry = &maildrop->entries[from->message];
+    int64_t octets = (int64_t)entry->octets + from->growth;
+    if (from->growth < -(int64_t)entry->octets || octets > (int64_t)LIMIT_MESSAGE)
+        return -1;
+    maildrop->surrogates = grow(maildrop->surrogates, &maildrop->surrogates_room, (size_t)count + 1,
+                                sizeof(maildrop->surrogates[0]));
+    maildrop->surrogates[maildrop->surrogates_count++] = (struct maildrop_surrogate){
+        .message = from->message & MESSAGE_MAX, .octets = entry->octets};
+    entry->octets = (uint64_t)octets & LIMIT_MESSAGE;
+    maildrop->listed_octets += (uint64_t)from->growth;
+    return 0;
+}
+
+int maildrop_add_growths(struct maildrop *maildrop, const void *growths, size_t count)
+{
+    const uint8_t *next = growths;
+    struct store_growth growth;
+
+    for (size_t i = 0; i < count; i++, next += sizeof(growth)) {
+        memcpy(&growth, next, sizeof(growth));
+        if (add_growth(maildrop, &growth) < 0)
+            return -1;
     }
+    count_listed(maildrop);
     return 0;
 }
 
@@ -164,6 +209,8 @@ int maildrop_complete(struct maildrop *maildrop)
         trim(maildrop->entries, &maildrop->room, maildrop->listed, sizeof(maildrop->entries[0]));
     maildrop->unique_ids =
         trim(maildrop->unique_ids, &maildrop->unique_ids_room, maildrop->unique_ids_length, 1);
+    maildrop->surrogates = trim(maildrop->surrogates, &maildrop->surrogates_room,
+                                maildrop->surrogates_count, sizeof(maildrop->surrogates[0]));
     maildrop->complete = true;
     return maildrop->listed == maildrop->count && maildrop->listed_octets == maildrop->octets ? 0
                                                                                               : -1;
@@ -174,6 +221,7 @@ void maildrop_clear(struct maildrop *maildrop)
     free(maildrop->entries);
     free(maildrop->marks);
     free(maildrop->unique_ids);
+    free(maildrop->surrogates);
     *maildrop = (struct maildrop){0};
 }
 
@@ -189,6 +237,24 @@ enum maildrop_result maildrop_find(const struct maildrop *maildrop, uint64_t num
 uint64_t maildrop_octets(const struct maildrop *maildrop, uint32_t index)
 {
     return maildrop->entries[index].octets;
+}
+
+static int compare_surrogates(const void *a, const void *b)
+{
+    const struct maildrop_surrogate *x = a, *y = b;
+
+    return (x->message > y->message) - (x->message < y->message);
+}
+
+uint64_t maildrop_stored_octets(const struct maildrop *maildrop, uint32_t index)
+{
+    const struct maildrop_surrogate key = {.message = index & MESSAGE_MAX};
+    const struct maildrop_surrogate *found = NULL;
+
+    if (maildrop->surrogates_count > 0)
+        found = bsearch(&key, maildrop->surrogates, maildrop->surrogates_count, sizeof(key),
+                        compare_surrogates);
+    return found != NULL ? found->octets : maildrop->entries[index].octets;
 }
 
 bool maildrop_deleted(const struct maildrop *maildrop, uint32_t index)

@@ -7,6 +7,12 @@
 
 #include "lib/storemsg.h"
 
+/* A message that the client gets as a surrogate, and the octets that it has in the store. */
+struct maildrop_surrogate {
+    uint64_t message : 24;
+    uint64_t octets : 40;
+};
+
 /*
  * A message: what LIST says, and what its unique-id is made of. Where that is a text, the one that
  * it was imported with, `uid` and `time` are the text's length and where it begins.
@@ -21,7 +27,8 @@ struct maildrop_entry {
 /*
  * The messages of one session's mailbox and which of them are marked as deleted. Message numbers
  * on the wire count from 1 and never change during a session (RFC 1939 section 5); here an index
- * counts from 0. 16 octets and one bit a message, and the text of a unique-id from elsewhere.
+ * counts from 0. 16 octets and one bit a message, the text of a unique-id from elsewhere, and 8
+ * octets more for one that the client gets as a surrogate.
  *
  * How many there are and their octets may be announced before the messages come.
  */
@@ -30,13 +37,15 @@ struct maildrop {
     uint8_t *marks;   /* one bit a message: deleted; NULL until the first mark */
     char *unique_ids; /* texts, one behind the other */
     uint32_t unique_ids_length, unique_ids_room;
-    uint32_t count;         /* messages, as announced; else those that have come */
-    uint32_t room;          /* entries that fit without growing */
-    uint32_t deleted;       /* how many are marked */
-    uint64_t octets;        /* of the messages that are not marked; as `count` */
-    uint32_t listed;        /* entries that have come */
-    uint64_t listed_octets; /* of them */
-    uint32_t next_named;    /* no text comes for an entry before this one */
+    uint32_t count;                        /* messages, as announced; else those that have come */
+    uint32_t room;                         /* entries that fit without growing */
+    uint32_t deleted;                      /* how many are marked */
+    uint64_t octets;                       /* of the messages that are not marked; as `count` */
+    uint32_t listed;                       /* entries that have come */
+    uint64_t listed_octets;                /* of them */
+    uint32_t next_named;                   /* no text comes for an entry before this one */
+    struct maildrop_surrogate *surrogates; /* messages ascend */
+    uint32_t surrogates_count, surrogates_room;
     bool announced;
     bool complete; /* all entries have come */
 };
@@ -58,6 +67,12 @@ int maildrop_append(struct maildrop *maildrop, const void *entries, size_t count
  * lib/storemsg.h, or a client could not be shown one (RFC 1939 section 7).
  */
 int maildrop_add_unique_ids(struct maildrop *maildrop, const void *payload, size_t length);
+
+/*
+ * Adds `count` struct store_growth (at any alignment), of entries that have come: LIST says so much
+ * more of these messages. Returns 0, or -1 when they break the rules of lib/storemsg.h.
+ */
+int maildrop_add_growths(struct maildrop *maildrop, const void *growths, size_t count);
 
 /*
  * No more messages come: gives back the memory that growing has left over. Returns 0, or -1 when
@@ -82,6 +97,9 @@ enum maildrop_result maildrop_find(const struct maildrop *maildrop, uint64_t num
 
 /* What LIST says of a message. */
 uint64_t maildrop_octets(const struct maildrop *maildrop, uint32_t index);
+
+/* The octets that the message has in the store, which its surrogate has more or fewer of. */
+uint64_t maildrop_stored_octets(const struct maildrop *maildrop, uint32_t index);
 
 bool maildrop_deleted(const struct maildrop *maildrop, uint32_t index);
 

@@ -395,6 +395,16 @@ static int on_entries(void *context, const void *entries, size_t count)
     return 0;
 }
 
+static int on_growths(void *context, const void *growths, size_t count)
+{
+    struct session *session = context;
+
+    if (!is_opening(session) || login_growths(session, growths, count) < 0)
+        return -1;
+    session_settle(session);
+    return 0;
+}
+
 static int on_unique_ids(void *context, const void *payload, size_t length)
 {
     struct session *session = context;
@@ -472,6 +482,7 @@ static void on_store_lost(void *context)
 const struct store_events session_store_events = {
     .opening = on_opening,
     .entries = on_entries,
+    .growths = on_growths,
     .unique_ids = on_unique_ids,
     .opened = on_opened,
     .data = on_data,

@@ -49,6 +49,14 @@ static int handle_entries(struct store_session *session, const struct channel_me
                                     message->length / sizeof(struct store_entry));
 }
 
+static int handle_growths(struct store_session *session, const struct channel_message *message)
+{
+    if (message->length == 0 || message->length % sizeof(struct store_growth) != 0)
+        return -1;
+    return session->events->growths(session->context, message->payload,
+                                    message->length / sizeof(struct store_growth));
+}
+
 static int handle_unique_ids(struct store_session *session, const struct channel_message *message)
 {
     if (message->length == 0)
@@ -140,10 +148,14 @@ static int on_message(void *context, const struct channel_message *message)
         return handle_hello(message);
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
     if (session == NULL)
-        return message->type >= STORE_OPENING && message->type <= STORE_FAILED ? 0 : -1;
+        return (message->type >= STORE_OPENING && message->type <= STORE_FAILED) ||
+                       message->type == STORE_GROWTHS
+                   ? 0
+                   : -1;
     switch (message->type) {
     case STORE_OPENING: return handle_opening(session, message);
     case STORE_ENTRIES: return handle_entries(session, message);
+    case STORE_GROWTHS: return handle_growths(session, message);
     case STORE_UNIQUE_IDS: return handle_unique_ids(session, message);
     case STORE_OPENED: return handle_opened(session, message);
     case STORE_DATA: return handle_data(session, message);

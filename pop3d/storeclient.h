@@ -29,6 +29,8 @@ struct store_events {
     int (*opening)(void *context, const struct store_totals *totals);
     /* `count` struct store_entry, aligned to 4 octets only. */
     int (*entries)(void *context, const void *entries, size_t count);
+    /* `count` struct store_growth, as above. */
+    int (*growths)(void *context, const void *growths, size_t count);
     /* The payload of a STORE_UNIQUE_IDS. */
     int (*unique_ids)(void *context, const void *payload, size_t length);
     int (*opened)(void *context, const struct store_totals *totals);
@@ -57,9 +59,9 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path);
 void storeclient_free(struct storeclient *client);
 
 /*
- * Opens the mailbox of this capability: opening() perhaps, entries() and unique_ids(), then
- * opened(); or, at any time before that, failed(), and the session is closed again. Returns 0, or
- * -1 when there is no connection now.
+ * Opens the mailbox of this capability: opening() perhaps, entries(), growths() and unique_ids(),
+ * then opened(); or, at any time before that, failed(), and the session is closed again. Returns 0,
+ * or -1 when there is no connection now.
  */
 int storeclient_open(struct storeclient *client, struct store_session *session,
                      const struct store_events *events, void *context,

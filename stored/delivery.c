@@ -293,13 +293,18 @@ int delivery_import(struct connection *connection, const struct channel_message 
     return 0;
 }
 
+static bool has_surrogate(const struct delivery *delivery)
+{
+    return record_form(delivery->commit.header) == STORE_FORM_SURROGATE;
+}
+
 /* What has become of one recipient's message: usage, and the line that it crosses. */
 static void settle(struct delivery *delivery, uint32_t i, enum store_result result)
 {
     struct store_delivered *delivered = &delivery->results[i];
     struct mailbox *mailbox = delivery->mailboxes[i];
 
-    mailbox_settle(mailbox, delivery->octets, result == STORE_OK);
+    mailbox_settle(mailbox, delivery->octets, has_surrogate(delivery), result == STORE_OK);
     if (result == STORE_OK) {
         delivered->crossed =
             (uint8_t)mailbox_crossed(mailbox, &delivery->recipients[i], delivery->octets);
@@ -402,6 +407,7 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
     header->octets = end->octets;
     header->top_length = end->top_length;
     header->time = end->time > 0 ? end->time : microseconds();
+    record_set_surrogate(header, &end->surrogate);
     if (delivery->large) {
         header->body_sum = XXH3_64bits_digest(delivery->sum);
         delivery->commit.own = &delivery->own;
@@ -423,7 +429,8 @@ static bool is_credible(const struct delivery *delivery, const struct store_deli
     uint64_t octets = end->octets, length = delivery->length;
 
     return delivery->failed != STORE_OK ||
-           (octets <= length && length - octets <= octets / 3 + 1 && end->top_length <= length);
+           (octets <= length && length - octets <= octets / 3 + 1 && end->top_length <= length &&
+            record_surrogate_is_credible(&end->surrogate, octets));
 }
 
 int delivery_commit(struct connection *connection, const struct channel_message *message)

@@ -286,9 +286,12 @@ static void send_head(struct dump *dump, const struct record_job *job)
 {
     const struct record_header *header = dump->header;
     const char *unique_id = record_unique_id(header);
+    const struct store_surrogate surrogate = record_surrogate(header);
     const struct dump_message message = {
         .ref_count = job->count,
-        .unique_id_length = unique_id != NULL ? (uint32_t)strlen(unique_id) : 0,
+        .unique_id_length = unique_id != NULL ? (uint8_t)strlen(unique_id) : 0,
+        .surrogate_version = surrogate.version,
+        .surrogate_needed = surrogate.needed,
         .time = header->time,
         .octets = header->octets,
         .top_length = header->top_length,
@@ -296,6 +299,9 @@ static void send_head(struct dump *dump, const struct record_job *job)
     };
 
     check_written(dump_write(&dump->writer, DUMP_BODIES, &message, sizeof(message)));
+    if (surrogate.needed != 0)
+        check_written(
+            dump_write(&dump->writer, DUMP_BODIES, &surrogate.growth, sizeof(surrogate.growth)));
     check_written(
         dump_write(&dump->writer, DUMP_BODIES, job->refs, job->count * sizeof(*job->refs)));
     if (unique_id != NULL)

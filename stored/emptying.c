@@ -288,11 +288,13 @@ static void copy_record(struct emptying *emptying, const struct record_ref *refs
 {
     struct record_header *header =
         record_new(RECORD_MESSAGE, count, record_unique_id(&scratch.header));
+    const struct store_surrogate surrogate = record_surrogate(&scratch.header);
 
     header->body_length = scratch.header.body_length;
     header->octets = scratch.header.octets;
     header->top_length = scratch.header.top_length;
     header->time = scratch.header.time;
+    record_set_surrogate(header, &surrogate);
     memcpy(record_refs(header), refs, count * sizeof(*refs));
     emptying->copied += record_span(header);
     send_forward(emptying, header, body, mailboxes);

@@ -13,10 +13,16 @@
 
 #include "lib/fault.h"
 #include "lib/log.h"
+#include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
 
-#define INDEX_VERSION 2
+/* SQLite's user_version: the format in its lowest octet, and above it what made the surrogates. */
+#define INDEX_FORMAT  3
+#define INDEX_VERSION (INDEX_FORMAT + (SURROGATE_VERSION << 8))
+
+/* Of the format before, which knew nothing of surrogates. */
+#define INDEX_VERSION_BEFORE 2
 
 enum statement {
     S_BEGIN,
@@ -35,9 +41,13 @@ enum statement {
     S_EACH_PLACE,
     S_DELETE_MESSAGES,
     S_DELETE_MAILBOX,
+    S_INSERT_GROWTH,
+    S_DELETE_GROWTHS,
+    S_EACH_GROWTH,
     S_ADD_USAGE,
     S_TAKE_USAGE,
     S_DROP_USAGE,
+    S_CHANGE_GROWTH,
     S_NOTE_UID,
     S_GET_MAILBOX,
     S_EACH_MAILBOX,
@@ -63,6 +73,12 @@ enum statement {
     S__MAX
 };
 
+/* One row a message in a mailbox that has a surrogate (record_form()), which few have. */
+#define SURROGATE_TABLE                                                                            \
+    "CREATE TABLE surrogate ("                                                                     \
+    " mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, growth INTEGER NOT NULL,"                    \
+    " PRIMARY KEY (mailbox, uid)) STRICT, WITHOUT ROWID;"
+
 static const char schema[] =
     /* One row a message in a mailbox. Its place on disk is segment and offset; `span` are the
      * octets that are dead there when this row goes, or 0 when several mailboxes share the record.
@@ -78,10 +94,12 @@ static const char schema[] =
     "CREATE TABLE shared ("
     " segment INTEGER NOT NULL, offset INTEGER NOT NULL, count INTEGER NOT NULL,"
     " span INTEGER NOT NULL, PRIMARY KEY (segment, offset)) STRICT, WITHOUT ROWID;"
-    /* One row a mailbox that ever had a message: usage, and what a uid must be above. */
+    /* One row a mailbox that ever had a message: usage, what a uid must be above, and how many rows
+     * `surrogate` has of it, with the sum of their growth. */
     "CREATE TABLE mailbox ("
     " mailbox INTEGER PRIMARY KEY, messages INTEGER NOT NULL, octets INTEGER NOT NULL,"
-    " uid_next INTEGER NOT NULL, dropped INTEGER NOT NULL) STRICT;"
+    " uid_next INTEGER NOT NULL, dropped INTEGER NOT NULL,"
+    " surrogates INTEGER NOT NULL DEFAULT 0, growth INTEGER NOT NULL DEFAULT 0) STRICT;"
     /* One row a segment: how far its records are in this index, how much of it is live and how much
      * has been given back to the disk, and whether a message has moved out of it. */
     "CREATE TABLE segment ("
@@ -89,7 +107,15 @@ static const char schema[] =
     " punched INTEGER NOT NULL DEFAULT 0, moved INTEGER NOT NULL DEFAULT 0) STRICT;"
     /* One row in all: the seed of the store's checksums; `syncs` is only there to be changed. */
     "CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 1), seed INTEGER NOT NULL,"
-    " syncs INTEGER NOT NULL DEFAULT 0) STRICT;";
+    " syncs INTEGER NOT NULL DEFAULT 0) STRICT;" SURROGATE_TABLE;
+
+static const char from_before[] =
+    "ALTER TABLE mailbox ADD COLUMN surrogates INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE mailbox ADD COLUMN growth INTEGER NOT NULL DEFAULT 0;" SURROGATE_TABLE;
+
+static const char forget_surrogates[] =
+    "DELETE FROM surrogate;"
+    "UPDATE mailbox SET surrogates = 0, growth = 0 WHERE surrogates <> 0;";
 
 static const char *const statements[S__MAX] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
@@ -119,6 +145,12 @@ static const char *const statements[S__MAX] = {
     [S_DELETE_MESSAGES] = "DELETE FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3",
     [S_DELETE_MAILBOX] = "DELETE FROM message WHERE mailbox = ?1"
                          " RETURNING octets, segment, offset, span",
+    [S_INSERT_GROWTH] = "INSERT OR REPLACE INTO surrogate (mailbox, uid, growth)"
+                        " VALUES (?1, ?2, ?3)",
+    [S_DELETE_GROWTHS] = "DELETE FROM surrogate WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+                         " RETURNING growth",
+    [S_EACH_GROWTH] = "SELECT uid, growth FROM surrogate WHERE mailbox = ?1"
+                      " AND uid BETWEEN ?2 AND ?3 ORDER BY uid",
     [S_ADD_USAGE] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
                     " VALUES (?1, 1, ?2, ?3 + 1, 0) ON CONFLICT (mailbox) DO UPDATE SET"
                     " messages = messages + 1, octets = octets + ?2,"
@@ -128,12 +160,15 @@ static const char *const statements[S__MAX] = {
     [S_DROP_USAGE] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
                      " VALUES (?1, 0, 0, 1, 1) ON CONFLICT (mailbox) DO UPDATE SET"
                      " messages = 0, octets = 0, dropped = 1",
+    [S_CHANGE_GROWTH] = "UPDATE mailbox SET surrogates = surrogates + ?2, growth = growth + ?3"
+                        " WHERE mailbox = ?1",
     [S_NOTE_UID] = "INSERT INTO mailbox (mailbox, messages, octets, uid_next, dropped)"
                    " VALUES (?1, 0, 0, ?2 + 1, 0) ON CONFLICT (mailbox) DO UPDATE SET"
                    " uid_next = ?2 + 1 WHERE uid_next < ?2 + 1",
-    [S_GET_MAILBOX] = "SELECT messages, octets, uid_next, dropped FROM mailbox WHERE mailbox = ?1",
-    [S_EACH_MAILBOX] = "SELECT messages, octets, uid_next, dropped, mailbox FROM mailbox"
-                       " ORDER BY mailbox",
+    [S_GET_MAILBOX] = "SELECT messages, octets, uid_next, dropped, surrogates, growth FROM mailbox"
+                      " WHERE mailbox = ?1",
+    [S_EACH_MAILBOX] = "SELECT messages, octets, uid_next, dropped, surrogates, growth, mailbox"
+                       " FROM mailbox ORDER BY mailbox",
     [S_ADD_LIVE] = "INSERT INTO segment (segment, applied, live) VALUES (?1, 0, ?2)"
                    " ON CONFLICT (segment) DO UPDATE SET live = live + ?2",
     [S_SET_APPLIED] = "INSERT INTO segment (segment, applied, live) VALUES (?1, ?2, 0)"
@@ -145,7 +180,7 @@ static const char *const statements[S__MAX] = {
     [S_GET_SEGMENT] = "SELECT segment, applied, live, punched FROM segment WHERE segment = ?1",
     [S_FORGET_SEGMENT] = "DELETE FROM segment WHERE segment = ?1",
     [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
-                       " header_length, unique_id FROM message WHERE mailbox = ?1"
+                       " header_length, unique_id, NULL FROM message WHERE mailbox = ?1"
                        " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
     /* Gives no row but the one at which tell() wants no more. */
     [S_LIST] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
@@ -154,7 +189,8 @@ static const char *const statements[S__MAX] = {
     [S_LIST_OWN] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
                    " AND tell(uid, time, octets, NULL) ORDER BY uid",
     [S_EACH_ON_DISK] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
-                       " header_length, unique_id FROM message"
+                       " header_length, unique_id, growth"
+                       " FROM message LEFT JOIN surrogate USING (mailbox, uid)"
                        " ORDER BY segment, offset, mailbox",
     [S_EACH_SEGMENT] = "SELECT segment, applied, live, punched FROM segment ORDER BY segment",
     [S_TOTALS] = "SELECT count(*), ifnull(sum(messages), 0), ifnull(sum(octets), 0) FROM mailbox"
@@ -164,6 +200,12 @@ static const char *const statements[S__MAX] = {
                       " count(s.uid) <> m.messages OR ifnull(sum(s.octets), 0) <> m.octets"
                       " OR ifnull(max(s.uid), 0) >= m.uid_next"
                       " OR (m.dropped AND count(s.uid) > 0)))"
+                      " + (SELECT count(*) FROM (SELECT m.mailbox FROM mailbox AS m"
+                      " LEFT JOIN surrogate AS s ON s.mailbox = m.mailbox GROUP BY m.mailbox"
+                      " HAVING count(s.uid) <> m.surrogates OR ifnull(sum(s.growth), 0) <>"
+                      " m.growth))"
+                      " + (SELECT count(DISTINCT s.mailbox) FROM surrogate AS s LEFT JOIN message"
+                      " AS m ON m.mailbox = s.mailbox AND m.uid = s.uid WHERE m.uid IS NULL)"
                       " + (SELECT count(DISTINCT mailbox) FROM message"
                       " WHERE mailbox NOT IN (SELECT mailbox FROM mailbox))",
     [S_CHECK] = "PRAGMA quick_check(1)",
@@ -363,10 +405,19 @@ static int64_t user_version(struct index *index)
     return version;
 }
 
-static int create_schema(struct index *index)
+static int set_version(struct index *index)
 {
-    return execute(index, "BEGIN IMMEDIATE") == 0 && execute(index, schema) == 0 &&
-                   execute(index, "PRAGMA user_version = 2") == 0 && execute(index, "COMMIT") == 0
+    char sql[64];
+
+    snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", INDEX_VERSION);
+    return execute(index, sql);
+}
+
+/* Makes an index of a version that is known one of this program's. */
+static int change_schema(struct index *index, const char *sql)
+{
+    return execute(index, "BEGIN IMMEDIATE") == 0 && execute(index, sql) == 0 &&
+                   set_version(index) == 0 && execute(index, "COMMIT") == 0
                ? 0
                : -1;
 }
@@ -389,10 +440,14 @@ static int set_up(struct index *index, enum index_mode mode)
     if (mode == INDEX_SCAN && execute(index, "PRAGMA cache_size = -1024") < 0)
         return -1;
     int64_t version = user_version(index);
-    if (version == 0 && mode == INDEX_WRITE)
-        return create_schema(index);
     if (version == INDEX_VERSION)
         return 0;
+    if (version == 0 && mode == INDEX_WRITE)
+        return change_schema(index, schema);
+    if (version == INDEX_VERSION_BEFORE && mode == INDEX_WRITE)
+        return change_schema(index, from_before);
+    if (version % 256 == INDEX_FORMAT && mode == INDEX_WRITE)
+        return change_schema(index, forget_surrogates);
     if (version < 0)
         log_error("store/index.db: %s", sqlite3_errmsg(index->db));
     else
@@ -555,6 +610,35 @@ static bool move_message(struct index *index, const struct record_header *header
     return true;
 }
 
+/* The mailbox has so many surrogates more, which may be less than none. */
+static void change_growth(struct index *index, uint64_t mailbox, int64_t count, int64_t growth)
+{
+    run(index, BIND(index, S_CHANGE_GROWTH, mailbox, (uint64_t)count, (uint64_t)growth));
+}
+
+static void add_growth(struct index *index, const struct record_header *header,
+                       const struct record_ref *ref)
+{
+    struct store_surrogate surrogate = record_surrogate(header);
+
+    run(index, BIND(index, S_INSERT_GROWTH, ref->mailbox, ref->uid, (uint64_t)surrogate.growth));
+    change_growth(index, ref->mailbox, 1, surrogate.growth);
+}
+
+static void take_growths(struct index *index, uint64_t mailbox, uint64_t from, uint64_t to)
+{
+    sqlite3_stmt *statement = BIND(index, S_DELETE_GROWTHS, mailbox, from, to);
+    int64_t count = 0, growth = 0;
+    int status;
+
+    for (; (status = sqlite3_step(statement)) == SQLITE_ROW; count++)
+        growth += sqlite3_column_int64(statement, 0);
+    if (end_of_rows(index, statement, status) < 0)
+        broken(index, "a surrogate was taken away");
+    if (count > 0)
+        change_growth(index, mailbox, -count, -growth);
+}
+
 /* Whether the record is the message's place now and was not before. */
 static bool apply_reference(struct index *index, const struct record_header *header,
                             const struct record_ref *ref, uint64_t span)
@@ -568,6 +652,8 @@ static bool apply_reference(struct index *index, const struct record_header *hea
     if (sqlite3_changes(index->db) == 0)
         return move_message(index, header, ref, span);
     run(index, BIND(index, S_ADD_USAGE, ref->mailbox, header->octets, ref->uid));
+    if (record_form(header) == STORE_FORM_SURROGATE)
+        add_growth(index, header, ref);
     return true;
 }
 
@@ -632,6 +718,7 @@ static void apply_expunge(struct index *index, const struct record_header *heade
         if (leave_mailbox(index, &refs[i], &places[i], count) < count)
             run(index, BIND(index, S_NOTE_UID, refs[i].mailbox, last));
         run(index, BIND(index, S_DELETE_MESSAGES, refs[i].mailbox, refs[i].uid, last));
+        take_growths(index, refs[i].mailbox, refs[i].uid, last);
     }
 }
 
@@ -647,6 +734,7 @@ static void apply_drop(struct index *index, const struct record_header *header)
             leave_record(index, column(statement, 1), column(statement, 2), column(statement, 3));
         if (end_of_rows(index, statement, status) < 0)
             broken(index, "a mailbox was dropped");
+        take_growths(index, refs[i].mailbox, 0, INT64_MAX);
         run(index, BIND(index, S_DROP_USAGE, refs[i].mailbox));
     }
 }
@@ -725,6 +813,8 @@ static void read_mailbox(sqlite3_stmt *statement, struct index_mailbox *mailbox_
     mailbox_r->octets = column(statement, 1);
     mailbox_r->uid_next = column(statement, 2);
     mailbox_r->dropped = column(statement, 3) != 0;
+    mailbox_r->surrogates = column(statement, 4);
+    mailbox_r->growth = sqlite3_column_int64(statement, 5);
 }
 
 int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbox *mailbox_r)
@@ -757,7 +847,7 @@ int index_each_mailbox(struct index *index,
     while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW) {
         struct index_mailbox row;
         read_mailbox(statement, &row);
-        result = each(context, column(statement, 4), &row);
+        result = each(context, column(statement, 6), &row);
     }
     if (result != 0) {
         sqlite3_reset(statement);
@@ -783,6 +873,8 @@ static int each_message(struct index *index, sqlite3_stmt *statement,
             .body_length = column(statement, 6),
             .header_length = (uint32_t)column(statement, 7),
             .unique_id = (const char *)sqlite3_column_text(statement, 8),
+            .has_surrogate = sqlite3_column_type(statement, 9) != SQLITE_NULL,
+            .growth = sqlite3_column_int64(statement, 9),
         };
         result = each(context, &message);
     }
@@ -825,6 +917,21 @@ int index_list_own(struct index *index, const struct index_range *range,
                    int (*each)(void *context, const struct index_message *message), void *context)
 {
     return list(index, S_LIST_OWN, range, each, context);
+}
+
+int index_each_growth(struct index *index, const struct index_range *range,
+                      int (*each)(void *context, uint64_t uid, int64_t growth), void *context)
+{
+    sqlite3_stmt *statement = BIND(index, S_EACH_GROWTH, range->mailbox, range->from, range->to);
+    int status, result = 0;
+
+    while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW)
+        result = each(context, column(statement, 0), sqlite3_column_int64(statement, 1));
+    if (result != 0) {
+        sqlite3_reset(statement);
+        return result;
+    }
+    return end_of_rows(index, statement, status);
 }
 
 int index_each_on_disk(struct index *index,

@@ -31,7 +31,8 @@ enum index_mode {
 };
 
 /*
- * Opens the file at `path`, made new in INDEX_WRITE if it is missing. NULL: damaged, or of another
+ * Opens the file at `path`, made new in INDEX_WRITE if it is missing, and changed where it is of
+ * the version before or knows surrogates of another SURROGATE_VERSION. NULL: damaged, or of another
  * version, or not there; logged. Then it can be rebuilt (recovery.h).
  */
 struct index *index_open(const char *path, enum index_mode mode);
@@ -82,7 +83,9 @@ void index_forget_segment(struct index *index, uint64_t segment);
 struct index_mailbox {
     uint64_t messages;
     uint64_t octets;
-    uint64_t uid_next; /* above every uid that was ever given in it; at least 1 */
+    uint64_t surrogates; /* messages with one (record_form()) */
+    int64_t growth;      /* octets that these have more */
+    uint64_t uid_next;   /* above every uid that was ever given in it; at least 1 */
     bool dropped;
 };
 
@@ -107,6 +110,8 @@ struct index_message {
     uint64_t offset;
     uint64_t body_length;
     uint32_t header_length;
+    bool has_surrogate; /* as in record_form(); by index_each_on_disk() alone, as its growth */
+    int64_t growth;
     const char *unique_id; /* that it was imported with, or NULL; valid during the call */
 };
 
@@ -135,6 +140,11 @@ int index_list(struct index *index, const struct index_range *range,
 /* The same, in a fifth less again, for messages of which none was imported with a unique-id. */
 int index_list_own(struct index *index, const struct index_range *range,
                    int (*each)(void *context, const struct index_message *message), void *context);
+
+/* Calls `each` for those in the range that have a surrogate, as above; `most` counts for nothing.
+ */
+int index_each_growth(struct index *index, const struct index_range *range,
+                      int (*each)(void *context, uint64_t uid, int64_t growth), void *context);
 
 /* As index_each_message() for all messages of the store, in the order in which they stand on disk.
  */

@@ -279,8 +279,22 @@ struct incoming {
     struct dump_message message;
     struct dump_ref *refs; /* those that are wanted come first */
     uint32_t wanted;
+    struct store_surrogate surrogate;
     char unique_id[STORE_UNIQUE_ID_MAX + 1];
 };
+
+static void take_surrogate(struct load *load, struct incoming *incoming)
+{
+    const struct dump_message *message = &incoming->message;
+    struct store_surrogate *surrogate = &incoming->surrogate;
+
+    *surrogate = (struct store_surrogate){.version = message->surrogate_version,
+                                          .needed = message->surrogate_needed};
+    if (surrogate->needed != 0)
+        take(load, &surrogate->growth, sizeof(surrogate->growth));
+    if (!record_surrogate_is_credible(surrogate, message->octets))
+        malformed();
+}
 
 static void take_head(struct load *load, struct incoming *incoming)
 {
@@ -292,6 +306,7 @@ static void take_head(struct load *load, struct incoming *incoming)
         message->body_length > UINT64_C(1) << 48 || message->octets > message->body_length ||
         message->top_length > message->body_length)
         malformed();
+    take_surrogate(load, incoming);
     take(load, incoming->refs, message->ref_count * sizeof(*incoming->refs));
     take(load, incoming->unique_id, message->unique_id_length);
     if (message->unique_id_length > 0 &&
@@ -333,6 +348,7 @@ static void load_message(struct load *load, struct incoming *incoming)
     header->octets = message->octets;
     header->top_length = message->top_length;
     header->body_length = message->body_length;
+    record_set_surrogate(header, &incoming->surrogate);
     write_record(load, header);
     free(header);
     load->done.messages += incoming->wanted;

@@ -50,6 +50,7 @@ static int load(struct mailboxes *mailboxes, struct mailbox *mailbox)
         return -1;
     mailbox->messages = row.messages;
     mailbox->octets = row.octets;
+    mailbox->surrogates = row.surrogates;
     mailbox->dropped = mailbox->dropped || row.dropped;
     if (mailbox->uid_next < row.uid_next)
         mailbox->uid_next = row.uid_next;
@@ -181,13 +182,14 @@ enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_re
     return STORE_OK;
 }
 
-void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool durable)
+void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool has_surrogate, bool durable)
 {
     mailbox->waiting_messages--;
     mailbox->waiting_octets -= octets;
     if (durable) {
         mailbox->messages++;
         mailbox->octets += octets;
+        mailbox->surrogates += has_surrogate;
     }
 }
 

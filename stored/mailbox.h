@@ -24,6 +24,7 @@ struct mailbox {
     uint64_t id;
     uint64_t messages; /* durable, as in the index */
     uint64_t octets;
+    uint64_t surrogates;       /* durable messages that have one */
     uint64_t waiting_messages; /* accepted, not durable yet */
     uint64_t waiting_octets;
     uint64_t uid_next;
@@ -83,7 +84,7 @@ void mailbox_reload(struct mailboxes *mailboxes, struct mailbox *mailbox);
  */
 enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_recipient *limits,
                                   uint64_t octets, uint64_t *uid_r);
-void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool durable);
+void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool has_surrogate, bool durable);
 
 /*
  * Which of STORE_QUOTA_LINES the message that has just been settled as durable has crossed: the

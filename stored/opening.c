@@ -29,8 +29,10 @@ struct opening {
     struct session *session;
     uint64_t from, to; /* uids that are still to be told */
     uint64_t octets;
-    uint32_t room; /* of session->uids */
-    bool own_ids;  /* none of the messages was imported with a unique-id */
+    int64_t growth;
+    uint32_t room;   /* of session->uids */
+    bool surrogates; /* some of the messages have one */
+    bool own_ids;    /* none of the messages was imported with a unique-id */
     bool announced;
     struct store_totals totals; /* as announced */
     struct opening *prev, *next;
@@ -47,6 +49,8 @@ struct slice {
     struct opening *opening;
     struct store_entry entries[SLICE];
     uint32_t count;
+    struct store_growth growths[SLICE];
+    uint32_t growths_count;
     uint8_t unique_ids[SLICE * (sizeof(struct store_unique_id) + STORE_UNIQUE_ID_MAX)];
     size_t unique_ids_length;
 };
@@ -86,25 +90,68 @@ static int add_message(void *context, const struct index_message *message)
     return 0;
 }
 
+/* Of one of the slice's messages; both ascend. */
+static int add_growth(void *context, uint64_t uid, int64_t growth)
+{
+    struct opening *opening = context;
+    const struct session *session = opening->session;
+    uint32_t message = session->count - slice.count;
+
+    if (slice.growths_count > 0)
+        message = slice.growths[slice.growths_count - 1].message + 1;
+    while (message < session->count && session->uids[message] < uid)
+        message++;
+    if (message == session->count || session->uids[message] != uid)
+        return 0;
+    slice.growths[slice.growths_count++] =
+        (struct store_growth){.message = message, .growth = growth};
+    opening->growth += growth;
+    return 0;
+}
+
+static int find_growths(struct opening *opening, struct index *index)
+{
+    const struct session *session = opening->session;
+    const struct index_range range = {
+        .mailbox = session->mailbox->id,
+        .from = slice.entries[0].uid,
+        .to = slice.entries[slice.count - 1].uid,
+    };
+
+    return index_each_growth(index, &range, add_growth, opening);
+}
+
+static void send_slice(const struct session *session)
+{
+    struct channel *channel = session->connection->channel;
+
+    channel_send(channel, STORE_ENTRIES, session->id, slice.entries,
+                 slice.count * sizeof(slice.entries[0]), NULL, 0);
+    if (slice.growths_count > 0)
+        channel_send(channel, STORE_GROWTHS, session->id, slice.growths,
+                     slice.growths_count * sizeof(slice.growths[0]), NULL, 0);
+    if (slice.unique_ids_length > 0)
+        channel_send(channel, STORE_UNIQUE_IDS, session->id, slice.unique_ids,
+                     slice.unique_ids_length, NULL, 0);
+}
+
 /* 1: there may be more; 0: that was all; -1: the index fails. */
 static int run_slice(struct opening *opening, struct index *index)
 {
     struct session *session = opening->session;
-    struct channel *channel = session->connection->channel;
     const struct index_range range = {session->mailbox->id, opening->from, opening->to, SLICE};
 
     slice.opening = opening;
     slice.count = 0;
+    slice.growths_count = 0;
     slice.unique_ids_length = 0;
     if (opening->from <= opening->to &&
         (opening->own_ids ? index_list_own : index_list)(index, &range, add_message, opening) < 0)
         return -1;
+    if (slice.count > 0 && opening->surrogates && find_growths(opening, index) < 0)
+        return -1;
     if (slice.count > 0)
-        channel_send(channel, STORE_ENTRIES, session->id, slice.entries,
-                     slice.count * sizeof(slice.entries[0]), NULL, 0);
-    if (slice.unique_ids_length > 0)
-        channel_send(channel, STORE_UNIQUE_IDS, session->id, slice.unique_ids,
-                     slice.unique_ids_length, NULL, 0);
+        send_slice(session);
     if (slice.count < SLICE)
         return 0;
     opening->from = session->uids[session->count - 1] + 1;
@@ -124,21 +171,21 @@ static void tell_totals(const struct session *session, enum store_type type,
  */
 static void note_miscounted(const struct opening *opening, const struct store_totals *totals)
 {
-    log_error("the index counts %" PRIu32 " messages with %" PRIu64 " octets in mailbox=%" PRIu64
-              " and has %" PRIu32 " with %" PRIu64 "; stop the service and run \"bellhop -C DIR "
-              "store rebuild\"",
-              opening->totals.messages, opening->totals.octets, opening->session->mailbox->id,
-              totals->messages, totals->octets);
+    log_error("the index counts %" PRIu32 " messages with %" PRIu64 " octets (%" PRId64
+              " more without UTF8) in mailbox=%" PRIu64 " and has %" PRIu32 " with %" PRIu64
+              " (%" PRId64 "); stop the service and run \"bellhop -C DIR store rebuild\"",
+              opening->totals.messages, opening->totals.octets, opening->totals.growth,
+              opening->session->mailbox->id, totals->messages, totals->octets, totals->growth);
     opening->session->mailbox->miscounted = true;
 }
 
 static void tell_opened(const struct opening *opening)
 {
     const struct session *session = opening->session;
-    const struct store_totals totals = {.messages = session->count, .octets = opening->octets};
+    const struct store_totals totals = {
+        .messages = session->count, .octets = opening->octets, .growth = opening->growth};
 
-    if (opening->announced &&
-        (totals.messages != opening->totals.messages || totals.octets != opening->totals.octets))
+    if (opening->announced && memcmp(&totals, &opening->totals, sizeof(totals)) != 0)
         note_miscounted(opening, &totals);
     tell_totals(session, STORE_OPENED, &totals);
 }
@@ -231,6 +278,8 @@ static int announce(struct opening *opening)
     opening->to = row.uid_next - 1;
     opening->totals.messages = row.messages < UINT32_MAX ? (uint32_t)row.messages : UINT32_MAX;
     opening->totals.octets = row.octets;
+    opening->totals.growth = row.growth;
+    opening->surrogates = row.surrogates > 0;
     opening->announced = !session->mailbox->miscounted;
     if (opening->announced)
         tell_totals(session, STORE_OPENING, &opening->totals);
@@ -258,6 +307,7 @@ enum store_result opening_begin(struct session *session)
         .session = session,
         .from = 1,
         .to = session->mailbox->uid_next - 1,
+        .surrogates = session->mailbox->surrogates > 0,
         .room = messages < EXPECTED_MAX ? (uint32_t)messages : EXPECTED_MAX,
     };
 

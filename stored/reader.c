@@ -32,8 +32,8 @@ struct reading {
     unsigned first, count;
     uint32_t placed; /* the message that `place` is of */
     struct place place;
-    uint32_t checked; /* the message whose body was found good last */
-    uint64_t top_length;
+    uint32_t checked;       /* the message whose body was found good last */
+    struct store_data data; /* of it */
     /* The check of a long message, for the first request in the queue. */
     XXH3_state_t *sum;
     uint64_t summed;
@@ -174,18 +174,26 @@ static void cancel_answer(struct reading *reading, enum store_result result)
     refuse(reading, result);
 }
 
-static void end_answer(struct reading *reading, uint8_t *body, size_t length, uint64_t top_length)
+/* What the header in scratch says of the message. */
+static struct store_data data_of_header(void)
+{
+    return (struct store_data){.length = scratch.header.body_length,
+                               .top_length = scratch.header.top_length,
+                               .form = (uint8_t)record_form(&scratch.header)};
+}
+
+static void end_answer(struct reading *reading, uint8_t *body, size_t length,
+                       const struct store_data *data)
 {
     struct session *session = reading->session;
     struct channel *channel = session->connection->channel;
-    struct store_placed placed = {
-        .data = {.length = reading->place.body_length, .top_length = top_length}, .octets = length};
+    struct store_placed placed = {.data = *data, .octets = length};
 
     if (request_of(reading)->place != STORE_NO_PLACE) {
         channel_send(channel, STORE_PLACED, session->id, &placed, sizeof(placed), NULL, 0);
     } else {
-        memcpy(body - sizeof(placed.data), &placed.data, sizeof(placed.data));
-        channel_end(channel, STORE_DATA, session->id, sizeof(placed.data) + length);
+        memcpy(body - sizeof(*data), data, sizeof(*data));
+        channel_end(channel, STORE_DATA, session->id, sizeof(*data) + length);
     }
     metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
     next_request(reading);
@@ -205,8 +213,9 @@ static void serve_whole(struct reading *reading)
     if (result == STORE_OK &&
         record_sum(reading->session->store->seed, body, length) != scratch.header.body_sum)
         result = damaged(reading, "its body's checksum does not fit");
+    const struct store_data data = data_of_header();
     if (result == STORE_OK)
-        end_answer(reading, body, length, scratch.header.top_length);
+        end_answer(reading, body, length, &data);
     else
         cancel_answer(reading, result);
 }
@@ -224,7 +233,7 @@ static void serve_piece(struct reading *reading)
     enum store_result result =
         read_pieces(reading, &piece, 1, place->header_length + request->offset);
     if (result == STORE_OK)
-        end_answer(reading, body, length, reading->top_length);
+        end_answer(reading, body, length, &reading->data);
     else
         cancel_answer(reading, result);
 }
@@ -238,14 +247,14 @@ static enum store_result start_check(struct reading *reading)
         result = check_header(reading);
     if (result != STORE_OK)
         return result;
-    reading->checked = NO_MESSAGE; /* top_length is this message's from here on */
+    reading->checked = NO_MESSAGE; /* `data` is this message's from here on */
     reading->sum = XXH3_createState();
     if (reading->sum == NULL)
         log_fatal("out of memory");
     XXH3_64bits_reset_withSeed(reading->sum, reading->session->store->seed);
     reading->summed = 0;
     reading->body_sum = scratch.header.body_sum;
-    reading->top_length = scratch.header.top_length;
+    reading->data = data_of_header();
     return STORE_OK;
 }
 

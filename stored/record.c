@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "lib/storemsg.h"
+#include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "stored/checksum.h"
 #include "stored/record.h"
@@ -18,13 +19,22 @@ static size_t refs_length(uint32_t count)
     return sizeof(struct record_header) + count * sizeof(struct record_ref);
 }
 
+/* Of a MESSAGE without a unique-id: where that begins. */
+static size_t message_length(unsigned version, uint32_t count)
+{
+    return refs_length(count) + (version == RECORD_VERSION_BEFORE ? 0 : sizeof(int64_t));
+}
+
 struct record_header *record_new(enum record_type type, uint32_t count, const char *unique_id)
 {
     size_t length = refs_length(count);
 
-    if (type == RECORD_EXPUNGE)
+    if (type == RECORD_MESSAGE)
+        length = message_length(RECORD_VERSION, count);
+    else if (type == RECORD_EXPUNGE)
         length += count * sizeof(uint64_t);
-    else if (unique_id != NULL)
+    size_t bare = length;
+    if (unique_id != NULL)
         length += UNIQUE_ID_SIZE;
     struct record_header *header = xcalloc(1, length);
 
@@ -34,8 +44,7 @@ struct record_header *record_new(enum record_type type, uint32_t count, const ch
     header->length = (uint32_t)length;
     header->ref_count = count;
     if (unique_id != NULL)
-        memcpy((char *)header + refs_length(count), unique_id,
-               strnlen(unique_id, STORE_UNIQUE_ID_MAX));
+        memcpy((char *)header + bare, unique_id, strnlen(unique_id, STORE_UNIQUE_ID_MAX));
     return header;
 }
 
@@ -56,7 +65,45 @@ uint64_t *record_places(const struct record_header *header)
 
 const char *record_unique_id(const struct record_header *header)
 {
-    return header->length > refs_length(header->ref_count) ? extra(header) : NULL;
+    size_t bare = message_length(header->version, header->ref_count);
+
+    return header->length > bare ? (const char *)header + bare : NULL;
+}
+
+void record_set_surrogate(struct record_header *header, const struct store_surrogate *surrogate)
+{
+    header->surrogate_version = surrogate->version;
+    header->surrogate_needed = surrogate->needed;
+    memcpy(extra(header), &surrogate->growth, sizeof(surrogate->growth));
+}
+
+struct store_surrogate record_surrogate(const struct record_header *header)
+{
+    struct store_surrogate surrogate = {.version = header->surrogate_version,
+                                        .needed = header->surrogate_needed};
+
+    if (header->version == RECORD_VERSION_BEFORE)
+        return (struct store_surrogate){0};
+    memcpy(&surrogate.growth, extra(header), sizeof(surrogate.growth));
+    return surrogate;
+}
+
+enum store_form record_form(const struct record_header *header)
+{
+    struct store_surrogate surrogate = record_surrogate(header);
+
+    if (surrogate.version != SURROGATE_VERSION)
+        return STORE_FORM_UNKNOWN;
+    return surrogate.needed != 0 ? STORE_FORM_SURROGATE : STORE_FORM_ORIGINAL;
+}
+
+bool record_surrogate_is_credible(const struct store_surrogate *surrogate, uint64_t octets)
+{
+    if (surrogate->needed == 0)
+        return surrogate->growth == 0;
+    return surrogate->needed == 1 && surrogate->version != 0 &&
+           surrogate->growth <= STORE_GROWTH_MAX &&
+           (surrogate->growth >= 0 || (uint64_t)-surrogate->growth <= octets);
 }
 
 bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid)
@@ -95,9 +142,11 @@ void record_seal(struct record_header *header, uint64_t segment, uint64_t offset
 static bool type_fits(const struct record_header *header)
 {
     size_t bare = refs_length(header->ref_count);
+    size_t message = message_length(header->version, header->ref_count);
 
     switch (header->type) {
-    case RECORD_MESSAGE: return header->length == bare || header->length == bare + UNIQUE_ID_SIZE;
+    case RECORD_MESSAGE:
+        return header->length == message || header->length == message + UNIQUE_ID_SIZE;
     case RECORD_EXPUNGE:
         return header->length == bare + header->ref_count * sizeof(uint64_t) &&
                header->body_length == 0;
@@ -113,7 +162,8 @@ int record_check(const void *data, size_t available, uint64_t segment, uint64_t 
 
     if (available < sizeof(*header))
         return 1;
-    if (header->magic != RECORD_MAGIC || header->version != RECORD_VERSION ||
+    if (header->magic != RECORD_MAGIC ||
+        (header->version != RECORD_VERSION && header->version != RECORD_VERSION_BEFORE) ||
         header->ref_count > RECORD_REFS_MAX || header->segment != segment ||
         header->offset != offset || !type_fits(header))
         return -1;

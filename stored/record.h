@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/storemsg.h"
+
 /*
  * The records of the mail log, as they stand in a segment file (docs/DESIGN.md has the format).
  * Pure: no files here. Numbers are little-endian. A record is its header, its references, what its
@@ -12,16 +14,21 @@
  */
 
 #define RECORD_MAGIC   UINT32_C(0x31724842) /* "BHr1" */
-#define RECORD_VERSION 2
-#define RECORD_ALIGN   8
+#define RECORD_VERSION 3
+
+/* Of records that say nothing of a surrogate. */
+#define RECORD_VERSION_BEFORE 2
+
+#define RECORD_ALIGN 8
 
 /* More references than one delivery or one STORE_EXPUNGE has. */
 #define RECORD_REFS_MAX 16384
 
 enum record_type {
-    /* A body, and the mailboxes that it is in, each with its uid there. Extra: the unique-id that
-     * the message came with from another server, or nothing. A second record of the same message
-     * further on in the log is its copy: the message has moved there. */
+    /* A body, and the mailboxes that it is in, each with its uid there. Extra: the growth of its
+     * surrogate (not in RECORD_VERSION_BEFORE), and the unique-id that the message came with from
+     * another server, or nothing. A second record of the same message further on in the log is its
+     * copy: the message has moved there. */
     RECORD_MESSAGE = 1,
     /* The references are gone, and their uids have been given out. No body. Extra: places. */
     RECORD_EXPUNGE,
@@ -32,8 +39,9 @@ enum record_type {
 struct record_header {
     uint32_t magic;
     uint8_t version;
-    uint8_t type; /* enum record_type */
-    uint16_t zero;
+    uint8_t type;              /* enum record_type */
+    uint8_t surrogate_version; /* as in struct store_surrogate; of a MESSAGE */
+    uint8_t surrogate_needed;
     uint32_t length; /* of this header with references and extra: where the body begins */
     uint32_t ref_count;
     uint64_t body_length; /* octets, in stored form (lib/message.h) */
@@ -74,6 +82,16 @@ uint64_t *record_places(const struct record_header *header);
 
 /* The unique-id that a MESSAGE came with, or NULL; valid as long as the header. */
 const char *record_unique_id(const struct record_header *header);
+
+/* What is known of a MESSAGE's surrogate. */
+void record_set_surrogate(struct record_header *header, const struct store_surrogate *surrogate);
+struct store_surrogate record_surrogate(const struct record_header *header);
+
+/* The same, as it counts with this program's SURROGATE_VERSION. */
+enum store_form record_form(const struct record_header *header);
+
+/* Whether a message of so many octets can have it. */
+bool record_surrogate_is_credible(const struct store_surrogate *surrogate, uint64_t octets);
 
 /* Whether one of the references is this message of this mailbox. */
 bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid);

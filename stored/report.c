@@ -194,6 +194,8 @@ static bool row_is_right(const struct index_message *row, const struct record_he
 
     return row->time == header->time && row->octets == header->octets &&
            row->body_length == header->body_length && row->header_length == header->length &&
+           row->has_surrogate == (record_form(header) == STORE_FORM_SURROGATE) &&
+           (!row->has_surrogate || row->growth == record_surrogate(header).growth) &&
            (id == NULL) == (row->unique_id == NULL) &&
            (id == NULL || strcmp(id, row->unique_id) == 0);
 }

@@ -16,7 +16,10 @@
 #include "stored/segment.h"
 
 #define SEGMENT_MAGIC   UINT64_C(0x31677365736c6842) /* "Bhlsesg1" */
-#define SEGMENT_VERSION 2
+#define SEGMENT_VERSION 3
+
+/* All of its records are of RECORD_VERSION_BEFORE. */
+#define SEGMENT_VERSION_BEFORE 2
 
 struct segment_header {
     uint64_t magic;
@@ -124,7 +127,7 @@ static int take_header(struct segment *segment, const struct segment_header *hea
 {
     if (header->magic != SEGMENT_MAGIC || header->sum != header_sum(header))
         return EBADMSG;
-    if (header->version != SEGMENT_VERSION) {
+    if (header->version != SEGMENT_VERSION && header->version != SEGMENT_VERSION_BEFORE) {
         log_error("segment %" PRIu64 " has format %" PRIu64 ", this program knows %d", segment->id,
                   header->version, SEGMENT_VERSION);
         return EPROTONOSUPPORT;

@@ -1,8 +1,10 @@
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/surrogate.h"
 #include "tests/crash/body.h"
 #include "tests/crash/random.h"
 
@@ -36,4 +38,13 @@ uint64_t body_serial(const uint8_t *body, size_t length)
     memcpy(digits, body + 9, 16);
     uint64_t serial = strtoull(digits, &end, 16);
     return *end == '\0' ? serial : 0;
+}
+
+struct store_surrogate body_surrogate(uint64_t serial)
+{
+    bool needed = serial % 3 == 0;
+
+    return (struct store_surrogate){.version = SURROGATE_VERSION,
+                                    .needed = needed,
+                                    .growth = needed ? (int64_t)(serial % 100) - 50 : 0};
 }

@@ -83,6 +83,9 @@ static int check_listed(void *context, const struct index_message *row)
     /* 0: the loss came between the two entries that tell serial and time. */
     if (message->known && message->time != 0 && message->time != row->time)
         fail_at(row, "the message had another unique-id");
+    struct store_surrogate surrogate = body_surrogate(serial);
+    if (row->has_surrogate != (surrogate.needed != 0) || row->growth != surrogate.growth)
+        fail_at(row, "the message had another surrogate");
     if ((expect.sent[serial].listed >> row->mailbox & 1) != 0)
         fail_at(row, "the message is there twice");
     expect.sent[serial].listed |= UINT64_C(1) << row->mailbox;

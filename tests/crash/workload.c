@@ -208,7 +208,9 @@ static void deliver(void)
         free(flight);
         return;
     }
-    struct store_deliver_commit end = {.octets = length, .top_length = BODY_TOP_LENGTH};
+    struct store_deliver_commit end = {.octets = length,
+                                       .top_length = BODY_TOP_LENGTH,
+                                       .surrogate = body_surrogate(flight->serial)};
     channel_send(flight->peer->channel, STORE_DELIVER_COMMIT, flight->id, &end, sizeof(end), NULL,
                  0);
     for (uint32_t i = 0; i < flight->count; i++)
@@ -388,6 +390,7 @@ static void on_front(struct peer *peer, const struct channel_message *message)
         return; /* closed without waiting */
     switch (message->type) {
     case STORE_OPENING:
+    case STORE_GROWTHS:
     case STORE_UNIQUE_IDS: break;
     case STORE_ENTRIES: on_entries(&peer->session, message); break;
     case STORE_OPENED: on_opened(peer); break;

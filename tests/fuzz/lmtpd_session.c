@@ -17,6 +17,7 @@
 #include "lmtpd/usage.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/script.h"
+#include "tests/unit/pieces.h"
 
 static struct script script;
 
@@ -149,6 +150,8 @@ static void check_message(const struct told *told, const struct store_deliver_co
     assert(start && told->length > 0);
     assert(commit->octets == told->length - stuffed);
     assert(commit->top_length <= told->length && commit->time == 0);
+    const struct store_surrogate surrogate = surrogate_measured(body, told->length);
+    assert(memcmp(&surrogate, &commit->surrogate, sizeof(surrogate)) == 0);
     /* What is in front of the client's own is Bellhop's. */
     assert(told->length > 13 && memcmp(body, "Return-Path: ", 13) == 0);
 }

@@ -96,6 +96,7 @@ static const struct {
     {STORE_MEMORY_IS, 0, 0},
     {STORE_OPENING, sizeof(struct store_totals), sizeof(struct store_totals)},
     {STORE_ENTRIES, sizeof(struct store_entry), CHANNEL_PAYLOAD_MAX},
+    {STORE_GROWTHS, sizeof(struct store_growth), CHANNEL_PAYLOAD_MAX},
     {STORE_UNIQUE_IDS, sizeof(struct store_unique_id) + 1, CHANNEL_PAYLOAD_MAX},
     {STORE_OPENED, sizeof(struct store_totals), sizeof(struct store_totals)},
     {STORE_DATA, sizeof(struct store_data), sizeof(struct store_data) + STORE_READ_MAX},

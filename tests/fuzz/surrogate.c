@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/growth.h"
 #include "lib/message.h"
+#include "lib/storemsg.h"
 #include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "tests/fuzz/fuzz.h"
@@ -53,8 +55,8 @@ static void check(const char *stored, size_t length, size_t top_length, size_t s
 {
     struct evbuffer *parts = evbuffer_new(), *whole = evbuffer_new();
 
-    surrogate_in_pieces(whole, stored, length, top_length, length);
-    surrogate_in_pieces(parts, stored, length, top_length, step);
+    surrogate_in_pieces(whole, stored, length, length);
+    surrogate_in_pieces(parts, stored, length, step);
     size_t made = evbuffer_get_length(whole);
     assert(evbuffer_get_length(parts) == made);
     assert(made <= GROWTH * length + SLACK);
@@ -75,6 +77,28 @@ static void check(const char *stored, size_t length, size_t top_length, size_t s
     evbuffer_free(whole);
 }
 
+/* What is told when the message comes is what it comes to. */
+static void check_growth(const char *stored, size_t length, const struct message_encoder *encoder,
+                         size_t first)
+{
+    struct store_surrogate made = surrogate_measured(stored, length), found;
+    struct message_encoder begun = *encoder;
+    struct growth growth;
+
+    if (begun.top_length > first)
+        begun.top_length = 0;
+    growth_init(&growth);
+    if (first < length) {
+        growth_take(&growth, &begun, stored, first, false);
+        growth_take(&growth, encoder, stored + first, length - first, true);
+    } else {
+        growth_take(&growth, encoder, stored, length, true);
+    }
+    growth_tell(&growth, &found);
+    growth_clear(&growth);
+    assert(memcmp(&made, &found, sizeof(made)) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct message_encoder encoder;
@@ -87,6 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     length += message_encode_end(&encoder, stored + length);
     (void)surrogate_is_needed(stored, length, encoder.top_length);
     check(stored, length, (size_t)encoder.top_length, data[0] % 64 + 1);
+    check_growth(stored, length, &encoder, length);
+    check_growth(stored, length, &encoder, (size_t)data[0] * 8);
     free(stored);
     return 0;
 }

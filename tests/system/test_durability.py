@@ -279,7 +279,7 @@ def test_flipped_bit_is_noticed_wherever_it_is(instance):
     last = segment.read_bytes().rfind(b"BHr1")
     assert last > at
     for position in [*range(0, 64, 13), *range(begin, at + len(MARK), 13),
-                     *range(last, last + 104, 13)]:
+                     *range(last, last + 112, 13)]:
         flip(segment, position)
         verified = instance.cli("store", "verify", check=False)
         assert verified.returncode == 1, f"octet {position - at} from the mark"

@@ -270,7 +270,8 @@ int peer_opened(int fd)
 
     do
         type = peer_hear(fd, &totals, sizeof(totals));
-    while (type == STORE_OPENING || type == STORE_ENTRIES || type == STORE_UNIQUE_IDS);
+    while (type == STORE_OPENING || type == STORE_ENTRIES || type == STORE_UNIQUE_IDS ||
+           type == STORE_GROWTHS);
     return type == STORE_OPENED ? (int)totals.messages : -1;
 }
 

@@ -444,7 +444,9 @@ static void a_wrong_answer_ahead_breaks_the_rules(void **state)
     retrieve(&fixture, 0);
     answer_all(&fixture);
     retrieve(&fixture, 1);
-    assert_int_equal(fetch_data(&fixture.session, &(struct store_data){LENGTH, 8}, NULL, LENGTH),
+    assert_int_equal(fetch_data(&fixture.session,
+                                &(struct store_data){.length = LENGTH, .top_length = 8}, NULL,
+                                LENGTH),
                      0);
     assert_int_equal(ahead_data(&fixture.session, &data, "x", 1), -1);
     assert_int_equal(ahead_data(&fixture.session, &data, NULL, 50000), -1);

@@ -29,7 +29,10 @@
 
 #define SEED  UINT64_C(0xfeedface01)
 #define OTHER UINT64_C(0xfeedface02)
-#define SIZE  4096
+/* Of a message for one mailbox. */
+#define HEADER_LENGTH (sizeof(struct record_header) + sizeof(struct record_ref) + sizeof(int64_t))
+
+#define SIZE 4096
 
 /* Reads that touch this octet fail, so many times. The test's own definition goes before libc's. */
 #define ANYWHERE UINT64_MAX
@@ -346,7 +349,7 @@ static void an_unreadable_body_is_not_struck_out(void **state)
     message(1, 1, "one\r\n");
     uint64_t last = message(1, 2, "two\r\n");
     segment_close(&segment);
-    unreadable = last + sizeof(struct record_header) + sizeof(struct record_ref);
+    unreadable = last + HEADER_LENGTH;
     failures = UINT32_MAX;
     assert_string_equal(recovered(), "1:1 1:2 ");
     failures = 0;

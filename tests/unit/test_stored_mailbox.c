@@ -68,9 +68,9 @@ static void settles_what_was_reserved(void **state)
 
     assert_int_equal(mailbox_reserve(&mailbox, &limits, 600, &uid), STORE_OK);
     assert_int_equal(mailbox_reserve(&mailbox, &limits, 600, &uid), STORE_OVER_QUOTA);
-    mailbox_settle(&mailbox, 600, false);
+    mailbox_settle(&mailbox, 600, true, false);
     assert_int_equal(mailbox_reserve(&mailbox, &limits, 600, &uid), STORE_OK);
-    mailbox_settle(&mailbox, 600, true);
+    mailbox_settle(&mailbox, 600, true, true);
     assert_int_equal(mailbox.octets, 600);
     assert_int_equal(mailbox.messages, 1);
     assert_int_equal(mailbox.waiting_octets + mailbox.waiting_messages, 0);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/surrogate.h"
+#include "stored/checksum.h"
 #include "stored/index.h"
 #include "stored/record.h"
 #include "stored/recovery.h"
@@ -27,6 +30,9 @@
 
 #define SEED UINT64_C(0xfeedface01)
 #define SIZE (1024 * 1024)
+
+/* Of a message for one mailbox. */
+#define HEADER_LENGTH (sizeof(struct record_header) + sizeof(struct record_ref) + sizeof(int64_t))
 
 /* Where a disk fails: reads that touch this octet. The test's own definition goes before libc's. */
 static uint64_t unreadable;
@@ -204,7 +210,7 @@ static void a_torn_end_is_left_out(void **state)
     group++;
     uint64_t torn = message(1, 2, "this body did not reach the disk\r\n");
     segment_close(&segment);
-    flip(1, torn + sizeof(struct record_header) + sizeof(struct record_ref) + 3);
+    flip(1, torn + HEADER_LENGTH + 3);
     expect("1:1 ", 1, 2, false);
     /* What comes later goes to a new segment and finds its place. */
     group++;
@@ -268,7 +274,7 @@ static void a_damaged_body_stays_listed(void **state)
     group++;
     message(1, 2, "later\r\n");
     segment_close(&segment);
-    flip(1, offset + sizeof(struct record_header) + sizeof(struct record_ref) + 3);
+    flip(1, offset + HEADER_LENGTH + 3);
     expect("1:1 1:2 ", 2, 3, false);
     expect("1:1 1:2 ", 2, 3, true);
 }
@@ -329,7 +335,7 @@ static void a_forged_record_in_a_body_is_text(void **state)
     begin_segment(1);
     record_refs(forged)[0] = (struct record_ref){2, 9};
     /* The right place and everything, but not the seed. */
-    record_seal(forged, 1, end + sizeof(*forged) + sizeof(struct record_ref) + 8, SEED + 1);
+    record_seal(forged, 1, end + HEADER_LENGTH + 8, SEED + 1);
     memset(body, 'x', 8);
     memcpy(body + 8, forged, forged->length);
     free(forged);
@@ -400,6 +406,187 @@ static void progress_is_told_each_second(void **state)
     assert_true(count_progress("log") >= 40); /* each record, in both passes */
 }
 
+static int collect_growth(void *context, uint64_t uid, int64_t growth)
+{
+    char *text = context;
+    size_t length = strlen(text);
+
+    snprintf(text + length, 256 - length, "%llu:%lld ", (unsigned long long)uid, (long long)growth);
+    return 0;
+}
+
+/* Recovers and tells the surrogates of mailbox 1, "uid:growth ", and what they come to. */
+static void expect_surrogates(const char *expected, uint64_t count, int64_t growth)
+{
+    const struct index_range all = {.mailbox = 1, .from = 1, .to = INT64_MAX};
+    struct store store = {0};
+    struct index_mailbox mailbox;
+    struct index_totals totals;
+    char text[256] = "";
+
+    recovery_run(&store);
+    assert_int_equal(index_each_growth(store.index, &all, collect_growth, text), 0);
+    assert_string_equal(text, expected);
+    assert_int_equal(index_get_mailbox(store.index, 1, &mailbox), 0);
+    assert_int_equal(mailbox.surrogates, count);
+    assert_int_equal(mailbox.growth, growth);
+    assert_int_equal(index_get_totals(store.index, true, &totals), 0);
+    assert_int_equal(totals.wrong_usage, 0);
+    index_close(store.index);
+}
+
+static void rebuild(void)
+{
+    struct store store = {0};
+
+    recovery_rebuild(&store);
+}
+
+static void surrogate(uint64_t mailbox, uint64_t uid, const struct store_surrogate *surrogate)
+{
+    struct record_header *header = record_new(RECORD_MESSAGE, 1, NULL);
+
+    record_refs(header)[0] = (struct record_ref){mailbox, uid};
+    record_set_surrogate(header, surrogate);
+    append(header, "Subject: \xc3\xbc\r\n");
+}
+
+static void write_surrogates(void)
+{
+    begin_segment(1);
+    surrogate(1, 1, &(struct store_surrogate){.version = SURROGATE_VERSION});
+    surrogate(1, 2, &(struct store_surrogate){7, SURROGATE_VERSION, 1, {0}});
+    surrogate(1, 3, &(struct store_surrogate){-9, SURROGATE_VERSION, 1, {0}});
+    surrogate(1, 4, &(struct store_surrogate){0, SURROGATE_VERSION, 1, {0}});
+    surrogate(1, 5, &(struct store_surrogate){5, SURROGATE_VERSION + 1, 1, {0}});
+    surrogate(2, 2, &(struct store_surrogate){100, SURROGATE_VERSION, 1, {0}});
+    message(1, 6, "nobody has looked\r\n");
+}
+
+/* Those that this program would make otherwise count for nothing. */
+static void surrogates_are_known_from_the_log(void **state)
+{
+    (void)state;
+    write_surrogates();
+    expect_surrogates("2:7 3:-9 4:0 ", 3, -2);
+    rebuild();
+    expect_surrogates("2:7 3:-9 4:0 ", 3, -2);
+    segment_close(&segment);
+    begin_segment(2);
+    group++;
+    take_away(RECORD_EXPUNGE, 1, 3);
+    take_away(RECORD_EXPUNGE, 1, 6);
+    expect_surrogates("2:7 4:0 ", 2, 7);
+    rebuild();
+    expect_surrogates("2:7 4:0 ", 2, 7);
+    segment_close(&segment);
+    begin_segment(3);
+    group++;
+    take_away(RECORD_DROP, 1, 0);
+    segment_close(&segment);
+    expect_surrogates("", 0, 0);
+    rebuild();
+    expect_surrogates("", 0, 0);
+}
+
+static void change_index(const char *sql)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(INDEX_PATH, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* What was not built anew still has what only the index knows. */
+static void expect_kept(void)
+{
+    struct index *index = index_open(INDEX_PATH, INDEX_READ);
+    struct index_segment row;
+
+    assert_int_equal(index_get_segment(index, 1, &row), 0);
+    assert_int_equal(row.punched, 4096);
+    index_close(index);
+}
+
+static void surrogates_of_another_version_are_forgotten(void **state)
+{
+    char sql[128];
+    (void)state;
+
+    write_surrogates();
+    segment_close(&segment);
+    expect_surrogates("2:7 3:-9 4:0 ", 3, -2);
+    snprintf(sql, sizeof(sql), "UPDATE segment SET punched = 4096; PRAGMA user_version = %d",
+             3 + ((SURROGATE_VERSION + 1) << 8));
+    change_index(sql);
+    assert_null(index_open(INDEX_PATH, INDEX_READ));
+    expect_surrogates("", 0, 0);
+    expect_kept();
+}
+
+/* A record and a segment as they were when nothing was said of surrogates. */
+static void message_before(uint64_t mailbox, uint64_t uid, const char *unique_id)
+{
+    struct record_header *header = record_new(RECORD_MESSAGE, 1, unique_id);
+    char *refs_end = (char *)(record_refs(header) + 1);
+
+    memmove(refs_end, refs_end + sizeof(int64_t),
+            header->length - (size_t)(refs_end + sizeof(int64_t) - (char *)header));
+    header->length -= (uint32_t)sizeof(int64_t);
+    header->version = RECORD_VERSION_BEFORE;
+    record_refs(header)[0] = (struct record_ref){mailbox, uid};
+    append(header, "Subject: \xc3\xbc\r\n");
+}
+
+static void make_segment_old(void)
+{
+    uint64_t words[8];
+    struct iovec piece = {words, sizeof(words)};
+
+    assert_int_equal(segment_read(&segment, &piece, 1, 0), 0);
+    words[1] = 2;
+    words[7] = XXH3_64bits(words, sizeof(words) - sizeof(words[0]));
+    piece = (struct iovec){words, sizeof(words)};
+    assert_int_equal(segment_write(&segment, &piece, 1, 0), 0);
+    segment_close(&segment);
+}
+
+static void expect_unique_id(const char *expected)
+{
+    struct store store = {0};
+
+    recovery_run(&store);
+    assert_int_equal(index_find_unique_id(store.index, 1, expected), 1);
+    index_close(store.index);
+}
+
+static void a_store_of_the_version_before_opens(void **state)
+{
+    (void)state;
+    begin_segment(1);
+    message_before(1, 1, NULL);
+    message_before(1, 2, "from-elsewhere");
+    make_segment_old();
+    expect("1:1 1:2 ", 2, 3, false);
+    change_index("UPDATE segment SET punched = 4096; DROP TABLE surrogate;"
+                 "ALTER TABLE mailbox DROP COLUMN surrogates;"
+                 "ALTER TABLE mailbox DROP COLUMN growth; PRAGMA user_version = 2");
+    assert_null(index_open(INDEX_PATH, INDEX_READ));
+    expect("1:1 1:2 ", 2, 3, false);
+    expect_kept();
+    expect_unique_id("from-elsewhere");
+    expect_surrogates("", 0, 0);
+    group++;
+    begin_segment(2);
+    surrogate(1, 3, &(struct store_surrogate){7, SURROGATE_VERSION, 1, {0}});
+    segment_close(&segment);
+    expect_surrogates("3:7 ", 1, 7);
+    rebuild();
+    expect_surrogates("3:7 ", 1, 7);
+    expect_unique_id("from-elsewhere");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_leave)
 
 int main(void)
@@ -417,6 +604,9 @@ int main(void)
         CASE(an_unfinished_large_message_is_removed),
         CASE(a_forged_record_in_a_body_is_text),
         CASE(progress_is_told_each_second),
+        CASE(surrogates_are_known_from_the_log),
+        CASE(surrogates_of_another_version_are_forgotten),
+        CASE(a_store_of_the_version_before_opens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

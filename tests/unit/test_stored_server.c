@@ -1414,7 +1414,8 @@ static void damage_found_ahead_is_not_told(void **state)
     assert_int_equal(peer_deliver(1, BODY, strlen(BODY), 0), STORE_OK);
     assert_int_equal(index_find_place(store.index, 1, 1, &place), 1);
     const struct segment *segment = segments_get(store.segments, place.segment);
-    off_t body = (off_t)(place.offset + sizeof(struct record_header) + sizeof(struct record_ref));
+    off_t body = (off_t)(place.offset + sizeof(struct record_header) + sizeof(struct record_ref) +
+                         sizeof(int64_t));
     assert_int_equal(pwrite(segment->fd, "X", 1, body), 1);
     peer_ask_open(fd, 1, 1);
     assert_int_equal(peer_opened(fd), 1);

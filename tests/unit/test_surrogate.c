@@ -98,11 +98,11 @@ static const struct {
     {"From: \"\r\nX:\r\n:\r\n", "From: \"\r\nX:\r\n:\r\n"},
 };
 
-static char *surrogate_of(const char *octets, size_t length, uint64_t top_length, size_t step)
+static char *surrogate_of(const char *octets, size_t length, size_t step)
 {
     struct evbuffer *output = evbuffer_new();
 
-    surrogate_in_pieces(output, octets, length, top_length, step);
+    surrogate_in_pieces(output, octets, length, step);
     size_t made = evbuffer_get_length(output);
     char *text = xcalloc(1, made + 1);
     evbuffer_remove(output, text, made);
@@ -119,9 +119,8 @@ static void test_cases(void **state)
             xasprintf("A: b\r\n c\r\n%sD: e\r\n\r\nSubject: \u00fc\r\n", cases[i].field);
         char *expected =
             xasprintf("A: b\r\n c\r\n%sD: e\r\n\r\nSubject: \u00fc\r\n", cases[i].surrogate);
-        uint64_t top_length = (uint64_t)(strstr(message, "\r\n\r\n") + 4 - message);
         for (size_t step = 1; step <= strlen(message); step++) {
-            char *made = surrogate_of(message, strlen(message), top_length, step);
+            char *made = surrogate_of(message, strlen(message), step);
             assert_string_equal(made, expected);
             free(made);
         }
@@ -181,7 +180,7 @@ static void test_multiparts(void **state)
         uint64_t top_length = (uint64_t)(strstr(message, "\r\n\r\n") + 4 - message);
         assert_true(surrogate_is_needed(message, strlen(message), top_length));
         for (size_t step = 1; step <= strlen(message); step++) {
-            char *made = surrogate_of(message, strlen(message), top_length, step);
+            char *made = surrogate_of(message, strlen(message), step);
             assert_string_equal(made, multiparts[i].surrogate);
             free(made);
         }
@@ -194,13 +193,36 @@ static void test_all_header(void **state)
     static const char message[] = "\xef\xbb\xbfSubject: \u00fc\r\nX-Empty:\r\nTo: \u00fc\r\n";
     (void)state;
 
-    char *made = surrogate_of(message, strlen(message), strlen(message), 5);
+    char *made = surrogate_of(message, strlen(message), 5);
     assert_string_equal(made, "Subject: =?utf-8?b?w7w=?=\r\nX-Empty:\r\n"
                               "To: =?utf-8?b?w7w=?= " NOWHERE "\r\n");
     free(made);
-    made = surrogate_of("", 0, 0, 1);
+    made = surrogate_of("", 0, 1);
     assert_string_equal(made, "");
     free(made);
+}
+
+/* A line that begins with a dot only when something before it has gone ends no answer. */
+static void test_dots(void **state)
+{
+    static const struct {
+        const char *stored;
+        const char *surrogate;
+    } dots[] = {
+        {"\xef\xbb\xbf.\r\nA: b\r\n\r\n", "..\r\nA: b\r\n\r\n"},
+        {"\xef\xbb\xbf..\r\n c\r\n\r\n", "...\r\n c\r\n\r\n"},
+        {"\xef\xbb\xbf\r\nA: b\r\n\r\n", "A: b\r\n\r\n"},
+        {" . \u00fc\r\n\r\n", ".. =?utf-8?b?w7w=?=\r\n\r\n"},
+        {"..\u00fc\r\n\r\n", "=?utf-8?b?LsO8?=\r\n\r\n"},
+        {OUTER "\r\n--b 1\r\n .\u00fc\r\n\r\n", OUTER "\r\n--b 1\r\n=?utf-8?b?LsO8?=\r\n\r\n"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(dots) / sizeof(dots[0]); i++) {
+        char *made = surrogate_of(dots[i].stored, strlen(dots[i].stored), 3);
+        assert_string_equal(made, dots[i].surrogate);
+        free(made);
+    }
 }
 
 /* A field that begins so and goes on with as many of these as there is room for. */
@@ -221,7 +243,7 @@ static void test_long_line(void **state)
     (void)state;
 
     repeat(message, sizeof(message), "Subject:", " \u3054\u4e88 confirm\u00e9e-confirm\u00e9e");
-    char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
+    char *made = surrogate_of(message, strlen(message), sizeof(message));
     for (char *at = made; *at != '\0'; at = strstr(at, "\r\n") + 2)
         assert_in_range(strstr(at, "\r\n") - at, 1, 76);
     free(made);
@@ -239,7 +261,7 @@ static void test_too_long(void **state)
     memset(message + 3, 0xfc, length);
     memcpy(message + 3 + length, behind, sizeof(behind));
     for (size_t step = 1000; step < 3 * length; step *= 3) {
-        char *made = surrogate_of(message, strlen(message), strlen(message), step);
+        char *made = surrogate_of(message, strlen(message), step);
         assert_int_equal(strspn(made + 3, "?"), length);
         assert_string_equal(made + 3 + length, "\r\nSubject: =?utf-8?b?w7w=?=\r\n");
         free(made);
@@ -254,7 +276,7 @@ static void test_growth(void **state)
     (void)state;
 
     repeat(message, sizeof(message), "To: ", "\xfc,");
-    char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
+    char *made = surrogate_of(message, strlen(message), sizeof(message));
     assert_in_range(strlen(made), strlen(message), 40 * strlen(message));
     free(made);
 }
@@ -272,7 +294,7 @@ static void test_growth_of_parameters(void **state)
         filled += (size_t)sprintf(message + filled, "%s=", name);
         memset(message + filled, 0xfc, sizeof(message) - filled - 3);
         memcpy(message + sizeof(message) - 3, "\r\n", 3);
-        char *made = surrogate_of(message, strlen(message), strlen(message), sizeof(message));
+        char *made = surrogate_of(message, strlen(message), sizeof(message));
         assert_true(strlen(made) < 40 * strlen(message));
         assert_int_equal(strstr(made, "%FC") != NULL, length <= 32);
         free(made);
@@ -294,10 +316,15 @@ static void test_is_needed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),      cmocka_unit_test(test_all_header),
-        cmocka_unit_test(test_multiparts), cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_too_long),   cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_is_needed),  cmocka_unit_test(test_growth_of_parameters),
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_all_header),
+        cmocka_unit_test(test_multiparts),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_dots),
+        cmocka_unit_test(test_is_needed),
+        cmocka_unit_test(test_growth_of_parameters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
