@@ -144,6 +144,7 @@ class Reader:
         times, _, name = value.partition(" x ") if " x " in value else ("1", "", value)
         if text := re.fullmatch(r"text( [0-9]+)?", name):
             message = "".join(line + "\r\n" for line in self.indented()).encode()
+            message = re.sub(rb"<([0-9]+) x ([^>]*)>", lambda at: int(at[1]) * at[2], message)
             message = unescape(message) if b"\\" in message else message
             head, blank, body = message.partition(b"\r\n\r\n")
             message = head + blank + body * int(text[1] or 1)
