@@ -20,7 +20,8 @@
 /*
  * The version of all below and of struct capability. It grows with each release that changes the
  * meaning or the form of any of them, or SURROGATE_VERSION: programs of two versions meet after an
- * upgrade, and each new connection begins with the question which one stored speaks. HELLO and its answer never change.
+ * upgrade, and each new connection begins with the question which one stored speaks. HELLO and its
+ * answer never change.
  */
 #define STORE_VERSION 1
 
