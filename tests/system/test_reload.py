@@ -1,5 +1,6 @@
 """bellhop reload: new programs take over, and no client notices."""
 
+import json
 import os
 import re
 import shutil
@@ -264,6 +265,9 @@ def test_a_new_authd_takes_over(upgradable, tmp_path):
         assert ask_authd(mta, 2, group[0]).startswith(b"OK\t2")
     wait_gone(old[0])
     serves(upgradable)
+    for account in [hotel[0], group[0]]:
+        listed = json.loads(upgradable.cli("auth", "events", account.address, "--json").stdout)
+        assert {row["protocol"] for row in listed} == {"pop3", "smtp"}
 
 
 # --- what refuses
