@@ -1,6 +1,7 @@
 """SCRAM-SHA-256 and SCRAM-SHA-256-PLUS over POP3 and the auth sockets, with and without TLS."""
 
 import base64
+import ctypes
 import hashlib
 import os
 import re
@@ -300,6 +301,39 @@ def test_bound_login(shared):
     for customer in shared.customers:
         with Bound(shared) as wire:
             assert wire.bound(customer.accounts[0]).startswith(b"+OK")
+
+
+class Gsasl:
+    """A client by GNU SASL, with what its header has: gsasl_step64() and numbers of properties."""
+
+    AUTHID, PASSWORD, CB_TLS_EXPORTER = 1, 3, 25
+
+    def __init__(self, account, binding):
+        self.library = ctypes.CDLL("libgsasl.so.18")
+        self.context, self.session = ctypes.c_void_p(), ctypes.c_void_p()
+        assert self.library.gsasl_init(ctypes.byref(self.context)) == 0
+        assert self.library.gsasl_client_start(self.context, PLUS.encode(),
+                                               ctypes.byref(self.session)) == 0
+        for number, value in ((self.AUTHID, account.address), (self.PASSWORD, account.password),
+                              (self.CB_TLS_EXPORTER, base64.b64encode(binding).decode())):
+            self.library.gsasl_property_set(self.session, number, value.encode())
+
+    def step(self, challenge: bytes) -> bytes:
+        answer = ctypes.c_char_p()
+        result = self.library.gsasl_step64(self.session, challenge, ctypes.byref(answer))
+        assert result in (0, 1), result  # 1: it expects more
+        return answer.value
+
+
+def test_gnu_sasl_binds(shared):
+    for customer in shared.customers:
+        account = customer.accounts[2]
+        with Bound(shared) as wire:
+            gsasl = Gsasl(account, wire.binding)
+            answer = wire.command(f"AUTH {PLUS}".encode())
+            while answer.startswith(b"+ "):
+                answer = wire.command(gsasl.step(answer[2:]))
+            assert answer.startswith(b"+OK")
 
 
 def test_wrong_password_in_a_bound_login(shared):
