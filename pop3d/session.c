@@ -109,7 +109,6 @@ static void remove_session(struct session *session)
 {
     struct server *server = session->server;
 
-    log_end(session);
     SSL_free(session->tls);
     close(session->fd);
     admission_leave(session);
@@ -125,6 +124,7 @@ static void free_session(struct session *session)
     login_forget_user(session);
     event_del(&session->timer);
     stream_close(&session->stream);
+    log_end(session);
     fetches_clear(&session->fetches);
     ahead_clear(session);
     maildrop_clear(&session->maildrop);
@@ -343,6 +343,7 @@ void session_start(struct server *server, int fd, const struct peer *peer, bool 
     DL_APPEND(server->sessions, session);
     if (tls && !admission_can_tell(session)) {
         session_end(session, SESSION_NO_ROOM);
+        log_end(session);
         remove_session(session);
         return;
     }
