@@ -5,7 +5,7 @@
 
 /* All descriptors that programs get, each by the name that stands in lib/child.h. */
 
-#define INVENTORY_MAX 32
+#define INVENTORY_MAX 64
 
 struct inventory {
     unsigned count;

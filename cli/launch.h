@@ -4,7 +4,7 @@
 #include <sys/types.h>
 
 /* Most descriptors that one program gets. */
-#define LAUNCH_DESCRIPTORS_MAX 16
+#define LAUNCH_DESCRIPTORS_MAX 24
 
 struct launch_descriptor {
     const char *name; /* as in lib/child.h */

@@ -14,7 +14,7 @@ enum program_stage { STAGE_FRONT, STAGE_BACK, STAGE_WRITER };
 struct program {
     const char *name;
     enum program_stage stage;
-    const char *descriptors[5]; /* besides conf, metrics and lock, which all get; NULL ends them */
+    const char *descriptors[6]; /* besides conf, metrics and lock, which all get; NULL ends them */
 };
 
 enum { PROGRAM_STORED, PROGRAM_AUTHD, PROGRAM_LMTPD, PROGRAM_POP3D, PROGRAM_ADMIN, PROGRAMS };

@@ -44,12 +44,14 @@ struct unix_service {
     mode_t mode;
 };
 
-/* A mail server of another user reaches the two that are meant for it through the group of run/. */
+/* A mail server of another user reaches those that are meant for it through the group of run/. */
 static const struct unix_service unix_services[] = {
     {"auth", INSTANCE_RUN "/auth.sock", 0660},
     {"auth-front", INSTANCE_RUN "/auth-front.sock", 0600},
     {"auth-control", INSTANCE_AUTH_CONTROL, 0600},
     {"lmtp-unix", INSTANCE_RUN "/lmtp.sock", 0660},
+    {"policy", INSTANCE_RUN "/policy.sock", 0660},
+    {"map", INSTANCE_RUN "/map.sock", 0660},
     {"deliver", INSTANCE_RUN "/stored-deliver.sock", 0600},
     {"front", INSTANCE_RUN "/stored-front.sock", 0600},
     {"control", INSTANCE_CONTROL, 0600},

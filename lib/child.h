@@ -22,6 +22,7 @@ struct event_base;
  *   tickets                 pop3d: the keys of session tickets (lib/ticketkeys.h)
  *   pop3, pop3s             pop3d: listening TCP sockets
  *   lmtp, lmtp-unix         lmtpd: listening sockets
+ *   policy, map             lmtpd: listening Unix sockets for mail servers that ask
  *   text                    lmtpd: texts of warnings, one for each enum language (lib/notice.h)
  *   auth, auth-front        authd: listening Unix sockets; answers on the second carry capabilities
  *   auth-control            authd: listening Unix socket (lib/authmsg.h)

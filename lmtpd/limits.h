@@ -68,6 +68,16 @@
 #define WARNINGS_MAX    10000
 #define WARNING_SECONDS 600
 
+/*
+ * Connections of mail servers that ask (lmtpd/inquiry.h): each smtpd process of a Postfix keeps one
+ * for policy and one for maps. Of its questions the longest names a client's certificate; it
+ * leaves a connection after 1000 seconds (smtpd_policy_service_max_ttl, ipc_ttl).
+ */
+#define INQUIRIES_MAX          4096
+#define INQUIRY_OCTETS_MAX     16384
+#define INQUIRY_IDLE_SECONDS   1200
+#define SOCKETMAP_QUESTION_MAX 1024
+
 /* After SIGTERM; the supervisor kills what still runs after 4 seconds. */
 #define DRAIN_SECONDS 3
 

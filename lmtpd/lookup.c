@@ -1,6 +1,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "db/domain.h"
 #include "db/transaction.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
@@ -41,14 +42,33 @@ void lookup_free(struct lookup *lookup)
     free(lookup);
 }
 
+static void hold(struct lookup *lookup)
+{
+    if (lookup->held)
+        return;
+    lookup->held = true;
+    db_read_begin(lookup->db);
+    /* Behind what the loop has to do in this turn already. */
+    event_active(lookup->turn, EV_TIMEOUT, 0);
+}
+
 enum db_result lookup_route(struct lookup *lookup, const struct address *address,
                             struct db_route routes_r[DB_ROUTE_MAX], unsigned *count_r)
 {
-    if (!lookup->held) {
-        lookup->held = true;
-        db_read_begin(lookup->db);
-        /* Behind what the loop has to do in this turn already. */
-        event_active(lookup->turn, EV_TIMEOUT, 0);
-    }
+    hold(lookup);
     return db_route_find(lookup->db, address, routes_r, count_r);
+}
+
+enum db_result lookup_domain(struct lookup *lookup, const char *domain)
+{
+    struct db_domain found;
+
+    hold(lookup);
+    return db_domain_find(lookup->db, domain, &found);
+}
+
+enum db_result lookup_owner(struct lookup *lookup, uint64_t mailbox, struct db_owner *owner_r)
+{
+    hold(lookup);
+    return db_owner_find(lookup->db, mailbox, owner_r);
 }

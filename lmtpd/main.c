@@ -1,6 +1,6 @@
 /*
- * lmtpd: takes mail over LMTP and hands it to stored. Opens accounts.db read-only and its own
- * sockets; trusts nothing that a client says.
+ * lmtpd: takes mail over LMTP and hands it to stored, and tells mail servers what it would take.
+ * Opens accounts.db read-only and its own sockets; trusts nothing that a client says.
  */
 #include <arpa/inet.h>
 #include <event2/event.h>
@@ -15,6 +15,7 @@
 #include "lib/confine.h"
 #include "lib/log.h"
 #include "lmtpd/connection.h"
+#include "lmtpd/inquiry.h"
 #include "lmtpd/limits.h"
 #include "lmtpd/lookup.h"
 #include "lmtpd/server.h"
@@ -30,6 +31,7 @@ struct lmtpd {
     struct server server;
     struct connections connections;
     struct acceptor *acceptor;
+    struct inquiries *inquiries;
     bool serving;           /* between the words to serve and to retire */
     bool ending;            /* it accepts nothing more and ends with its last client */
     struct event *deadline; /* of draining */
@@ -103,6 +105,7 @@ static void on_serve(void *context)
 
     lmtpd->serving = !lmtpd->ending;
     set_accepting(lmtpd);
+    inquiries_serve(lmtpd->inquiries);
 }
 
 /* Clients go on as they like: mail servers leave connections after some messages. */
@@ -113,6 +116,7 @@ static void on_retire(void *context)
     lmtpd->serving = false;
     lmtpd->ending = true;
     set_accepting(lmtpd);
+    inquiries_drain(lmtpd->inquiries);
     end_when_drained(lmtpd);
 }
 
@@ -164,6 +168,7 @@ static void start(struct lmtpd *lmtpd)
     acceptor_set_open(lmtpd->acceptor, false);
     acceptor_listen(lmtpd->acceptor, "lmtp", on_accept, lmtpd);
     acceptor_listen(lmtpd->acceptor, "lmtp-unix", on_accept, lmtpd);
+    lmtpd->inquiries = inquiries_new(child->base, &lmtpd->server);
 }
 
 static const struct confine_profile profile = {
@@ -182,6 +187,7 @@ int main(void)
     confine(&profile);
     start(&lmtpd);
     child_run(&lmtpd.child);
+    inquiries_free(lmtpd.inquiries);
     warner_free(lmtpd.server.warner);
     usages_free(lmtpd.server.usages);
     lookup_free(lmtpd.server.lookup);
