@@ -23,6 +23,9 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail mpop sqlite3 procps
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
+# Mail servers are unpacked, because they exclude each other; what they need is installed.
+MTA_PACKAGES   := swaks libnet-ssleay-perl libdb5.3 libicu72 libnsl2 libsasl2-2
+MTA_UNPACKED   := postfix
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 FUZZ_PACKAGES  := clang libclang-rt-dev
@@ -347,6 +350,8 @@ endef
 deps:
 	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES))
 	$(call install_packages,$(PROXY_PACKAGES),tests/unserved 'haproxy.service nginx.service')
+	$(call install_packages,$(MTA_PACKAGES))
+	@tests/mta/fetch $(BUILD)/mta $(MTA_UNPACKED)
 
 bench-deps:
 	$(call install_packages,$(BENCH_PACKAGES),tests/unserved 'dovecot.service dovecot.socket')
