@@ -24,8 +24,9 @@ RUN_PACKAGES   := python3 curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail mpop sqlite3 procps
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
-MTA_PACKAGES   := swaks libnet-ssleay-perl libdb5.3 libicu72 libnsl2 libsasl2-2
-MTA_UNPACKED   := postfix
+MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
+	libidn12 libldap-2.5-0 libmariadb3 libpam0g libpcre2-8-0 libperl5.36 libpq5 libspf2-2
+MTA_UNPACKED   := postfix exim4-daemon-heavy
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 FUZZ_PACKAGES  := clang libclang-rt-dev

@@ -44,8 +44,9 @@ struct inquiry {
     struct inquiries *inquiries;
     const struct inquiry_protocol *protocol;
     struct bufferevent *stream;
-    bool open; /* a question was taken and is not answered */
-    bool busy; /* within take_questions() */
+    bool open;  /* a question was taken and is not answered */
+    bool busy;  /* within take_questions() */
+    bool ended; /* the client has nothing more to ask, but reads the answers (Exim does so) */
     struct recipient_check *check;
     struct transaction *transaction; /* the one that RCPT would belong to */
     struct address recipient;
@@ -79,6 +80,13 @@ const struct server *inquiry_server(const struct inquiry *inquiry)
     return inquiry->inquiries->server;
 }
 
+/* Whether nothing is left to do for it. */
+static bool is_over(const struct inquiry *inquiry)
+{
+    return (inquiry->ended || inquiry->inquiries->draining) && !inquiry->open &&
+           evbuffer_get_length(bufferevent_get_output(inquiry->stream)) == 0;
+}
+
 /* Works on what has come. The inquiry may be gone when this returns. */
 static void take_questions(struct inquiry *inquiry)
 {
@@ -96,8 +104,7 @@ static void take_questions(struct inquiry *inquiry)
     if (taken < 0)
         log_warning("%s: a client breaks the protocol; its connection is closed",
                     inquiry->protocol->socket);
-    if (taken < 0 || (inquiry->inquiries->draining && !inquiry->open &&
-                      evbuffer_get_length(bufferevent_get_output(inquiry->stream)) == 0))
+    if (taken < 0 || is_over(inquiry))
         inquiry_free(inquiry);
 }
 
@@ -144,16 +151,18 @@ static void on_written(struct bufferevent *stream, void *context)
     struct inquiry *inquiry = context;
     (void)stream;
 
-    if (inquiry->inquiries->draining && !inquiry->open)
+    if (is_over(inquiry))
         inquiry_free(inquiry);
 }
 
-/* Whoever closes or says nothing for a long time has no question that it would wait for. */
 static void on_event(struct bufferevent *stream, short what, void *context)
 {
+    struct inquiry *inquiry = context;
     (void)stream;
-    (void)what;
-    inquiry_free(context);
+
+    inquiry->ended = true;
+    if ((what & BEV_EVENT_EOF) == 0 || is_over(inquiry))
+        inquiry_free(inquiry);
 }
 
 static void on_accept(void *context, int fd, const struct sockaddr *address)

@@ -35,6 +35,15 @@ def unpacked(package):
     return folder
 
 
+def end(process):
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIME)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Postfix:
     """Runs from where it was unpacked, as root, until the end of the `with`."""
 
@@ -74,6 +83,7 @@ smtpd_tls_security_level = may
             ("scache", "-", "-", 1, "")]]
 
     def __init__(self, instance):
+        self.instance = instance
         self.home = unpacked("postfix")
         self.folder = Path(tempfile.mkdtemp(prefix="bellhop-postfix-"))
         self.folder.chmod(0o755)
@@ -127,12 +137,7 @@ smtpd_tls_security_level = may
         return not any(port_is_free(port) for port in (self.port, self.submission, self.submissions))
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_TIME)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         print(f"-- log of Postfix\n{self.log}")
         shutil.rmtree(self.folder)
 
@@ -141,9 +146,105 @@ smtpd_tls_security_level = may
         parts = [self.folder / "out", self.folder / "log"]
         return "".join(part.read_text() for part in parts if part.exists())
 
-    def look_up(self, table, key):
-        return subprocess.run([self.home / "usr/sbin/postmap", "-q", key, table], text=True,
-                              capture_output=True, env=self.environment, timeout=60)
+    tried = ("desk@quayside.example", "")
+
+    def try_address(self, address):
+        ran = subprocess.run([self.home / "usr/sbin/postmap", "-q", address,
+                              f"socketmap:unix:{self.instance.dir}/run/map.sock:recipients"],
+                             text=True, capture_output=True, env=self.environment, timeout=60)
+        assert ran.returncode == (0 if ran.stdout else 1), ran
+        return ran.stdout
+
+
+class Exim:
+    """
+    Runs from where it was unpacked, as root, until the end of the `with`. It looks for its own user
+    when it starts, so it sees a list of users of its own that has one.
+    """
+
+    MAIN = """
+exim_path = {home}/usr/sbin/exim4
+spool_directory = {folder}/spool
+log_file_path = {folder}/log/%slog
+pid_file_path = {folder}/pid
+primary_hostname = mx.test.example
+domainlist local_domains =
+hostlist relay_from_hosts =
+host_lookup =
+never_users =
+local_interfaces = <; [127.0.0.1]:{port} ; [127.0.0.1]:{tls_port}
+daemon_smtp_ports = {port}
+tls_on_connect_ports = {tls_port}
+tls_advertise_hosts = *
+tls_certificate = {folder}/cert.pem
+tls_privatekey = {folder}/key.pem
+keep_environment =
+"""
+
+    def __init__(self, instance):
+        self.home = unpacked("exim4-daemon-heavy")
+        self.folder = Path(tempfile.mkdtemp(prefix="bellhop-exim-"))
+        self.folder.chmod(0o755)
+        self.port = self.submission = free_port(instance)
+        self.submissions = next(port for port in range(self.port + 1, self.port + 500)
+                                if port_is_free(port))
+        for name in ("spool", "log"):
+            (self.folder / name).mkdir()
+            shutil.chown(self.folder / name, USER, GROUP)
+        for name in ("cert.pem", "key.pem"):
+            shutil.copy(instance.dir / "tls" / name, self.folder)
+            shutil.chown(self.folder / name, USER)
+        main = self.MAIN.format(home=self.home, folder=self.folder, port=self.port,
+                                tls_port=self.submissions)
+        sections = {name: settings("exim.md", f"exim.{name}", instance)
+                    for name in ("main", "acl", "router", "transport", "auth")}
+        self.configuration = self.folder / "exim.conf"
+        self.configuration.write_text(
+            f"{main}{sections['main']}begin acl\n{sections['acl']}begin routers\n{sections['router']}"
+            f"begin transports\n{sections['transport']}begin authenticators\n{sections['auth']}")
+        for name in ("passwd", "group"):
+            known = Path("/etc", name).read_text()
+            entry = {"passwd": "Debian-exim:x:8:8::/nonexistent:/usr/sbin/nologin\n",
+                     "group": "Debian-exim:x:8:\n"}[name]
+            (self.folder / name).write_text(entry + known)
+
+    def command(self, *arguments):
+        binds = " && ".join(f"mount --bind {self.folder}/{name} /etc/{name}"
+                            for name in ("passwd", "group"))
+        exim = self.home / "usr/sbin/exim4"
+        return ["unshare", "-m", "sh", "-c", f'{binds} && exec "$0" "$@"', exim, "-C",
+                self.configuration, *arguments]
+
+    def __enter__(self):
+        with (self.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(self.command("-bdf", "-q1m"), stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL)
+        try:
+            wait_until(self._listens, 30, "Exim on its ports")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _listens(self):
+        assert self.process.poll() is None, self.log
+        return not any(port_is_free(port) for port in (self.port, self.submissions))
+
+    def __exit__(self, *_):
+        end(self.process)
+        print(f"-- log of Exim\n{self.log}")
+        shutil.rmtree(self.folder)
+
+    tried = ("transport = bellhop", "is undeliverable")
+
+    def try_address(self, address):
+        return subprocess.run(self.command("-bt", address), text=True, capture_output=True,
+                              timeout=60).stdout
+
+    @property
+    def log(self):
+        parts = [self.folder / "out", *(self.folder / "log").iterdir()]
+        return "".join(part.read_text() for part in parts if part.exists())
 
 
 def swaks(port, *options, sender="guest@elsewhere.example", to, body="one line\n"):

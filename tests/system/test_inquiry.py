@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+from socket import SHUT_WR
 
 import pytest
 
@@ -158,6 +159,19 @@ def test_changes_count_at_once(hotels):
         hotels.cli("domain", "remove", "inn.example")
         assert maps.map("domains", "inn.example") == "NOTFOUND "
         assert policy.policy(recipient="new@inn.example") == "DUNNO"
+
+
+@pytest.mark.parametrize("socket, question, answer", [
+    ("map", netstring("domains inn.example"), b"14:OK inn.example,"),
+    ("policy", request(recipient="full@palace.example", size="20000"),
+     b"action=452 4.2.2 the mailbox is full; try again later\n\n"),
+])
+def test_one_question_and_the_end(hotels, socket, question, answer):
+    """Exim ends its side of a connection with its only question, and reads to the end."""
+    with Asking(hotels, socket) as asking:
+        asking.send(question)
+        asking.sock.shutdown(SHUT_WR)
+        assert asking.file.read() == answer
 
 
 BROKEN = {

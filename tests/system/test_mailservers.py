@@ -1,4 +1,4 @@
-"""Mail through a real Postfix that is set up as docs/operating/postfix.md says."""
+"""Mail through real mail servers that are set up as the pages of docs/operating/ say."""
 
 import re
 import shutil
@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from bellhop import QUICK, Instance, wait_until
-from mailservers import GROUP, Postfix, needs_root, swaks
+from mailservers import GROUP, Exim, Postfix, needs_root, swaks
 
 pytestmark = needs_root
+
+# Postfix: 553 5.7.1 Sender address rejected; Exim: 550 ... is not yours to send from
+NOT_YOURS = r"553 5\.7\.1|is not yours"
 
 FULL = b"Subject: much\r\n\r\n" + 700 * (b"x" * 76 + b"\r\n")
 
@@ -32,20 +35,27 @@ def served():
         shutil.chown(folder, group=GROUP)
         folder.chmod(0o2750)
     try:
-        yield instance.start()
+        instance.start()
+        [reply] = instance.deliver("full@lakeside.example", FULL)
+        assert reply.code == 250, reply
+        yield instance
     finally:
         instance.finish()
         shutil.rmtree(place)
 
 
-@pytest.fixture(scope="module")
-def postfix(served):
-    with Postfix(served) as running:
+@pytest.fixture(scope="module", params=[Postfix, Exim], ids=["postfix", "exim"])
+def server(request, served):
+    with request.param(served) as running:
         yield running
 
 
 def accounts(instance):
     return [customer.accounts[0] for customer in instance.customers]
+
+
+def name(server):
+    return type(server).__name__
 
 
 def subjects(instance, account):
@@ -57,39 +67,36 @@ def wait_for(instance, account, subject):
     wait_until(lambda: subject in subjects(instance, account), 30, f"\"{subject}\"")
 
 
-def test_mail_for_both_customers(served, postfix):
+def test_mail_for_both_customers(served, server):
     for number, account in enumerate(accounts(served)):
-        code, said = swaks(postfix.port, "--header", f"Subject: from outside {number}",
+        code, said = swaks(server.port, "--header", f"Subject: {name(server)} {number}",
                            to=account.address)
         assert code == 0, said
-        wait_for(served, account, f"from outside {number}")
+        wait_for(served, account, f"{name(server)} {number}")
     to = ",".join(account.address for account in accounts(served))
-    code, said = swaks(postfix.port, "--header", "Subject: to both", to=to)
+    code, said = swaks(server.port, "--header", f"Subject: {name(server)} to both", to=to)
     assert code == 0, said
     for account in accounts(served):
-        wait_for(served, account, "to both")
+        wait_for(served, account, f"{name(server)} to both")
 
 
 @pytest.mark.parametrize("to, answer", [
     ("nobody@quayside.example", "550 5.1.1"),
-    ("desk@foreign.example", "554 5.7.1"),
+    ("desk@foreign.example", "elay"),  # 554 5.7.1 Relay access denied, 550 relay not permitted
 ])
-def test_unknown_recipients(served, postfix, to, answer):
-    code, said = swaks(postfix.port, "--quit-after", "RCPT", to=to)
+def test_unknown_recipients(served, server, to, answer):
+    code, said = swaks(server.port, "--quit-after", "RCPT", to=to)
     assert code != 0 and answer in said, said
 
 
 @pytest.mark.parametrize("to, octets, answer", [
     ("full@lakeside.example", 60000, "452 4.2.2"),
     ("desk@lakeside.example", 70000, "552 5.3.4"),
-    ("desk@lakeside.example", 60000, "250 2.1.5"),
+    ("desk@lakeside.example", 60000, "250 "),
 ])
-def test_sizes(served, postfix, to, octets, answer):
+def test_sizes(served, server, to, octets, answer):
     """At RCPT, before the message is sent (swaks says no SIZE)."""
-    if to.startswith("full"):
-        [reply] = served.deliver(to, FULL)
-        assert reply.code == 250
-    with smtplib.SMTP("127.0.0.1", postfix.port, timeout=60) as smtp:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as smtp:
         smtp.ehlo()
         smtp.mail("guest@elsewhere.example", [f"SIZE={octets}"])
         code, text = smtp.rcpt(to)
@@ -98,47 +105,47 @@ def test_sizes(served, postfix, to, octets, answer):
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("port, tls", [("submission", "--tls"), ("submissions", "--tls-on-connect")])
-def test_submission(served, postfix, mechanism, port, tls):
+def test_submission(served, server, mechanism, port, tls):
     """From one customer to the other, by who may."""
     sender, recipient = accounts(served)
-    code, said = swaks(getattr(postfix, port), tls, "--auth", mechanism, "--auth-user", sender.address,
-                       "--auth-password", sender.password, "--header",
-                       f"Subject: sent by {port} with {mechanism}", sender=sender.address,
-                       to=recipient.address)
+    subject = f"{name(server)} {port} with {mechanism}"
+    code, said = swaks(getattr(server, port), tls, "--auth", mechanism, "--auth-user", sender.address,
+                       "--auth-password", sender.password, "--header", f"Subject: {subject}",
+                       sender=sender.address, to=recipient.address)
     assert code == 0, said
-    wait_for(served, recipient, f"sent by {port} with {mechanism}")
+    wait_for(served, recipient, subject)
 
 
 @pytest.mark.parametrize("password, sender, options, answer", [
-    ("wrong", None, ["--tls"], "535 5.7.8"),
-    (None, "chef@quayside.example", ["--tls"], "553 5.7.1"),
-    (None, "desk@lakeside.example", ["--tls"], "553 5.7.1"),
-    (None, "somebody@foreign.example", ["--tls"], "553 5.7.1"),
+    ("wrong", None, ["--tls"], "535"),
+    (None, "chef@quayside.example", ["--tls"], NOT_YOURS),
+    (None, "desk@lakeside.example", ["--tls"], NOT_YOURS),
+    (None, "somebody@foreign.example", ["--tls"], NOT_YOURS),
     (None, None, [], "did not advertise authentication"),
 ])
-def test_who_may_not_submit(served, postfix, password, sender, options, answer):
+def test_who_may_not_submit(served, server, password, sender, options, answer):
     own, other = accounts(served)
     before = len(subjects(served, other))
-    code, said = swaks(postfix.submission, *options, "--auth", "PLAIN", "--auth-user", own.address,
+    code, said = swaks(server.submission, *options, "--auth", "PLAIN", "--auth-user", own.address,
                        "--auth-password", password or own.password, sender=sender or own.address,
                        to=other.address)
-    assert code != 0 and answer in said, said
+    assert code != 0 and re.search(answer, said), said
     assert len(subjects(served, other)) == before
 
 
-def test_what_the_page_has_one_try(served, postfix):
-    table = f"socketmap:unix:{served.dir}/run/map.sock:recipients"
-    assert postfix.look_up(table, "desk@quayside.example").stdout == "desk@quayside.example\n"
-    assert postfix.look_up(table, "nobody@quayside.example").stdout == ""
+def test_what_the_page_has_one_try(served, server):
+    found, missing = server.tried
+    assert found in server.try_address("desk@quayside.example")
+    assert missing in server.try_address("desk@foreign.example")
 
 
-def test_a_restart_loses_nothing(served, postfix):
+def test_a_restart_loses_nothing(served, server):
     """Mail that comes while Bellhop is away is asked to come again, and is taken then."""
     account = accounts(served)[1]
     served.stop()
-    code, said = swaks(postfix.port, to=account.address)
-    assert code != 0 and "451 4.3.0" in said, said
+    code, said = swaks(server.port, to=account.address)
+    assert code != 0 and "451 " in said, said
     served.start()
-    code, said = swaks(postfix.port, "--header", "Subject: after the restart", to=account.address)
+    code, said = swaks(server.port, "--header", f"Subject: {name(server)} after the restart", to=account.address)
     assert code == 0, said
-    wait_for(served, account, "after the restart")
+    wait_for(served, account, f"{name(server)} after the restart")
