@@ -66,13 +66,21 @@ static int read_conf(struct child *child)
     return -1;
 }
 
+/* What the supervisor has said before, and is not heard yet, is of no use any more. */
+static void drain(struct child *child)
+{
+    if (child->word != NULL)
+        event_del(child->word);
+    child->drain(child->context);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     struct child *child = context;
     (void)what;
 
     if (number != SIGHUP)
-        child->drain(child->context);
+        drain(child);
     else if (read_conf(child) == 0 && child->reload != NULL)
         child->reload(child->context);
 }
@@ -112,7 +120,7 @@ static void on_overdue(evutil_socket_t fd, short what, void *context)
     (void)what;
 
     log_warning("retired %d s ago and still with clients: ending", CHILD_RETIRE_TIME);
-    child->drain(child->context);
+    drain(child);
 }
 
 static void on_word(evutil_socket_t fd, short what, void *context)

@@ -175,6 +175,7 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
         session_end(session, SESSION_TERMINATED);
         session_settle(session);
     }
+    server->draining = true; /* SIGTERM may have come at this very moment, too */
     authclient_free(server->auth);
     storeclient_free(server->store);
     acceptor_free(server->acceptor);

@@ -434,7 +434,7 @@ def test_an_old_process_that_crashes_stays_away(instance):
     serves(instance)
     assert len(pids_of(instance)) == len(new)
     assert "bellhop_restarts_total 1\n" in instance.http("/metrics")[1]
-    assert "bellhop_pop3_sessions 0\n" in instance.http("/metrics")[1]
+    wait_until(lambda: "bellhop_pop3_sessions 0\n" in instance.http("/metrics")[1], 5, "no session")
 
 
 def test_another_number_of_processes(instance):
