@@ -56,21 +56,31 @@ static enum auth_line parse_ok(char *rest, struct auth_answer *answer_r)
     return sealed ? AUTH_LINE_ANSWER : AUTH_LINE_BAD;
 }
 
+static int parse_fail_field(const char *field, struct auth_answer *answer_r)
+{
+    const char *code = value_of(field, "code");
+    const char *wait = value_of(field, "wait");
+
+    if (strcmp(field, "temp") == 0 || (code != NULL && strcmp(code, "temp_fail") == 0))
+        answer_r->outcome = AUTH_UNAVAILABLE;
+    else if (code != NULL && strcmp(code, "user_disabled") == 0)
+        answer_r->outcome = AUTH_SUSPENDED;
+    else if (code != NULL &&
+             (strcmp(code, "malformed") == 0 || strcmp(code, "invalid_base64") == 0))
+        answer_r->outcome = AUTH_MALFORMED;
+    return wait != NULL ? parse_number(wait, &answer_r->seconds) : 0;
+}
+
 static enum auth_line parse_fail(char *rest, struct auth_answer *answer_r)
 {
     char *field;
 
     answer_r->outcome = AUTH_REFUSED;
-    while ((field = next_field(&rest)) != NULL) {
-        const char *code = value_of(field, "code");
-        if (strcmp(field, "temp") == 0 || (code != NULL && strcmp(code, "temp_fail") == 0))
-            answer_r->outcome = AUTH_UNAVAILABLE;
-        else if (code != NULL && strcmp(code, "user_disabled") == 0)
-            answer_r->outcome = AUTH_SUSPENDED;
-        else if (code != NULL &&
-                 (strcmp(code, "malformed") == 0 || strcmp(code, "invalid_base64") == 0))
-            answer_r->outcome = AUTH_MALFORMED;
-    }
+    while ((field = next_field(&rest)) != NULL)
+        if (parse_fail_field(field, answer_r) < 0)
+            return AUTH_LINE_BAD;
+    if (answer_r->outcome == AUTH_UNAVAILABLE && answer_r->seconds > 0)
+        answer_r->outcome = AUTH_DELAYED;
     return AUTH_LINE_ANSWER;
 }
 

@@ -16,6 +16,7 @@ enum auth_outcome {
     AUTH_REFUSED,    /* no: the credentials are wrong */
     AUTH_MALFORMED,  /* no: the client's data is not what the mechanism sends */
     AUTH_SUSPENDED,  /* no: the credentials are right, but the mailbox may not be used */
+    AUTH_DELAYED,    /* not now: too many wrong passwords */
     AUTH_UNAVAILABLE /* not now */
 };
 
@@ -24,6 +25,7 @@ struct auth_answer {
     struct capability capability; /* of AUTH_OK */
     uint32_t retention_days;      /* of AUTH_OK; 0: messages stay */
     enum language language;       /* of AUTH_OK */
+    uint32_t seconds;             /* of AUTH_DELAYED: until it is worth while to come again */
     const char *challenge;        /* of AUTH_CHALLENGE: base64, points into the line */
 };
 

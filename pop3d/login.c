@@ -86,6 +86,9 @@ static enum reply judge(struct session *session, const struct auth_answer *answe
         return refuse(session, session->proves ? REPLY_WRONG_PROOF : REPLY_WRONG_PASSWORD);
     case AUTH_MALFORMED: return refuse(session, REPLY_NOT_SASL);
     case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
+    case AUTH_DELAYED:
+        session->told_seconds = answer->seconds;
+        return refuse(session, REPLY_DELAYED);
     case AUTH_UNAVAILABLE: break;
     }
     return refuse(session, REPLY_LOGIN_UNAVAILABLE);

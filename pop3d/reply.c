@@ -54,6 +54,7 @@ static const struct {
     [REPLY_IN_USE] = {"-ERR [IN-USE] ", 0},
     [REPLY_TOO_SOON] = {"-ERR [LOGIN-DELAY] ", 0},
     [REPLY_TOO_MANY_MESSAGES] = {PERM, 0},
+    [REPLY_DELAYED] = {TEMP, 0},
     [REPLY_LOGIN_UNAVAILABLE] = {TEMP, 0},
     [REPLY_FULL] = {TEMP, REPLY_LAST},
     [REPLY_COME_AGAIN] = {TEMP, REPLY_LAST},

@@ -39,6 +39,10 @@ static void test_answers(void **state)
         {"FAIL\t7\tcode=invalid_base64", 7, AUTH_MALFORMED},
         {"FAIL\t7\tuser=x\ttemp", 7, AUTH_UNAVAILABLE},
         {"FAIL\t7\tcode=temp_fail", 7, AUTH_UNAVAILABLE},
+        {"FAIL\t7\twait=15\ttemp\tcode=temp_fail", 7, AUTH_DELAYED},
+        {"FAIL\t7\ttemp\tcode=temp_fail\twait=15", 7, AUTH_DELAYED},
+        {"FAIL\t7\ttemp\twait=0", 7, AUTH_UNAVAILABLE},
+        {"FAIL\t7\twait=15", 7, AUTH_REFUSED},
         {"FAIL\t7\ttemp\tcode=authz_fail", 7, AUTH_UNAVAILABLE},
         {"FAIL\t7\tuser=temp\treason=code=temp_fail", 7, AUTH_REFUSED},
         {"FAIL\t7\tuser=x\tcode=user_disabled", 7, AUTH_SUSPENDED},
@@ -56,6 +60,9 @@ static void test_answers(void **state)
         assert_int_equal(id, cases[i].id);
         assert_int_equal(answer.outcome, cases[i].outcome);
     }
+    assert_int_equal(parse("FAIL\t7\ttemp\twait=15", &id, &answer, &mechanism), AUTH_LINE_ANSWER);
+    assert_int_equal(answer.seconds, 15);
+    assert_int_equal(parse("FAIL\t7\ttemp\twait=-1", &id, &answer, &mechanism), AUTH_LINE_BAD);
     assert_int_equal(parse("CONT\t1\tVXNlcm5hbWU6", &id, &answer, &mechanism), AUTH_LINE_ANSWER);
     assert_string_equal(answer.challenge, "VXNlcm5hbWU6");
 }

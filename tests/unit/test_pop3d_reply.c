@@ -91,9 +91,8 @@ static void test_gaps(void **state)
 
     for (unsigned i = 0; (tongue = tongue_get(i)) != NULL; i++)
         for (enum reply reply = REPLY_OK; reply < REPLY__MAX; reply++) {
-            unsigned gaps = reply == REPLY_MAILDROP                            ? 2
-                            : reply == REPLY_IN_USE || reply == REPLY_TOO_SOON ? 1
-                                                                               : 0;
+            bool span = reply == REPLY_IN_USE || reply == REPLY_TOO_SOON || reply == REPLY_DELAYED;
+            unsigned gaps = reply == REPLY_MAILDROP ? 2 : span ? 1 : 0;
             assert_int_equal(count_gaps(tongue->texts[reply]), gaps);
         }
 }
@@ -139,6 +138,8 @@ static void test_auth_code(void **state)
                          reply == REPLY_WRONG_PASSWORD || reply == REPLY_WRONG_PROOF);
         assert_int_equal(strstr(line, "[IN-USE]") != NULL, reply == REPLY_IN_USE);
         assert_int_equal(strstr(line, "[LOGIN-DELAY]") != NULL, reply == REPLY_TOO_SOON);
+        if (reply == REPLY_DELAYED)
+            assert_non_null(strstr(line, "[SYS/TEMP]"));
     }
 }
 
