@@ -76,6 +76,13 @@ static const struct command commands[] = {
      "show logins, refusals and new passwords, the newest first (the last 1000 unless since a TIME "
      "like 12h, 7d or 2026-11-22)",
      COMMAND_INSTANCE, auth_events_main},
+    {"trusted-network add", "NETWORK --customer NAME",
+     "let wrong passwords from a network of the customer's delay nobody but who types them",
+     COMMAND_INSTANCE, trusted_network_add_main},
+    {"trusted-network list", "[--customer NAME] [--json]", "show the networks that customers trust",
+     COMMAND_INSTANCE, trusted_network_list_main},
+    {"trusted-network remove", "NETWORK --customer NAME", "trust a network no more",
+     COMMAND_INSTANCE, trusted_network_remove_main},
     {"mailbox import",
      "ADDRESS --maildir DIR | --mbox FILE | --pop3 HOST[:PORT] --user NAME [--password-stdin] "
      "[--ca FILE] [--stls | --cleartext] [--progress]",

@@ -7,7 +7,8 @@
 
 /* What DB_LIMIT means in detail. */
 
-enum db_limit_kind { DB_LIMIT_ADDRESSES, DB_LIMIT_DOMAINS };
+/* Of those after the second the kind is all there is to tell: every customer has the same. */
+enum db_limit_kind { DB_LIMIT_ADDRESSES, DB_LIMIT_DOMAINS, DB_LIMIT_TRUSTED_NETWORKS };
 
 struct db_limit {
     enum db_limit_kind kind;

@@ -303,6 +303,14 @@ const struct statement statements[STATEMENT__MAX] = {
     /* But the one that asks. */
     [STATEMENT_PAGE_SESSIONS_END] = {"page_sessions_end", STATEMENT_TENANT,
         "DELETE FROM session WHERE " PERSON " AND digest IS NOT ?4"},
+    [STATEMENT_TRUSTED_ADD] = {"trusted_add", STATEMENT_TENANT,
+        "INSERT INTO trusted_network (customer, network, created)"
+        " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
+    [STATEMENT_TRUSTED_REMOVE] = {"trusted_remove", STATEMENT_TENANT,
+        "DELETE FROM trusted_network WHERE customer = ?1 AND network = ?2"},
+    [STATEMENT_TRUSTED_NEXT] = {"trusted_next", STATEMENT_TENANT,
+        "SELECT network, created FROM trusted_network WHERE customer = ?1 AND network > ?2"
+        " ORDER BY network LIMIT 1"},
     [STATEMENT_AUDIT_ADD] = {"audit_add", STATEMENT_NOTES,
         "INSERT INTO audit (time, customer, actor, action, object)"
         " VALUES (unixepoch(), nullif(?1, 0), ?2, ?3, ?4)"},
@@ -352,13 +360,14 @@ const struct statement statements[STATEMENT__MAX] = {
 };
 /* clang-format on */
 
-/* The texts that the triggers of migrations/0001-accounts.sql raise. */
+/* The texts that the triggers of the migrations raise. */
 static const struct {
     const char *message;
     enum db_limit_kind kind;
 } limits[] = {
     {"limit: addresses", DB_LIMIT_ADDRESSES},
     {"limit: domains", DB_LIMIT_DOMAINS},
+    {"limit: trusted networks", DB_LIMIT_TRUSTED_NETWORKS},
 };
 
 static enum db_result report(const struct db *db, const char *what)

@@ -7,6 +7,7 @@
 #include "db/pagesession.h"
 #include "db/secondfactor.h"
 #include "db/statement.h"
+#include "db/trusted.h"
 
 /*
  * Walks the table of statements. Each tenant statement runs with everything right, then with all
@@ -84,6 +85,9 @@ static const struct tenant_case {
     {STATEMENT_PAGE_SESSION_NEXT, false, {K(NOTHING), K(MAILBOX), N(1), N(INT64_MAX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSION_END, false, {K(NOTHING), K(MAILBOX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSIONS_END, false, {K(NOTHING), K(MAILBOX)}},
+    {STATEMENT_TRUSTED_ADD, true, {T("198.51.100.7")}},
+    {STATEMENT_TRUSTED_REMOVE, false, {T("192.0.2.0/24")}},
+    {STATEMENT_TRUSTED_NEXT, false, {T("")}},
     {STATEMENT_AUDIT_NEXT, false, {N(INT64_MAX)}},
     {STATEMENT_EVENT_COUNT, false, {N(2), K(MAILBOX), T("login"), N(9), N(9)}},
     {STATEMENT_EVENT_MAKE_ROOM, false, {K(MAILBOX), N(0), N(0)}},
@@ -157,6 +161,7 @@ static int set_up(void **state)
     assert_int_equal(db_second_factor_begin(db, &person, digest), DB_OK);
     assert_int_equal(db_second_factor_recovery_codes(db, &person, &digest, 1), DB_OK);
     assert_int_equal(db_page_session_add(db, &session), DB_OK);
+    assert_int_equal(db_trusted_add(db, fixture->ours, "192.0.2.0/24"), DB_OK);
     world->alias = (uint64_t)ask(world->sqlite, "SELECT id FROM address WHERE mailbox IS NULL");
     assert_int_equal(db_customer_add(db, "foreign", "house", &world->foreign), DB_OK);
     execute(world->sqlite, "DELETE FROM audit WHERE object = 'foreign'");
@@ -173,8 +178,8 @@ static int tear_down(void **state)
     return fixture_tear_down(&fixture);
 }
 
-static void bind(struct sqlite3_stmt *statement, int index, const struct value *value,
-                 const struct world *world)
+static void bind_value(struct sqlite3_stmt *statement, int index, const struct value *value,
+                       const struct world *world)
 {
     switch (value->kind) {
     case NOTHING: break;
@@ -199,7 +204,7 @@ static int64_t effect(struct world *world, const struct tenant_case *tenant, uin
     struct sqlite3_stmt *statement = statement_get(db, tenant->id);
     statement_bind_number(statement, 1, customer);
     for (int i = 0; i < 7; i++) {
-        bind(statement, i + 2, &tenant->values[i], world);
+        bind_value(statement, i + 2, &tenant->values[i], world);
     }
     enum db_result result = statement_row(db, statement);
     while (result == DB_OK) {
