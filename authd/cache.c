@@ -17,7 +17,6 @@
 struct slot {
     uint8_t digest[CACHE_DIGEST_SIZE];
     uint32_t expires; /* 0: empty */
-    uint32_t verdict;
 };
 
 struct bucket {
@@ -68,28 +67,22 @@ static bool is_expired(const struct cache *cache, const struct slot *slot, uint3
     return slot->expires <= now || slot->expires - now > cache->seconds;
 }
 
-enum cache_verdict cache_find(const struct cache *cache, const uint8_t digest[CACHE_DIGEST_SIZE],
-                              uint32_t now)
+bool cache_find(const struct cache *cache, const uint8_t digest[CACHE_DIGEST_SIZE], uint32_t now)
 {
     if (cache->count == 0)
-        return CACHE_NONE;
+        return false;
     const struct slot *slots = find_slots(cache, digest);
     for (size_t i = 0; i < BUCKET_SLOTS; i++)
         if (!is_expired(cache, &slots[i], now) &&
             sodium_memcmp(slots[i].digest, digest, CACHE_DIGEST_SIZE) == 0)
-            return (enum cache_verdict)slots[i].verdict;
-    return CACHE_NONE;
+            return true;
+    return false;
 }
 
-void cache_add(struct cache *cache, const uint8_t digest[CACHE_DIGEST_SIZE],
-               enum cache_verdict verdict, uint32_t now)
+void cache_add(struct cache *cache, const uint8_t digest[CACHE_DIGEST_SIZE], uint32_t now)
 {
-    uint32_t seconds = cache->seconds;
-
     if (cache->count == 0)
         return;
-    if (verdict == CACHE_WRONG && seconds > CACHE_WRONG_TIME)
-        seconds = CACHE_WRONG_TIME;
     struct slot *slots = find_slots(cache, digest);
     struct slot *oldest = &slots[0];
     for (size_t i = 0; i < BUCKET_SLOTS; i++) {
@@ -101,6 +94,5 @@ void cache_add(struct cache *cache, const uint8_t digest[CACHE_DIGEST_SIZE],
             oldest = &slots[i];
     }
     memcpy(oldest->digest, digest, CACHE_DIGEST_SIZE);
-    oldest->expires = now + seconds;
-    oldest->verdict = verdict;
+    oldest->expires = now + cache->seconds;
 }

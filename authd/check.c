@@ -16,11 +16,13 @@
 #include "db/plan.h"
 #include "db/secret.h"
 #include "db/transaction.h"
+#include "db/trusted.h"
 #include "lib/address.h"
 #include "lib/child.h"
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/networks.h"
 #include "lib/saslprep.h"
 #include "lib/scramkeys.h"
 #include "lib/xalloc.h"
@@ -38,12 +40,23 @@
 /* Seconds between two attempts to open a database that could not be opened. */
 #define REOPEN_SECONDS 1
 
-/* A digest whose hash is being computed, and the checks that wait for it. */
+/* Which checks may share a hash: of the same credentials, and from the same address. */
+struct pending_key {
+    uint8_t digest[CACHE_DIGEST_SIZE];
+    uint8_t guess[THROTTLE_KEY_SIZE];
+};
+
+/* A hash that is being computed, or is held back until others are done; and who waits for it. */
 struct pending {
     struct hash_job job; /* first, so that the job's address is this one's */
-    uint8_t digest[CACHE_DIGEST_SIZE];
+    struct pending_key key;
+    struct throttle_try try;
     struct checker *checker;
     struct check *checks;
+    bool held;
+    uint32_t since;       /* it is held */
+    struct pending *prev; /* of those held */
+    struct pending *next;
     UT_hash_handle hh;
 };
 
@@ -52,9 +65,11 @@ struct checker {
     uint32_t reopen;
     bool together; /* between checker_begin() and checker_end(), with the database open */
     struct cache *cache;
+    struct throttle *throttle;
     struct hashpool *pool;
     struct keymaker *keymaker;
-    struct pending *pendings; /* by digest */
+    struct pending *pendings; /* by key */
+    struct pending *held;
     unsigned threads;
     uint64_t nobody_operations; /* the cost of nobody_hash */
     uint64_t nobody_memory;
@@ -119,6 +134,7 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf, st
         log_fatal(ACCOUNTS_PATH " does not tell the secret that salts are made with");
     crypto_generichash_keygen(checker->key);
     checker->threads = child_per_core(conf->hash_threads);
+    checker->throttle = throttle_new();
     checker->cache = cache_new(conf->auth_cache_entries, (uint32_t)conf->auth_cache_time);
     double seconds = make_nobody_hash(checker, conf);
     if (seconds < 0)
@@ -132,6 +148,8 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf, st
 
 static void pending_free(struct pending *pending)
 {
+    if (pending->held)
+        DL_DELETE(pending->checker->held, pending);
     HASH_DEL(pending->checker->pendings, pending);
     sodium_memzero(pending, sizeof(*pending));
     free(pending);
@@ -148,6 +166,7 @@ void checker_free(struct checker *checker)
         pending_free(pending);
     }
     cache_free(checker->cache);
+    throttle_free(checker->throttle);
     db_close(checker->db);
     sodium_memzero(checker, sizeof(*checker));
     free(checker);
@@ -310,6 +329,8 @@ static void finish(struct check *check, enum check_result result, const char *re
         metric_add(METRIC_AUTH_REFUSED, 1);
     if (result == CHECK_BUSY)
         metric_add(METRIC_AUTH_BUSY, 1);
+    if (result == CHECK_DELAYED)
+        metric_add(METRIC_AUTH_DELAYED, 1);
     check->reason = reason;
     check->done(check, result);
 }
@@ -368,50 +389,161 @@ static void finish_late(struct checker *checker, struct check *check, const stru
     sodium_memzero(&login, sizeof(login));
 }
 
-static void on_hashed(struct hash_job *job)
-{
-    struct pending *pending = (struct pending *)job;
-    struct checker *checker = pending->checker;
-    bool fits = job->result == HASH_FITS;
+static const char busy[] = "too many passwords wait to be checked";
 
-    if (job->result != HASH_BROKEN)
-        cache_add(checker->cache, pending->digest, fits ? CACHE_GOOD : CACHE_WRONG, seconds_now());
-    while (pending->checks != NULL) {
-        struct check *check = pending->checks;
+static void finish_delayed(struct check *check, const struct throttle_wait *wait)
+{
+    check->seconds = wait->seconds;
+    finish(check, CHECK_DELAYED, throttle_reason(wait->scope));
+}
+
+static struct check *take_check(struct pending *pending)
+{
+    struct check *check = pending->checks;
+
+    if (check != NULL) {
         DL_DELETE(pending->checks, check);
         check->pending = NULL;
+    }
+    return check;
+}
+
+/* Has the password hashed. Returns 0, or -1 when the queue is full. */
+static int submit(struct pending *pending)
+{
+    struct checker *checker = pending->checker;
+
+    throttle_begin(checker->throttle, &pending->try, seconds_now());
+    if (hashpool_submit(checker->pool, &pending->job) == 0)
+        return 0;
+    throttle_note(checker->throttle, &pending->try, THROTTLE_UNDECIDED, seconds_now());
+    return -1;
+}
+
+/* Answers everybody who waits for one that is held back, and forgets it. */
+static void dismiss(struct pending *pending, enum throttle_verdict verdict,
+                    const struct throttle_wait *wait, bool good)
+{
+    struct checker *checker = pending->checker;
+    struct check *check;
+
+    pending->job.result = good ? HASH_FITS : HASH_WRONG;
+    if (good)
+        throttle_note(checker->throttle, &pending->try, THROTTLE_GOOD, seconds_now());
+    while ((check = take_check(pending)) != NULL) {
+        if (verdict == THROTTLE_WAIT)
+            finish_delayed(check, wait);
+        else if (verdict == THROTTLE_PASS && !good)
+            finish(check, CHECK_BUSY, busy);
+        else
+            finish_late(checker, check, &pending->job);
+    }
+    pending_free(pending);
+}
+
+/* The end of another check may let one pass that is held back. */
+static void release(struct pending *pending)
+{
+    struct checker *checker = pending->checker;
+    uint32_t now = seconds_now();
+    struct throttle_wait wait;
+
+    enum throttle_verdict verdict = throttle_judge(checker->throttle, &pending->try, now, &wait);
+    if (verdict == THROTTLE_HOLD)
+        return;
+    bool good = verdict == THROTTLE_PASS && cache_find(checker->cache, pending->key.digest, now);
+    if (verdict != THROTTLE_PASS || good || now - pending->since >= QUEUE_SECONDS ||
+        submit(pending) < 0) {
+        dismiss(pending, verdict, &wait, good);
+        return;
+    }
+    DL_DELETE(checker->held, pending);
+    pending->held = false;
+}
+
+static void release_beside(struct checker *checker, const struct throttle_try *done)
+{
+    struct pending *pending;
+    struct pending *next;
+
+    DL_FOREACH_SAFE(checker->held, pending, next)
+    {
+        if (throttle_is_beside(&pending->try, done))
+            release(pending);
+    }
+}
+
+static void on_hashed(struct hash_job *job)
+{
+    static const enum throttle_outcome outcomes[] = {[HASH_FITS] = THROTTLE_GOOD,
+                                                     [HASH_WRONG] = THROTTLE_WRONG,
+                                                     [HASH_BROKEN] = THROTTLE_UNDECIDED};
+    struct pending *pending = (struct pending *)job;
+    struct checker *checker = pending->checker;
+    struct throttle_try try = pending->try;
+    struct check *check;
+
+    unsigned delays = throttle_note(checker->throttle, &try, outcomes[job->result], seconds_now());
+    if (job->result == HASH_FITS)
+        cache_add(checker->cache, pending->key.digest, seconds_now());
+    if (pending->checks != NULL)
+        pending->checks->delays = delays;
+    while ((check = take_check(pending)) != NULL) {
         if (job->result == HASH_BROKEN)
             finish(check, CHECK_BROKEN, "the password cannot be checked");
         else
             finish_late(checker, check, job);
     }
     pending_free(pending);
+    release_beside(checker, &try);
+}
+
+static struct pending *pending_new(struct checker *checker, const struct pending_key *key,
+                                   const struct throttle_try *try)
+{
+    struct pending *pending = xcalloc(1, sizeof(*pending));
+
+    pending->checker = checker;
+    pending->key = *key;
+    pending->try = *try;
+    pending->job.done = on_hashed;
+    HASH_ADD(hh, checker->pendings, key, sizeof(*key), pending);
+    return pending;
+}
+
+static void fill_in(struct hash_job *job, const struct checker *checker, const char *hash,
+                    const struct secret *secret)
+{
+    memcpy(job->hash, hash, strlen(hash) + 1);
+    memcpy(job->password, secret->prepared, secret->prepared_length);
+    job->password_length = secret->prepared_length;
+    memcpy(job->raw, secret->raw, secret->raw_length);
+    job->raw_length = secret->raw_length;
+    job->operations = checker->nobody_operations;
+    job->memory = checker->nobody_memory;
 }
 
 /*
- * Has the password hashed; checks of the same credentials (a client that opens several connections
- * at once) share one hash. Returns 0, or -1 when the queue is full.
+ * Has the password hashed, at once or when others are done; checks of the same credentials (a
+ * client that opens several connections at once) share one hash. Returns 0, or -1 when too many
+ * wait.
  */
-static int submit(struct checker *checker, struct check *check, const char *hash,
-                  const uint8_t digest[CACHE_DIGEST_SIZE], const struct secret *secret)
+static int enqueue(struct checker *checker, struct check *check, const char *hash,
+                   const struct pending_key *key, const struct secret *secret, bool hold)
 {
     struct pending *pending;
 
-    HASH_FIND(hh, checker->pendings, digest, CACHE_DIGEST_SIZE, pending);
+    HASH_FIND(hh, checker->pendings, key, sizeof(*key), pending);
     if (pending == NULL) {
-        pending = xcalloc(1, sizeof(*pending));
-        pending->checker = checker;
-        memcpy(pending->digest, digest, CACHE_DIGEST_SIZE);
-        memcpy(pending->job.hash, hash, strlen(hash) + 1);
-        memcpy(pending->job.password, secret->prepared, secret->prepared_length);
-        pending->job.password_length = secret->prepared_length;
-        memcpy(pending->job.raw, secret->raw, secret->raw_length);
-        pending->job.raw_length = secret->raw_length;
-        pending->job.operations = checker->nobody_operations;
-        pending->job.memory = checker->nobody_memory;
-        pending->job.done = on_hashed;
-        HASH_ADD(hh, checker->pendings, digest, CACHE_DIGEST_SIZE, pending);
-        if (hashpool_submit(checker->pool, &pending->job) < 0) {
+        if (hold && HASH_COUNT(checker->pendings) >= QUEUE_MOST)
+            return -1;
+        pending = pending_new(checker, key, &check->try);
+        fill_in(&pending->job, checker, hash, secret);
+        if (hold) {
+            pending->held = true;
+            pending->since = seconds_now();
+            DL_APPEND(checker->held, pending);
+        } else if (submit(pending) < 0) {
             pending_free(pending);
             return -1;
         }
@@ -421,23 +553,76 @@ static int submit(struct checker *checker, struct check *check, const char *hash
     return 0;
 }
 
-/* Has the password compared with a hash: from memory, or by a hash thread. */
+/* From memory, or by a hash thread. */
+static void compare(struct checker *checker, struct check *check, const char *hash,
+                    const struct pending_key *key, const struct secret *secret, bool hold)
+{
+    if (!hold && cache_find(checker->cache, key->digest, seconds_now())) {
+        metric_add(METRIC_AUTH_CACHE_HITS, 1);
+        throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, seconds_now());
+        make_keys(checker, check, hash, secret->prepared, secret->prepared_length);
+        finish_verified(check, true);
+    } else if (enqueue(checker, check, hash, key, secret, hold) < 0) {
+        finish(check, CHECK_BUSY, busy);
+    }
+}
+
+/* Whether the mailbox's customer trusts the network that the client is in. */
+static bool is_trusted(struct checker *checker, const struct check *check)
+{
+    struct in6_addr address;
+
+    if (check->customer == 0 || networks_parse_address(&address, check->remote) < 0)
+        return false;
+    enum db_result result = db_trusted_holds(checker->db, check->customer, &address);
+    if (result == DB_BROKEN)
+        give_up(checker);
+    return result == DB_OK;
+}
+
+/* `digest` and `secret` are NULL where the password is not told. */
+static enum throttle_verdict judge(struct checker *checker, struct check *check,
+                                   const uint8_t *digest, const struct secret *secret,
+                                   struct throttle_wait *wait_r)
+{
+    struct throttle_login login = {.name = check->address,
+                                   .mailbox = check->mailbox,
+                                   .customer = check->customer,
+                                   .remote = check->remote};
+
+    if (secret != NULL) {
+        const bool prepared = secret->prepared_length > 0;
+        login.digest = digest;
+        login.digest_length = CACHE_DIGEST_SIZE;
+        login.password = prepared ? secret->prepared : secret->raw;
+        login.password_length = prepared ? secret->prepared_length : secret->raw_length;
+    }
+    throttle_prepare(checker->throttle, &login, seconds_now(), &check->try);
+    if (check->try.stranger && is_trusted(checker, check))
+        throttle_trust(&check->try);
+    return throttle_judge(checker->throttle, &check->try, seconds_now(), wait_r);
+}
+
+/* Has the password compared with a hash, unless somebody is guessing. */
 static void verify(struct checker *checker, struct check *check, const char *hash,
                    const struct secret *secret)
 {
-    uint8_t digest[CACHE_DIGEST_SIZE];
+    struct pending_key key;
+    struct throttle_wait wait;
 
-    make_digest(checker, check, hash, secret, digest);
-    enum cache_verdict verdict = cache_find(checker->cache, digest, seconds_now());
-    if (verdict != CACHE_NONE) {
-        metric_add(METRIC_AUTH_CACHE_HITS, 1);
-        if (verdict == CACHE_GOOD)
-            make_keys(checker, check, hash, secret->prepared, secret->prepared_length);
-        finish_verified(check, verdict == CACHE_GOOD);
-    } else if (submit(checker, check, hash, digest, secret) < 0) {
-        finish(check, CHECK_BUSY, "too many passwords wait to be checked");
+    make_digest(checker, check, hash, secret, key.digest);
+    enum throttle_verdict verdict = judge(checker, check, key.digest, secret, &wait);
+    memcpy(key.guess, check->try.guess, sizeof(key.guess));
+    switch (verdict) {
+    case THROTTLE_PASS: compare(checker, check, hash, &key, secret, false); break;
+    case THROTTLE_HOLD: compare(checker, check, hash, &key, secret, true); break;
+    case THROTTLE_WAIT: finish_delayed(check, &wait); break;
+    case THROTTLE_KNOWN_WRONG:
+        metric_add(METRIC_AUTH_KNOWN_WRONG, 1);
+        throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, seconds_now());
+        finish_verified(check, false);
     }
-    sodium_memzero(digest, sizeof(digest));
+    sodium_memzero(&key, sizeof(key));
 }
 
 void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
@@ -476,6 +661,7 @@ static bool read_keys(const struct db_login *login, struct scramkeys *keys_r)
 int check_keys(struct checker *checker, struct check *check, const char *name, size_t name_length,
                struct scramkeys *keys_r)
 {
+    struct throttle_wait wait;
     struct db_login login;
 
     metric_add(METRIC_AUTH_CHECKS, 1);
@@ -488,25 +674,41 @@ int check_keys(struct checker *checker, struct check *check, const char *name, s
         scramkeys_make_nobody(keys_r);
     }
     sodium_memzero(&login, sizeof(login));
-    if (found == DB_OK || found == DB_NONE)
+    if (found != DB_OK && found != DB_NONE)
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+    else if (judge(checker, check, NULL, NULL, &wait) == THROTTLE_WAIT)
+        finish_delayed(check, &wait);
+    else
         return 0;
-    finish(check, CHECK_BROKEN, "the account database cannot be read");
     return -1;
 }
 
+/*
+ * It costs no hash, so nothing is held back: of proofs that are begun at once, each is judged by
+ * what has become of those before it.
+ */
 void check_proved(struct checker *checker, struct check *check, bool fits,
                   const uint8_t *stored_key)
 {
+    struct throttle_wait wait;
     struct db_login login;
     struct scramkeys keys;
 
+    if (throttle_judge(checker->throttle, &check->try, seconds_now(), &wait) == THROTTLE_WAIT) {
+        finish_delayed(check, &wait);
+        return;
+    }
     if (!fits) {
+        check->delays =
+            throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, seconds_now());
         finish_verified(check, false);
         return;
     }
     enum db_result found = find_login(checker, check, &login);
     fits = found == DB_OK && read_keys(&login, &keys) &&
            sodium_memcmp(keys.stored_key, stored_key, sizeof(keys.stored_key)) == 0;
+    if (fits)
+        throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, seconds_now());
     if (found == DB_OK || found == DB_NONE)
         finish_verified(check, fits);
     else
@@ -523,7 +725,15 @@ void check_cancel(struct checker *checker, struct check *check)
         return;
     check->pending = NULL;
     DL_DELETE(pending->checks, check);
+    if (pending->checks != NULL)
+        return;
     /* Nobody waits for it: it need not be hashed, unless a thread is at it already. */
-    if (pending->checks == NULL && hashpool_withdraw(checker->pool, &pending->job) == 0)
+    if (pending->held) {
         pending_free(pending);
+    } else if (hashpool_withdraw(checker->pool, &pending->job) == 0) {
+        struct throttle_try try = pending->try;
+        throttle_note(checker->throttle, &try, THROTTLE_UNDECIDED, seconds_now());
+        pending_free(pending);
+        release_beside(checker, &try);
+    }
 }

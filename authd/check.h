@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "authd/mechanism.h"
+#include "authd/throttle.h"
 #include "lib/language.h"
 
 struct conf;
@@ -18,20 +19,22 @@ struct scramkeys;
  * Whether a name and a password are those of a mailbox. The account database is asked anew for each
  * check, so a changed password, a suspended customer or a removed address counts at once. A name
  * that is unknown or has no password goes the same way as a wrong password, with a hash that
- * nothing fits, and takes the same time.
+ * nothing fits, and takes the same time. Who guesses is slowed down (authd/throttle.h).
  */
 
 enum check_result {
     CHECK_GOOD,
     CHECK_WRONG,    /* no: which of the reasons is for the log alone */
     CHECK_DISABLED, /* no: the password is right, but the mailbox is suspended */
+    CHECK_DELAYED,  /* not now: too many wrong passwords; it says for how many seconds */
     CHECK_BUSY,     /* not now: too many passwords wait to be hashed */
     CHECK_BROKEN    /* ours: the account database or the hash failed; logged */
 };
 
 struct pending;
 
-/* One check. The caller fills in `done` and keeps it until done() or check_cancel(). */
+/* One check. The caller fills in `done` and `remote`, and keeps it until done() or check_cancel().
+ */
 struct check {
     void (*done)(struct check *check, enum check_result result); /* may free the check */
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
@@ -40,12 +43,16 @@ struct check {
     unsigned retention_days;              /* these three as in struct db_login */
     unsigned poll_seconds;
     enum language language;
+    const char *remote; /* the client's address; stays the caller's */
     const char *reason; /* for the log, where the result is not CHECK_GOOD */
+    uint32_t seconds;   /* of CHECK_DELAYED: until it is worth while to come again */
+    unsigned delays;    /* what this wrong password has made throttle_note() delay: for the log */
     bool is_address;    /* what was sent is one */
     bool has_password;  /* this and what follows are the checker's */
     bool suspended;
     bool keyless; /* there is a password, and no keys of it for SCRAM */
     bool proves;  /* begun by check_keys() */
+    struct throttle_try try;
     struct pending *pending;
     struct check *prev;
     struct check *next;
@@ -89,7 +96,8 @@ void check_start(struct checker *checker, struct check *check, const char *name,
 /*
  * A check of somebody who proves the password without sending it, in two calls. The first finds the
  * keys that the proof is to be made with: of a name that has none, such as nothing fits, and with
- * the same salt each time. The caller wipes them. Returns 0; or -1, and done() has been called.
+ * the same salt each time. The caller wipes them. Returns 0; or -1, and done() has been called:
+ * whoever guesses is slowed down here, too.
  */
 int check_keys(struct checker *checker, struct check *check, const char *name, size_t name_length,
                struct scramkeys *keys_r);

@@ -41,6 +41,7 @@ static const struct {
 } refusals[] = {
     [CHECK_WRONG] = {"", NULL, DB_EVENT_REFUSED},
     [CHECK_DISABLED] = {"\tcode=user_disabled", "This account is suspended.", DB_EVENT_REFUSED},
+    [CHECK_DELAYED] = {"\ttemp\tcode=temp_fail", NULL, DB_EVENT_DELAYED}, /* see send_delay() */
     [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later.",
                     DB_EVENT_DELAYED},
     [CHECK_BROKEN] = {"\ttemp\tcode=temp_fail", "Logins cannot be checked now, try again later.",
@@ -165,23 +166,62 @@ static void report_result(const struct request *request, enum db_event_kind kind
         report_event(request->table->service->report, &event);
 }
 
+/* `wait` is a field of our own, for the fronts. */
+static void send_delay(const struct request *request)
+{
+    uint32_t seconds = request->check.seconds;
+    char parameters[64];
+    char reason[80];
+
+    snprintf(parameters, sizeof(parameters), "%s\twait=%" PRIu32,
+             refusals[CHECK_DELAYED].parameters, seconds);
+    snprintf(reason, sizeof(reason), "Too many wrong passwords, try again in %" PRIu32 " second%s.",
+             seconds, seconds == 1 ? "" : "s");
+    send_failure(request, request->check.address, parameters, reason);
+}
+
+/* This wrong password was the one from which on there is a delay. */
+static void report_delays(const struct request *request, const char *name)
+{
+    const struct check *check = &request->check;
+
+    for (enum throttle_scope scope = 0; scope < THROTTLE_SCOPES; scope++) {
+        if ((check->delays & 1U << scope) == 0)
+            continue;
+        log_info("blocked address=%s mailbox=%" PRIu64 " rip=%s service=%s reason=%s", name,
+                 check->mailbox, request->rip, request->service, throttle_reason(scope));
+        report_result(request, DB_EVENT_BLOCKED, throttle_reason(scope));
+    }
+}
+
+static void refuse(const struct request *request, enum check_result result)
+{
+    const struct check *check = &request->check;
+    char name[LOG_NAME_MAX];
+
+    /* What is not an address may be a password, typed into the wrong field. */
+    copy_word(name, sizeof(name), check->is_address ? check->address : "-");
+    log_info("refused address=%s mailbox=%" PRIu64 " rip=%s service=%s mechanism=%s reason=%s",
+             name, check->mailbox, request->rip, request->service, request->mechanism->name,
+             check->reason);
+    if (result == CHECK_DELAYED)
+        send_delay(request);
+    else
+        send_failure(request, check->address, refusals[result].parameters, refusals[result].reason);
+    report_result(request, refusals[result].kind, check->reason);
+    report_delays(request, name);
+}
+
 static void on_checked(struct check *check, enum check_result result)
 {
     struct request *request =
         (struct request *)(void *)((char *)check - offsetof(struct request, check));
-    char name[LOG_NAME_MAX];
 
     if (result == CHECK_GOOD) {
         send_success(request);
         report_result(request, DB_EVENT_LOGIN, "");
     } else {
-        /* What is not an address may be a password, typed into the wrong field. */
-        copy_word(name, sizeof(name), check->is_address ? check->address : "-");
-        log_info("refused address=%s mailbox=%" PRIu64 " rip=%s service=%s mechanism=%s reason=%s",
-                 name, check->mailbox, request->rip, request->service, request->mechanism->name,
-                 check->reason);
-        send_failure(request, check->address, refusals[result].parameters, refusals[result].reason);
-        report_result(request, refusals[result].kind, check->reason);
+        refuse(request, result);
     }
     request_free(request);
 }
@@ -288,6 +328,7 @@ static struct request *request_new(struct request_table *table, unsigned id, cha
     request->id = id;
     request->table = table;
     request->check.done = on_checked;
+    request->check.remote = request->rip;
     copy_ascii(request->service, sizeof(request->service), service != NULL ? service : "-");
     copy_ascii(request->rip, sizeof(request->rip), rip != NULL ? rip : "-");
     request->rip_is_address = is_ip_address(request->rip);

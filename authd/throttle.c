@@ -45,6 +45,18 @@ static const struct rule {
         {.free = 10, .first = 30, .step = 4, .longest = 600, .forget = 600, .most = 30},
 };
 
+const char *throttle_reason(enum throttle_scope scope)
+{
+    static const char *const reasons[THROTTLE_SCOPES] = {
+        [THROTTLE_PAIR] = "too many wrong passwords for this mailbox from this address",
+        [THROTTLE_NETWORK] = "too many wrong passwords from this address",
+        [THROTTLE_MAILBOX] = "too many wrong passwords for this mailbox",
+        [THROTTLE_PASSWORD] = "this password is being tried on many mailboxes",
+    };
+
+    return reasons[scope];
+}
+
 struct meter {
     uint32_t when;   /* the last one was counted */
     uint16_t flying; /* being checked */
@@ -222,11 +234,11 @@ static void digest(const struct throttle *throttle, const void *data, size_t len
 /* What a key is made of: which kind of key it is, and digests or an address. */
 struct parts {
     uint8_t kind;
-    uint8_t part[4][THROTTLE_KEY_SIZE];
+    uint8_t part[3][THROTTLE_KEY_SIZE];
 };
 
 /* Kinds beyond the scopes. */
-enum { KIND_GUESS = THROTTLE_SCOPES, KIND_HOME };
+enum { KIND_GUESS = THROTTLE_SCOPES, KIND_HOME, KIND_PAIR_NOT_TOLD };
 
 static void cut(struct in6_addr *address, unsigned bits)
 {
@@ -256,7 +268,7 @@ static bool parse_source(const char *text, struct in6_addr *source_r, struct in6
 static void make_keys(const struct throttle *throttle, const struct throttle_login *login,
                       const struct in6_addr *home, bool network, struct throttle_try *try)
 {
-    struct parts parts = {.kind = THROTTLE_PAIR};
+    struct parts parts = {.kind = login->password != NULL ? THROTTLE_PAIR : KIND_PAIR_NOT_TOLD};
     uint8_t key[THROTTLE_KEY_SIZE];
 
     digest(throttle, login->name, strlen(login->name), parts.part[0]);
@@ -265,10 +277,9 @@ static void make_keys(const struct throttle *throttle, const struct throttle_log
     memcpy(try->keys[THROTTLE_MAILBOX], parts.part[0], THROTTLE_KEY_SIZE);
     if (login->password != NULL) {
         parts.kind = KIND_GUESS;
-        digest(throttle, login->hash, strlen(login->hash), parts.part[2]);
-        digest(throttle, login->password, login->password_length, parts.part[3]);
+        digest(throttle, login->digest, login->digest_length, parts.part[2]);
         digest(throttle, &parts, sizeof(parts), try->guess);
-        memcpy(try->keys[THROTTLE_PASSWORD], parts.part[3], THROTTLE_KEY_SIZE);
+        digest(throttle, login->password, login->password_length, try->keys[THROTTLE_PASSWORD]);
     }
     parts = (struct parts){.kind = THROTTLE_NETWORK};
     memcpy(parts.part[0], &try->source, sizeof(try->source));

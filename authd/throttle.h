@@ -39,6 +39,9 @@ enum throttle_scope {
     THROTTLE_SCOPES
 };
 
+/* Why there is a delay, for the log; static text. */
+const char *throttle_reason(enum throttle_scope scope);
+
 /* Octets that a full throttle takes: each of its three tables has room for 100,000 entries. */
 #define THROTTLE_MEMORY 32000000
 
@@ -51,9 +54,15 @@ struct throttle_login {
     uint64_t mailbox; /* 0: there is none of that name; this and the customer are for lists alone */
     uint64_t customer;
     const char *remote; /* the client's address; anything else: nobody knows it */
-    const char *hash;   /* with which the password is compared: with another, nothing is known */
+    /* Of all that decides whether the password is right: mailbox, stored hash, password. */
+    const uint8_t *digest;
+    size_t digest_length;
+    /*
+     * NULL: not told, as with SCRAM, and then there is no digest either. The same wrong one again
+     * is a new one then, so such tries have pairs of their own and do not delay the others.
+     */
     const char *password;
-    size_t password_length; /* of `password`, or 0 with NULL: not told, as with SCRAM */
+    size_t password_length;
 };
 
 /* One try, from throttle_prepare() to throttle_note(). Everything is the throttle's. */

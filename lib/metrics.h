@@ -51,6 +51,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(AUTH_QUEUE, METRIC_GAUGE, "bellhop_auth_queue", "credentials waiting for a hash thread")   \
     ROW(AUTH_BUSY, METRIC_COUNTER, "bellhop_auth_busy_total",                                      \
         "checks turned away because the queue was full")                                           \
+    ROW(AUTH_DELAYED, METRIC_COUNTER, "bellhop_auth_delayed_total",                                \
+        "checks turned away because of too many wrong passwords")                                  \
+    ROW(AUTH_KNOWN_WRONG, METRIC_COUNTER, "bellhop_auth_known_wrong_total",                        \
+        "passwords refused because they were wrong before")                                        \
     ROW(AUTH_EVENTS_DROPPED, METRIC_COUNTER, "bellhop_auth_events_dropped_total",                  \
         "events of logins that could not be written to the account database")                      \
     ROW(LMTP_CONNECTIONS, METRIC_COUNTER, "bellhop_lmtp_connections_total",                        \

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bellhop import ROOT
+from bellhop import ROOT, Account
 
 SUITE = ROOT / "tests" / "conformance"
 RUN = SUITE / "run"
@@ -29,12 +29,25 @@ def write_users(path, accounts):
     return path
 
 
+def more_accounts(instance, customer, count, folder):
+    addresses = [f"box{number}@{customer.domain}" for number in range(count)]
+    accounts = [Account(address, f"key to {address}") for address in addresses]
+    table = folder / f"{customer.domain}.csv"
+    table.write_text("address,password\n"
+                     + "".join(f"{account.address},{account.password}\n" for account in accounts))
+    instance.cli("address", "import", table, "--customer", customer.name)
+    return accounts
+
+
 @pytest.fixture(scope="module")
 def target(shared, tmp_path_factory):
-    """Options that say where the server is. The two mailboxes of a job are of two customers."""
-    pairs = zip(*(customer.accounts for customer in shared.customers))
-    users = write_users(tmp_path_factory.mktemp("users") / "users",
-                        [account for pair in pairs for account in pair])
+    """
+    Options that say where the server is. The two mailboxes of a pair are of two customers, and there
+    are enough pairs that none is sent so many wrong passwords that it is delayed.
+    """
+    folder = tmp_path_factory.mktemp("users")
+    pairs = zip(*(more_accounts(shared, customer, 20, folder) for customer in shared.customers))
+    users = write_users(folder / "users", [account for pair in pairs for account in pair])
     return ["--pop3", f"127.0.0.1:{shared.ports.pop3}", "--lmtp", f"127.0.0.1:{shared.ports.lmtp}",
             "--pop3s", f"127.0.0.1:{shared.ports.pop3s}", "--users", users,
             "--ca", shared.dir / "tls" / "cert.pem", "--jobs", 3, "--patience", 30]

@@ -139,15 +139,20 @@ def test_auth_with_utf8(shared, guest):
         assert wire.command(f"AUTH PLAIN {response}").startswith(b"+OK ")
 
 
-@pytest.mark.parametrize("name, password", [
-    ("zoë@lighthouse.example".encode("latin-1"), None), (None, "schlüssel für".encode("latin-1")),
-    (None, b"\xc0\xaf" * 8), (None, b"\xed\xa0\x80" * 4), (None, "schlüssel fur 部屋 №5".encode()),
-    ("zoe@lighthouse.example".encode(), None), (None, "\u00ad".encode()),
-    (None, "schlüssel für 部屋 №5\u0085".encode())])
-def test_what_is_refused(shared, guest, name, password):
-    answer = attempt(shared, name or guest.address.encode(), password or guest.password.encode(),
-                     True)
-    assert answer.startswith(b"-ERR [AUTH] ")
+@pytest.mark.parametrize("name", ["zoë@lighthouse.example".encode("latin-1"),
+                                  "zoe@lighthouse.example".encode()])
+def test_what_is_another_name(shared, guest, name):
+    assert attempt(shared, name, guest.password.encode(), True).startswith(b"-ERR [AUTH] ")
+
+
+def test_what_is_another_password(shared, guest):
+    for number, password in enumerate([
+            "schlüssel für".encode("latin-1"), b"\xc0\xaf" * 8, b"\xed\xa0\x80" * 4,
+            "schlüssel fur 部屋 №5".encode(), "\u00ad".encode(), "schlüssel für 部屋 №5\u0085".encode()]):
+        if number % 4 == 0:  # more for one mailbox would be delayed
+            account = shared.address(shared.customers[1], f"zoë{number}", guest.password)
+        answer = attempt(shared, account.address.encode(), password, True)
+        assert answer.startswith(b"-ERR [AUTH] "), password
 
 
 def test_mail_comes_for_each_form_of_a_name(instance):

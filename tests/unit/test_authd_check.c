@@ -15,6 +15,7 @@
 #include "db/plan.h"
 #include "db/secret.h"
 #include "db/transaction.h"
+#include "db/trusted.h"
 #include "lib/conf.h"
 #include "lib/metrics.h"
 
@@ -25,6 +26,7 @@ static struct {
     struct db_login login; /* of anna@example.com, the only address */
     unsigned opened;
     int reading;
+    bool trusted; /* whatever anna's clients come from */
 } accounts;
 
 struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t error_size)
@@ -102,9 +104,18 @@ void report_scram(struct report *report, uint64_t customer, uint64_t mailbox, co
     memcpy(reported.keys, keys, strlen(keys) + 1);
 }
 
+enum db_result db_trusted_holds(struct db *db, uint64_t customer, const struct in6_addr *address)
+{
+    assert_ptr_equal(db, &accounts);
+    assert_int_equal(customer, accounts.login.customer);
+    (void)address;
+    return accounts.trusted ? DB_OK : DB_NONE;
+}
+
 static struct event_base *base;
 static struct checker *checker;
 static struct conf conf;
+static const char *remote; /* where the next client is */
 
 struct answered {
     struct check check; /* first */
@@ -132,6 +143,8 @@ static int set_up(void **state)
     memset(&accounts, 0, sizeof(accounts));
     memset(&reported, 0, sizeof(reported));
     accounts.login.mailbox = 7;
+    accounts.login.customer = 8;
+    remote = "192.0.2.1";
     set_password("secret");
     conf_default(&conf);
     conf.hash_operations = 1;
@@ -154,6 +167,7 @@ static void begin(struct answered *answered, const char *name, const char *passw
 {
     memset(answered, 0, sizeof(*answered));
     answered->check.done = on_done;
+    answered->check.remote = remote;
     check_start(checker, &answered->check, name, strlen(name), password, strlen(password));
 }
 
@@ -524,14 +538,16 @@ static void test_cancel(void **state)
 static void test_busy(void **state)
 {
     static struct answered answered[5000];
-    char password[16];
+    static char remotes[5000][sizeof("10.0.255.255")];
     unsigned busy = 0;
 
     (void)state;
     set_slow_password("secret");
+    accounts.trusted = true;
     for (unsigned i = 0; i < 5000; i++) {
-        snprintf(password, sizeof(password), "wrong %u", i);
-        begin(&answered[i], "anna@example.com", password);
+        snprintf(remotes[i], sizeof(remotes[i]), "10.0.%u.%u", i >> 8, i & 255);
+        remote = remotes[i];
+        begin(&answered[i], "anna@example.com", "wrong");
         busy += answered[i].count == 1 && answered[i].result == CHECK_BUSY;
     }
     /* The queue takes at most 4096, however quick they are, and at least 16. */
@@ -540,6 +556,101 @@ static void test_busy(void **state)
         check_cancel(checker, &answered[i].check);
     finish_all();
     assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+/* Others wait until they are known to be no guesses, and get their answers then. */
+static void test_held_back(void **state)
+{
+    struct answered answered[50];
+    char name[32];
+
+    (void)state;
+    set_slow_password("secret");
+    for (unsigned i = 0; i < 50; i++)
+        begin(&answered[i], "anna@example.com", i % 2 ? "secret" : "wrong");
+    assert_int_equal(checker_pending(checker), 2);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(name, sizeof(name), "guest%u@example.com", i);
+        begin(&answered[i], name, "wrong");
+    }
+    begin(&answered[3], "anna@example.com", "held");
+    begin(&answered[4], "anna@example.com", "held");
+    begin(&answered[5], "guest@example.com", "held and gone");
+    assert_int_equal(checker_pending(checker), 7);
+    check_cancel(checker, &answered[5].check);
+    assert_int_equal(checker_pending(checker), 6);
+    finish_all();
+    assert_int_equal(answered[3].count, 1);
+    assert_int_equal(answered[3].result, CHECK_WRONG);
+    assert_int_equal(answered[4].count, 1);
+    assert_int_equal(answered[5].count, 0);
+}
+
+/* Of guesses that are made at once no more are hashed than when they are made one by one. */
+static void test_guesses_at_once(void **state)
+{
+    static struct answered answered[100];
+    int64_t before = metric_sum(METRIC_AUTH_HASHES);
+    unsigned delayed = 0;
+    char password[16];
+
+    (void)state;
+    set_slow_password("secret");
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(password, sizeof(password), "wrong %u", i);
+        begin(&answered[i], "anna@example.com", password);
+    }
+    finish_all();
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(answered[i].count, 1);
+        delayed += answered[i].result == CHECK_DELAYED;
+        if (answered[i].result == CHECK_DELAYED)
+            assert_in_range(answered[i].check.seconds, 14, 15);
+    }
+    assert_int_equal(delayed, 95);
+    assert_int_equal(metric_sum(METRIC_AUTH_HASHES) - before, 5);
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_DELAYED);
+    remote = "192.0.2.2";
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+/* Who breaks off while his guess is hashed has made it all the same. */
+static void test_broken_off_guesses(void **state)
+{
+    struct answered answered;
+    char password[16];
+
+    (void)state;
+    set_slow_password("secret");
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(password, sizeof(password), "wrong %u", i);
+        begin(&answered, "anna@example.com", password);
+        while (metric_sum(METRIC_AUTH_QUEUE) > 0)
+            ;
+        check_cancel(checker, &answered.check);
+        finish_all();
+    }
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_DELAYED);
+}
+
+/* Over many names from one address; nobody at a trusted one is met by that. */
+static void test_trusted(void **state)
+{
+    int64_t hashes;
+    char name[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(name, sizeof(name), "guest%u@example.com", i);
+        assert_int_equal(check(name, "wrong", NULL), CHECK_WRONG);
+    }
+    assert_int_equal(check("anna@example.com", "secret", &hashes), CHECK_DELAYED);
+    assert_int_equal(hashes, 0);
+    accounts.trusted = true;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    accounts.trusted = false;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    assert_int_equal(check("nobody@example.com", "secret", NULL), CHECK_DELAYED);
 }
 
 /* The hash for nobody follows the configuration, or its time would tell who exists. */
@@ -579,6 +690,10 @@ int main(void)
         TEST(test_change_meanwhile),
         TEST(test_cancel),
         TEST(test_busy),
+        TEST(test_held_back),
+        TEST(test_guesses_at_once),
+        TEST(test_broken_off_guesses),
+        TEST(test_trusted),
         TEST(test_reconfigure),
     };
 

@@ -251,18 +251,22 @@ static void prepare(const struct step *step, unsigned number, uint64_t mailbox, 
     char name[64];
     char remote[64];
     char password[64];
+    char digest[200];
 
     fill_in(name, sizeof(name), step->mailbox, number);
     fill_in(remote, sizeof(remote), step->remote, number);
     fill_in(password, sizeof(password), step->password != NULL ? step->password : "", number);
+    snprintf(digest, sizeof(digest), "%s %s %s", name, step->hash != NULL ? step->hash : "hash",
+             password);
     const struct throttle_login login = {
         .name = name,
         .mailbox = mailbox,
         .customer = mailbox,
         .remote = remote,
-        .hash = step->hash != NULL ? step->hash : "hash",
+        .digest = (const uint8_t *)digest,
+        .digest_length = strlen(digest),
         .password = step->password != NULL ? password : NULL,
-        .password_length = step->password != NULL ? strlen(password) : 0,
+        .password_length = strlen(password),
     };
     throttle_prepare(throttle, &login, now, try_r);
     if (step->trusted)
