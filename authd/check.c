@@ -191,6 +191,23 @@ unsigned checker_pending(const struct checker *checker)
     return HASH_COUNT(checker->pendings);
 }
 
+void checker_each_block(const struct checker *checker,
+                        void (*tell)(void *context, const struct throttle_block *block),
+                        void *context)
+{
+    throttle_each(checker->throttle, seconds_now(), tell, context);
+}
+
+unsigned checker_lift_mailbox(struct checker *checker, uint64_t mailbox)
+{
+    return throttle_lift_mailbox(checker->throttle, mailbox, seconds_now());
+}
+
+unsigned checker_lift_networks(struct checker *checker, const struct networks *networks)
+{
+    return throttle_lift_networks(checker->throttle, networks, seconds_now());
+}
+
 /* Opens the database where it is not open. Returns 0, or -1 (logged, or too soon to try again). */
 static int reopen(struct checker *checker)
 {

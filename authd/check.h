@@ -79,6 +79,15 @@ int checker_plans(struct checker *checker, struct db_plan_range *range_r);
 /* How many password hashes are awaited. */
 unsigned checker_pending(const struct checker *checker);
 
+/* Tells what is delayed because of wrong passwords, in no order. */
+void checker_each_block(const struct checker *checker,
+                        void (*tell)(void *context, const struct throttle_block *block),
+                        void *context);
+
+/* As throttle_lift_mailbox() and throttle_lift_networks(). */
+unsigned checker_lift_mailbox(struct checker *checker, uint64_t mailbox);
+unsigned checker_lift_networks(struct checker *checker, const struct networks *networks);
+
 /*
  * Checks that are begun between these two see the account database as it is at the first of them,
  * and its lock is taken once. Only for those that have been asked for before checker_begin().

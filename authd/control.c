@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "authd/blocks.h"
 #include "authd/control.h"
 #include "authd/report.h"
 #include "lib/acceptor.h"
@@ -27,6 +28,7 @@ struct connection {
 struct control {
     struct event_base *base;
     struct report *report;
+    struct checker *checker;
     struct acceptor *acceptor;
     struct connection *connections;
     unsigned count;
@@ -85,6 +87,19 @@ static int take_flush(struct connection *connection, const struct channel_messag
     return 0;
 }
 
+static int take_list(struct connection *connection, const struct channel_message *message)
+{
+    blocks_list(connection->control->checker, connection->channel, message);
+    return 0;
+}
+
+static int take_lift(struct connection *connection, const struct channel_message *message)
+{
+    const struct control *control = connection->control;
+
+    return blocks_lift(control->checker, control->report, connection->channel, message);
+}
+
 static const struct request {
     enum auth_type type;
     size_t length;
@@ -94,6 +109,8 @@ static const struct request {
     {AUTH_TAKE, 0, take_take},
     {AUTH_WRITTEN, 0, take_written},
     {AUTH_FLUSH, 0, take_flush},
+    {AUTH_LIST, sizeof(struct auth_list), take_list},
+    {AUTH_LIFT, sizeof(struct auth_lift), take_lift},
 };
 
 /* --- connections */
@@ -170,12 +187,13 @@ static void on_accept(void *context, int fd, const struct sockaddr *address)
     set_accepting(control);
 }
 
-struct control *control_new(struct event_base *base, struct report *report)
+struct control *control_new(struct event_base *base, struct report *report, struct checker *checker)
 {
     struct control *control = xcalloc(1, sizeof(*control));
 
     control->base = base;
     control->report = report;
+    control->checker = checker;
     report_listen(report, on_written, control);
     control->acceptor = acceptor_new(base);
     set_accepting(control);

@@ -139,7 +139,7 @@ static void start(struct authd *authd)
     authd->report = report_new(base);
     authd->checker = checker_new(base, &authd->child.conf, authd->report);
     authd->plans = plans_new(base, authd->checker);
-    authd->control = control_new(base, authd->report);
+    authd->control = control_new(base, authd->report, authd->checker);
     authd->mta = (struct service){.name = "auth",
                                   .base = base,
                                   .checker = authd->checker,

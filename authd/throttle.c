@@ -550,6 +550,11 @@ bool throttle_is_beside(const struct throttle_try *one, const struct throttle_tr
 
 /* --- for people */
 
+unsigned throttle_source_bits(const struct in6_addr *source)
+{
+    return IN6_IS_ADDR_V4MAPPED(source) || IN6_IS_ADDR_LOOPBACK(source) ? 128 : SOURCE_BITS;
+}
+
 static struct throttle_block describe(const struct meter *meter, uint32_t now)
 {
     return (struct throttle_block){.scope = (enum throttle_scope)meter->scope,

@@ -143,6 +143,9 @@ struct throttle_block {
     uint64_t customers[THROTTLE_CUSTOMERS];
 };
 
+/* How many bits of a source are the client's network: what one household is given. */
+unsigned throttle_source_bits(const struct in6_addr *source);
+
 /* Tells what delays now, in no order. Looks through all of the memory: milliseconds. */
 void throttle_each(const struct throttle *throttle, uint32_t now,
                    void (*tell)(void *context, const struct throttle_block *block), void *context);

@@ -70,6 +70,8 @@ int address_show_main(struct instance *instance, int argc, char **argv);
 int address_remove_main(struct instance *instance, int argc, char **argv);
 int address_passwd_main(struct instance *instance, int argc, char **argv);
 int address_import_main(struct instance *instance, int argc, char **argv);
+int auth_blocks_main(struct instance *instance, int argc, char **argv);
+int auth_lift_main(struct instance *instance, int argc, char **argv);
 int trusted_network_add_main(struct instance *instance, int argc, char **argv);
 int trusted_network_list_main(struct instance *instance, int argc, char **argv);
 int trusted_network_remove_main(struct instance *instance, int argc, char **argv);

@@ -35,6 +35,9 @@ struct db;
 /* The supervisor's own, for commands (cli/callers.h). */
 #define INSTANCE_SUPERVISOR "run/supervisor.sock"
 
+/* And authd's. */
+#define INSTANCE_AUTH_CONTROL "run/auth-control.sock"
+
 /* While this file is there, a restore is under way or was interrupted (stored/load.h). */
 #define INSTANCE_UNFINISHED "store/restore.unfinished"
 

@@ -76,6 +76,12 @@ static const struct command commands[] = {
      "show logins, refusals and new passwords, the newest first (the last 1000 unless since a TIME "
      "like 12h, 7d or 2026-11-22)",
      COMMAND_INSTANCE, auth_events_main},
+    {"auth blocks", "[--customer NAME] [--json]",
+     "show what is delayed because of wrong passwords, and for how long", COMMAND_INSTANCE,
+     auth_blocks_main},
+    {"auth lift", "ADDRESS | NETWORK",
+     "end what delays a mailbox, or all that comes from a network", COMMAND_INSTANCE,
+     auth_lift_main},
     {"trusted-network add", "NETWORK --customer NAME",
      "let wrong passwords from a network of the customer's delay nobody but who types them",
      COMMAND_INSTANCE, trusted_network_add_main},

@@ -31,8 +31,13 @@ enum auth_type {
     AUTH_WRITTEN, /* empty: the batch with this id is in the database */
 
     /* bellhop */
-    AUTH_FLUSH,  /* empty                       -> AUTH_FLUSHED */
-    AUTH_FLUSHED /* empty: what has happened before has been written */
+    AUTH_FLUSH,   /* empty                      -> AUTH_FLUSHED */
+    AUTH_FLUSHED, /* empty: what has happened before has been written */
+    AUTH_LIST,    /* struct auth_list           -> struct auth_block each, then AUTH_LISTED */
+    AUTH_BLOCK,   /* struct auth_block */
+    AUTH_LISTED,  /* struct auth_listed: that was all */
+    AUTH_LIFT,    /* struct auth_lift           -> AUTH_LIFTED */
+    AUTH_LIFTED   /* struct auth_lifted */
 };
 
 /* Short enough for one transaction to be in nobody's way. */
@@ -98,6 +103,49 @@ struct auth_used {
     uint64_t app_password;
     uint64_t time; /* seconds since 1970 */
     char remote[AUTH_REMOTE_MAX + 1];
+};
+
+/* Asks what is delayed now because of wrong passwords. */
+struct auth_list {
+    uint64_t customer; /* about whose mailboxes; 0: all */
+};
+
+enum auth_scope { AUTH_SCOPE_PAIR, AUTH_SCOPE_NETWORK, AUTH_SCOPE_MAILBOX, AUTH_SCOPE_PASSWORD };
+
+#define AUTH_BLOCK_CUSTOMERS 4
+
+/* More are not told of: a botnet makes as many as there are addresses. */
+#define AUTH_BLOCKS_MAX 10000
+
+struct auth_block {
+    uint32_t scope; /* enum auth_scope */
+    uint32_t count; /* wrong passwords that are not forgotten yet */
+    uint32_t seconds;
+    uint32_t bits;      /* of the source */
+    uint64_t mailbox;   /* of PAIR and MAILBOX; 0: there is none of the name that was tried */
+    uint8_t source[16]; /* of PAIR and NETWORK; IPv4 as ::ffff:192.0.2.1 */
+    uint64_t customers[AUTH_BLOCK_CUSTOMERS]; /* whose mailboxes it is about; zeros at the end */
+};
+
+struct auth_listed {
+    uint64_t left_off; /* how many were not told of */
+};
+
+/* Room for any address (lib/address.h), a multiple of 8. */
+#define AUTH_ADDRESS_SIZE 320
+
+/* Ends what delays a mailbox, or all that comes from a network. */
+struct auth_lift {
+    uint64_t customer; /* of the mailbox */
+    uint64_t mailbox;  /* 0: of a network */
+    uint8_t network[16];
+    uint32_t bits;
+    uint32_t zero;
+    char address[AUTH_ADDRESS_SIZE]; /* of the mailbox, for the event; NUL padded */
+};
+
+struct auth_lifted {
+    uint64_t count; /* delays that have ended */
 };
 
 #endif
