@@ -21,7 +21,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
 	libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail mpop sqlite3 procps
+CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
@@ -72,7 +72,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture system load bench bench-built bench-deps compare compare-built measure-scale lint install clean
+.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture system load storm bench bench-built bench-deps compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -308,6 +308,11 @@ load: all $(BUILD)/bench/fill $(BUILD)/bench/load
 	BELLHOP_LOAD=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -s $(PYTEST_FLAGS) \
 		tests/system/test_load.py
 
+# A stale password among 100 mailboxes, and hydra, for ten minutes each.
+storm: all
+	BELLHOP_STORM=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n 2 -rP $(PYTEST_FLAGS) \
+		tests/system/test_throttle.py -k 'stale or hydra'
+
 check: deps
 	@$(MAKE) --no-print-directory check-built
 
@@ -322,6 +327,7 @@ help:
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
+	@echo 'make storm    ten minutes of wrong passwords, by mistake and by hydra'
 	@echo 'make load     15,000 idle, slow, deaf and half-open clients, and how others are served meanwhile'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make fuzz     SECONDS=60 of made-up input for each target in tests/fuzz; FUZZ=surrogate for one'

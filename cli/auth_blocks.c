@@ -218,7 +218,7 @@ static int find_mailbox(struct instance *instance, const char *text, struct auth
     return EXIT_DONE;
 }
 
-static int find_network(const char *text, struct auth_lift *lift_r)
+static int find_network(struct instance *instance, const char *text, struct auth_lift *lift_r)
 {
     struct networks networks;
 
@@ -228,7 +228,7 @@ static int find_network(const char *text, struct auth_lift *lift_r)
                       text);
     memcpy(lift_r->network, &networks.list[0].address, sizeof(lift_r->network));
     lift_r->bits = networks.list[0].bits;
-    return EXIT_DONE;
+    return instance_enter(instance) < 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
 int auth_lift_main(struct instance *instance, int argc, char **argv)
@@ -240,8 +240,8 @@ int auth_lift_main(struct instance *instance, int argc, char **argv)
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     const char *what = argv[optind];
-    int done =
-        strchr(what, '@') != NULL ? find_mailbox(instance, what, &lift) : find_network(what, &lift);
+    int done = strchr(what, '@') != NULL ? find_mailbox(instance, what, &lift)
+                                         : find_network(instance, what, &lift);
     if (done == EXIT_DONE)
         done = ask(&answer, AUTH_LIFT, &lift, sizeof(lift));
     if (done == EXIT_DONE && answer.number == 0)

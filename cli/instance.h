@@ -29,9 +29,6 @@ struct db;
 /* stored's control socket, which the supervisor binds. */
 #define INSTANCE_CONTROL "run/stored-control.sock"
 
-/* And authd's. */
-#define INSTANCE_AUTH_CONTROL "run/auth-control.sock"
-
 /* The supervisor's own, for commands (cli/callers.h). */
 #define INSTANCE_SUPERVISOR "run/supervisor.sock"
 

@@ -123,7 +123,7 @@ static void print_all(FILE *file)
 {
     fputs("usage: bellhop [-C DIR] COMMAND ...\n\n", file);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(file, "  %-18s%s\n", commands[i].words, commands[i].help);
+        fprintf(file, "  %-24s%s\n", commands[i].words, commands[i].help);
     fputs("\nDIR is the instance's directory; without -C it is the current one. \"bellhop help "
           "COMMAND\"\nshows how a command is used.\n",
           file);

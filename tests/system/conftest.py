@@ -10,7 +10,8 @@ from bellhop import BIN, DATA, QUICK, Instance
 
 LOG_LINES = 60   # shown when a test fails
 # Seconds; no test waits longer than this for anything.
-TEST_TIME = 1500 if "1" in map(os.environ.get, ("BELLHOP_TORTURE", "BELLHOP_LOAD")) else 150
+LONG = ("BELLHOP_TORTURE", "BELLHOP_LOAD", "BELLHOP_STORM")
+TEST_TIME = 1500 if "1" in map(os.environ.get, LONG) else 150
 
 HOTEL = ("Quayside Hotel", "house", "quayside.example", "frontdesk", "bookings", "invoices")
 GROUP = ("Lighthouse Hostels", "chain", "lighthouse.example", "frontdesk", "bookings", "night")
