@@ -593,18 +593,18 @@ static unsigned lift(struct meter *meter, uint32_t now)
     return delayed;
 }
 
-unsigned throttle_lift_mailbox(struct throttle *throttle, uint64_t number, uint32_t now)
+unsigned throttle_lift_mailbox(struct throttle *throttle, uint64_t mailbox, uint32_t now)
 {
     struct penalty *penalty;
-    struct mailbox *mailbox;
+    struct mailbox *record;
     unsigned lifted = 0;
 
     for (uint64_t slot = 0; (penalty = slots_next(throttle->penalties, &slot)) != NULL;)
-        if (penalty->counted.meter.scope == THROTTLE_PAIR && penalty->mailbox == number)
+        if (penalty->counted.meter.scope == THROTTLE_PAIR && penalty->mailbox == mailbox)
             lifted += lift(&penalty->counted.meter, now);
-    for (uint64_t slot = 0; (mailbox = slots_next(throttle->mailboxes, &slot)) != NULL;)
-        if (mailbox->mailbox == number)
-            lifted += lift(&mailbox->counted.meter, now);
+    for (uint64_t slot = 0; (record = slots_next(throttle->mailboxes, &slot)) != NULL;)
+        if (record->mailbox == mailbox)
+            lifted += lift(&record->counted.meter, now);
     return lifted;
 }
 

@@ -50,14 +50,14 @@ enum expected {
  * of the try. NULL for the password: it is not told.
  */
 struct step {
-    unsigned at, every, times;
     const char *mailbox;
     const char *remote;
     const char *password;
+    const char *hash; /* NULL: as always */
+    unsigned at, every, times;
     enum expected expected;
     unsigned seconds; /* to wait; 0: not looked at */
     bool trusted;
-    const char *hash; /* NULL: as always */
 };
 
 #define TRY_AND(at_, every_, times_, mailbox_, remote_, password_, expected_, ...)                 \
