@@ -250,6 +250,7 @@ static struct scramkeys keys_of(struct answered *answered, const char *name)
 
     memset(answered, 0, sizeof(*answered));
     answered->check.done = on_done;
+    answered->check.remote = remote;
     assert_int_equal(check_keys(checker, &answered->check, name, strlen(name), &keys), 0);
     assert_int_equal(answered->count, 0);
     return keys;
@@ -375,9 +376,36 @@ static void test_keys_of_nobody(void **state)
     accounts.result = DB_BROKEN;
     memset(&answered, 0, sizeof(answered));
     answered.check.done = on_done;
+    answered.check.remote = remote;
     struct scramkeys none;
     assert_int_equal(check_keys(checker, &answered.check, "a@example.com", 13, &none), -1);
     assert_int_equal(answered.result, CHECK_BROKEN);
+}
+
+/* Also where all of them were begun before the first was wrong; who sends passwords is not met. */
+static void test_proofs_are_guesses(void **state)
+{
+    struct answered answered[8];
+    struct scramkeys keys;
+
+    (void)state;
+    set_keys("secret");
+    for (size_t i = 0; i < 8; i++)
+        keys = keys_of(&answered[i], "anna@example.com");
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(prove(&answered[i], &keys, false), i < 5 ? CHECK_WRONG : CHECK_DELAYED);
+    assert_int_equal(prove(&answered[7], &keys, true), CHECK_DELAYED);
+    assert_in_range(answered[7].check.seconds, 14, 15);
+    memset(&answered[0], 0, sizeof(answered[0]));
+    answered[0].check.done = on_done;
+    answered[0].check.remote = remote;
+    assert_int_equal(check_keys(checker, &answered[0].check, "anna@example.com", 16, &keys), -1);
+    assert_int_equal(answered[0].result, CHECK_DELAYED);
+    remote = "192.0.2.2";
+    keys = keys_of(&answered[0], "anna@example.com");
+    assert_int_equal(prove(&answered[0], &keys, true), CHECK_GOOD);
+    remote = "192.0.2.1"; /* from the same network, so it is no stranger's any more */
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
 }
 
 static void test_no_password(void **state)
@@ -686,6 +714,7 @@ int main(void)
         TEST(test_proof_too_late),
         TEST(test_keys_of_nobody),
         TEST(test_keys_of_a_good_password),
+        TEST(test_proofs_are_guesses),
         TEST(test_same_credentials_share_a_hash),
         TEST(test_change_meanwhile),
         TEST(test_cancel),
