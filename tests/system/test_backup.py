@@ -309,11 +309,17 @@ def numbers(*values):
     return struct.pack(f"<{len(values)}Q", *values)
 
 
-def record(uid=1, refs=1, unique_id=b"", text=b"text\r\n", octets=6, length=6, unique_id_length=None):
+def record(uid=1, refs=1, unique_id=b"", text=b"text\r\n", octets=6, length=6, unique_id_length=None,
+           surrogate=b""):
     """A message in mailbox 1, as it stands in a backup."""
     return (struct.pack("<IIQQQQ", refs, len(unique_id) if unique_id_length is None
                         else unique_id_length, 1, octets, 0, length)
-            + numbers(1, uid) + unique_id + text)
+            + surrogate + numbers(1, uid) + unique_id + text)
+
+
+def growth(octets, version=1, needed=1):
+    """What of a record says that it has a surrogate."""
+    return {"unique_id_length": version << 8 | needed << 16, "surrogate": struct.pack("<q", octets)}
 
 
 MAILBOXES, MANIFEST, BODIES, END = 6, 7, 8, 9
@@ -338,6 +344,10 @@ HOSTILE = {
     "endless unique-id": SMALL + frame(BODIES, record(unique_id_length=2 ** 32 - 1)),
     "unique-id of two lines": SMALL + frame(BODIES, record(unique_id=b"x\r\n2 forged")),
     "unique-id with NUL": SMALL + frame(BODIES, record(unique_id=b"\0x")),
+    "surrogate by nobody": SMALL + frame(BODIES, record(**growth(1, version=0))),
+    "two surrogates": SMALL + frame(BODIES, record(**growth(1, needed=2))),
+    "surrogate of less than nothing": SMALL + frame(BODIES, record(**growth(-7))),
+    "endless surrogate": SMALL + frame(BODIES, record(**growth(2 ** 63 - 1))),
     "another type": frame(99),
     "zeros": bytes(1 << 20),
 }
@@ -355,7 +365,8 @@ def test_hostile_streams_are_refused(empty):
         done = load(stream)
         assert (done.returncode, done.stdout) == (1, b""), name
         assert b"breaks its rules" in done.stderr, name
-    assert load(SMALL + frame(BODIES, record())).stdout == frame(END, numbers(1, 0))
+    for good in record(), record(**growth(-6)), record(**growth(2 ** 38, version=255)):
+        assert load(SMALL + frame(BODIES, good)).stdout == frame(END, numbers(1, 0))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)

@@ -130,6 +130,39 @@ static void sends_a_message(void **state)
     fixture_close(&fixture);
 }
 
+/* What stored knows of a message is not looked for in it, and what it does not know is. */
+static void sends_the_form_that_stored_tells(void **state)
+{
+    static const char body[] = "A: \xc3\xbc\r\n\r\nc\r\n";
+    static const struct {
+        enum store_form form;
+        bool utf8;
+        const char *answer;
+    } forms[] = {
+        {STORE_FORM_UNKNOWN, false, "+OK\r\nA: =?utf-8?b?w7w=?=\r\n\r\nc\r\n.\r\n"},
+        {STORE_FORM_SURROGATE, false, "+OK 26 octets\r\nA: =?utf-8?b?w7w=?=\r\n\r\nc\r\n.\r\n"},
+        {STORE_FORM_SURROGATE, true, "+OK 12 octets\r\nA: \xc3\xbc\r\n\r\nc\r\n.\r\n"},
+        {STORE_FORM_ORIGINAL, false, "+OK 12 octets\r\nA: \xc3\xbc\r\n\r\nc\r\n.\r\n"},
+    };
+    static const struct store_growth growth = {.growth = 14};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        const struct store_data data = {
+            .length = strlen(body), .top_length = 9, .form = (uint8_t)forms[i].form};
+        struct fixture fixture;
+        assert_int_equal(unlink(SOCKET_PATH), i > 0 ? 0 : -1);
+        fixture_open(&fixture, strlen(body));
+        fixture.session.utf8 = forms[i].utf8;
+        if (forms[i].form == STORE_FORM_SURROGATE && !forms[i].utf8)
+            assert_int_equal(maildrop_add_growths(&fixture.session.maildrop, &growth, 1), 0);
+        fetch_begin(&fixture.session, 0, false, 0);
+        assert_int_equal(fetch_data(&fixture.session, &data, body, strlen(body)), 0);
+        expect_output(&fixture, forms[i].answer);
+        fixture_close(&fixture);
+    }
+}
+
 /* TOP's answer may end exactly with a piece; the final dot then comes with the next one. */
 static void top_ends_with_a_piece(void **state)
 {
@@ -457,6 +490,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sends_a_message, scratch_enter, scratch_leave),
+        cmocka_unit_test_setup_teardown(sends_the_form_that_stored_tells, scratch_enter,
+                                        scratch_leave),
         cmocka_unit_test_setup_teardown(top_ends_with_a_piece, scratch_enter, scratch_leave),
         cmocka_unit_test_setup_teardown(longer_than_listed_is_damaged, scratch_enter,
                                         scratch_leave),

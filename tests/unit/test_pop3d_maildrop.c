@@ -275,6 +275,53 @@ static void test_too_many(void **state)
     free(entries);
 }
 
+/* LIST says what the surrogate has, and the store what it has been asked for. */
+static void test_growths(void **state)
+{
+    static const struct store_growth growths[] = {
+        {.message = 0, .growth = 5}, {.message = 2, .growth = -30}, {.message = 3, .growth = 0}};
+    struct maildrop maildrop = {0};
+    (void)state;
+
+    assert_int_equal(maildrop_announce(&maildrop, 4, 75), 0);
+    fill(&maildrop, 4);
+    assert_int_equal(maildrop_add_growths(&maildrop, growths, 2), 0);
+    assert_int_equal(maildrop_add_growths(&maildrop, growths + 2, 1), 0);
+    assert_int_equal(maildrop_complete(&maildrop), 0);
+    static const uint64_t listed[] = {15, 20, 0, 40}, stored[] = {10, 20, 30, 40};
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(maildrop_octets(&maildrop, i), listed[i]);
+        assert_int_equal(maildrop_stored_octets(&maildrop, i), stored[i]);
+    }
+    maildrop_delete(&maildrop, 0);
+    assert_int_equal(maildrop.octets, 60);
+    maildrop_reset(&maildrop);
+    assert_int_equal(maildrop.octets, 75);
+    maildrop_clear(&maildrop);
+}
+
+static void test_bad_growths(void **state)
+{
+    static const struct store_growth bad[] = {
+        {.message = 3, .growth = 1},                    /* has not come */
+        {.message = 1, .growth = 1},                    /* the same again */
+        {.message = 0, .growth = 1},                    /* one before it */
+        {.message = 2, .growth = -31},                  /* more than there is */
+        {.message = 2, .growth = INT64_MIN},            /* the same */
+        {.message = 2, .growth = STORE_GROWTH_MAX + 1}, /* more than stored tells */
+    };
+    static const struct store_growth good = {.message = 1, .growth = 1};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct maildrop maildrop = {0};
+        fill(&maildrop, 3);
+        assert_int_equal(maildrop_add_growths(&maildrop, &good, 1), 0);
+        assert_int_equal(maildrop_add_growths(&maildrop, &bad[i], 1), -1);
+        maildrop_clear(&maildrop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +331,8 @@ int main(void)
         cmocka_unit_test(test_unique_ids),
         cmocka_unit_test(test_imported_unique_ids),
         cmocka_unit_test(test_bad_unique_ids),
+        cmocka_unit_test(test_growths),
+        cmocka_unit_test(test_bad_growths),
         cmocka_unit_test(test_announced),
         cmocka_unit_test(test_announced_too_much),
         cmocka_unit_test(test_large),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "stored/record.h"
 
@@ -99,11 +100,57 @@ static void an_expunge_has_no_body(void **state)
     free(header);
 }
 
+static void a_surrogate_is_told_again(void **state)
+{
+    const struct store_surrogate told = {-5, SURROGATE_VERSION, 1, {0}}, none = {0};
+    struct record_header *header = record_new(RECORD_MESSAGE, 2, "unique");
+    (void)state;
+
+    struct store_surrogate surrogate = record_surrogate(header);
+    assert_memory_equal(&surrogate, &none, sizeof(none));
+    assert_int_equal(record_form(header), STORE_FORM_UNKNOWN);
+    record_set_surrogate(header, &told);
+    surrogate = record_surrogate(header);
+    assert_memory_equal(&surrogate, &told, sizeof(told));
+    assert_int_equal(record_form(header), STORE_FORM_SURROGATE);
+    assert_string_equal(record_unique_id(header), "unique");
+    header->surrogate_needed = 0;
+    assert_int_equal(record_form(header), STORE_FORM_ORIGINAL);
+    header->surrogate_version++;
+    assert_int_equal(record_form(header), STORE_FORM_UNKNOWN);
+    free(header);
+}
+
+static void a_surrogate_may_be_credible(void **state)
+{
+    static const struct {
+        struct store_surrogate surrogate;
+        bool credible;
+    } cases[] = {
+        {{0, 0, 0, {0}}, true},
+        {{0, 1, 0, {0}}, true},
+        {{1, 1, 0, {0}}, false},
+        {{0, 0, 1, {0}}, false},
+        {{0, 1, 2, {0}}, false},
+        {{0, 1, 1, {0}}, true},
+        {{-10, 1, 1, {0}}, true},
+        {{-11, 1, 1, {0}}, false},
+        {{INT64_MIN, 1, 1, {0}}, false},
+        {{STORE_GROWTH_MAX, 200, 1, {0}}, true},
+        {{STORE_GROWTH_MAX + 1, 1, 1, {0}}, false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(record_surrogate_is_credible(&cases[i].surrogate, 10), cases[i].credible);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_what_it_sealed),    cmocka_unit_test(wants_more_octets_of_a_part),
         cmocka_unit_test(notices_every_flipped_bit), cmocka_unit_test(refuses_a_copy_elsewhere),
+        cmocka_unit_test(a_surrogate_is_told_again), cmocka_unit_test(a_surrogate_may_be_credible),
         cmocka_unit_test(spans_are_aligned),         cmocka_unit_test(an_expunge_has_no_body),
     };
 
