@@ -180,7 +180,7 @@ static const char *const statements[S__MAX] = {
     [S_GET_SEGMENT] = "SELECT segment, applied, live, punched FROM segment WHERE segment = ?1",
     [S_FORGET_SEGMENT] = "DELETE FROM segment WHERE segment = ?1",
     [S_EACH_MESSAGE] = "SELECT mailbox, uid, time, octets, segment, offset, body_length,"
-                       " header_length, unique_id, NULL FROM message WHERE mailbox = ?1"
+                       " header_length, unique_id FROM message WHERE mailbox = ?1"
                        " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
     /* Gives no row but the one at which tell() wants no more. */
     [S_LIST] = "SELECT 1 FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
@@ -856,7 +856,8 @@ int index_each_mailbox(struct index *index,
     return end_of_rows(index, statement, status);
 }
 
-static int each_message(struct index *index, sqlite3_stmt *statement,
+/* `with_growth`: the statement's last column tells it. */
+static int each_message(struct index *index, sqlite3_stmt *statement, bool with_growth,
                         int (*each)(void *context, const struct index_message *message),
                         void *context)
 {
@@ -873,9 +874,11 @@ static int each_message(struct index *index, sqlite3_stmt *statement,
             .body_length = column(statement, 6),
             .header_length = (uint32_t)column(statement, 7),
             .unique_id = (const char *)sqlite3_column_text(statement, 8),
-            .has_surrogate = sqlite3_column_type(statement, 9) != SQLITE_NULL,
-            .growth = sqlite3_column_int64(statement, 9),
         };
+        if (with_growth && sqlite3_column_type(statement, 9) != SQLITE_NULL) {
+            message.has_surrogate = true;
+            message.growth = sqlite3_column_int64(statement, 9);
+        }
         result = each(context, &message);
     }
     if (result != 0) {
@@ -891,7 +894,7 @@ int index_each_message(struct index *index, const struct index_range *range,
 {
     return each_message(
         index, BIND(index, S_EACH_MESSAGE, range->mailbox, range->from, range->to, range->most),
-        each, context);
+        false, each, context);
 }
 
 static int list(struct index *index, enum statement number, const struct index_range *range,
@@ -938,7 +941,7 @@ int index_each_on_disk(struct index *index,
                        int (*each)(void *context, const struct index_message *message),
                        void *context)
 {
-    return each_message(index, bind(index, S_EACH_ON_DISK, 0, NULL), each, context);
+    return each_message(index, bind(index, S_EACH_ON_DISK, 0, NULL), true, each, context);
 }
 
 int index_each_segment(struct index *index,
