@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from bellhop import ROOT, wait_until
+from bellhop import QUICK, ROOT, Instance, wait_until
 from test_authd import FRONT, MTA, Auth, counter
 import test_pop3
 from test_pop3 import b64, capabilities, log_in, plain
@@ -252,6 +252,23 @@ def test_keys_of_an_old_password_are_not_stored(instance):
     assert attempt(instance, account).startswith(b"-ERR [AUTH] ")
     instance.stop()
     assert keys(instance)[1] == new
+
+
+def test_a_restored_instance_has_the_keys_and_salts(instance, tmp_path):
+    names = [instance.customers[0].accounts[0].address.encode(), b"nobody@quayside.example"]
+    salts = [salt_of(instance, name) for name in names]
+    instance.cli("backup", tmp_path / "backup")
+    restored = Instance(tmp_path / "restored")
+    restored.configure(**QUICK)
+    try:
+        restored.cli("restore", tmp_path / "backup")
+        restored.start()
+        assert [salt_of(restored, name) for name in names] == salts
+        for customer in instance.customers:
+            assert attempt(restored, customer.accounts[0]).startswith(b"+OK")
+            assert attempt(restored, customer.accounts[0], "wrong").startswith(b"-ERR [AUTH] ")
+    finally:
+        restored.finish()
 
 
 # --- channel binding
