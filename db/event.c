@@ -20,7 +20,9 @@ static const struct {
     [DB_EVENT_BLOCKED] = {"blocked", true},
     [DB_EVENT_LIFTED] = {"lifted", false},
     [DB_EVENT_PASSWORD] = {"password", false},
+    [DB_EVENT_NO_PASSWORD] = {"password-removed", false},
     [DB_EVENT_APP_PASSWORD] = {"app-password", false},
+    [DB_EVENT_NO_APP_PASSWORD] = {"app-password-removed", false},
     [DB_EVENT_SUSPENDED] = {"suspended", false},
     [DB_EVENT_RESUMED] = {"resumed", false},
 };

@@ -33,12 +33,14 @@
 
 enum db_event_kind {
     DB_EVENT_LOGIN,
-    DB_EVENT_REFUSED,      /* for good: a wrong password */
-    DB_EVENT_DELAYED,      /* for now: told when to come again */
-    DB_EVENT_BLOCKED,      /* a block began */
-    DB_EVENT_LIFTED,       /* somebody ended a block */
-    DB_EVENT_PASSWORD,     /* the password was changed or removed */
-    DB_EVENT_APP_PASSWORD, /* one was made or removed */
+    DB_EVENT_REFUSED,         /* for good: a wrong password */
+    DB_EVENT_DELAYED,         /* for now: told when to come again */
+    DB_EVENT_BLOCKED,         /* a block began */
+    DB_EVENT_LIFTED,          /* somebody ended a block */
+    DB_EVENT_PASSWORD,        /* a new one was set */
+    DB_EVENT_NO_PASSWORD,     /* it was removed */
+    DB_EVENT_APP_PASSWORD,    /* one was made */
+    DB_EVENT_NO_APP_PASSWORD, /* one was removed */
     DB_EVENT_SUSPENDED,
     DB_EVENT_RESUMED,
     DB_EVENT__MAX

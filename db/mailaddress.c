@@ -170,7 +170,8 @@ enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
         result = clear(db, STATEMENT_INVITATION_REMOVE, customer, mailbox);
     }
     if (result == DB_OK) {
-        result = event_note(db, DB_EVENT_PASSWORD, customer, mailbox, address->text, "password");
+        result = event_note(db, hash != NULL ? DB_EVENT_PASSWORD : DB_EVENT_NO_PASSWORD, customer,
+                            mailbox, address->text, "password");
     }
     return change_end(db, result, "address.password", customer, address->text);
 }
