@@ -2,12 +2,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/instance.h"
 #include "cli/material.h"
 #include "cli/share.h"
-#include "cli/tlskey.h"
+#include "cli/tlsfolder.h"
+#include "lib/certbundle.h"
 #include "lib/child.h"
 #include "lib/log.h"
 #include "lib/notice.h"
@@ -74,19 +76,61 @@ int material_load_conf(struct material *material, char *error_r, size_t error_si
     return 0;
 }
 
+/* What is wrong with the default certificate, when nothing stands for it. */
+struct complaint {
+    char *error_r;
+    size_t error_size;
+};
+
+static void on_bad(void *context, const char *label, const char *sentence, bool kept)
+{
+    const struct complaint *complaint = context;
+
+    if (kept)
+        log_error("the certificate of %s/ stays as it was: %s", label, sentence);
+    else if (strcmp(label, INSTANCE_TLS) == 0)
+        snprintf(complaint->error_r, complaint->error_size, "%s", sentence);
+    else
+        log_error("the certificate of %s/ is left out: %s", label, sentence);
+}
+
+static void remark(int fd)
+{
+    struct certbundle *bundle = certbundle_open(fd);
+    const int64_t now = time(NULL);
+    struct certbundle_entry entry;
+    char text[1024];
+
+    for (uint32_t i = 0; bundle != NULL && i < certbundle_count(bundle); i++)
+        if (tlsfolder_remark(bundle, i, now, text, sizeof(text)) &&
+            certbundle_entry(bundle, i, &entry))
+            log_warning("the certificate of %s/: %s", entry.label, text);
+    certbundle_close(bundle);
+}
+
 int material_load_tls(struct material *material, char *error_r, size_t error_size)
 {
-    struct tlskey tlskey;
-    int result = tlskey_load(&tlskey, INSTANCE_CERTIFICATE, INSTANCE_KEY, error_r, error_size);
+    struct complaint complaint = {error_r, error_size};
+    int result = -1;
 
-    if (result == 0 && tlskey.expired)
-        log_warning("the certificate in " INSTANCE_CERTIFICATE
-                    " has expired: mail programs will refuse it; renew it and send SIGHUP");
-    if (result == 0 && publish(&material->tls, "bellhop-tls", tlskey.pem, tlskey.length) < 0) {
-        snprintf(error_r, error_size, "cannot keep the TLS key in memory: %s", strerror(errno));
-        result = -1;
+    error_r[0] = '\0';
+    if (material->tls < 0 && (material->tls = share_new("bellhop-tls", NULL, 0)) < 0) {
+        snprintf(error_r, error_size, "cannot keep the certificates in memory: %s",
+                 strerror(errno));
+        return -1;
     }
-    tlskey_wipe(&tlskey);
+    struct certwriter *writer = certwriter_begin(material->tls);
+    struct certbundle *old = certbundle_open(material->tls);
+    if (tlsfolder_read(writer, old, on_bad, &complaint) < 0)
+        certwriter_cancel(writer);
+    else
+        result = certwriter_end(writer, time(NULL));
+    if (result < 0 && error_r[0] == '\0')
+        snprintf(error_r, error_size, "cannot keep the certificates in memory: %s",
+                 strerror(errno));
+    certbundle_close(old);
+    if (result == 0)
+        remark(material->tls);
     return result;
 }
 

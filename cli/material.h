@@ -9,13 +9,14 @@
 struct ticketkeys;
 
 /*
- * What programs are given to read: the configuration's text, the TLS key, the texts of warnings
- * and the keys of session tickets, each in memory that only the supervisor can write (cli/share.h).
+ * What programs are given to read: the configuration's text, the certificates, the texts of
+ * warnings and the keys of session tickets, each in memory that only the supervisor can write
+ * (cli/share.h).
  */
 struct material {
     struct conf conf;
     int conf_text; /* descriptors; -1 before the first load */
-    int tls;
+    int tls;       /* a bundle of certificates (lib/certbundle.h) */
     int texts[LANGUAGE__MAX];
     struct ticketkeys *ticketkeys; /* of session tickets; drawn by serve_main() */
 };
@@ -27,6 +28,12 @@ void material_init(struct material *material);
  * programs read. Returns 0, or -1 with one sentence in error_r; everything is then as before.
  */
 int material_load_conf(struct material *material, char *error_r, size_t error_size);
+
+/*
+ * The same for the certificates of tls/ (cli/tlsfolder.h). One that cannot be used stays as it was,
+ * or is left out if it is new, with a line in the log; of the rest, what has changed counts. Fails
+ * when there is no memory, and when there never was a default one.
+ */
 int material_load_tls(struct material *material, char *error_r, size_t error_size);
 
 /*

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/bio.h>
@@ -5,15 +6,44 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/tlskey.h"
+#include "lib/xalloc.h"
+
+/* What OpenSSL asks for, as Debian has it: RSA of 2048 bits, SHA-256. */
+#define SECURITY_BITS 112
 
 /* Nobody sits at the terminal of a server: this keeps OpenSSL from asking for a password. */
 static char no_password[] = "";
+
+/* What is loaded, until it is known to be good. */
+struct loading {
+    struct certbundle_entry *entry;
+    const char *certificate_path;
+    const char *key_path;
+    char *error_r;
+    size_t error_size;
+};
+
+static int fail(const struct loading *loading, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int fail(const struct loading *loading, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(loading->error_r, loading->error_size, format, arguments);
+    va_end(arguments);
+    return -1;
+}
 
 /* Reads a whole file into a buffer of TLSKEY_SIZE_MAX octets. Returns its length or -1 (errno). */
 static ssize_t read_file(const char *path, char *buffer_r)
@@ -21,7 +51,7 @@ static ssize_t read_file(const char *path, char *buffer_r)
     size_t length = 0;
     ssize_t got = 1;
 
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -1;
     while (got > 0 && length < TLSKEY_SIZE_MAX) {
@@ -35,121 +65,245 @@ static ssize_t read_file(const char *path, char *buffer_r)
     return got == 0 ? (ssize_t)length : -1;
 }
 
-static BIO *open_file(const char *path, const char *what, char *buffer, char *error_r,
-                      size_t error_size)
+static BIO *open_file(const struct loading *loading, const char *path, const char *what,
+                      char *buffer)
 {
     ssize_t length = read_file(path, buffer);
 
+    if (length < 0 && errno == EACCES) {
+        fail(loading, "cannot read %s: %s; only its owner and root may, so run this as one of them",
+             path, strerror(errno));
+        return NULL;
+    }
     if (length < 0) {
-        snprintf(error_r, error_size, "cannot read %s: %s; put %s there, in PEM form", path,
-                 strerror(errno), what);
+        fail(loading, "cannot read %s: %s; put %s there, in PEM form", path, strerror(errno), what);
         return NULL;
     }
     BIO *file = BIO_new_mem_buf(buffer, (int)length);
     if (file == NULL)
-        snprintf(error_r, error_size, "cannot read %s: out of memory", path);
+        fail(loading, "cannot read %s: out of memory", path);
     return file;
 }
 
-/* Copies all certificates of a file to the output; returns the first one, or NULL. */
-static X509 *copy_chain(BIO *file, BIO *output)
+static bool is_strong(X509 *certificate)
 {
-    X509 *first = NULL;
-    X509 *next;
+    int bits = -1;
 
-    while ((next = PEM_read_bio_X509(file, NULL, NULL, no_password)) != NULL) {
-        PEM_write_bio_X509(output, next);
-        if (first == NULL)
-            first = next;
-        else
-            X509_free(next);
-    }
-    return first;
+    if (EVP_PKEY_get_security_bits(X509_get0_pubkey(certificate)) < SECURITY_BITS)
+        return false;
+    /* What has signed itself is trusted for other reasons. */
+    return (X509_get_extension_flags(certificate) & EXFLAG_SS) != 0 ||
+           X509_get_signature_info(certificate, NULL, NULL, &bits, NULL) != 1 ||
+           bits >= SECURITY_BITS;
 }
 
-static int load(BIO *output, BIO *certificate_file, BIO *key_file, struct tlskey *tlskey_r,
-                const char *certificate_path, const char *key_path, char *error_r,
-                size_t error_size)
+static struct certbundle_octets encode(X509 *certificate)
 {
-    int result = -1;
-    EVP_PKEY *key = NULL;
+    unsigned char *octets = NULL;
+    int length = i2d_X509(certificate, &octets);
 
-    X509 *certificate = copy_chain(certificate_file, output);
-    if (certificate == NULL) {
-        snprintf(error_r, error_size,
-                 "%s holds no certificate; put the server's certificate and its chain there, in "
-                 "PEM form",
-                 certificate_path);
-        goto out;
+    return (struct certbundle_octets){octets, length > 0 ? (size_t)length : 0};
+}
+
+/* All certificates of the file. Returns the server's own, or NULL. */
+static X509 *load_chain(const struct loading *loading, BIO *file)
+{
+    struct certbundle_entry *entry = loading->entry;
+    X509 *first = PEM_read_bio_X509(file, NULL, NULL, no_password);
+    bool strong = first != NULL && X509_get0_pubkey(first) != NULL && is_strong(first);
+    X509 *next;
+
+    if (first == NULL) {
+        fail(loading,
+             "%s holds no certificate; put the server's certificate and its chain there, in PEM "
+             "form",
+             loading->certificate_path);
+        return NULL;
     }
-    key = PEM_read_bio_PrivateKey(key_file, NULL, NULL, no_password);
-    if (key == NULL) {
-        snprintf(error_r, error_size,
-                 "%s holds no private key that can be read; put it there in PEM form, not "
-                 "encrypted",
-                 key_path);
-        goto out;
+    entry->certificate = encode(first);
+    while (strong && entry->issuer_count < CERTBUNDLE_ISSUERS_MAX &&
+           (next = PEM_read_bio_X509(file, NULL, NULL, no_password)) != NULL) {
+        strong = X509_get0_pubkey(next) != NULL && is_strong(next);
+        entry->issuers[entry->issuer_count++] = encode(next);
+        X509_free(next);
     }
-    if (X509_check_private_key(certificate, key) != 1) {
-        snprintf(error_r, error_size,
-                 "the key in %s does not belong to the first certificate in %s; put both files "
-                 "there from one issue",
-                 key_path, certificate_path);
-        goto out;
+    if (strong)
+        return first;
+    fail(loading,
+         "a certificate in %s is too weak for TLS; get one that is signed with SHA-256, with a key "
+         "of ECDSA P-256 or of RSA with 2048 bits or more",
+         loading->certificate_path);
+    X509_free(first);
+    return NULL;
+}
+
+static int set_kind(const struct loading *loading, X509 *certificate)
+{
+    switch (EVP_PKEY_get_base_id(X509_get0_pubkey(certificate))) {
+    case EVP_PKEY_EC: loading->entry->kind = CERTBUNDLE_ECDSA; return 0;
+    case EVP_PKEY_RSA: loading->entry->kind = CERTBUNDLE_RSA; return 0;
+    default:
+        return fail(loading,
+                    "the certificate in %s has a kind of key that mail programs do not know; get "
+                    "one for ECDSA or RSA",
+                    loading->certificate_path);
     }
-    tlskey_r->expired = X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
-    if (PEM_write_bio_PrivateKey(output, key, NULL, NULL, 0, NULL, NULL) == 1)
-        result = 0;
-    else
-        snprintf(error_r, error_size, "cannot copy the key in %s: out of memory", key_path);
-out:
+}
+
+/*
+ * That the certificate tells of which kind its key is saves most of the time that it takes OpenSSL
+ * to read one.
+ */
+static EVP_PKEY *read_key(BIO *file, enum certbundle_kind kind)
+{
+    unsigned char *octets = NULL;
+    long length;
+
+    if (PEM_bytes_read_bio(&octets, &length, NULL, PEM_STRING_EVP_PKEY, file, NULL, no_password) !=
+        1)
+        return NULL;
+    const unsigned char *at = octets;
+    EVP_PKEY *key =
+        d2i_PrivateKey(kind == CERTBUNDLE_RSA ? EVP_PKEY_RSA : EVP_PKEY_EC, NULL, &at, length);
+    at = octets;
+    if (key == NULL)
+        key = d2i_AutoPrivateKey(NULL, &at, length);
+    OPENSSL_clear_free(octets, (size_t)length);
+    return key;
+}
+
+static int load_key(const struct loading *loading, BIO *file, const X509 *certificate)
+{
+    unsigned char *octets = NULL;
+    int result = 0;
+
+    EVP_PKEY *key = read_key(file, loading->entry->kind);
+    if (key == NULL)
+        return fail(loading,
+                    "%s holds no private key that can be read; put it there in PEM form, not "
+                    "encrypted",
+                    loading->key_path);
+    if (X509_check_private_key(certificate, key) != 1)
+        result = fail(loading,
+                      "the key in %s does not belong to the first certificate in %s; put both "
+                      "files there from one issue",
+                      loading->key_path, loading->certificate_path);
+    int length = result == 0 ? i2d_PrivateKey(key, &octets) : 0;
+    if (result == 0 && length <= 0)
+        result = fail(loading, "cannot copy the key in %s: out of memory", loading->key_path);
+    loading->entry->key = (struct certbundle_octets){octets, length > 0 ? (size_t)length : 0};
     EVP_PKEY_free(key);
-    X509_free(certificate);
-    ERR_clear_error();
     return result;
 }
 
-/* Both files are parsed and written anew, so that pop3d sees one form, whatever else is in them. */
-int tlskey_load(struct tlskey *tlskey_r, const char *certificate_path, const char *key_path,
-                char *error_r, size_t error_size)
+/* Whether a host can have such a name; an asterisk stands for a whole first label only. */
+static bool is_name(const char *text, size_t length)
 {
+    size_t start = length > 2 && memcmp(text, "*.", 2) == 0 ? 2 : 0;
+
+    if (length == start || length > CERTBUNDLE_NAME_MAX)
+        return false;
+    for (size_t i = start; i < length; i++)
+        if (!isascii(text[i]) ||
+            (!isalnum((unsigned char)text[i]) && memchr("-._", text[i], 3) == NULL))
+            return false;
+    return true;
+}
+
+static void add_name(struct certbundle_octets *names, const ASN1_IA5STRING *value)
+{
+    const char *text = (const char *)ASN1_STRING_get0_data(value);
+    const size_t length = (size_t)ASN1_STRING_length(value);
+
+    if (!is_name(text, length))
+        return;
+    char *all = xrealloc((void *)(uintptr_t)names->octets, names->length + length + 1);
+    for (size_t i = 0; i < length; i++)
+        all[names->length + i] = (char)tolower((unsigned char)text[i]);
+    all[names->length + length] = '\0';
+    *names = (struct certbundle_octets){all, names->length + length + 1};
+}
+
+static void load_names(struct certbundle_entry *entry, const X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS)
+            add_name(&entry->names, name->d.dNSName);
+    }
+    GENERAL_NAMES_free(names);
+}
+
+static int64_t seconds(const ASN1_TIME *time)
+{
+    struct tm parts;
+
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
+static void hash(struct certbundle_entry *entry)
+{
+    crypto_generichash_state state;
+
+    crypto_generichash_init(&state, NULL, 0, sizeof(entry->hash));
+    crypto_generichash_update(&state, entry->certificate.octets, entry->certificate.length);
+    crypto_generichash_update(&state, entry->key.octets, entry->key.length);
+    crypto_generichash_final(&state, entry->hash, sizeof(entry->hash));
+}
+
+static int load(const struct loading *loading, BIO *certificate_file, BIO *key_file)
+{
+    X509 *certificate = load_chain(loading, certificate_file);
+
+    if (certificate == NULL)
+        return -1;
+    int result = set_kind(loading, certificate);
+    if (result == 0)
+        result = load_key(loading, key_file, certificate);
+    if (result == 0) {
+        load_names(loading->entry, certificate);
+        loading->entry->not_before = seconds(X509_get0_notBefore(certificate));
+        loading->entry->not_after = seconds(X509_get0_notAfter(certificate));
+        hash(loading->entry);
+    }
+    X509_free(certificate);
+    return result;
+}
+
+int tlskey_load(struct certbundle_entry *entry_r, const char *certificate_path,
+                const char *key_path, char *error_r, size_t error_size)
+{
+    const struct loading loading = {entry_r, certificate_path, key_path, error_r, error_size};
     char certificate_text[TLSKEY_SIZE_MAX];
     char key_text[TLSKEY_SIZE_MAX];
     BIO *key_file = NULL;
-    BIO *output = NULL;
     int result = -1;
 
-    tlskey_r->length = 0;
-    BIO *certificate_file = open_file(certificate_path, "the server's certificate and its chain",
-                                      certificate_text, error_r, error_size);
-    if (certificate_file == NULL)
-        goto out;
-    key_file = open_file(key_path, "the private key", key_text, error_r, error_size);
-    if (key_file == NULL)
-        goto out;
-    /* OpenSSL wipes what a memory BIO held when it is freed. */
-    output = BIO_new(BIO_s_mem());
-    if (output == NULL || load(output, certificate_file, key_file, tlskey_r, certificate_path,
-                               key_path, error_r, error_size) < 0)
-        goto out;
-    int length = BIO_read(output, tlskey_r->pem, TLSKEY_SIZE_MAX);
-    if (length > 0 && BIO_pending(output) == 0) {
-        tlskey_r->length = (size_t)length;
-        result = 0;
-    } else {
-        snprintf(error_r, error_size, "%s and %s are longer than %d octets together",
-                 certificate_path, key_path, TLSKEY_SIZE_MAX);
-    }
-out:
-    BIO_free(output);
+    memset(entry_r, 0, sizeof(*entry_r));
+    BIO *certificate_file = open_file(&loading, certificate_path,
+                                      "the server's certificate and its chain", certificate_text);
+    if (certificate_file != NULL)
+        key_file = open_file(&loading, key_path, "the private key", key_text);
+    if (key_file != NULL)
+        result = load(&loading, certificate_file, key_file);
+    if (result < 0)
+        tlskey_wipe(entry_r);
     BIO_free(key_file);
     BIO_free(certificate_file);
+    ERR_clear_error();
     sodium_memzero(key_text, sizeof(key_text));
     sodium_memzero(certificate_text, sizeof(certificate_text));
     return result;
 }
 
-void tlskey_wipe(struct tlskey *tlskey)
+void tlskey_wipe(struct certbundle_entry *entry)
 {
-    sodium_memzero(tlskey, sizeof(*tlskey));
+    OPENSSL_clear_free((void *)(uintptr_t)entry->key.octets, entry->key.length);
+    OPENSSL_free((void *)(uintptr_t)entry->certificate.octets);
+    for (unsigned i = 0; i < entry->issuer_count; i++)
+        OPENSSL_free((void *)(uintptr_t)entry->issuers[i].octets);
+    free((void *)(uintptr_t)entry->names.octets);
+    sodium_memzero(entry, sizeof(*entry));
 }

@@ -18,7 +18,7 @@ struct event_base;
  *   lock                    the instance's lock, held through it for as long as any program runs
  *   supervisor              a connection to the supervisor: words, see below
  *   key                     authd, stored: the capability key, CAPABILITY_KEY_SIZE octets
- *   tls                     pop3d: PEM certificate chain and private key
+ *   tls                     pop3d: certificates and their keys (lib/certbundle.h)
  *   tickets                 pop3d: the keys of session tickets (lib/ticketkeys.h)
  *   pop3, pop3s             pop3d: listening TCP sockets
  *   lmtp, lmtp-unix         lmtpd: listening sockets
@@ -94,7 +94,7 @@ void child_fini(struct child *child);
  */
 int child_descriptor(const char *name, unsigned number);
 
-/* Reads a small descriptor (key, tls) whole from offset 0. Returns the octets read, or -1. */
+/* Reads a small descriptor (conf, key) whole from offset 0. Returns the octets read, or -1. */
 long child_read(int fd, void *buffer_r, size_t size);
 
 /* conf value, or the number of cores this process may run on where it is 0. */

@@ -116,7 +116,8 @@
 /* SASL mechanisms that authd may offer. */
 #define LIMIT_MECHANISMS 16
 
-/* The certificate chain and the key, in PEM. */
-#define LIMIT_TLS_FILE (256 * 1024)
+/* Certificates that a process keeps parsed, with their keys: 7 KiB each. One that is not, costs as
+ * much as a handshake. */
+#define LIMIT_CERTIFICATES 4096
 
 #endif

@@ -9,7 +9,7 @@
 #include "lib/xalloc.h"
 #include "pop3d/login.h"
 #include "pop3d/server.h"
-#include "pop3d/tls.h"
+#include "pop3d/tlsbinding.h"
 
 void login_forget_user(struct session *session)
 {

@@ -128,17 +128,15 @@ static int set_timeout(struct server *server, enum server_timeout which, uint64_
 
 static void load_tls(struct server *server)
 {
-    char error[TLS_ERROR_SIZE];
+    const char *error;
 
-    SSL_CTX *context = tls_load(child_descriptor("tls", 0), server->ticketkeys, error);
-    if (context == NULL && server->tls == NULL)
-        log_fatal("the certificate in tls/ cannot be used: %s", error);
-    if (context == NULL) {
-        log_error("the new certificate in tls/ cannot be used: %s; the old one stays", error);
-        return;
+    if (server->tls == NULL) {
+        server->tls = tls_new(child_descriptor("tls", 0), server->ticketkeys, &error);
+        if (server->tls == NULL)
+            log_fatal("the certificates in tls/ cannot be used: %s", error);
+    } else if (tls_reload(server->tls, &error) < 0) {
+        log_error("the new certificates in tls/ cannot be used: %s; the old ones stay", error);
     }
-    SSL_CTX_free(server->tls);
-    server->tls = context;
 }
 
 /* The settings' own check has let nothing pass that is no list. */
@@ -182,7 +180,7 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
     event_free(server->finish);
     event_free(server->full);
     event_free(server->close);
-    SSL_CTX_free(server->tls);
+    tls_free(server->tls);
     keyschedule_unregister();
     ticketkeys_detach(server->ticketkeys);
     event_base_loopexit(server->child->base, NULL);

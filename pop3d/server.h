@@ -1,7 +1,6 @@
 #ifndef POP3D_SERVER_H
 #define POP3D_SERVER_H
 
-#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +16,7 @@ struct event;
 struct session;
 struct storeclient;
 struct ticketkeys;
+struct tls;
 
 /*
  * One limit of time. Thousands of sessions wait for the same ones, so each is one of libevent's
@@ -37,7 +37,7 @@ struct server {
     struct authclient *auth;
     struct storeclient *store;
     const struct ticketkeys *ticketkeys;
-    SSL_CTX *tls;
+    struct tls *tls;
     const struct timeval *timeouts[SERVER__TIMEOUTS];
     struct session *sessions; /* all of them, utlist DL */
     struct ahead *aheads;     /* read ahead in all of them, the oldest first */

@@ -18,6 +18,7 @@
 #include "pop3d/login.h"
 #include "pop3d/server.h"
 #include "pop3d/session.h"
+#include "pop3d/tls.h"
 #include "pop3d/transaction.h"
 
 static const char *const reasons[SESSION__REASONS] = {
@@ -298,7 +299,7 @@ static void open_stream(struct session *session)
 static void open_tls(struct session *session)
 {
     session->wait = SESSION_STARTING_TLS;
-    session->tls = SSL_new(session->server->tls);
+    session->tls = tls_connection(session->server->tls);
     if (session->tls == NULL)
         log_fatal("out of memory");
     open_stream(session);

@@ -14,14 +14,13 @@
 #include "lib/xalloc.h"
 #include "pop3d/tickets.h"
 
-#define BINDING_SIZE 32
-#define CIPHER_KEY   32
-#define MAC_KEY      32
+#define CIPHER_KEY 32
+#define MAC_KEY    32
 
 /* What a context has for its tickets. */
 struct tickets {
     const struct ticketkeys *keys;
-    uint8_t binding[BINDING_SIZE]; /* a hash of the certificate and its key */
+    uint8_t binding[TICKETS_BINDING_SIZE]; /* of connections that have none of their own */
     EVP_CIPHER *cipher;
 };
 
@@ -52,6 +51,27 @@ static int place(void)
 
     if (index < 0)
         index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_tickets);
+    return index;
+}
+
+static void free_binding(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long argl,
+                         void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    free(pointer);
+}
+
+/* Where a connection keeps its own binding. */
+static int binding_place(void)
+{
+    static int index = -1;
+
+    if (index < 0)
+        index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_binding);
     return index;
 }
 
@@ -94,8 +114,9 @@ static int find(const struct ticketkeys *keys, int version,
     return result;
 }
 
-static int set_keys(const struct tickets *tickets, const struct ticketkey *key, const uint8_t *iv,
-                    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+static int set_keys(const struct tickets *tickets, const uint8_t *binding,
+                    const struct ticketkey *key, const uint8_t *iv, EVP_CIPHER_CTX *cipher,
+                    EVP_MAC_CTX *mac, int sealing)
 {
     static char digest[] = "SHA256";
     const OSSL_PARAM parameters[] = {
@@ -104,8 +125,8 @@ static int set_keys(const struct tickets *tickets, const struct ticketkey *key, 
     };
     uint8_t derived[CIPHER_KEY + MAC_KEY];
 
-    crypto_generichash(derived, sizeof(derived), tickets->binding, sizeof(tickets->binding),
-                       key->secret, sizeof(key->secret));
+    crypto_generichash(derived, sizeof(derived), binding, TICKETS_BINDING_SIZE, key->secret,
+                       sizeof(key->secret));
     int result = EVP_CipherInit_ex2(cipher, tickets->cipher, derived, iv, sealing, NULL) == 1 &&
                  EVP_MAC_init(mac, derived + CIPHER_KEY, MAC_KEY, parameters) == 1;
     sodium_memzero(derived, sizeof(derived));
@@ -117,22 +138,25 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
                      EVP_MAC_CTX *mac, int sealing)
 {
     const struct tickets *tickets = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), place());
+    const uint8_t *binding = SSL_get_ex_data(ssl, binding_place());
     struct ticketkey key;
 
     int result = sealing ? choose(tickets->keys, name, iv, &key)
                          : find(tickets->keys, SSL_version(ssl), name, &key);
-    if (result > TICKET_REFUSED && !set_keys(tickets, &key, iv, cipher, mac, sealing))
+    if (result > TICKET_REFUSED && !set_keys(tickets, binding != NULL ? binding : tickets->binding,
+                                             &key, iv, cipher, mac, sealing))
         result = -1;
     sodium_memzero(&key, sizeof(key));
     return result;
 }
 
-int tickets_enable(SSL_CTX *context, const struct ticketkeys *keys, const void *pem, size_t length)
+int tickets_enable(SSL_CTX *context, const struct ticketkeys *keys,
+                   const uint8_t binding[TICKETS_BINDING_SIZE])
 {
     struct tickets *tickets = xcalloc(1, sizeof(*tickets));
 
     tickets->keys = keys;
-    crypto_generichash(tickets->binding, sizeof(tickets->binding), pem, length, NULL, 0);
+    memcpy(tickets->binding, binding, sizeof(tickets->binding));
     tickets->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     if (tickets->cipher == NULL || SSL_CTX_set_ex_data(context, place(), tickets) != 1) {
         free_tickets(NULL, tickets, NULL, 0, 0, NULL);
@@ -142,4 +166,24 @@ int tickets_enable(SSL_CTX *context, const struct ticketkeys *keys, const void *
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_timeout(context, TICKETKEYS_PERIOD);
     return SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket) == 1 ? 0 : -1;
+}
+
+int tickets_bind(SSL *ssl, const uint8_t binding[TICKETS_BINDING_SIZE])
+{
+    uint8_t *own = SSL_get_ex_data(ssl, binding_place());
+
+    if (own == NULL) {
+        own = xmalloc(TICKETS_BINDING_SIZE);
+        if (SSL_set_ex_data(ssl, binding_place(), own) != 1) {
+            free(own);
+            return -1;
+        }
+    }
+    memcpy(own, binding, TICKETS_BINDING_SIZE);
+    return 0;
+}
+
+bool tickets_bound(const SSL *ssl)
+{
+    return SSL_get_ex_data(ssl, binding_place()) != NULL;
 }

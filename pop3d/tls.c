@@ -6,14 +6,11 @@
  * resumed by tickets alone (pop3d/tickets.h), without early data.
  */
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <sodium.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-#include "lib/child.h"
 #include "lib/xalloc.h"
-#include "pop3d/limits.h"
+#include "pop3d/certificates.h"
 #include "pop3d/tickets.h"
 #include "pop3d/tls.h"
 
@@ -24,34 +21,51 @@
 
 #define TLS_1_3_CIPHERS "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
-/* The passphrase that is tried: without one, OpenSSL would ask for it on the terminal. */
-static char no_passphrase[] = "";
+struct tls {
+    int fd;
+    const struct ticketkeys *keys;
+    struct certificates *certificates;
+    SSL_CTX *context;
+};
 
-static int use_chain(SSL_CTX *context, const void *text, int length)
+/*
+ * The name in a server_name extension (RFC 6066 section 3), which lists one name of the type
+ * host_name, the only one that there is. OpenSSL ends the handshake of what is none later.
+ */
+static const uint8_t *host_name(SSL *ssl, size_t *length_r)
 {
-    BIO *pem = BIO_new_mem_buf(text, length);
-    X509 *certificate = PEM_read_bio_X509_AUX(pem, NULL, NULL, no_passphrase);
-    int result = certificate != NULL && SSL_CTX_use_certificate(context, certificate) == 1;
+    enum { LIST = 2, TYPE = 1, LENGTH = 2, HEAD = LIST + TYPE + LENGTH };
+    const uint8_t *octets;
+    size_t size;
 
-    X509_free(certificate);
-    while (result == 1 && (certificate = PEM_read_bio_X509(pem, NULL, NULL, no_passphrase)) != NULL)
-        if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
-            X509_free(certificate);
-            result = 0;
-        }
-    BIO_free(pem);
-    return result;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &octets, &size) != 1 ||
+        size < HEAD || octets[LIST] != TLSEXT_NAMETYPE_host_name)
+        return NULL;
+    *length_r = (size_t)octets[LIST + TYPE] << 8 | octets[LIST + TYPE + 1];
+    return *length_r == size - HEAD ? octets + HEAD : NULL;
 }
 
-static int use_key(SSL_CTX *context, const void *text, int length)
+/* Called before OpenSSL looks at anything else, a ticket too. */
+static int on_client_hello(SSL *ssl, int *alert_r, void *context)
 {
-    BIO *pem = BIO_new_mem_buf(text, length);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, NULL, no_passphrase);
-    int result = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
+    struct tls *tls = context;
+    uint8_t hash[CERTIFICATES_HASH_SIZE];
+    size_t length;
 
-    EVP_PKEY_free(key);
-    BIO_free(pem);
-    return result;
+    const uint8_t *name = host_name(ssl, &length);
+    if (name == NULL || !certificates_use_named(tls->certificates, ssl, name, length, hash) ||
+        tickets_bind(ssl, hash) == 0)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert_r = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* RFC 6066 section 3: the client is told when its name was of use. */
+static int on_server_name(SSL *ssl, int *alert_r, void *context)
+{
+    (void)alert_r;
+    (void)context;
+    return tickets_bound(ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 static int set_policy(SSL_CTX *context)
@@ -66,55 +80,66 @@ static int set_policy(SSL_CTX *context)
            SSL_CTX_set_ciphersuites(context, TLS_1_3_CIPHERS) == 1;
 }
 
-/* Returns what is missing or wrong, or NULL. */
-static const char *fill_context(SSL_CTX *context, const struct ticketkeys *keys, const void *text,
-                                int length)
+/* Returns what is wrong, or NULL. */
+static const char *fill_context(SSL_CTX *context, struct tls *tls,
+                                struct certificates *certificates)
 {
-    if (set_policy(context) == 0 || tickets_enable(context, keys, text, (size_t)length) < 0)
-        return "OpenSSL does not accept the settings of this program";
-    if (use_chain(context, text, length) == 0)
-        return "it holds no certificate chain in PEM that OpenSSL accepts";
-    if (use_key(context, text, length) == 0)
-        return "it holds no private key in PEM without a passphrase";
-    if (SSL_CTX_check_private_key(context) != 1)
-        return "its private key does not belong to its first certificate";
+    uint8_t hash[CERTIFICATES_HASH_SIZE];
+
+    if (certificates_use_default(certificates, context, hash) < 0)
+        return "OpenSSL does not take the default certificate";
+    if (set_policy(context) == 0 || tickets_enable(context, tls->keys, hash) < 0)
+        return "OpenSSL does not take the settings of this program";
+    SSL_CTX_set_client_hello_cb(context, on_client_hello, tls);
+    SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
     return NULL;
 }
 
-SSL_CTX *tls_load(int fd, const struct ticketkeys *keys, char error_r[TLS_ERROR_SIZE])
+/* Connections hold the context that they began with, and what they were given of certificates. */
+int tls_reload(struct tls *tls, const char **error_r)
 {
-    const char *error = NULL;
-    char *text = xmalloc(LIMIT_TLS_FILE);
+    struct certificates *certificates = certificates_new(tls->fd);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
-    long length = child_read(fd, text, LIMIT_TLS_FILE);
-    if (length < 0 || length == LIMIT_TLS_FILE)
-        error = "it cannot be read, or is larger than a certificate can be";
-    else if (context == NULL)
-        error = "OpenSSL does not start";
+    if (certificates == NULL || context == NULL)
+        *error_r = "there is no memory, or nothing to read";
     else
-        error = fill_context(context, keys, text, (int)length);
-    sodium_memzero(text, LIMIT_TLS_FILE);
-    free(text);
+        *error_r = fill_context(context, tls, certificates);
     ERR_clear_error();
-    if (error == NULL)
-        return context;
-    snprintf(error_r, TLS_ERROR_SIZE, "%s", error);
-    SSL_CTX_free(context);
+    if (*error_r != NULL) {
+        SSL_CTX_free(context);
+        certificates_free(certificates);
+        return -1;
+    }
+    SSL_CTX_free(tls->context);
+    certificates_free(tls->certificates);
+    tls->context = context;
+    tls->certificates = certificates;
+    return 0;
+}
+
+struct tls *tls_new(int fd, const struct ticketkeys *keys, const char **error_r)
+{
+    struct tls *tls = xcalloc(1, sizeof(*tls));
+
+    tls->fd = fd;
+    tls->keys = keys;
+    if (tls_reload(tls, error_r) == 0)
+        return tls;
+    free(tls);
     return NULL;
 }
 
-bool tls_can_bind(const SSL *tls)
+void tls_free(struct tls *tls)
 {
-    return tls != NULL && SSL_version(tls) == TLS1_3_VERSION;
+    if (tls == NULL)
+        return;
+    SSL_CTX_free(tls->context);
+    certificates_free(tls->certificates);
+    free(tls);
 }
 
-int tls_binding(SSL *tls, uint8_t binding_r[TLS_BINDING_SIZE])
+SSL *tls_connection(struct tls *tls)
 {
-    static const char label[] = "EXPORTER-Channel-Binding";
-
-    return SSL_export_keying_material(tls, binding_r, TLS_BINDING_SIZE, label, sizeof(label) - 1,
-                                      NULL, 0, 0) == 1
-               ? 0
-               : -1;
+    return SSL_new(tls->context);
 }

@@ -2,32 +2,31 @@
 #define POP3D_TLS_H
 
 #include <openssl/ssl.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct ticketkeys;
 
-/* Room for the sentence about a certificate that cannot be used. */
-#define TLS_ERROR_SIZE 256
+/* What all connections over TLS have in common: settings, certificates, keys of tickets. */
+struct tls;
 
 /*
- * Makes a server's context from an open PEM file: the certificate chain, the server's own first,
- * and its private key, in any order. The file's offset is not moved. Its sessions can be resumed
- * with `keys`, which must outlive the context (pop3d/tickets.h). Returns NULL with one sentence in
- * error_r. The caller frees it with SSL_CTX_free(); connections hold their own reference.
+ * With the certificates that `fd` holds now (lib/certbundle.h). Sessions can be resumed with `keys`
+ * (pop3d/tickets.h). Both must outlive it. Returns NULL with a reason in *error_r (static text).
  */
-SSL_CTX *tls_load(int fd, const struct ticketkeys *keys, char error_r[TLS_ERROR_SIZE]);
+struct tls *tls_new(int fd, const struct ticketkeys *keys, const char **error_r);
 
-#define TLS_BINDING_SIZE 32
+/* Connections must be gone. NULL is allowed. */
+void tls_free(struct tls *tls);
 
 /*
- * Whether a login can be bound to this connection, by tls-exporter (RFC 9266). TLS 1.3 alone: what
- * binds in 1.2 knows tls-unique as a rule, and would be refused. NULL is no TLS.
+ * Takes the certificates that the file holds now, for connections from now on. Returns 0, or -1
+ * with a reason in *error_r (static text); all is then as before.
  */
-bool tls_can_bind(const SSL *tls);
+int tls_reload(struct tls *tls, const char **error_r);
 
-/* The binding of a connection that can be bound to. Returns 0, or -1 where OpenSSL fails. */
-int tls_binding(SSL *tls, uint8_t binding_r[TLS_BINDING_SIZE]);
+/*
+ * A new connection, a server's. It gets the certificate of the host that the client names, or the
+ * default one. The caller frees it with SSL_free(). Returns NULL when there is no memory.
+ */
+SSL *tls_connection(struct tls *tls);
 
 #endif

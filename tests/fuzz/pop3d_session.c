@@ -22,12 +22,14 @@
 #include "pop3d/server.h"
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
+#include "pop3d/tls.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/script.h"
 
 static struct script script;
 static struct child child;
 static struct server server;
+static SSL_CTX *tls;
 
 /* --- authd */
 
@@ -436,6 +438,13 @@ static void measure(struct body *body)
         body->octets--;
 }
 
+/* Without a certificate: no handshake succeeds. */
+SSL *tls_connection(struct tls *unused)
+{
+    (void)unused;
+    return SSL_new(tls);
+}
+
 int LLVMFuzzerInitialize(const int *count, char ***arguments)
 {
     static const struct timeval never = {.tv_sec = 3600};
@@ -456,12 +465,12 @@ int LLVMFuzzerInitialize(const int *count, char ***arguments)
     child.base = event_base_new();
     conf_default(&child.conf);
     server.child = &child;
-    server.tls = SSL_CTX_new(TLS_server_method());
+    tls = SSL_CTX_new(TLS_server_method());
     server.acceptor = acceptor_new(child.base);
     server.full = evtimer_new(child.base, on_full, NULL);
     for (int i = 0; i < SERVER__TIMEOUTS; i++)
         server.timeouts[i] = &never;
-    assert(memory != NULL && regions != NULL && server.tls != NULL);
+    assert(memory != NULL && regions != NULL && tls != NULL);
     return 0;
 }
 

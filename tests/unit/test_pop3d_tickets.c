@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/ssl.h>
 #include <sodium.h>
 
 #include "lib/ticketkeys.h"
 #include "pop3d/tls.h"
+#include "tests/unit/certificates.h"
 
 #define SERVERS 2
 
@@ -22,38 +22,29 @@ struct fixture {
     int memory;
     struct ticketkeys *keys;
     const struct ticketkeys *attached[SERVERS];
-    SSL_CTX *servers[SERVERS];
+    struct tls *servers[SERVERS];
     SSL_CTX *client;
     SSL_SESSION *session; /* the last one that the client was given */
 };
 
-/* A new self-signed certificate and its key, as a file. */
+/* A file with a new certificate. */
 static int certificate_file(void)
 {
     int fd = memfd_create("certificate", MFD_CLOEXEC);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    BIO *file = BIO_new_fd(fd, BIO_NOCLOSE);
+    struct certbundle_entry entry;
 
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    assert_int_equal(PEM_write_bio_X509(file, certificate), 1);
-    assert_int_equal(PEM_write_bio_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
-    BIO_free(file);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    certificate_make(&entry, CERTBUNDLE_ECDSA, "tls", "", 0, -3600);
+    certificates_write(fd, &entry, 1);
+    certificate_free(&entry);
     return fd;
 }
 
 static void load(struct fixture *fixture, unsigned server, int fd)
 {
-    char error[TLS_ERROR_SIZE];
+    const char *error;
 
-    SSL_CTX_free(fixture->servers[server]);
-    fixture->servers[server] = tls_load(fd, fixture->attached[server], error);
+    tls_free(fixture->servers[server]);
+    fixture->servers[server] = tls_new(fd, fixture->attached[server], &error);
     assert_non_null(fixture->servers[server]);
 }
 
@@ -100,7 +91,7 @@ static int tear_down(void **state)
     SSL_SESSION_free(fixture->session);
     SSL_CTX_free(fixture->client);
     for (unsigned i = 0; i < SERVERS; i++) {
-        SSL_CTX_free(fixture->servers[i]);
+        tls_free(fixture->servers[i]);
         ticketkeys_detach(fixture->attached[i]);
     }
     ticketkeys_detach(fixture->keys);
@@ -111,7 +102,7 @@ static int tear_down(void **state)
 static bool resumes(struct fixture *fixture, unsigned server, int version)
 {
     SSL *near = SSL_new(fixture->client);
-    SSL *far = SSL_new(fixture->servers[server]);
+    SSL *far = tls_connection(fixture->servers[server]);
     SSL_SESSION *offered = fixture->session;
     BIO *near_end;
     BIO *far_end;

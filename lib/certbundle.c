@@ -1,0 +1,202 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/certbundle.h"
+#include "lib/certlayout.h"
+#include "lib/xalloc.h"
+
+struct certbundle {
+    struct certlayout_head head; /* a copy, which stays when the contents have been given back */
+    const uint8_t *base;
+    struct certbundle_choice fallback;
+};
+
+const char *certbundle_kind_text(enum certbundle_kind kind)
+{
+    return kind == CERTBUNDLE_RSA ? "RSA" : "ECDSA";
+}
+
+static int read_at(int fd, uint64_t at, void *octets_r, size_t length)
+{
+    ssize_t got = pread(fd, octets_r, length, (off_t)at);
+
+    if (got >= 0 && (size_t)got != length)
+        errno = ENODATA;
+    return got >= 0 && (size_t)got == length ? 0 : -1;
+}
+
+static int read_head(int fd, struct certlayout_head *head_r)
+{
+    uint64_t at;
+
+    if (read_at(fd, 0, &at, sizeof(at)) < 0 || read_at(fd, at, head_r, sizeof(*head_r)) < 0)
+        return -1;
+    if (head_r->magic == CERTLAYOUT_MAGIC)
+        return 0;
+    errno = ENODATA;
+    return -1;
+}
+
+void certbundle_close(struct certbundle *bundle)
+{
+    if (bundle == NULL)
+        return;
+    munmap((void *)(uintptr_t)bundle->base, bundle->head.length);
+    free(bundle);
+}
+
+uint32_t certbundle_count(const struct certbundle *bundle)
+{
+    return bundle->head.item_count;
+}
+
+struct certbundle_choice certbundle_default(const struct certbundle *bundle)
+{
+    return bundle->fallback;
+}
+
+static const struct certlayout_item *item_at(const struct certbundle *bundle, uint32_t number)
+{
+    return (const struct certlayout_item *)(const void *)(bundle->base + bundle->head.items) +
+           number;
+}
+
+static struct certbundle_octets octets_of(const struct certbundle *bundle,
+                                          struct certlayout_piece piece)
+{
+    return (struct certbundle_octets){bundle->base + piece.at, piece.length};
+}
+
+bool certbundle_entry(const struct certbundle *bundle, uint32_t number,
+                      struct certbundle_entry *entry_r)
+{
+    const struct certlayout_item *item = item_at(bundle, number);
+
+    memset(entry_r, 0, sizeof(*entry_r));
+    if (item->certificate.length == 0)
+        return false;
+    memcpy(entry_r->stamp, item->stamp, sizeof(item->stamp));
+    memcpy(entry_r->hash, item->hash, sizeof(item->hash));
+    entry_r->kind = (enum certbundle_kind)item->kind;
+    entry_r->not_before = item->not_before;
+    entry_r->not_after = item->not_after;
+    entry_r->label = octets_of(bundle, item->label).octets;
+    entry_r->names = octets_of(bundle, item->names);
+    entry_r->certificate = octets_of(bundle, item->certificate);
+    entry_r->key = octets_of(bundle, item->key);
+    entry_r->issuer_count = item->issuer_count;
+    for (unsigned i = 0; i < item->issuer_count; i++)
+        entry_r->issuers[i] = octets_of(bundle, item->issuers[i]);
+    return true;
+}
+
+/* What is asked for, while bsearch() looks for it. */
+struct wanted {
+    const struct certbundle *bundle;
+    const char *text;
+    size_t length;
+};
+
+static int compare_name(const void *key, const void *row)
+{
+    const struct wanted *wanted = key;
+    const struct certlayout_name *name = row;
+
+    if (wanted->length != name->text.length)
+        return wanted->length < name->text.length ? -1 : 1;
+    return memcmp(wanted->text, wanted->bundle->base + name->text.at, wanted->length);
+}
+
+static void find_name(const struct wanted *wanted, struct certbundle_choice *choice)
+{
+    const struct certlayout_head *head = &wanted->bundle->head;
+    const struct certlayout_name *name = bsearch(wanted, wanted->bundle->base + head->names,
+                                                 head->name_count, sizeof(*name), compare_name);
+
+    for (unsigned kind = 0; name != NULL && kind < CERTBUNDLE__KINDS; kind++)
+        if (choice->entries[kind] == CERTBUNDLE_NONE)
+            choice->entries[kind] = name->choice.entries[kind];
+}
+
+bool certbundle_find(const struct certbundle *bundle, const char *name, size_t length,
+                     struct certbundle_choice *choice_r)
+{
+    char wildcard[CERTBUNDLE_NAME_MAX + 1];
+    bool found = false;
+
+    memset(choice_r, 0xff, sizeof(*choice_r));
+    find_name(&(struct wanted){bundle, name, length}, choice_r);
+    const char *rest = memchr(name, '.', length);
+    if (rest != NULL && rest != name && length < sizeof(wildcard)) {
+        size_t size = length - (size_t)(rest - name);
+        wildcard[0] = '*';
+        memcpy(wildcard + 1, rest, size);
+        find_name(&(struct wanted){bundle, wildcard, size + 1}, choice_r);
+    }
+    for (unsigned kind = 0; kind < CERTBUNDLE__KINDS; kind++)
+        found = found || choice_r->entries[kind] != CERTBUNDLE_NONE;
+    return found;
+}
+
+static int compare_label(const void *key, const void *row)
+{
+    const struct wanted *wanted = key;
+    const struct certlayout_item *item = row;
+
+    return strcmp(wanted->text, (const char *)wanted->bundle->base + item->label.at);
+}
+
+uint32_t certbundle_labelled(const struct certbundle *bundle, const char *label)
+{
+    const struct certlayout_item *first = item_at(bundle, 0);
+    const struct wanted wanted = {bundle, label, 0};
+
+    const struct certlayout_item *item =
+        bsearch(&wanted, first, bundle->head.item_count, sizeof(*first), compare_label);
+    return item != NULL ? (uint32_t)(item - first) : CERTBUNDLE_NONE;
+}
+
+/* What serves all names that the default entry has, beside it. */
+static void choose_fallback(struct certbundle *bundle)
+{
+    struct certbundle_choice *fallback = &bundle->fallback;
+    struct certbundle_choice choice;
+    struct certbundle_entry entry;
+
+    memset(fallback, 0xff, sizeof(*fallback));
+    if (!certbundle_entry(bundle, 0, &entry))
+        return;
+    const enum certbundle_kind other =
+        entry.kind == CERTBUNDLE_RSA ? CERTBUNDLE_ECDSA : CERTBUNDLE_RSA;
+    const char *name = entry.names.octets;
+    for (size_t done = 0, length; done < entry.names.length; done += length + 1) {
+        length = strlen(name + done);
+        (void)certbundle_find(bundle, name + done, length, &choice);
+        if (done > 0 && choice.entries[other] != fallback->entries[other])
+            choice.entries[other] = CERTBUNDLE_NONE;
+        fallback->entries[other] = choice.entries[other];
+        if (choice.entries[other] == CERTBUNDLE_NONE)
+            break;
+    }
+    fallback->entries[entry.kind] = 0;
+}
+
+struct certbundle *certbundle_open(int fd)
+{
+    struct certlayout_head head;
+
+    if (read_head(fd, &head) < 0)
+        return NULL;
+    void *base = mmap(NULL, head.length, PROT_READ, MAP_SHARED, fd, (off_t)head.start);
+    if (base == MAP_FAILED)
+        return NULL;
+    (void)madvise(base, head.length, MADV_DONTDUMP);
+    struct certbundle *bundle = xcalloc(1, sizeof(*bundle));
+    bundle->head = head;
+    bundle->base = base;
+    choose_fallback(bundle);
+    return bundle;
+}
