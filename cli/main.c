@@ -96,6 +96,8 @@ static const struct command commands[] = {
      mailbox_import_main},
     {"mailbox export", "ADDRESS --maildir DIR | --mbox FILE [--progress]",
      "write a mailbox's mail out", COMMAND_INSTANCE, mailbox_export_main},
+    {"certificate list", "[--json]", "show the certificates in tls/, and what is wrong with them",
+     COMMAND_INSTANCE, certificate_list_main},
     {"backup", "FILE [--since FILE] [--progress]",
      "write all mail and accounts to a file, or what is new since another backup", COMMAND_INSTANCE,
      backup_main},

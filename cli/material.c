@@ -76,7 +76,7 @@ int material_load_conf(struct material *material, char *error_r, size_t error_si
     return 0;
 }
 
-/* What is wrong with the default certificate, when nothing stands for it. */
+/* What is wrong with the default certificate. */
 struct complaint {
     char *error_r;
     size_t error_size;
@@ -86,10 +86,10 @@ static void on_bad(void *context, const char *label, const char *sentence, bool 
 {
     const struct complaint *complaint = context;
 
-    if (kept)
-        log_error("the certificate of %s/ stays as it was: %s", label, sentence);
-    else if (strcmp(label, INSTANCE_TLS) == 0)
+    if (strcmp(label, INSTANCE_TLS) == 0)
         snprintf(complaint->error_r, complaint->error_size, "%s", sentence);
+    else if (kept)
+        log_error("the certificate of %s/ stays as it was: %s", label, sentence);
     else
         log_error("the certificate of %s/ is left out: %s", label, sentence);
 }
@@ -131,7 +131,7 @@ int material_load_tls(struct material *material, char *error_r, size_t error_siz
     certbundle_close(old);
     if (result == 0)
         remark(material->tls);
-    return result;
+    return error_r[0] == '\0' ? 0 : -1;
 }
 
 /* Into text_r, which has room for NOTICE_TEXT_MAX octets and one more. Returns the octets, or -1.

@@ -32,7 +32,7 @@ int material_load_conf(struct material *material, char *error_r, size_t error_si
 /*
  * The same for the certificates of tls/ (cli/tlsfolder.h). One that cannot be used stays as it was,
  * or is left out if it is new, with a line in the log; of the rest, what has changed counts. Fails
- * when there is no memory, and when there never was a default one.
+ * when there is no memory, and when the default one cannot be used: then it alone stays as it was.
  */
 int material_load_tls(struct material *material, char *error_r, size_t error_size);
 

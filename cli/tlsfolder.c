@@ -192,6 +192,7 @@ static bool expiry_remark(const struct certbundle_entry *entry, int64_t now, cha
 {
     const int64_t left = entry->not_after - now;
     const int64_t day = 24L * 3600;
+    const int64_t days = (left + day - 1) / day;
 
     if (left <= 0)
         snprintf(text_r, size, "it has expired, so mail programs refuse it; renew it");
@@ -200,7 +201,8 @@ static bool expiry_remark(const struct certbundle_entry *entry, int64_t now, cha
                  "it is not valid yet, so mail programs refuse it; check this "
                  "machine's clock");
     else if (left < SOON_DAYS * day && left < (entry->not_after - entry->not_before) / 4)
-        snprintf(text_r, size, "it expires in %" PRId64 " days; renew it", left / day);
+        snprintf(text_r, size, "it expires in %" PRId64 " day%s; renew it", days,
+                 days == 1 ? "" : "s");
     else
         return false;
     return true;

@@ -76,7 +76,7 @@ bool certbundle_entry(const struct certbundle *bundle, uint32_t number,
     const struct certlayout_item *item = item_at(bundle, number);
 
     memset(entry_r, 0, sizeof(*entry_r));
-    if (item->certificate.length == 0)
+    if (number >= bundle->head.item_count || item->certificate.length == 0)
         return false;
     memcpy(entry_r->stamp, item->stamp, sizeof(item->stamp));
     memcpy(entry_r->hash, item->hash, sizeof(item->hash));

@@ -71,8 +71,8 @@ void certbundle_close(struct certbundle *bundle);
 uint32_t certbundle_count(const struct certbundle *bundle);
 
 /*
- * What entry `number` (below the count) is. The octets stay in the bundle and live as long. Returns
- * false where the contents have been given back meanwhile.
+ * What entry `number` is. The octets stay in the bundle and live as long. Returns false where there
+ * is none, and where the contents have been given back meanwhile.
  */
 bool certbundle_entry(const struct certbundle *bundle, uint32_t number,
                       struct certbundle_entry *entry_r);

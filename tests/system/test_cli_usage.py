@@ -16,7 +16,8 @@ COMMANDS = [
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
     "address remove", "address passwd", "address import", "auth events", "auth blocks", "auth lift",
     "trusted-network add", "trusted-network list", "trusted-network remove", "mailbox import",
-    "mailbox export", "backup", "restore", "store verify", "store rebuild", "store stats",
+    "mailbox export", "certificate list", "backup", "restore", "store verify", "store rebuild",
+    "store stats",
 ]
 
 
@@ -129,6 +130,9 @@ def test_version_is_one_line():
      "--cleartext"],
     ["mailbox", "export", "a@one.example"],
     ["mailbox", "export", "a@one.example", "--maildir", "one", "--mbox", "two"],
+    ["certificate"],
+    ["certificate", "list", "tls"],
+    ["certificate", "list", "--all"],
     ["backup"],
     ["backup", "one", "two"],
     ["backup", ""],

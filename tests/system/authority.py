@@ -1,0 +1,42 @@
+"""A certificate authority for a test: an issuer below a root that clients trust."""
+
+import ssl
+import subprocess
+from pathlib import Path
+
+KEYS = {"ECDSA": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
+        "RSA": ["-newkey", "rsa:2048"]}
+
+
+def make(name, folder, cert, key, kind, days, issuer, *extensions):
+    issued = [] if issuer is None else ["-CA", issuer[0], "-CAkey", issuer[1]]
+    subprocess.run(["openssl", "req", "-x509", *KEYS[kind], "-nodes", "-subj", f"/CN={name}",
+                    "-days", str(days), *issued, "-keyout", folder / key, "-out", folder / cert,
+                    *(word for one in extensions for word in ("-addext", one))],
+                   check=True, capture_output=True, timeout=60)
+
+
+class Authority:
+    def __init__(self, folder):
+        self.dir = Path(folder)
+        self.root = self.dir / "root.pem"
+        anchor = (self.root, self.dir / "root.key")
+        self.issuer = (self.dir / "issuer.pem", self.dir / "issuer.key")
+        signs = ["basicConstraints=critical,CA:true", "keyUsage=critical,keyCertSign"]
+        make("Root", self.dir, "root.pem", "root.key", "ECDSA", 30, None, *signs)
+        make("Issuer", self.dir, "issuer.pem", "issuer.key", "ECDSA", 30, anchor, *signs)
+
+    def issue(self, folder, *names, kind="ECDSA", days=20, cert="cert.pem", key="key.pem"):
+        """A new key and its certificate, with the issuer's behind it; returns the certificate as DER."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ",".join(f"DNS:{name}" for name in names)
+        make("a host", folder, cert, key, kind, days, self.issuer, "basicConstraints=CA:false",
+             *([f"subjectAltName={names}"] if names else []))
+        own = (folder / cert).read_text()
+        (folder / cert).write_text(own + self.issuer[0].read_text())
+        return ssl.PEM_cert_to_DER_cert(own)
+
+    @property
+    def client(self):
+        """Trusts the root alone, and checks names."""
+        return ssl.create_default_context(cafile=self.root)
