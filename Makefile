@@ -21,7 +21,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
 	libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps
+CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
@@ -72,7 +72,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture system load storm bench bench-built bench-deps compare compare-built measure-scale lint install clean
+.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture grade system load storm bench bench-built bench-deps compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -293,6 +293,11 @@ torture: $(BUILD)/crash/power all $(BUILD)/tests/disk.so
 	BELLHOP_TORTURE=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) \
 		tests/system/test_failing_disk.py tests/system/test_space.py
 
+# All that testssl.sh looks for, in some minutes; `make check` has a part of it.
+grade: all
+	BELLHOP_GRADE=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) \
+		tests/system/test_testssl.py
+
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%) fuzz-replay
 	@for test in $(UNIT_TESTS:%=$(BUILD)/unit/%); do \
 		echo "  TEST  $$test"; timeout --foreground -k 5 $(UNIT_TIME) $$test && continue; \
@@ -329,6 +334,7 @@ help:
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
 	@echo 'make storm    ten minutes of wrong passwords, by mistake and by hydra'
 	@echo 'make load     15,000 idle, slow, deaf and half-open clients, and how others are served meanwhile'
+	@echo 'make grade    what testssl.sh finds at both ports, in some minutes'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'
 	@echo 'make fuzz     SECONDS=60 of made-up input for each target in tests/fuzz; FUZZ=surrogate for one'
 	@echo 'make lint     formatting, static analysis, layers'
