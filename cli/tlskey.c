@@ -89,7 +89,8 @@ static bool is_strong(X509 *certificate)
 {
     int bits = -1;
 
-    if (EVP_PKEY_get_security_bits(X509_get0_pubkey(certificate)) < SECURITY_BITS)
+    if (X509_get0_pubkey(certificate) == NULL ||
+        EVP_PKEY_get_security_bits(X509_get0_pubkey(certificate)) < SECURITY_BITS)
         return false;
     /* What has signed itself is trusted for other reasons. */
     return (X509_get_extension_flags(certificate) & EXFLAG_SS) != 0 ||
@@ -105,13 +106,39 @@ static struct certbundle_octets encode(X509 *certificate)
     return (struct certbundle_octets){octets, length > 0 ? (size_t)length : 0};
 }
 
+/*
+ * The next certificate of the file as an issuer's. Returns 1, 0 after the last one, -1 for a weak
+ * one. Most chains end in the same few, so what was strong the last time is not parsed again: that
+ * takes as long as all of the rest.
+ */
+static int load_issuer(BIO *file, struct certbundle_octets *octets_r)
+{
+    static uint8_t strong[CERTBUNDLE_HASH_SIZE];
+    uint8_t hash[CERTBUNDLE_HASH_SIZE];
+    unsigned char *octets = NULL;
+    long length;
+
+    if (PEM_bytes_read_bio(&octets, &length, NULL, PEM_STRING_X509, file, NULL, no_password) != 1)
+        return 0;
+    crypto_generichash(hash, sizeof(hash), octets, (unsigned long long)length, NULL, 0);
+    *octets_r = (struct certbundle_octets){octets, (size_t)length};
+    if (memcmp(hash, strong, sizeof(hash)) == 0)
+        return 1;
+    const unsigned char *at = octets;
+    X509 *certificate = d2i_X509(NULL, &at, length);
+    bool good = certificate != NULL && at == octets + length && is_strong(certificate);
+    X509_free(certificate);
+    if (good)
+        memcpy(strong, hash, sizeof(hash));
+    return good ? 1 : -1;
+}
+
 /* All certificates of the file. Returns the server's own, or NULL. */
 static X509 *load_chain(const struct loading *loading, BIO *file)
 {
     struct certbundle_entry *entry = loading->entry;
     X509 *first = PEM_read_bio_X509(file, NULL, NULL, no_password);
-    bool strong = first != NULL && X509_get0_pubkey(first) != NULL && is_strong(first);
-    X509 *next;
+    int next = first != NULL && is_strong(first) ? 1 : -1;
 
     if (first == NULL) {
         fail(loading,
@@ -121,16 +148,15 @@ static X509 *load_chain(const struct loading *loading, BIO *file)
         return NULL;
     }
     entry->certificate = encode(first);
-    while (strong && entry->issuer_count < CERTBUNDLE_ISSUERS_MAX &&
-           (next = PEM_read_bio_X509(file, NULL, NULL, no_password)) != NULL) {
-        strong = X509_get0_pubkey(next) != NULL && is_strong(next);
-        entry->issuers[entry->issuer_count++] = encode(next);
-        X509_free(next);
+    while (next > 0 && entry->issuer_count < CERTBUNDLE_ISSUERS_MAX) {
+        next = load_issuer(file, &entry->issuers[entry->issuer_count]);
+        entry->issuer_count += next != 0;
     }
-    if (strong)
+    if (next >= 0)
         return first;
     fail(loading,
-         "a certificate in %s is too weak for TLS; get one that is signed with SHA-256, with a key "
+         "a certificate in %s is damaged or too weak for TLS; get one that is signed with SHA-256, "
+         "with a key "
          "of ECDSA P-256 or of RSA with 2048 bits or more",
          loading->certificate_path);
     X509_free(first);
