@@ -220,6 +220,10 @@ static int prepare(struct inventory *inventory, struct material *material, struc
     *db_r = open_database();
     if (*db_r == NULL)
         return -1;
+    raise_descriptor_limit();
+    if (open_tcp(inventory, &material->conf) < 0 || open_unix(inventory) < 0)
+        return -1;
+    /* Thousands of certificates take seconds: clients that come meanwhile wait. */
     if (material_load_tls(material, error, sizeof(error)) < 0) {
         refuse("%s", error);
         return -1;
@@ -228,9 +232,6 @@ static int prepare(struct inventory *inventory, struct material *material, struc
         refuse("%s", error);
         return -1;
     }
-    raise_descriptor_limit();
-    if (open_tcp(inventory, &material->conf) < 0 || open_unix(inventory) < 0)
-        return -1;
     return open_shared(inventory, material);
 }
 

@@ -119,9 +119,10 @@ static bool fill(struct certificates *certificates, struct parsed *parsed,
 
     parsed->certificate = parse_certificate(entry->certificate);
     parsed->key = d2i_PrivateKey(type, NULL, &key, (long)entry->key.length);
-    parsed->issuers = sk_X509_new_null();
-    if (parsed->certificate == NULL || parsed->key == NULL || parsed->issuers == NULL)
+    if (parsed->certificate == NULL || parsed->key == NULL)
         return false;
+    /* A connection has a copy of the stack, of an empty one too. */
+    parsed->issuers = entry->issuer_count > 0 ? sk_X509_new_null() : NULL;
     for (unsigned i = 0; i < entry->issuer_count; i++) {
         X509 *issuer = issuer_of(certificates, entry->issuers[i]);
         if (issuer == NULL || X509_add_cert(parsed->issuers, issuer, X509_ADD_FLAG_UP_REF) != 1)
