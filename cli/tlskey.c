@@ -308,6 +308,7 @@ int tlskey_load(struct certbundle_entry *entry_r, const char *certificate_path,
     int result = -1;
 
     memset(entry_r, 0, sizeof(*entry_r));
+    error_r[0] = '\0';
     BIO *certificate_file = open_file(&loading, certificate_path,
                                       "the server's certificate and its chain", certificate_text);
     if (certificate_file != NULL)

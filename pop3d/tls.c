@@ -61,6 +61,7 @@ static int on_client_hello(SSL *ssl, int *alert_r, void *context)
 }
 
 /* RFC 6066 section 3: the client is told when its name was of use. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type of callback */
 static int on_server_name(SSL *ssl, int *alert_r, void *context)
 {
     (void)alert_r;
