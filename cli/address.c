@@ -62,7 +62,7 @@ static int find_place(struct db *db, const struct address *address, uint64_t *cu
     return result == DB_NONE ? EXIT_DONE : EXIT_REFUSED;
 }
 
-enum password_source { SOURCE_DEFAULT, SOURCE_STDIN, SOURCE_INVITATION };
+enum password_source { SOURCE_DEFAULT, SOURCE_STDIN, SOURCE_HASH, SOURCE_INVITATION };
 
 /* By default a person at a terminal is asked; a script gets a password to pass on. */
 static int get_password(enum password_source source, struct password *password_r, bool *generated_r)
@@ -75,6 +75,20 @@ static int get_password(enum password_source source, struct password *password_r
     password_generate(password_r);
     *generated_r = true;
     return EXIT_DONE;
+}
+
+/* Makes what is to be kept of the password, or reads it. */
+static int get_kept(struct instance *instance, struct db *db, enum password_source source,
+                    const struct address *address, struct password *password_r,
+                    struct password_kept *kept_r, bool *generated_r)
+{
+    const struct password_job job = {password_r, address->text, kept_r};
+
+    *generated_r = false;
+    if (source == SOURCE_HASH)
+        return password_read_kept(kept_r);
+    int done = get_password(source, password_r, generated_r);
+    return done == EXIT_DONE ? password_keep(&instance->conf, db, &job, 1) : done;
 }
 
 static int add_mailbox(struct db *db, uint64_t customer, const struct db_mailaddress_new *new)
@@ -92,12 +106,9 @@ static int add_with_password(struct instance *instance, struct db *db, uint64_t 
 {
     struct password password;
     struct password_kept kept;
-    const struct password_job job = {&password, new->address.text, &kept};
     bool generated;
 
-    int done = get_password(source, &password, &generated);
-    if (done == EXIT_DONE)
-        done = password_keep(&instance->conf, db, &job, 1);
+    int done = get_kept(instance, db, source, &new->address, &password, &kept, &generated);
     if (done == EXIT_DONE) {
         new->hash = kept.hash;
         new->scram = kept.scram;
@@ -143,26 +154,32 @@ static int add_address(struct instance *instance, struct db *db, struct db_maila
     return add_with_password(instance, db, customer, new, source);
 }
 
+/* One option that says where the password comes from. */
+static int take_source(enum password_source *source, enum password_source taken)
+{
+    if (*source != SOURCE_DEFAULT && *source != taken)
+        return wrong_usage("take one of the options that say where the password comes from");
+    *source = taken;
+    return 0;
+}
+
 static int parse_add(enum password_source *source_r, const char **name_r, int argc, char **argv)
 {
-    static const struct option options[] = {{"password-stdin", no_argument, NULL, 's'},
-                                            {"invite", no_argument, NULL, 'i'},
+    static const struct option options[] = {{"password-stdin", no_argument, NULL, SOURCE_STDIN},
+                                            {"hash-stdin", no_argument, NULL, SOURCE_HASH},
+                                            {"invite", no_argument, NULL, SOURCE_INVITATION},
                                             {"name", required_argument, NULL, 'n'},
                                             {0}};
-    bool from_stdin = false;
-    bool invite = false;
     int option;
 
-    while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 's': from_stdin = true; break;
-        case 'i': invite = true; break;
-        case 'n': *name_r = optarg; break;
-        default: return EXIT_USAGE;
-        }
-    if (from_stdin && invite)
-        return wrong_usage("an address gets a password or an invitation, not both");
-    *source_r = invite ? SOURCE_INVITATION : from_stdin ? SOURCE_STDIN : SOURCE_DEFAULT;
+    while ((option = command_option(argc, argv, options)) != -1) {
+        if (option == '?')
+            return EXIT_USAGE;
+        if (option == 'n')
+            *name_r = optarg;
+        else if (take_source(source_r, (enum password_source)option) != 0)
+            return EXIT_USAGE;
+    }
     return command_arguments(argc, argv, 1, 1);
 }
 
@@ -233,7 +250,6 @@ static int set_password(struct instance *instance, struct db *db, const struct a
     struct db_mailaddress found;
     struct password password;
     struct password_kept kept;
-    const struct password_job job = {&password, address->text, &kept};
     bool generated;
 
     if (address_lookup(db, address, &found) != EXIT_DONE)
@@ -241,9 +257,7 @@ static int set_password(struct instance *instance, struct db *db, const struct a
     if (found.mailbox == 0)
         return refuse("%s is an alias, which has no password; set that of a mailbox it leads to",
                       address->text);
-    int done = get_password(source, &password, &generated);
-    if (done == EXIT_DONE)
-        done = password_keep(&instance->conf, db, &job, 1);
+    int done = get_kept(instance, db, source, address, &password, &kept, &generated);
     if (done == EXIT_DONE)
         done = set_hash(db, &found, address, &kept);
     if (done == EXIT_DONE && generated)
@@ -255,16 +269,16 @@ static int set_password(struct instance *instance, struct db *db, const struct a
 
 int address_passwd_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {{"password-stdin", no_argument, NULL, 's'}, {0}};
+    static const struct option options[] = {{"password-stdin", no_argument, NULL, SOURCE_STDIN},
+                                            {"hash-stdin", no_argument, NULL, SOURCE_HASH},
+                                            {0}};
     enum password_source source = SOURCE_DEFAULT;
     struct address address;
     int option;
 
-    while ((option = command_option(argc, argv, options)) != -1) {
-        if (option == '?')
+    while ((option = command_option(argc, argv, options)) != -1)
+        if (option == '?' || take_source(&source, (enum password_source)option) != 0)
             return EXIT_USAGE;
-        source = SOURCE_STDIN;
-    }
     if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (address_argument(&address, argv[optind]) != EXIT_DONE)

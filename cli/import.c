@@ -29,9 +29,9 @@
 /* More rows than the largest plan allows are refused before anything else. */
 #define ROWS_MAX DB_PLAN_ADDRESSES_MAX
 
-enum column { COLUMN_ADDRESS, COLUMN_PASSWORD, COLUMN_NAME, COLUMNS };
+enum column { COLUMN_ADDRESS, COLUMN_PASSWORD, COLUMN_HASH, COLUMN_NAME, COLUMNS };
 
-static const char *const column_names[COLUMNS] = {"address", "password", "name"};
+static const char *const column_names[COLUMNS] = {"address", "password", "hash", "name"};
 
 struct import_row {
     unsigned line;
@@ -110,7 +110,8 @@ static int read_header(struct import *import)
         int column = find_column(row.fields[i].text);
         if (column < 0 || seen[column])
             return refuse("%s line %u: the first line names the columns, which are "
-                          "address,password,name, each once, with commas between them",
+                          "address,password,name, or hash in place of password, each once, with "
+                          "commas between them",
                           import->file, row.line);
         seen[column] = true;
         import->columns[i] = (size_t)column;
@@ -161,6 +162,18 @@ static void take_password(struct import *import, struct import_row *row,
     row->password.length = field->length;
 }
 
+/* What is kept of a password on the server that the customer comes from. */
+static void take_hash(struct import *import, struct import_row *row, const struct csv_field *field)
+{
+    const char *error;
+
+    if (field->length == 0 || storedhash_import(row->kept.hash, field->text, &error) == 0)
+        return;
+    char *sentence = xasprintf("column hash: %s", error);
+    row_error(import, row->line, sentence);
+    free(sentence);
+}
+
 static void take_name(struct import *import, struct import_row *row, const struct csv_field *field)
 {
     const char *error;
@@ -176,7 +189,7 @@ static void take_row(struct import *import, const struct csv_row *csv)
 {
     static void (*const take[COLUMNS])(struct import *, struct import_row *,
                                        const struct csv_field *) = {take_address, take_password,
-                                                                    take_name};
+                                                                    take_hash, take_name};
 
     if (csv->count != import->fields) {
         row_error(import, csv->line, "it has another number of fields than the first line");
@@ -186,6 +199,8 @@ static void take_row(struct import *import, const struct csv_row *csv)
     row->line = csv->line;
     for (size_t i = 0; i < csv->count; i++)
         take[import->columns[i]](import, row, &csv->fields[i]);
+    if (row->password.length > 0 && row->kept.hash[0] != '\0')
+        row_error(import, row->line, "it has a password and a hash; leave one of them empty");
     import->count++;
 }
 
@@ -208,18 +223,14 @@ static int read_rows(struct import *import)
     return EXIT_DONE;
 }
 
-static const char *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 static enum db_result add_row(struct db *db, const struct import *import,
                               const struct import_row *row)
 {
     const struct db_mailaddress_new new = {.address = row->address,
                                            .name = row->name,
-                                           .hash = text_or_null(row->kept.hash),
-                                           .scram = text_or_null(row->kept.scram)};
+                                           .hash =
+                                               row->kept.hash[0] != '\0' ? row->kept.hash : NULL,
+                                           .scram = row->kept.scram};
 
     return db_mailaddress_add(db, import->customer.id, &new, NULL);
 }
@@ -283,15 +294,18 @@ static int add_all(struct import *import, struct db *db, bool for_good)
 static int hash_rows(struct import *import, struct db *db, const struct conf *conf)
 {
     struct password_job *jobs = xcalloc(import->count, sizeof(*jobs));
+    size_t count = 0;
 
     for (size_t i = 0; i < import->count; i++) {
         struct import_row *row = &import->rows[i];
+        if (row->kept.hash[0] != '\0')
+            continue;
         row->generated = row->password.length == 0;
         if (row->generated)
             password_generate(&row->password);
-        jobs[i] = (struct password_job){&row->password, row->address.text, &row->kept};
+        jobs[count++] = (struct password_job){&row->password, row->address.text, &row->kept};
     }
-    int done = password_keep(conf, db, jobs, import->count);
+    int done = password_keep(conf, db, jobs, count);
     free(jobs);
     return done;
 }

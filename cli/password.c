@@ -62,15 +62,22 @@ static const char *check_foreign(const char *text, size_t length)
     return NULL;
 }
 
-/* Cuts off the newline and keeps the rest as a password. */
-static int take(struct password *password_r, const char *text, size_t length,
-                const char *(*check)(const char *text, size_t length))
+/* The length without the newline. */
+static size_t line_length(const char *text, size_t length)
 {
     if (length > 0 && text[length - 1] == '\n') {
         length--;
         if (length > 0 && text[length - 1] == '\r')
             length--;
     }
+    return length;
+}
+
+/* Cuts off the newline and keeps the rest as a password. */
+static int take(struct password *password_r, const char *text, size_t length,
+                const char *(*check)(const char *text, size_t length))
+{
+    length = line_length(text, length);
     const char *error = check(text, length);
     if (error != NULL)
         return refuse("%s", error);
@@ -105,6 +112,33 @@ int password_read(struct password *password_r)
 int password_read_foreign(struct password *password_r)
 {
     return read_input(password_r, check_foreign);
+}
+
+static int take_kept(struct password_kept *kept_r, char *text, size_t length)
+{
+    const char *error = "the hash holds a NUL octet";
+
+    kept_r->scram[0] = '\0';
+    length = line_length(text, length);
+    text[length] = '\0';
+    if (strlen(text) == length && storedhash_import(kept_r->hash, text, &error) == 0)
+        return EXIT_DONE;
+    return refuse("%s", error);
+}
+
+int password_read_kept(struct password_kept *kept_r)
+{
+    char *text;
+
+    ssize_t length = file_read(STDIN_FILENO, STOREDHASH_MAX + 3, &text);
+    if (length < 0 && errno == EFBIG)
+        return refuse("the hash is longer than %d octets", STOREDHASH_MAX);
+    if (length < 0)
+        return refuse("cannot read the hash from standard input: %s", strerror(errno));
+    int result = take_kept(kept_r, text, (size_t)length);
+    sodium_memzero(text, (size_t)length);
+    free(text);
+    return result;
 }
 
 int password_ask_foreign(const char *prompt, struct password *password_r)

@@ -59,7 +59,7 @@ int password_show(const char *label, const char *secret);
 /* What is kept of a password. Wiped by its owner. */
 struct password_kept {
     char hash[DB_HASH_SIZE];
-    char scram[SCRAMKEYS_TEXT_SIZE];
+    char scram[SCRAMKEYS_TEXT_SIZE]; /* empty: the password that they would be made of is unknown */
 };
 
 /* A password of which that is to be made, and for which mailbox, by its address in its one form. */
@@ -76,5 +76,11 @@ struct password_job {
  */
 int password_keep(const struct conf *conf, struct db *db, const struct password_job *jobs,
                   size_t count);
+
+/*
+ * Reads what another server has kept of a password (lib/storedhash.h) from standard input, as
+ * password_read() reads a password.
+ */
+int password_read_kept(struct password_kept *kept_r);
 
 #endif

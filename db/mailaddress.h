@@ -37,8 +37,8 @@ struct db_mailaddress {
 struct db_mailaddress_new {
     struct address address;
     const char *name;          /* up to DB_MAILBOX_NAME_MAX octets without control characters */
-    const char *hash;          /* of crypto_pwhash_str(), or NULL: no login yet */
-    const char *scram;         /* of scramkeys_format() for the same password, or NULL */
+    const char *hash;          /* lib/storedhash.h, or NULL: no login yet */
+    const char *scram;         /* of scramkeys_format() for the same password, empty or NULL */
     const uint8_t *invitation; /* DB_DIGEST_SIZE octets, or NULL */
     uint64_t invited_until;    /* seconds since 1970 */
 };

@@ -204,7 +204,8 @@ const struct statement statements[STATEMENT__MAX] = {
         "UPDATE mailbox SET suspended = ?3 WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_CREDENTIAL_SET] = {"credential_set", STATEMENT_TENANT,
         "INSERT INTO credential (mailbox, customer, hash, scram, changed)"
-        " SELECT id, customer, ?3, ?4, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
+        " SELECT id, customer, ?3, nullif(?4, ''), unixepoch() FROM mailbox"
+        " WHERE customer = ?1 AND id = ?2"
         " ON CONFLICT (mailbox) DO UPDATE SET hash = excluded.hash, scram = excluded.scram,"
         "     changed = excluded.changed"},
     [STATEMENT_CREDENTIAL_REMOVE] = {"credential_remove", STATEMENT_TENANT,

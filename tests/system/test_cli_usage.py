@@ -107,6 +107,8 @@ def test_version_is_one_line():
     ["address", "show"],
     ["address", "remove"],
     ["address", "passwd", "a@one.example", "secret"],
+    ["address", "passwd", "a@one.example", "--hash-stdin", "--password-stdin"],
+    ["address", "add", "a@one.example", "--hash-stdin", "--invite"],
     ["address", "import", "--customer", "one"],
     ["address", "import", "table.csv"],
     ["auth"],
