@@ -1,5 +1,6 @@
 #include "cli/database.h"
 #include "cli/command.h"
+#include "db/apppassword.h"
 #include "db/limit.h"
 
 static void refuse_limit(const struct db *db)
@@ -7,6 +8,12 @@ static void refuse_limit(const struct db *db)
     struct db_limit limit;
 
     db_limit_get(db, &limit);
+    if (limit.kind == DB_LIMIT_APP_PASSWORDS) {
+        refuse("the mailbox has %d app passwords, and can have no more; remove one with \"bellhop "
+               "app-password remove\"",
+               DB_APP_PASSWORDS_MAX);
+        return;
+    }
     const char *thing = limit.kind == DB_LIMIT_ADDRESSES ? "address" : "domain";
     const char *plural = limit.kind == DB_LIMIT_ADDRESSES ? "es" : "s";
     refuse("the plan \"%s\" allows %u %s%s, and \"%s\" has %u; remove some, or give it a larger "

@@ -8,7 +8,12 @@
 /* What DB_LIMIT means in detail. */
 
 /* Of those after the second the kind is all there is to tell: every customer has the same. */
-enum db_limit_kind { DB_LIMIT_ADDRESSES, DB_LIMIT_DOMAINS, DB_LIMIT_TRUSTED_NETWORKS };
+enum db_limit_kind {
+    DB_LIMIT_ADDRESSES,
+    DB_LIMIT_DOMAINS,
+    DB_LIMIT_TRUSTED_NETWORKS,
+    DB_LIMIT_APP_PASSWORDS
+};
 
 struct db_limit {
     enum db_limit_kind kind;

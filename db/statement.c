@@ -60,6 +60,9 @@
     " event.reason, (SELECT customer.name FROM customer WHERE customer.id = event.customer)"       \
     " FROM event"
 
+#define APP_PASSWORD_COLUMNS                                                                       \
+    "id, name, pop3, smtp, expires, created, used, used_address FROM app_password"
+
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
@@ -144,6 +147,8 @@ const struct statement statements[STATEMENT__MAX] = {
         "UPDATE session SET seen = ?2, expires = ?3 WHERE digest = ?1"},
     [STATEMENT_PAGE_SESSION_PRUNE] = {"page_session_prune", STATEMENT_OPERATOR,
         "DELETE FROM session WHERE expires <= ?1"},
+    [STATEMENT_APP_PASSWORD_FIND] = {"app_password_find", STATEMENT_FINDS,
+        "SELECT " APP_PASSWORD_COLUMNS " WHERE digest = ?1 AND mailbox = ?2"},
     [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,
         "SELECT address.local, domain.name, customer.language FROM address"
         " JOIN domain ON domain.id = address.domain"
@@ -210,6 +215,22 @@ const struct statement statements[STATEMENT__MAX] = {
         "     changed = excluded.changed"},
     [STATEMENT_CREDENTIAL_REMOVE] = {"credential_remove", STATEMENT_TENANT,
         "DELETE FROM credential WHERE customer = ?1 AND mailbox = ?2"},
+    [STATEMENT_CREDENTIAL_NEXT] = {"credential_next", STATEMENT_TENANT,
+        "SELECT mailbox.id, address.local || '@' || domain.name, credential.hash,"
+        "       credential.changed"
+        " FROM mailbox JOIN credential ON credential.mailbox = mailbox.id"
+        " JOIN address ON address.mailbox = mailbox.id"
+        " JOIN domain ON domain.id = address.domain"
+        " WHERE mailbox.customer = ?1 AND mailbox.id > ?2 ORDER BY mailbox.id LIMIT 1"},
+    [STATEMENT_APP_PASSWORD_ADD] = {"app_password_add", STATEMENT_TENANT,
+        "INSERT INTO app_password (mailbox, customer, name, digest, pop3, smtp, expires, created)"
+        " SELECT id, customer, ?3, ?4, ?5, ?6, nullif(?7, 0), unixepoch() FROM mailbox"
+        " WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_APP_PASSWORD_REMOVE] = {"app_password_remove", STATEMENT_TENANT,
+        "DELETE FROM app_password WHERE customer = ?1 AND mailbox = ?2 AND name = ?3"},
+    [STATEMENT_APP_PASSWORD_NEXT] = {"app_password_next", STATEMENT_TENANT,
+        "SELECT " APP_PASSWORD_COLUMNS
+        " WHERE customer = ?1 AND mailbox = ?2 AND name > ?3 ORDER BY name LIMIT 1"},
     [STATEMENT_INVITATION_SET] = {"invitation_set", STATEMENT_TENANT,
         "INSERT INTO invitation (mailbox, customer, digest, expires, created)"
         " SELECT id, customer, ?3, ?4, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
@@ -369,6 +390,7 @@ static const struct {
     {"limit: addresses", DB_LIMIT_ADDRESSES},
     {"limit: domains", DB_LIMIT_DOMAINS},
     {"limit: trusted networks", DB_LIMIT_TRUSTED_NETWORKS},
+    {"limit: app passwords", DB_LIMIT_APP_PASSWORDS},
 };
 
 static enum db_result report(const struct db *db, const char *what)

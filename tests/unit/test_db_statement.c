@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "db/alias.h"
+#include "db/apppassword.h"
 #include "db/handle.h"
 #include "db/pagesession.h"
 #include "db/secondfactor.h"
@@ -59,6 +60,10 @@ static const struct tenant_case {
     {STATEMENT_MAILBOX_SET_SUSPENDED, false, {K(MAILBOX), N(1)}},
     {STATEMENT_CREDENTIAL_SET, false, {K(MAILBOX), T("x"), T("y")}},
     {STATEMENT_CREDENTIAL_REMOVE, false, {K(MAILBOX)}},
+    {STATEMENT_CREDENTIAL_NEXT, false, {N(0)}},
+    {STATEMENT_APP_PASSWORD_ADD, false, {K(MAILBOX), T("new"), K(DIGEST), N(1), N(0), N(0)}},
+    {STATEMENT_APP_PASSWORD_REMOVE, false, {K(MAILBOX), T("phone")}},
+    {STATEMENT_APP_PASSWORD_NEXT, false, {K(MAILBOX), T("")}},
     {STATEMENT_INVITATION_SET, false, {K(MAILBOX), K(DIGEST), N(9)}},
     {STATEMENT_INVITATION_REMOVE, false, {K(MAILBOX)}},
     {STATEMENT_ADDRESS_ADD, false, {T("ours.example"), T("new")}},
@@ -162,6 +167,9 @@ static int set_up(void **state)
     assert_int_equal(db_second_factor_recovery_codes(db, &person, &digest, 1), DB_OK);
     assert_int_equal(db_page_session_add(db, &session), DB_OK);
     assert_int_equal(db_trusted_add(db, fixture->ours, "192.0.2.0/24"), DB_OK);
+    const struct db_app_password phone = {.name = "phone", .pop3 = true};
+    const uint8_t phones[APPPASSWORD_DIGEST_SIZE] = {8};
+    assert_int_equal(db_app_password_add(db, fixture->ours, &a, &phone, phones), DB_OK);
     world->alias = (uint64_t)ask(world->sqlite, "SELECT id FROM address WHERE mailbox IS NULL");
     assert_int_equal(db_customer_add(db, "foreign", "house", &world->foreign), DB_OK);
     execute(world->sqlite, "DELETE FROM audit WHERE object = 'foreign'");
