@@ -1,6 +1,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,10 @@
 #include "authd/check.h"
 #include "authd/hashpool.h"
 #include "authd/keymaker.h"
+#include "authd/report.h"
 #include "authd/scheme.h"
+#include "authd/upgrade.h"
+#include "db/apppassword.h"
 #include "db/login.h"
 #include "db/plan.h"
 #include "db/secret.h"
@@ -53,6 +57,7 @@ struct pending {
     struct throttle_try try;
     struct checker *checker;
     struct check *checks;
+    bool upgraded; /* its password is being hashed anew, if need be */
     bool held;
     uint32_t since;       /* it is held */
     struct pending *prev; /* of those held */
@@ -68,6 +73,8 @@ struct checker {
     struct throttle *throttle;
     struct hashpool *pool;
     struct keymaker *keymaker;
+    struct upgrader *upgrader;
+    struct report *report;
     struct pending *pendings; /* by key */
     struct pending *held;
     unsigned threads;
@@ -75,7 +82,8 @@ struct checker {
     uint64_t nobody_memory;
     char nobody_hash[DB_HASH_SIZE];
     uint8_t key[crypto_generichash_KEYBYTES];
-    uint8_t salt_secret[DB_SECRET_SIZE];
+    uint8_t salt_secret[DB_SECRET_SIZE]; /* these two are of the database that was open last */
+    uint8_t app_key[APPPASSWORD_KEY_SIZE];
 };
 
 /* Seconds, never 0 and never set back. */
@@ -122,16 +130,30 @@ static unsigned queue_limit(unsigned threads, double seconds)
     return limit < QUEUE_LEAST ? QUEUE_LEAST : limit > QUEUE_MOST ? QUEUE_MOST : (unsigned)limit;
 }
 
+/* Opens the database, and reads what it keeps for checks. Returns 0, or -1 with a sentence. */
+static int open_accounts(struct checker *checker, char *error_r, size_t error_size)
+{
+    checker->db = db_open(ACCOUNTS_PATH, DB_READ, error_r, error_size);
+    if (checker->db == NULL)
+        return -1;
+    if (db_secret_find(checker->db, DB_SECRET_APP_PASSWORD, checker->app_key) == DB_OK &&
+        db_secret_find(checker->db, DB_SECRET_SCRAM_SALT, checker->salt_secret) == DB_OK)
+        return 0;
+    snprintf(error_r, error_size, "%s does not tell the instance's secrets", ACCOUNTS_PATH);
+    db_close(checker->db);
+    checker->db = NULL;
+    return -1;
+}
+
+static void on_upgraded(void *context, const struct upgrade *upgrade);
+
 struct checker *checker_new(struct event_base *base, const struct conf *conf, struct report *report)
 {
     struct checker *checker = xcalloc(1, sizeof(*checker));
     char error[256];
 
-    checker->db = db_open(ACCOUNTS_PATH, DB_READ, error, sizeof(error));
-    if (checker->db == NULL)
+    if (open_accounts(checker, error, sizeof(error)) < 0)
         log_fatal("%s", error);
-    if (db_secret_find(checker->db, DB_SECRET_SCRAM_SALT, checker->salt_secret) != DB_OK)
-        log_fatal(ACCOUNTS_PATH " does not tell the secret that salts are made with");
     crypto_generichash_keygen(checker->key);
     checker->threads = child_per_core(conf->hash_threads);
     checker->throttle = throttle_new();
@@ -143,6 +165,8 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf, st
     checker->pool = hashpool_new(base, checker->threads, queue_limit(checker->threads, seconds),
                                  checker->threads * conf->hash_memory);
     checker->keymaker = keymaker_new(checker->pool, report);
+    checker->report = report;
+    checker->upgrader = upgrader_new(checker->pool, report, on_upgraded, checker);
     return checker;
 }
 
@@ -162,6 +186,7 @@ void checker_free(struct checker *checker)
 
     hashpool_free(checker->pool);
     keymaker_free(checker->keymaker);
+    upgrader_free(checker->upgrader);
     HASH_ITER (hh, checker->pendings, pending, next) {
         pending_free(pending);
     }
@@ -217,8 +242,7 @@ static int reopen(struct checker *checker)
         return 0;
     if (seconds_now() < checker->reopen)
         return -1;
-    checker->db = db_open(ACCOUNTS_PATH, DB_READ, error, sizeof(error));
-    if (checker->db != NULL)
+    if (open_accounts(checker, error, sizeof(error)) == 0)
         return 0;
     log_error("%s", error);
     checker->reopen = seconds_now() + REOPEN_SECONDS;
@@ -326,13 +350,13 @@ static void prepare(struct secret *secret_r, const char *hash, const char *passw
     sodium_memzero(&stored, sizeof(stored));
 }
 
-static void make_digest(const struct checker *checker, const struct check *check, const char *hash,
+static void make_digest(const struct checker *checker, const char *address, const char *hash,
                         const struct secret *secret, uint8_t digest_r[CACHE_DIGEST_SIZE])
 {
     crypto_generichash_state state;
 
     crypto_generichash_init(&state, checker->key, sizeof(checker->key), CACHE_DIGEST_SIZE);
-    add_part(&state, check->address, strlen(check->address));
+    add_part(&state, address, strlen(address));
     add_part(&state, hash, strlen(hash));
     add_part(&state, secret->prepared, secret->prepared_length);
     add_part(&state, secret->raw, secret->raw_length);
@@ -352,18 +376,24 @@ static void finish(struct check *check, enum check_result result, const char *re
     check->done(check, result);
 }
 
-static void finish_verified(struct check *check, bool fits)
+/* `reason`: what is wrong where there is such a mailbox */
+static void finish_wrong(struct check *check, const char *reason)
 {
     if (!check->is_address)
-        finish(check, CHECK_WRONG, "the name is not an address");
+        reason = "the name is not an address";
     else if (check->mailbox == 0)
-        finish(check, CHECK_WRONG, "there is no such mailbox");
-    else if (!check->has_password)
-        finish(check, CHECK_WRONG, "no password has been set");
+        reason = "there is no such mailbox";
+    finish(check, CHECK_WRONG, reason);
+}
+
+static void finish_verified(struct check *check, bool fits)
+{
+    if (!check->has_password)
+        finish_wrong(check, "no password has been set");
     else if (!fits)
-        finish(check, CHECK_WRONG,
-               check->proves && check->keyless ? "there are no keys of its password yet"
-                                               : "wrong password");
+        finish_wrong(check, check->proves && check->keyless
+                                ? "there are no keys of its password yet"
+                                : "wrong password");
     else if (check->suspended)
         finish(check, CHECK_DISABLED, "suspended");
     else
@@ -388,15 +418,17 @@ static void make_keys(struct checker *checker, const struct check *check, const 
 
 /*
  * A check may have waited for seconds, so what was read before may be out of date. Reads it again:
- * nobody is let in with what was changed meanwhile.
+ * nobody is let in with what was changed meanwhile. Returns whether the password is the mailbox's
+ * now too.
  */
-static void finish_late(struct checker *checker, struct check *check, const struct hash_job *job)
+static bool finish_late(struct checker *checker, struct check *check, const struct hash_job *job)
 {
     struct db_login login;
+    bool fits = false;
 
     enum db_result found = find_login(checker, check, &login);
     if (found == DB_OK || found == DB_NONE) {
-        bool fits = job->result == HASH_FITS && strcmp(login.hash, job->hash) == 0;
+        fits = job->result == HASH_FITS && strcmp(login.hash, job->hash) == 0;
         if (fits)
             make_keys(checker, check, job->hash, job->password, job->password_length);
         finish_verified(check, fits);
@@ -404,6 +436,40 @@ static void finish_late(struct checker *checker, struct check *check, const stru
         finish(check, CHECK_BROKEN, "the account database cannot be read");
     }
     sodium_memzero(&login, sizeof(login));
+    return fits;
+}
+
+/* The next login with this password finds the new hash, and need not compute it. */
+static void on_upgraded(void *context, const struct upgrade *upgrade)
+{
+    struct checker *checker = context;
+    struct secret secret = {.prepared_length = upgrade->password_length, .raw = ""};
+    uint8_t digest[CACHE_DIGEST_SIZE];
+
+    memcpy(secret.prepared, upgrade->password, upgrade->password_length);
+    make_digest(checker, upgrade->address, upgrade->hash, &secret, digest);
+    cache_add(checker->cache, digest, seconds_now());
+    sodium_memzero(&secret, sizeof(secret));
+    sodium_memzero(digest, sizeof(digest));
+}
+
+static void finish_hashed(struct pending *pending, struct check *check)
+{
+    struct checker *checker = pending->checker;
+    char address[sizeof(check->address)];
+
+    if (pending->job.result == HASH_BROKEN) {
+        finish(check, CHECK_BROKEN, "the password cannot be checked");
+        return;
+    }
+    /* The check may be gone afterwards. */
+    memcpy(address, check->address, sizeof(address));
+    struct upgrade upgrade = {
+        .address = address, .customer = check->customer, .mailbox = check->mailbox};
+    if (finish_late(checker, check, &pending->job) && !pending->upgraded) {
+        pending->upgraded = true;
+        upgrade_start(checker->upgrader, &pending->job, &upgrade);
+    }
 }
 
 static const char busy[] = "too many passwords wait to be checked";
@@ -506,10 +572,7 @@ static void on_hashed(struct hash_job *job)
     if (pending->checks != NULL)
         pending->checks->delays = delays;
     while ((check = take_check(pending)) != NULL) {
-        if (job->result == HASH_BROKEN)
-            finish(check, CHECK_BROKEN, "the password cannot be checked");
-        else
-            finish_late(checker, check, job);
+        finish_hashed(pending, check);
     }
     pending_free(pending);
     release_beside(checker, &try);
@@ -627,7 +690,7 @@ static void verify(struct checker *checker, struct check *check, const char *has
     struct pending_key key;
     struct throttle_wait wait;
 
-    make_digest(checker, check, hash, secret, key.digest);
+    make_digest(checker, check->address, hash, secret, key.digest);
     enum throttle_verdict verdict = judge(checker, check, key.digest, secret, &wait);
     memcpy(key.guess, check->try.guess, sizeof(key.guess));
     switch (verdict) {
@@ -642,24 +705,90 @@ static void verify(struct checker *checker, struct check *check, const char *has
     sodium_memzero(&key, sizeof(key));
 }
 
+/* The stored time of the last use is at most so old, in seconds. */
+#define USED_PRECISION 300
+
+/* Why an app password that there is does not open this, or NULL. */
+static const char *find_fault(const struct check *check, const struct db_app_password *password)
+{
+    bool pop3 = strcmp(check->service, "pop3") == 0;
+    bool smtp = strcmp(check->service, "smtp") == 0;
+
+    if (password->expires != 0 && password->expires <= (uint64_t)time(NULL))
+        return "the app password has expired";
+    if (pop3 ? password->pop3 : smtp && password->smtp)
+        return NULL;
+    return pop3   ? "the app password is not for pop3"
+           : smtp ? "the app password is not for smtp"
+                  : "app passwords are not for this";
+}
+
+static void finish_used(struct checker *checker, struct check *check,
+                        const struct db_app_password *password)
+{
+    if (password->used + USED_PRECISION <= (uint64_t)time(NULL))
+        report_used(checker->report, check->customer, password->id, check->remote);
+    finish(check, CHECK_GOOD, "");
+}
+
+static void finish_app_password(struct checker *checker, struct check *check,
+                                const struct db_app_password *password)
+{
+    memcpy(check->credential, password->name, sizeof(check->credential));
+    const char *fault = find_fault(check, password);
+    if (fault != NULL)
+        finish(check, CHECK_WRONG, fault);
+    else if (check->suspended)
+        finish(check, CHECK_DISABLED, "suspended");
+    else
+        finish_used(checker, check, password);
+}
+
+/* Names that are unknown have no app passwords either, and are looked up like the others. */
+static void check_app_password(struct checker *checker, struct check *check,
+                               const uint8_t octets[APPPASSWORD_OCTETS])
+{
+    uint8_t digest[APPPASSWORD_DIGEST_SIZE];
+    struct db_app_password password;
+
+    apppassword_digest(digest, checker->app_key, check->mailbox, octets);
+    enum db_result found = DB_BROKEN;
+    if (reopen(checker) == 0)
+        found = db_app_password_find(checker->db, check->mailbox, digest, &password);
+    sodium_memzero(digest, sizeof(digest));
+    if (found == DB_BROKEN)
+        give_up(checker);
+    if (found == DB_OK)
+        finish_app_password(checker, check, &password);
+    else if (found == DB_NONE)
+        finish_wrong(check, "there is no such app password");
+    else
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+}
+
 void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
                  const char *password, size_t password_length)
 {
+    uint8_t octets[APPPASSWORD_OCTETS];
     struct secret secret;
     struct db_login login;
 
     metric_add(METRIC_AUTH_CHECKS, 1);
     memcpy(check->address, name, name_length);
     check->address[name_length] = '\0';
+    check->credential[0] = '\0';
     enum db_result found = find_login(checker, check, &login);
-    if (found == DB_OK || found == DB_NONE) {
+    if (found != DB_OK && found != DB_NONE) {
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+    } else if (apppassword_parse(octets, password, password_length) == 0) {
+        check_app_password(checker, check, octets);
+    } else {
         const char *hash = check->has_password ? login.hash : checker->nobody_hash;
         prepare(&secret, hash, password, password_length);
         verify(checker, check, hash, &secret);
-    } else {
-        finish(check, CHECK_BROKEN, "the account database cannot be read");
     }
     sodium_memzero(&login, sizeof(login));
+    sodium_memzero(octets, sizeof(octets));
     sodium_memzero(&secret, sizeof(secret));
 }
 

@@ -7,6 +7,7 @@
 
 #include "authd/mechanism.h"
 #include "authd/throttle.h"
+#include "db/apppassword.h"
 #include "lib/language.h"
 
 struct conf;
@@ -20,6 +21,9 @@ struct scramkeys;
  * check, so a changed password, a suspended customer or a removed address counts at once. A name
  * that is unknown or has no password goes the same way as a wrong password, with a hash that
  * nothing fits, and takes the same time. Who guesses is slowed down (authd/throttle.h).
+ *
+ * What has the form of an app password (lib/apppassword.h) is looked up as one and as nothing else,
+ * known name or not: it costs a digest, and never a hash, and is neither delayed nor delays.
  */
 
 enum check_result {
@@ -33,22 +37,26 @@ enum check_result {
 
 struct pending;
 
-/* One check. The caller fills in `done` and `remote`, and keeps it until done() or check_cancel().
+/*
+ * One check. The caller fills in what stands before `address` and keeps it until done() or
+ * check_cancel().
  */
 struct check {
     void (*done)(struct check *check, enum check_result result); /* may free the check */
+    const char *service; /* that the client logs in to: pop3 or smtp, which app passwords are for */
+    const char *remote;  /* the client's address; may be empty */
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
     uint64_t mailbox;                     /* 0: unknown */
     uint64_t customer;                    /* 0: unknown */
     unsigned retention_days;              /* these three as in struct db_login */
     unsigned poll_seconds;
     enum language language;
-    const char *remote; /* the client's address; stays the caller's */
     const char *reason; /* for the log, where the result is not CHECK_GOOD */
-    uint32_t seconds;   /* of CHECK_DELAYED: until it is worth while to come again */
-    unsigned delays;    /* what this wrong password has made throttle_note() delay: for the log */
-    bool is_address;    /* what was sent is one */
-    bool has_password;  /* this and what follows are the checker's */
+    char credential[DB_APP_PASSWORD_NAME_MAX + 1]; /* the app password's name; empty: none was */
+    uint32_t seconds;  /* of CHECK_DELAYED: until it is worth while to come again */
+    unsigned delays;   /* what this wrong password has made throttle_note() delay: for the log */
+    bool is_address;   /* what was sent is one */
+    bool has_password; /* this and what follows are the checker's */
     bool suspended;
     bool keyless; /* there is a password, and no keys of it for SCRAM */
     bool proves;  /* begun by check_keys() */

@@ -114,6 +114,12 @@ static uint64_t next_session(void)
     return ++last;
 }
 
+/* What the client has shown: the mailbox's password, or an app password by its name. */
+static const char *credential_of(const struct check *check)
+{
+    return check->credential[0] != '\0' ? check->credential : "password";
+}
+
 static void send_success(const struct request *request)
 {
     const struct check *check = &request->check;
@@ -121,12 +127,15 @@ static void send_success(const struct request *request)
     struct capability capability = {.mailbox = check->mailbox, .delay = check->poll_seconds};
     char text[CAPABILITY_TEXT_SIZE];
     char name[LOG_NAME_MAX];
+    char credential[sizeof(check->credential)];
 
     copy_word(name, sizeof(name), check->address);
+    copy_word(credential, sizeof(credential), credential_of(check));
     if (key == NULL) {
         log_info("login address=%s mailbox=%" PRIu64 " rip=%s service=%s mechanism=%s "
-                 "credential=password",
-                 name, check->mailbox, request->rip, request->service, request->mechanism->name);
+                 "credential=%s",
+                 name, check->mailbox, request->rip, request->service, request->mechanism->name,
+                 credential);
         client_answer(request->table->client, "OK\t%u\tuser=%s\n", request->id, check->address);
         return;
     }
@@ -135,9 +144,9 @@ static void send_success(const struct request *request)
     capability_seal(&capability, key);
     capability_format(&capability, text);
     log_info("login address=%s mailbox=%" PRIu64 " session=%016" PRIx64 " rip=%s service=%s "
-             "mechanism=%s credential=password",
+             "mechanism=%s credential=%s",
              name, check->mailbox, capability.session, request->rip, request->service,
-             request->mechanism->name);
+             request->mechanism->name, credential);
     client_answer(request->table->client, "OK\t%u\tuser=%s\tcap=%s\tretention=%u\tlang=%s\n",
                   request->id, check->address, text, check->retention_days,
                   language_code(check->language));
@@ -158,7 +167,7 @@ static void report_result(const struct request *request, enum db_event_kind kind
         .remote = request->rip_is_address ? request->rip : "",
         .protocol = request->service,
         .mechanism = request->mechanism->name,
-        .credential = "password",
+        .credential = credential_of(check),
         .reason = reason,
     };
 
@@ -328,10 +337,11 @@ static struct request *request_new(struct request_table *table, unsigned id, cha
     request->id = id;
     request->table = table;
     request->check.done = on_checked;
-    request->check.remote = request->rip;
     copy_ascii(request->service, sizeof(request->service), service != NULL ? service : "-");
     copy_ascii(request->rip, sizeof(request->rip), rip != NULL ? rip : "-");
     request->rip_is_address = is_ip_address(request->rip);
+    request->check.service = request->service;
+    request->check.remote = request->rip_is_address ? request->rip : "";
     HASH_ADD(hh, table->requests, id, sizeof(request->id), request);
     return request;
 }

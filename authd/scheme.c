@@ -42,8 +42,7 @@ static int compute_argon2(const struct storedhash *hash, const char *password, s
     static const argon2_type types[] = {[STOREDHASH_ARGON2D] = Argon2_d,
                                         [STOREDHASH_ARGON2I] = Argon2_i,
                                         [STOREDHASH_ARGON2ID] = Argon2_id};
-    argon2_context context = {.out = octets_r,
-                              .outlen = (uint32_t)hash->hash_length,
+    argon2_context context = {.outlen = (uint32_t)hash->hash_length,
                               .pwd = (uint8_t *)password,
                               .pwdlen = (uint32_t)length,
                               .salt = (uint8_t *)hash->salt,
@@ -54,6 +53,7 @@ static int compute_argon2(const struct storedhash *hash, const char *password, s
                               .threads = 1,
                               .version = hash->version};
 
+    context.out = octets_r;
     return argon2_ctx(&context, types[hash->argon2]) == ARGON2_OK ? 0 : -1;
 }
 

@@ -16,14 +16,20 @@
 #include "db/secret.h"
 #include "db/transaction.h"
 #include "db/trusted.h"
+#include "lib/apppassword.h"
 #include "lib/conf.h"
 #include "lib/metrics.h"
+
+static const uint8_t app_key[APPPASSWORD_KEY_SIZE] = {5};
 
 /* Stands in for db/, so that a test can say what the account database answers. */
 static struct {
     bool missing;
     enum db_result result;
     struct db_login login; /* of anna@example.com, the only address */
+    struct db_app_password app_password;
+    uint8_t digest[APPPASSWORD_DIGEST_SIZE]; /* of the app password */
+    unsigned lookups;                        /* of app passwords */
     unsigned opened;
     int reading;
     bool trusted; /* whatever anna's clients come from */
@@ -56,8 +62,12 @@ enum db_result db_plan_range(struct db *db, struct db_plan_range *range_r)
 enum db_result db_secret_find(struct db *db, const char *name, uint8_t octets_r[DB_SECRET_SIZE])
 {
     assert_ptr_equal(db, &accounts);
-    assert_string_equal(name, DB_SECRET_SCRAM_SALT);
-    memset(octets_r, 7, DB_SECRET_SIZE);
+    if (strcmp(name, DB_SECRET_SCRAM_SALT) == 0) {
+        memset(octets_r, 7, DB_SECRET_SIZE);
+    } else {
+        assert_string_equal(name, DB_SECRET_APP_PASSWORD);
+        memcpy(octets_r, app_key, sizeof(app_key));
+    }
     return DB_OK;
 }
 
@@ -84,6 +94,20 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
     return DB_OK;
 }
 
+enum db_result db_app_password_find(struct db *db, uint64_t mailbox,
+                                    const uint8_t digest[APPPASSWORD_DIGEST_SIZE],
+                                    struct db_app_password *password_r)
+{
+    assert_ptr_equal(db, &accounts);
+    accounts.lookups++;
+    if (accounts.result != DB_OK)
+        return accounts.result;
+    if (mailbox != 7 || memcmp(digest, accounts.digest, sizeof(accounts.digest)) != 0)
+        return DB_NONE;
+    *password_r = accounts.app_password;
+    return DB_OK;
+}
+
 /* Stands in for authd/report.c. */
 static struct {
     unsigned scram;
@@ -91,6 +115,11 @@ static struct {
     uint64_t mailbox;
     char hash[DB_HASH_SIZE];
     char keys[SCRAMKEYS_TEXT_SIZE];
+    unsigned upgrades;
+    char old_hash[DB_HASH_SIZE];
+    char new_hash[DB_HASH_SIZE];
+    unsigned used;
+    char remote[64];
 } reported;
 
 void report_scram(struct report *report, uint64_t customer, uint64_t mailbox, const char *hash,
@@ -110,6 +139,27 @@ enum db_result db_trusted_holds(struct db *db, uint64_t customer, const struct i
     assert_int_equal(customer, accounts.login.customer);
     (void)address;
     return accounts.trusted ? DB_OK : DB_NONE;
+}
+
+void report_upgrade(struct report *report, uint64_t customer, uint64_t mailbox,
+                    const char *old_hash, const char *new_hash)
+{
+    assert_ptr_equal(report, &reported);
+    assert_int_equal(customer, 8);
+    assert_int_equal(mailbox, 7);
+    reported.upgrades++;
+    snprintf(reported.old_hash, sizeof(reported.old_hash), "%s", old_hash);
+    snprintf(reported.new_hash, sizeof(reported.new_hash), "%s", new_hash);
+}
+
+void report_used(struct report *report, uint64_t customer, uint64_t app_password,
+                 const char *remote)
+{
+    assert_ptr_equal(report, &reported);
+    assert_int_equal(customer, 8);
+    assert_int_equal(app_password, 9);
+    reported.used++;
+    snprintf(reported.remote, sizeof(reported.remote), "%s", remote);
 }
 
 static struct event_base *base;
@@ -168,6 +218,7 @@ static void begin(struct answered *answered, const char *name, const char *passw
     memset(answered, 0, sizeof(*answered));
     answered->check.done = on_done;
     answered->check.remote = remote;
+    answered->check.service = "pop3";
     check_start(checker, &answered->check, name, strlen(name), password, strlen(password));
 }
 
@@ -697,6 +748,199 @@ static void test_reconfigure(void **state)
     assert_int_equal(hashes, 1);
 }
 
+static void set_hash(const char *hash)
+{
+    snprintf(accounts.login.hash, sizeof(accounts.login.hash), "%s", hash);
+}
+
+static void wait_upgraded(void)
+{
+    while (reported.upgrades == 0)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* Of the word with a letter and its diacritic apart, and in Latin-1. */
+#define SHA_DECOMPOSED "{SHA}EPjyBZETC+ygkJRSP64UMgYwIqQ="
+#define SHA_LATIN_1    "{SHA}Hz6mzlWsjFLqjfg7lVBv7WmYwN8="
+#define SHA_SECRET     "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
+
+/* At the first good login, and with that hash the next one costs nothing. */
+static void test_upgrade(void **state)
+{
+    int64_t hashes;
+
+    (void)state;
+    set_hash(SHA_SECRET);
+    assert_int_equal(check("anna@example.com", "Secret", NULL), CHECK_WRONG);
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    wait_upgraded();
+    assert_string_equal(reported.old_hash, SHA_SECRET);
+    assert_int_equal(crypto_pwhash_str_verify(reported.new_hash, "secret", 6), 0);
+    assert_int_equal(crypto_pwhash_str_needs_rehash(reported.new_hash, 1, 8192), 0);
+    set_hash(reported.new_hash);
+    assert_int_equal(check("anna@example.com", "secret", &hashes), CHECK_GOOD);
+    assert_int_equal(hashes, 0);
+    assert_int_equal(check("anna@example.com", "Secret", NULL), CHECK_WRONG);
+    assert_int_equal(reported.upgrades, 1);
+}
+
+/* One that costs what is configured is left alone, until something else is configured. */
+static void test_upgrade_to_other_cost(void **state)
+{
+    (void)state;
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    conf.hash_operations = 2;
+    checker_configure(checker, &conf);
+    set_password("another");
+    assert_int_equal(check("anna@example.com", "another", NULL), CHECK_GOOD);
+    wait_upgraded();
+    assert_int_equal(reported.upgrades, 1);
+    assert_int_equal(crypto_pwhash_str_needs_rehash(reported.new_hash, 2, 8192), 0);
+}
+
+/* What another server has hashed is what was typed, in this form or that. */
+static void test_raw_password(void **state)
+{
+    (void)state;
+    set_hash(SHA_DECOMPOSED);
+    assert_int_equal(check("anna@example.com", "Gr\u00fc\u00dfe", NULL), CHECK_WRONG);
+    assert_int_equal(check("anna@example.com", "Gru\u0308\u00dfe", NULL), CHECK_GOOD);
+    wait_upgraded();
+    /* Ours is made of the prepared form, so from now on both are good. */
+    set_hash(reported.new_hash);
+    assert_int_equal(check("anna@example.com", "Gr\u00fc\u00dfe", NULL), CHECK_GOOD);
+    assert_int_equal(check("anna@example.com", "Gru\u0308\u00dfe", NULL), CHECK_GOOD);
+}
+
+/* Latin-1 has no prepared form: it is good where it was hashed, and cannot be hashed anew. */
+static void test_password_without_form(void **state)
+{
+    (void)state;
+    set_hash(SHA_LATIN_1);
+    assert_int_equal(check("anna@example.com",
+                           "Gr\xfc\xdf"
+                           "e",
+                           NULL),
+                     CHECK_GOOD);
+    assert_int_equal(check("anna@example.com",
+                           "Gr\xfc\xdf"
+                           "E",
+                           NULL),
+                     CHECK_WRONG);
+    set_password("secret");
+    assert_int_equal(check("anna@example.com",
+                           "Gr\xfc\xdf"
+                           "e",
+                           NULL),
+                     CHECK_WRONG);
+    assert_int_equal(check("nobody@example.com",
+                           "Gr\xfc\xdf"
+                           "e",
+                           NULL),
+                     CHECK_WRONG);
+    assert_int_equal(reported.upgrades, 0);
+}
+
+static void set_app_password(char text_r[APPPASSWORD_TEXT_SIZE])
+{
+    uint8_t octets[APPPASSWORD_OCTETS];
+
+    apppassword_draw(octets, text_r);
+    apppassword_digest(accounts.digest, app_key, 7, octets);
+    accounts.app_password =
+        (struct db_app_password){.id = 9, .name = "phone", .pop3 = true, .used = UINT32_MAX};
+}
+
+static void test_app_password(void **state)
+{
+    char text[APPPASSWORD_TEXT_SIZE];
+    char other[APPPASSWORD_TEXT_SIZE];
+    uint8_t octets[APPPASSWORD_OCTETS];
+    struct answered answered;
+    int64_t hashes;
+
+    (void)state;
+    apppassword_draw(octets, other);
+    set_app_password(text);
+    assert_int_equal(check("anna@example.com", text, &hashes), CHECK_GOOD);
+    assert_int_equal(hashes, 0);
+    assert_int_equal(reported.used, 0);
+    accounts.app_password.used = 1;
+    begin(&answered, "anna@example.com", text);
+    assert_int_equal(answered.result, CHECK_GOOD);
+    assert_string_equal(answered.check.credential, "phone");
+    assert_int_equal(reported.used, 1);
+    assert_string_equal(reported.remote, "192.0.2.1");
+
+    /* One that is none, or somebody else's, costs as little, known name or not. */
+    static const char *const names[] = {"anna@example.com", "nobody@example.com", "no address"};
+    for (size_t i = 0; i < 3; i++) {
+        unsigned lookups = accounts.lookups;
+        assert_int_equal(check(names[i], i == 0 ? other : text, &hashes), CHECK_WRONG);
+        assert_int_equal(hashes, 0);
+        assert_int_equal(accounts.lookups, lookups + 1);
+    }
+    /* What has not the form is never looked up. */
+    unsigned lookups = accounts.lookups;
+    assert_int_equal(check("anna@example.com", "secret", &hashes), CHECK_GOOD);
+    assert_int_equal(hashes, 1);
+    assert_int_equal(accounts.lookups, lookups);
+}
+
+static const struct {
+    const char *service;
+    struct db_app_password password;
+    bool suspended;
+    enum check_result result;
+    const char *reason;
+} app_password_rules[] = {
+    {"pop3", {.pop3 = true}, false, CHECK_GOOD, ""},
+    {"smtp", {.smtp = true}, false, CHECK_GOOD, ""},
+    {"smtp", {.pop3 = true}, false, CHECK_WRONG, "the app password is not for smtp"},
+    {"pop3", {.smtp = true}, false, CHECK_WRONG, "the app password is not for pop3"},
+    {"imap", {.pop3 = true, .smtp = true}, false, CHECK_WRONG, "app passwords are not for this"},
+    {"pop3", {.pop3 = true, .expires = 1}, false, CHECK_WRONG, "the app password has expired"},
+    {"pop3", {.pop3 = true, .expires = UINT32_MAX}, false, CHECK_GOOD, ""},
+    {"pop3", {.pop3 = true}, true, CHECK_DISABLED, "suspended"},
+    {"smtp", {.pop3 = true}, true, CHECK_WRONG, "the app password is not for smtp"},
+};
+
+static void test_app_password_rules(void **state)
+{
+    char text[APPPASSWORD_TEXT_SIZE];
+
+    (void)state;
+    set_app_password(text);
+    for (size_t i = 0; i < sizeof(app_password_rules) / sizeof(app_password_rules[0]); i++) {
+        struct answered answered = {.check.done = on_done,
+                                    .check.service = app_password_rules[i].service,
+                                    .check.remote = ""};
+        accounts.app_password = app_password_rules[i].password;
+        accounts.app_password.used = UINT32_MAX;
+        accounts.login.suspended = app_password_rules[i].suspended;
+        check_start(checker, &answered.check, "anna@example.com", 16, text, strlen(text));
+        assert_int_equal(answered.count, 1);
+        assert_int_equal(answered.result, app_password_rules[i].result);
+        assert_string_equal(answered.check.reason, app_password_rules[i].reason);
+    }
+    assert_int_equal(reported.used, 0);
+}
+
+/* The mailbox needs no other password, and a database that fails is no wrong one. */
+static void test_app_password_alone(void **state)
+{
+    char text[APPPASSWORD_TEXT_SIZE];
+
+    (void)state;
+    set_app_password(text);
+    accounts.login.hash[0] = '\0';
+    assert_int_equal(check("anna@example.com", text, NULL), CHECK_GOOD);
+    accounts.result = DB_BROKEN;
+    assert_int_equal(check("anna@example.com", text, NULL), CHECK_BROKEN);
+    accounts.result = DB_OK;
+    assert_int_equal(check("anna@example.com", text, NULL), CHECK_GOOD);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -724,6 +968,13 @@ int main(void)
         TEST(test_broken_off_guesses),
         TEST(test_trusted),
         TEST(test_reconfigure),
+        TEST(test_upgrade),
+        TEST(test_upgrade_to_other_cost),
+        TEST(test_raw_password),
+        TEST(test_password_without_form),
+        TEST(test_app_password),
+        TEST(test_app_password_rules),
+        TEST(test_app_password_alone),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
