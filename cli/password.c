@@ -12,6 +12,7 @@
 #include "cli/password.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
+#include "lib/apppassword.h"
 #include "lib/saslprep.h"
 
 _Static_assert(DB_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
@@ -37,10 +38,15 @@ static const char *check_prepared(const char *text, size_t length)
 
 const char *password_check(const char *text, size_t length)
 {
+    uint8_t octets[APPPASSWORD_OCTETS];
+
     if (length < PASSWORD_LEAST)
         return "the password is too short; take at least 8 characters";
     if (length > PASSWORD_MOST)
         return "the password is too long; take at most 512 octets";
+    if (apppassword_parse(octets, text, length) == 0)
+        return "the password has the form of an app password, and would be taken for one; take "
+               "another";
     switch (text_check(text, length)) {
     case TEXT_GOOD: return check_prepared(text, length);
     case TEXT_CONTROL:

@@ -24,8 +24,8 @@ void password_wipe(struct password *password);
 
 /*
  * Tells whether the octets may be a password: PASSWORD_LEAST to PASSWORD_MOST octets of UTF-8
- * without control characters, which SASLprep takes (lib/saslprep.h). Returns NULL, or one sentence
- * that does not show it.
+ * without control characters, which SASLprep takes (lib/saslprep.h), not of the form of an app
+ * password (lib/apppassword.h). Returns NULL, or one sentence that does not show it.
  */
 const char *password_check(const char *text, size_t length);
 

@@ -29,7 +29,10 @@ static enum db_result add(struct db *db, uint64_t customer, const struct address
     statement_bind_number(add, 5, password->pop3);
     statement_bind_number(add, 6, password->smtp);
     statement_bind_number(add, 7, password->expires);
-    return statement_change(db, add);
+    result = statement_change(db, add);
+    return result == DB_OK ? event_note(db, DB_EVENT_APP_PASSWORD, customer, mailbox, address->text,
+                                        password->name)
+                           : result;
 }
 
 enum db_result db_app_password_add(struct db *db, uint64_t customer, const struct address *address,
@@ -61,7 +64,10 @@ static enum db_result remove_one(struct db *db, uint64_t customer, const struct 
     statement_bind_number(remove, 1, customer);
     statement_bind_number(remove, 2, mailbox);
     statement_bind_text(remove, 3, name);
-    return statement_change(db, remove);
+    result = statement_change(db, remove);
+    return result == DB_OK
+               ? event_note(db, DB_EVENT_APP_PASSWORD, customer, mailbox, address->text, name)
+               : result;
 }
 
 enum db_result db_app_password_remove(struct db *db, uint64_t customer,

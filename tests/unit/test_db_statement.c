@@ -131,7 +131,7 @@ static void execute(struct sqlite3 *sqlite, const char *sql)
     assert_int_equal(sqlite3_exec(sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
-/* Two of a mailbox's, and an app password. */
+/* Two of a mailbox's. */
 static void add_events(struct world *world)
 {
     char sql[512];
@@ -139,10 +139,8 @@ static void add_events(struct world *world)
              "INSERT INTO event SELECT 1, 1, customer, id, '', 'login', 0, '', '', '', '', '', 1"
              "    FROM mailbox WHERE id = %d;"
              "INSERT INTO event SELECT 2, 1, customer, id, '', 'login', 0, '', '', '', '', '', 1"
-             "    FROM mailbox WHERE id = %d;"
-             "INSERT INTO app_password SELECT 1, id, customer, 'x', zeroblob(32), 1, 1, NULL, 1,"
-             "    NULL, NULL FROM mailbox WHERE id = %d",
-             (int)world->mailbox, (int)world->mailbox, (int)world->mailbox);
+             "    FROM mailbox WHERE id = %d",
+             (int)world->mailbox, (int)world->mailbox);
     execute(world->sqlite, sql);
 }
 
