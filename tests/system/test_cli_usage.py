@@ -12,6 +12,7 @@ from bellhop import BIN, run
 
 COMMANDS = [
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
+    "app-password add", "app-password list", "app-password remove", "auth audit",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
     "address remove", "address passwd", "address import", "auth events", "auth blocks", "auth lift",
@@ -124,6 +125,14 @@ def test_version_is_one_line():
     ["trusted-network", "add", "--customer", "one"],
     ["trusted-network", "list", "192.0.2.1"],
     ["trusted-network", "remove", "192.0.2.1"],
+    ["app-password", "add", "a@one.example"],
+    ["app-password", "add", "--name", "phone"],
+    ["app-password", "add", "a@one.example", "--name", ""],
+    ["app-password", "add", "a@one.example", "--name", "phone", "--expires", "0"],
+    ["app-password", "add", "a@one.example", "--name", "phone", "--imap"],
+    ["app-password", "list"],
+    ["app-password", "remove", "a@one.example"],
+    ["auth", "audit", "one"],
     ["mailbox", "import", "a@one.example"],
     ["mailbox", "import", "a@one.example", "--maildir", "one", "--mbox", "two"],
     ["mailbox", "import", "a@one.example", "--mbox", "one", "--stls"],
