@@ -28,6 +28,15 @@ BINDS = b"p=tls-exporter,,"
 EXPORTER = "EXPORTER-Channel-Binding"  # RFC 9266 section 4.2
 
 
+@pytest.fixture(autouse=True)
+def no_delays(request):
+    """The wrong proofs of the tests before would add up for the mailboxes that they share."""
+    if "shared" in request.fixturenames:
+        shared = request.getfixturevalue("shared")
+        for customer in shared.customers:
+            shared.cli("auth", "lift", customer.accounts[0].address, check=False)
+
+
 def greeted(instance, service="pop3"):
     """By a pop3d that has heard which mechanisms there are; until then it refuses AUTH."""
     found = []
