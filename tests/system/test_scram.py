@@ -1,4 +1,7 @@
-"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS over POP3 and the auth sockets, with and without TLS."""
+"""
+SCRAM-SHA-256 and SCRAM-SHA-256-PLUS over POP3 and the auth sockets, with and without TLS. A test of
+wrong proofs has an instance of its own: they are counted for the mailbox and the address.
+"""
 
 import base64
 import ctypes
@@ -98,39 +101,39 @@ def test_login(shared, service):
             assert attempt(shared, account, service=service).startswith(b"+OK")
 
 
-def test_a_login_costs_no_hash(shared):
-    ours, theirs = (customer.accounts[0] for customer in shared.customers)
-    before = counter(shared, "hashes_total")
-    assert attempt(shared, ours).startswith(b"+OK")
-    assert attempt(shared, ours, theirs.password).startswith(b"-ERR [AUTH] ")
-    assert attempt(shared, ours, "never seen").startswith(b"-ERR [AUTH] ")
-    assert counter(shared, "hashes_total") == before
+def test_a_login_costs_no_hash(instance):
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    before = counter(instance, "hashes_total")
+    assert attempt(instance, ours).startswith(b"+OK")
+    assert attempt(instance, ours, theirs.password).startswith(b"-ERR [AUTH] ")
+    assert attempt(instance, ours, "never seen").startswith(b"-ERR [AUTH] ")
+    assert counter(instance, "hashes_total") == before
 
 
-def test_another_customers_password(shared):
-    ours, theirs = (customer.accounts[0] for customer in shared.customers)
-    refused = attempt(shared, ours, theirs.password)
+def test_another_customers_password(instance):
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    refused = attempt(instance, ours, theirs.password)
     assert refused.startswith(b"-ERR [AUTH] ")
-    assert attempt(shared, theirs, ours.password) == refused
+    assert attempt(instance, theirs, ours.password) == refused
     ours = type(ours)("nobody@" + ours.address.partition("@")[2], ours.password)
-    assert attempt(shared, ours) == refused
+    assert attempt(instance, ours) == refused
     ours = type(ours)("no address at all", ours.password)
-    assert attempt(shared, ours) == refused
+    assert attempt(instance, ours) == refused
 
 
-def test_three_wrong_proofs_disconnect(shared):
-    account = shared.customers[0].accounts[0]
-    with greeted(shared) as wire:
+def test_three_wrong_proofs_disconnect(instance):
+    account = instance.customers[0].accounts[0]
+    with greeted(instance) as wire:
         for _ in range(3):
             assert converse(wire, client(account, "wrong")).startswith(b"-ERR [AUTH] ")
         with pytest.raises(EOFError):
             wire.line()
 
 
-def test_a_name_with_a_comma_is_no_end_of_it(shared):
-    account = shared.customers[0].accounts[0]
+def test_a_name_with_a_comma_is_no_end_of_it(instance):
+    account = instance.customers[0].accounts[0]
     name = type(account)(f"a,n={account.address}", account.password)
-    assert attempt(shared, name).startswith(b"-ERR [AUTH] ")
+    assert attempt(instance, name).startswith(b"-ERR [AUTH] ")
 
 
 def test_nobody_logs_in_for_somebody_else(shared):
@@ -362,17 +365,17 @@ def test_gnu_sasl_binds(shared):
             assert answer.startswith(b"+OK")
 
 
-def test_wrong_password_in_a_bound_login(shared):
-    ours, theirs = (customer.accounts[0] for customer in shared.customers)
-    with Bound(shared) as wire:
+def test_wrong_password_in_a_bound_login(instance):
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    with Bound(instance) as wire:
         assert wire.bound(ours, theirs.password).startswith(b"-ERR [AUTH] ")
         assert wire.bound(ours).startswith(b"+OK")
 
 
-def test_an_exchange_does_not_fit_another_connection(shared):
+def test_an_exchange_does_not_fit_another_connection(instance):
     """Somebody in between has a connection of his own to each side."""
-    account = shared.customers[0].accounts[0]
-    with Bound(shared) as one, Bound(shared) as other:
+    account = instance.customers[0].accounts[0]
+    with Bound(instance) as one, Bound(instance) as other:
         assert one.binding != other.binding
         assert one.bound(account, binding=other.binding).startswith(b"-ERR ")
         assert one.bound(account, binding=b"").startswith(b"-ERR ")
@@ -469,10 +472,10 @@ def over_socket(auth, scram, mechanism=SHA_256, fields=""):
     return [answer[0], *answer[2:]]
 
 
-def test_mail_servers_are_offered_what_needs_no_binding(shared):
-    account = shared.customers[0].accounts[0]
+def test_mail_servers_are_offered_what_needs_no_binding(instance):
+    account = instance.customers[0].accounts[0]
     binding = base64.b64encode(bytes(32)).decode()
-    with Auth(shared) as auth:
+    with Auth(instance) as auth:
         assert ["MECH", SHA_256, "mutual-auth"] in auth.handshake
         assert not any(PLUS in line for line in auth.handshake)
         assert over_socket(auth, client(account)) == ["OK", f"user={account.address}"]
@@ -485,12 +488,12 @@ def test_mail_servers_are_offered_what_needs_no_binding(shared):
                            f"\tcbind={binding}")[0] == "FAIL"
 
 
-def test_fronts_say_what_to_bind_to(shared):
-    account = shared.customers[1].accounts[0]
+def test_fronts_say_what_to_bind_to(instance):
+    account = instance.customers[1].accounts[0]
     binding = hashlib.sha256(b"a connection").digest()
     field = "\tcbind=" + base64.b64encode(binding).decode()
     bound = {"header": BINDS, "binding": binding}
-    with Auth(shared, FRONT) as auth:
+    with Auth(instance, FRONT) as auth:
         assert ["MECH", PLUS, "mutual-auth", "channel-binding"] in auth.handshake
         assert over_socket(auth, client(account, **bound), PLUS, field)[0] == "OK"
         assert over_socket(auth, client(account, **bound), PLUS)[0] == "FAIL"
@@ -518,18 +521,18 @@ def test_many_exchanges_at_once(shared):
             assert auth.fields()[:2] == ["OK", number]
 
 
-def test_wrong_and_unknown_look_the_same(shared):
-    account = shared.customers[0].accounts[0]
-    with Auth(shared, MTA) as auth:
+def test_wrong_and_unknown_look_the_same(instance):
+    account = instance.customers[0].accounts[0]
+    with Auth(instance, MTA) as auth:
         for name in (account.address, "nobody@quayside.example", "no address"):
             scram = Scram(SHA_256, name.encode(), b"a wrong password")
             assert over_socket(auth, scram) == ["FAIL", f"user={name}"]
 
 
-def test_text_for_people(shared):
+def test_text_for_people(instance):
     """What cannot log in so, because nobody has told the password yet, is told what to do."""
-    account = shared.customers[0].accounts[0]
-    with greeted(shared) as wire:
+    account = instance.customers[0].accounts[0]
+    with greeted(instance) as wire:
         assert b"PLAIN" in converse(wire, client(account, "wrong"))
         assert b"PLAIN" not in wire.command(f"AUTH PLAIN {b64(chr(0) + 'x' + chr(0) + 'y')}")
         assert wire.command(f"AUTH PLAIN {plain(account)}").startswith(b"+OK")
