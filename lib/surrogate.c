@@ -394,14 +394,17 @@ bool surrogate_has_parts(const void *header, size_t length)
     const char *at = header;
     const char *end = at + length;
 
-    while (at < end && ((*at | 0x20) != 'c' || !begins_with(at, end, name))) {
+    while (at < end) {
+        const char *value = at + strlen(name);
+        bool named = (*at | 0x20) == 'c' && begins_with(at, end, name);
+        while (named && value < end && isspace((unsigned char)*value))
+            value++;
+        if (named && (begins_with(value, end, "multipart/") || begins_with(value, end, "message/")))
+            return true;
         const char *feed = memchr(at, '\n', (size_t)(end - at));
         at = feed != NULL ? feed + 1 : end;
     }
-    at += at < end ? strlen(name) : 0;
-    while (at < end && isspace((unsigned char)*at))
-        at++;
-    return begins_with(at, end, "multipart/") || begins_with(at, end, "message/");
+    return false;
 }
 
 bool surrogate_is_needed(const void *piece, size_t length, uint64_t top_length)

@@ -47,6 +47,7 @@ static const struct {
     {PARTS "--b\nContent-Type: message/rfc822\n\nX: y\n\n\u00fc\n--b--\n", false},
     {PARTS "--b\nContent-Type: message/rfc822\n\nX: \u00fc\n\n\u00fc\n--b--\n", true},
     {"Content-Type: message/global\n\nSubject: \u00fc\n\n\u00fc\n", true},
+    {"Content-Type: text/plain\nContent-Type: message/rfc822\n\nX: \u00fc\n\n", true},
 };
 
 struct stored {
