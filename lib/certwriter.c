@@ -143,7 +143,8 @@ void certwriter_add(struct certwriter *writer, const struct certbundle_entry *en
     for (unsigned i = 0; i < entry->issuer_count; i++)
         item->issuers[i] = put_issuer(writer, &entry->issuers[i]);
     writer->names[number] = xmalloc(entry->names.length + 1);
-    memcpy(writer->names[number], entry->names.octets, entry->names.length);
+    if (entry->names.length > 0)
+        memcpy(writer->names[number], entry->names.octets, entry->names.length);
     writer->item_count++;
     add_rows(writer, number);
 }

@@ -30,7 +30,7 @@ static const struct {
     size_t length;
 } all[ENTRIES] = {
     {CERTBUNDLE_ECDSA, "tls", "mail.host.example", 17},
-    {CERTBUNDLE_ECDSA, "tls/astoria", "mail.astoria.example\0pop.astoria.example", 41},
+    {CERTBUNDLE_ECDSA, "tls/astoria", "mail.astoria.example\0pop.astoria.example", 40},
     {CERTBUNDLE_RSA, "tls/astoria-rsa", "mail.astoria.example", 20},
     {CERTBUNDLE_RSA, "tls/bellevue", "mail.bellevue.example", 21},
     {CERTBUNDLE_ECDSA, "tls/wild", "*.wild.example", 14},
