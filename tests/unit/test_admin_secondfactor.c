@@ -1,5 +1,6 @@
 #include "tests/unit/db_fixture.h"
 
+#include <liboath/oath.h>
 #include <sqlite3.h>
 
 #include "admin/secondfactor.h"
@@ -40,15 +41,12 @@ static struct people meet(void **state)
     return people;
 }
 
-/* The six digits that an app with this secret shows: found by asking, as there are few. */
+/* The six digits that an app with this secret shows. */
 static void read_app(const uint8_t *secret, uint64_t now, char code_r[TOTP_DIGITS + 1])
 {
-    for (unsigned number = 0; number < 1000000; number++) {
-        snprintf(code_r, TOTP_DIGITS + 1, "%06u", number % 1000000);
-        if (totp_step(secret, code_r, now) == now / TOTP_PERIOD)
-            return;
-    }
-    fail();
+    assert_int_equal(oath_totp_generate((const char *)secret, TOTP_SECRET_SIZE, (time_t)now,
+                                        TOTP_PERIOD, 0, TOTP_DIGITS, code_r),
+                     OATH_OK);
 }
 
 /* Begins and confirms; NOW is what the clock shows then. */
