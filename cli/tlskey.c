@@ -163,17 +163,32 @@ static X509 *load_chain(const struct loading *loading, BIO *file)
     return NULL;
 }
 
+/* Whether TLS 1.3 has signatures for the curve (RFC 8446 section 4.2.3): no client takes others. */
+static bool has_known_curve(const EVP_PKEY *key)
+{
+    static const char *const known[] = {"prime256v1", "secp384r1", "secp521r1"};
+    char curve[64];
+
+    if (EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1)
+        return false;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(curve, known[i]) == 0)
+            return true;
+    return false;
+}
+
 static int set_kind(const struct loading *loading, X509 *certificate)
 {
-    switch (EVP_PKEY_get_base_id(X509_get0_pubkey(certificate))) {
-    case EVP_PKEY_EC: loading->entry->kind = CERTBUNDLE_ECDSA; return 0;
-    case EVP_PKEY_RSA: loading->entry->kind = CERTBUNDLE_RSA; return 0;
-    default:
+    const EVP_PKEY *key = X509_get0_pubkey(certificate);
+    const int type = EVP_PKEY_get_base_id(key);
+
+    if (type != EVP_PKEY_RSA && (type != EVP_PKEY_EC || !has_known_curve(key)))
         return fail(loading,
                     "the certificate in %s has a kind of key that mail programs do not know; get "
-                    "one for ECDSA or RSA",
+                    "one for ECDSA with P-256, P-384 or P-521, or for RSA",
                     loading->certificate_path);
-    }
+    loading->entry->kind = type == EVP_PKEY_RSA ? CERTBUNDLE_RSA : CERTBUNDLE_ECDSA;
+    return 0;
 }
 
 /*

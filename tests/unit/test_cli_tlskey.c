@@ -78,17 +78,19 @@ static void write_pair(const char *certificate_path, const char *key_path, EVP_P
     EVP_PKEY_free(key);
 }
 
-static void write_weak(void)
+static void write_others(void)
 {
     write_pair("short.pem", "short.key", EVP_RSA_gen(1024));
     write_pair("ed25519.pem", "ed25519.key", EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
+    write_pair("curve.pem", "curve.key", EVP_EC_gen("secp256k1"));
+    write_pair("p521.pem", "p521.key", EVP_EC_gen("P-521"));
 }
 
 /* cert.pem with two certificates, and key.pem; sha1.pem for the same key. */
 static int set_up(void **state)
 {
     scratch_enter(state);
-    write_weak();
+    write_others();
     EVP_PKEY *key = make_key();
     EVP_PKEY *issuer_key = make_key();
     X509 *certificate = make_certificate(key, 30);
@@ -141,8 +143,8 @@ static void test_good(void **state)
     assert_null(entry.key.octets);
 }
 
-/* One file with the key first, as some tools write it, and past its last day. */
-static void test_one_file(void **state)
+/* One file with the key first, as some tools write it, and past its last day; another curve. */
+static void test_other_good(void **state)
 {
     struct certbundle_entry entry;
     char error[300] = "";
@@ -151,6 +153,9 @@ static void test_one_file(void **state)
     assert_int_equal(tlskey_load(&entry, "both.pem", "both.pem", error, sizeof(error)), 0);
     assert_true(entry.not_after < time(NULL));
     assert_int_equal(entry.issuer_count, 0);
+    tlskey_wipe(&entry);
+    assert_int_equal(tlskey_load(&entry, "p521.pem", "p521.key", error, sizeof(error)), 0);
+    assert_int_equal(entry.kind, CERTBUNDLE_ECDSA);
     tlskey_wipe(&entry);
 }
 
@@ -216,7 +221,8 @@ static const struct {
     {".", "key.pem", "cannot read ."},
     {"short.pem", "short.key", "too weak"},
     {"sha1.pem", "key.pem", "too weak"},
-    {"ed25519.pem", "ed25519.key", "ECDSA or RSA"},
+    {"ed25519.pem", "ed25519.key", "get one for ECDSA"},
+    {"curve.pem", "curve.key", "get one for ECDSA with P-256"},
     {"cert.pem", "ed25519.key", "does not belong"},
 };
 
@@ -239,7 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_good, set_up, scratch_leave),
-        cmocka_unit_test_setup_teardown(test_one_file, set_up, scratch_leave),
+        cmocka_unit_test_setup_teardown(test_other_good, set_up, scratch_leave),
         cmocka_unit_test_setup_teardown(test_names, set_up, scratch_leave),
         cmocka_unit_test_setup_teardown(test_bad, set_up, scratch_leave),
     };
