@@ -193,8 +193,9 @@ static void on_again(void *context, struct process *process)
 static void on_told(void *context, struct process *process, enum child_word word)
 {
     struct supervisor *supervisor = context;
+    (void)process;
 
-    takeover_told(&supervisor->takeover, process, word);
+    takeover_told(&supervisor->takeover, word);
 }
 
 static const struct process_events process_events = {.again = on_again, .told = on_told};

@@ -33,10 +33,12 @@ static void end_what_comes(struct takeover *takeover)
     FLEET_EACH (takeover->fleet, process) {
         if (process->role != PROCESS_COMING)
             continue;
-        if (process->pid > 0)
+        if (process->pid > 0) {
             kill(process->pid, SIGKILL);
-        else
+            process->role = PROCESS_LEAVING; /* its end is nothing to a reload that comes next */
+        } else {
             process_fini(process);
+        }
     }
 }
 
@@ -139,12 +141,23 @@ static bool all_ready(const struct takeover *takeover)
     return true;
 }
 
-void takeover_told(struct takeover *takeover, struct process *process, enum child_word word)
+/* Whether an authd that was told to retire has not said yet that it has. Those of earlier reloads
+ * have, and may end at any time. */
+static bool authd_accepts(const struct takeover *takeover)
+{
+    FLEET_EACH (takeover->fleet, process)
+        if (process->program == &programs[PROGRAM_AUTHD] && process->role == PROCESS_LEAVING &&
+            process->pid > 0 && process->words >= 0)
+            return true;
+    return false;
+}
+
+void takeover_told(struct takeover *takeover, enum child_word word)
 {
     if (takeover->state == TAKEOVER_PREPARING && word == CHILD_READY && all_ready(takeover))
         begin_to_hand_over(takeover);
     else if (takeover->state == TAKEOVER_HANDING && word == CHILD_RETIRED &&
-             process->program == &programs[PROGRAM_AUTHD])
+             !authd_accepts(takeover))
         hand_over(takeover);
 }
 
@@ -152,8 +165,7 @@ void takeover_lost(struct takeover *takeover, const struct process *process)
 {
     const char *name = process->program->name;
 
-    if (takeover->state == TAKEOVER_HANDING && process->program == &programs[PROGRAM_AUTHD] &&
-        process->role == PROCESS_LEAVING)
+    if (takeover->state == TAKEOVER_HANDING && !authd_accepts(takeover))
         hand_over(takeover);
     else if (takeover->state != TAKEOVER_PREPARING || process->role != PROCESS_COMING)
         return;

@@ -44,8 +44,8 @@ void takeover_fini(struct takeover *takeover);
 /* Not while one is under way. May call ended() before it returns. */
 void takeover_begin(struct takeover *takeover, const struct conf *conf);
 
-/* What a process has told (cli/process.h). */
-void takeover_told(struct takeover *takeover, struct process *process, enum child_word word);
+/* What one of the processes has told (cli/process.h). */
+void takeover_told(struct takeover *takeover, enum child_word word);
 
 /*
  * One has ended, whose place is not free yet. One that comes keeps it while things are handed over:

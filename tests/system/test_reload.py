@@ -415,6 +415,26 @@ def test_who_does_not_become_ready(instance):
     serves(instance)
 
 
+def test_again_at_once(instance):
+    """What is left of a reload that failed does not make the next one fail."""
+    instance.configure(pop3_processes=8)
+    requests = [Wire(instance.dir / "run" / "supervisor.sock") for _ in range(2)]
+    old = pids_of(instance)
+    with frozen(instance.pids()["stored"][0]):
+        requests[0].send(b"reload\n\0")
+        assert requests[0].file.readline().startswith(b" read the configuration")
+        assert requests[0].file.readline().startswith(b" started ")
+        os.kill((pids_of(instance, ["lmtpd"]) - old).pop(), signal.SIGKILL)
+        assert requests[0].file.readline().startswith(b"-the new lmtpd has ended")
+        requests[1].send(b"reload\n\0")
+        assert requests[1].file.readline().startswith(b" read the configuration")
+        assert requests[1].file.readline().startswith(b" started ")
+    assert requests[1].file.readline().startswith(b"+they serve now")
+    for request in requests:
+        request.close()
+    serves(instance)
+
+
 def test_an_old_process_that_crashes_stays_away(instance):
     """What is left of an earlier generation is not started again; what serves is."""
     hotel, group = (customer.accounts for customer in instance.customers)
