@@ -23,6 +23,10 @@
  * memory for one session stays near twice this much, whatever the client does. */
 #define LIMIT_OUTPUT (64 * 1024)
 
+/* Records that wait to be sent, more than answers come to: the client has TLS itself answer
+ * (TLS 1.2 refuses each new handshake) and does not read, which no mail program does. */
+#define LIMIT_SEALED (128 * 1024)
+
 /* One piece of a message asked from stored. Enough that most messages come whole. */
 #define LIMIT_PIECE (64 * 1024)
 

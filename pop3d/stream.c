@@ -49,7 +49,8 @@ static void forget_errors(void)
 static char record[SSL3_RT_MAX_PLAIN_LENGTH];
 
 /* OpenSSL asks again after each handshake's message, and where it has a part of a record. What the
- * socket did not have a moment ago, the kernel will tell of. */
+ * socket did not have a moment ago, the kernel will tell of; and of what is left to the next turn,
+ * as OpenSSL would go on for as long as a client sends what is for TLS alone. */
 static int bio_read(BIO *bio, char *octets, size_t length, size_t *got_r)
 {
     struct stream *stream = BIO_get_data(bio);
@@ -59,7 +60,8 @@ static int bio_read(BIO *bio, char *octets, size_t length, size_t *got_r)
     if (got < 0 && (stream->drained || is_nothing(errno)))
         BIO_set_retry_read(bio);
     stream->ended = got == 0;
-    stream->drained = got < (ssize_t)length;
+    stream->taken += got > 0 ? (size_t)got : 0;
+    stream->drained = got < (ssize_t)length || stream->taken >= LIMIT_INPUT;
     *got_r = got > 0 ? (size_t)got : 0;
     return got > 0;
 }
@@ -305,7 +307,9 @@ static void receive_records(struct stream *stream)
     /* TLS may have answered something of its own. */
     if (evbuffer_get_length(stream->sealed) > 0)
         set_writing(stream, true);
-    if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ)
+    if (evbuffer_get_length(stream->sealed) >= LIMIT_SEALED)
+        lose(stream, true);
+    else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ)
         lose(stream, error != SSL_ERROR_ZERO_RETURN);
     else if (more)
         stream->events->readable(stream->context);
@@ -340,6 +344,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)what;
 
     stream->drained = false;
+    stream->taken = 0;
     if (stream->tls == NULL)
         receive_plain(stream);
     else if (stream->secured)

@@ -31,7 +31,8 @@ struct stream {
     struct evbuffer *sealed; /* of TLS: records that the socket has not taken yet */
     bool secured;            /* of TLS: the handshake is complete */
     bool farewell;           /* of TLS: its own has been said */
-    bool drained;            /* of TLS: the socket has no more until the next event */
+    bool drained;            /* of TLS: the socket is not read until the next event */
+    size_t taken;            /* of TLS: octets read since the last event */
     bool ended;              /* of TLS: the client's end of the connection was read */
     bool failed;             /* nothing can be sent any more */
     unsigned long error;     /* OpenSSL's code for why the handshake has failed, or 0 */
