@@ -9,6 +9,7 @@
 #include "lib/xalloc.h"
 
 struct certbundle {
+    uint64_t at;                 /* of the head, in the file */
     struct certlayout_head head; /* a copy, which stays when the contents have been given back */
     const uint8_t *base;
     struct certbundle_choice fallback;
@@ -28,16 +29,24 @@ static int read_at(int fd, uint64_t at, void *octets_r, size_t length)
     return got >= 0 && (size_t)got == length ? 0 : -1;
 }
 
-static int read_head(int fd, struct certlayout_head *head_r)
+/* Where new contents are told of while it reads, it reads those. */
+static int read_head(int fd, uint64_t *at_r, struct certlayout_head *head_r)
+{
+    for (uint64_t last = 0; read_at(fd, 0, at_r, sizeof(*at_r)) == 0; last = *at_r) {
+        if (read_at(fd, *at_r, head_r, sizeof(*head_r)) == 0 && head_r->magic == CERTLAYOUT_MAGIC)
+            return 0;
+        errno = ENODATA;
+        if (*at_r == last)
+            return -1;
+    }
+    return -1;
+}
+
+bool certbundle_is_current(const struct certbundle *bundle, int fd)
 {
     uint64_t at;
 
-    if (read_at(fd, 0, &at, sizeof(at)) < 0 || read_at(fd, at, head_r, sizeof(*head_r)) < 0)
-        return -1;
-    if (head_r->magic == CERTLAYOUT_MAGIC)
-        return 0;
-    errno = ENODATA;
-    return -1;
+    return read_at(fd, 0, &at, sizeof(at)) == 0 && at == bundle->at;
 }
 
 void certbundle_close(struct certbundle *bundle)
@@ -187,14 +196,16 @@ static void choose_fallback(struct certbundle *bundle)
 struct certbundle *certbundle_open(int fd)
 {
     struct certlayout_head head;
+    uint64_t at;
 
-    if (read_head(fd, &head) < 0)
+    if (read_head(fd, &at, &head) < 0)
         return NULL;
     void *base = mmap(NULL, head.length, PROT_READ, MAP_SHARED, fd, (off_t)head.start);
     if (base == MAP_FAILED)
         return NULL;
     (void)madvise(base, head.length, MADV_DONTDUMP);
     struct certbundle *bundle = xcalloc(1, sizeof(*bundle));
+    bundle->at = at;
     bundle->head = head;
     bundle->base = base;
     choose_fallback(bundle);

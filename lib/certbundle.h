@@ -64,6 +64,9 @@ struct certbundle;
  */
 struct certbundle *certbundle_open(int fd);
 
+/* Whether the file holds no newer contents. Others are given back with the next but one. */
+bool certbundle_is_current(const struct certbundle *bundle, int fd);
+
 /* NULL is allowed. */
 void certbundle_close(struct certbundle *bundle);
 

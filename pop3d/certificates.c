@@ -51,6 +51,11 @@ struct certificates *certificates_new(int fd)
     return certificates;
 }
 
+bool certificates_are_current(const struct certificates *certificates, int fd)
+{
+    return certbundle_is_current(certificates->bundle, fd);
+}
+
 static void parsed_free(struct parsed *parsed)
 {
     sk_X509_pop_free(parsed->issuers, X509_free);

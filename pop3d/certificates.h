@@ -18,6 +18,9 @@ struct certificates;
 /* Of what is in the file now. Returns NULL (errno). */
 struct certificates *certificates_new(int fd);
 
+/* Whether nothing newer is in the file by now. */
+bool certificates_are_current(const struct certificates *certificates, int fd);
+
 /* Connections keep what they were given. NULL is allowed. */
 void certificates_free(struct certificates *certificates);
 

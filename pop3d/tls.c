@@ -97,19 +97,15 @@ static const char *fill_context(SSL_CTX *context, struct tls *tls,
 }
 
 /* Connections hold the context that they began with, and what they were given of certificates. */
-int tls_reload(struct tls *tls, const char **error_r)
+static int load(struct tls *tls, struct certificates *certificates, const char **error_r)
 {
-    struct certificates *certificates = certificates_new(tls->fd);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
-    if (certificates == NULL || context == NULL)
-        *error_r = "there is no memory, or nothing to read";
-    else
-        *error_r = fill_context(context, tls, certificates);
+    *error_r =
+        context != NULL ? fill_context(context, tls, certificates) : "there is no memory for it";
     ERR_clear_error();
     if (*error_r != NULL) {
         SSL_CTX_free(context);
-        certificates_free(certificates);
         return -1;
     }
     SSL_CTX_free(tls->context);
@@ -117,6 +113,24 @@ int tls_reload(struct tls *tls, const char **error_r)
     tls->context = context;
     tls->certificates = certificates;
     return 0;
+}
+
+/* What is replaced twice while it is being read is gone; then there is something new to read. */
+int tls_reload(struct tls *tls, const char **error_r)
+{
+    for (;;) {
+        struct certificates *certificates = certificates_new(tls->fd);
+        if (certificates == NULL) {
+            *error_r = "there is nothing to read";
+            return -1;
+        }
+        if (load(tls, certificates, error_r) == 0)
+            return 0;
+        bool current = certificates_are_current(certificates, tls->fd);
+        certificates_free(certificates);
+        if (current)
+            return -1;
+    }
 }
 
 struct tls *tls_new(int fd, const struct ticketkeys *keys, const char **error_r)

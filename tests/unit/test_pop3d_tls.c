@@ -1,6 +1,8 @@
 /* Which certificate a client gets by the host that it names, between two ends in memory. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +44,7 @@ struct fixture {
     struct tls *server;
     SSL_CTX *client;
     struct certbundle_entry entries[ENTRIES];
+    atomic_bool replaced;
     SSL_SESSION *session; /* the last one that the client was given */
 };
 
@@ -269,6 +272,31 @@ static void test_reload(void **state)
     }
 }
 
+static void *replace(void *context)
+{
+    struct fixture *fixture = context;
+
+    for (unsigned i = 0; i < 2000; i++)
+        certificates_write(fixture->file, fixture->entries, ENTRIES);
+    atomic_store(&fixture->replaced, true);
+    return NULL;
+}
+
+/* Two reloads while a program starts, again and again. */
+static void test_replaced_meanwhile(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *error = NULL;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, replace, fixture), 0);
+    while (!atomic_load(&fixture->replaced))
+        if (tls_reload(fixture->server, &error) < 0)
+            fail_msg("%s", error);
+    pthread_join(thread, NULL);
+    assert_int_equal(meet(fixture, NULL, NULL, TLS1_3_VERSION), HOST);
+}
+
 /* What OpenSSL does not take leaves its name with the default, and a file of it changes nothing. */
 static void test_unusable(void **state)
 {
@@ -335,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tickets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unknown_names_resume, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replaced_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unusable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
     };
