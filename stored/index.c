@@ -446,7 +446,8 @@ static int set_up(struct index *index, enum index_mode mode)
         return change_schema(index, schema);
     if (version == INDEX_VERSION_BEFORE && mode == INDEX_WRITE)
         return change_schema(index, from_before);
-    if (version % 256 == INDEX_FORMAT && mode == INDEX_WRITE)
+    /* Of one that was newer, records of this program's may be among those that it has forgotten. */
+    if (version % 256 == INDEX_FORMAT && version < INDEX_VERSION && mode == INDEX_WRITE)
         return change_schema(index, forget_surrogates);
     if (version < 0)
         log_error("store/index.db: %s", sqlite3_errmsg(index->db));

@@ -32,8 +32,8 @@ enum index_mode {
 
 /*
  * Opens the file at `path`, made new in INDEX_WRITE if it is missing, and changed where it is of
- * the version before or knows surrogates of another SURROGATE_VERSION. NULL: damaged, or of another
- * version, or not there; logged. Then it can be rebuilt (recovery.h).
+ * the version before or knows surrogates of an older SURROGATE_VERSION. NULL: damaged, or of
+ * another version, or not there; logged. Then it can be rebuilt (recovery.h).
  */
 struct index *index_open(const char *path, enum index_mode mode);
 

@@ -509,20 +509,39 @@ static void expect_kept(void)
     index_close(index);
 }
 
-static void surrogates_of_another_version_are_forgotten(void **state)
+/* Leaves the index as a program with another SURROGATE_VERSION would. */
+static void change_version(int version)
 {
-    char sql[128];
-    (void)state;
+    char sql[256];
 
+    snprintf(sql, sizeof(sql),
+             "UPDATE segment SET punched = 4096; DELETE FROM surrogate WHERE uid = 3;"
+             "UPDATE mailbox SET surrogates = 2, growth = 7 WHERE mailbox = 1;"
+             "PRAGMA user_version = %d",
+             3 + (version << 8));
+    change_index(sql);
+    assert_null(index_open(INDEX_PATH, INDEX_READ));
+}
+
+static void surrogates_of_an_older_version_are_forgotten(void **state)
+{
+    (void)state;
     write_surrogates();
     segment_close(&segment);
     expect_surrogates("2:7 3:-9 4:0 ", 3, -2);
-    snprintf(sql, sizeof(sql), "UPDATE segment SET punched = 4096; PRAGMA user_version = %d",
-             3 + ((SURROGATE_VERSION + 1) << 8));
-    change_index(sql);
-    assert_null(index_open(INDEX_PATH, INDEX_READ));
+    change_version(SURROGATE_VERSION - 1);
     expect_surrogates("", 0, 0);
     expect_kept();
+}
+
+static void surrogates_that_a_newer_version_has_forgotten_come_back(void **state)
+{
+    (void)state;
+    write_surrogates();
+    segment_close(&segment);
+    expect_surrogates("2:7 3:-9 4:0 ", 3, -2);
+    change_version(SURROGATE_VERSION + 1);
+    expect_surrogates("2:7 3:-9 4:0 ", 3, -2);
 }
 
 /* A record and a segment as they were when nothing was said of surrogates. */
@@ -605,7 +624,8 @@ int main(void)
         CASE(a_forged_record_in_a_body_is_text),
         CASE(progress_is_told_each_second),
         CASE(surrogates_are_known_from_the_log),
-        CASE(surrogates_of_another_version_are_forgotten),
+        CASE(surrogates_of_an_older_version_are_forgotten),
+        CASE(surrogates_that_a_newer_version_has_forgotten_come_back),
         CASE(a_store_of_the_version_before_opens),
     };
 
