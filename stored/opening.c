@@ -5,13 +5,16 @@
 #include <utlist.h>
 
 #include "lib/log.h"
+#include "lib/surrogate.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
 #include "stored/mailbox.h"
 #include "stored/opening.h"
+#include "stored/record.h"
 #include "stored/server.h"
 #include "stored/session.h"
 #include "stored/store.h"
+#include "stored/uniqueid.h"
 
 /* Messages in a slice: about 1 ms, and less than a channel's message has room for. */
 #define SLICE 2048
@@ -59,14 +62,24 @@ _Static_assert(sizeof(((struct slice *)0)->unique_ids) <= CHANNEL_PAYLOAD_MAX, "
 
 static struct slice slice;
 
-static void add_unique_id(const char *text)
+/* The front would take it for a fault of ours, and end the sessions of all mailboxes. */
+static void leave_out(const struct session *session, uint64_t uid, const char *what)
 {
-    struct store_unique_id head = {.message = slice.opening->session->count,
-                                   .length = (uint32_t)strnlen(text, STORE_UNIQUE_ID_MAX)};
+    log_error("the index tells %s that no message can have of mailbox=%" PRIu64 " uid=%" PRIu64
+              ", which is left out; stop the service and run \"bellhop -C DIR store rebuild\"",
+              what, session->mailbox->id, uid);
+}
+
+static void add_unique_id(uint64_t uid, const char *text)
+{
+    const struct session *session = slice.opening->session;
+    struct store_unique_id head = {.message = session->count, .length = (uint32_t)strlen(text)};
     uint8_t *end = slice.unique_ids + slice.unique_ids_length;
 
-    if (head.length == 0)
+    if (!unique_id_is_text(text, strlen(text))) {
+        leave_out(session, uid, "a unique-id");
         return;
+    }
     memcpy(end, &head, sizeof(head));
     memcpy(end + sizeof(head), text, head.length);
     slice.unique_ids_length += sizeof(head) + head.length;
@@ -78,7 +91,7 @@ static int add_message(void *context, const struct index_message *message)
     struct session *session = opening->session;
 
     if (message->unique_id != NULL)
-        add_unique_id(message->unique_id);
+        add_unique_id(message->uid, message->unique_id);
     if (session->count == opening->room) {
         opening->room += opening->room / 2 + 32;
         session->uids = xrealloc(session->uids, opening->room * sizeof(session->uids[0]));
@@ -95,7 +108,9 @@ static int add_growth(void *context, uint64_t uid, int64_t growth)
 {
     struct opening *opening = context;
     const struct session *session = opening->session;
-    uint32_t message = session->count - slice.count;
+    const struct store_surrogate surrogate = {growth, SURROGATE_VERSION, 1, {0}};
+    const uint32_t first = session->count - slice.count;
+    uint32_t message = first;
 
     if (slice.growths_count > 0)
         message = slice.growths[slice.growths_count - 1].message + 1;
@@ -103,6 +118,10 @@ static int add_growth(void *context, uint64_t uid, int64_t growth)
         message++;
     if (message == session->count || session->uids[message] != uid)
         return 0;
+    if (!record_surrogate_is_credible(&surrogate, slice.entries[message - first].octets)) {
+        leave_out(session, uid, "a size of a surrogate");
+        return 0;
+    }
     slice.growths[slice.growths_count++] =
         (struct store_growth){.message = message, .growth = growth};
     opening->growth += growth;

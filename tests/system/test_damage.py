@@ -197,6 +197,29 @@ def test_row_that_is_wrong_is_noticed(instance):
     assert [len(found) for found in read_all(instance)] == [4, 4]
 
 
+@pytest.mark.parametrize("row", [
+    "INSERT INTO surrogate VALUES (1, 2, -1000000000000)",
+    "INSERT INTO surrogate VALUES (1, 2, 9223372036854775807)",
+    "UPDATE message SET unique_id = 'a b' WHERE mailbox = 1 AND uid = 2",
+    "UPDATE message SET unique_id = '' WHERE mailbox = 1 AND uid = 2"])
+def test_row_that_cannot_be_right_ends_no_session(instance, row):
+    """Neither the one that reads it nor another customer's; nor is any message missed."""
+    sent = fill(instance, 3)
+    instance.stop()
+    index = instance.dir / "store" / "index.db"
+    change(index, row)
+    change(index, "UPDATE mailbox SET surrogates = 1 WHERE mailbox = 1")
+    assert not verify(instance)[0]
+    instance.start()
+    other = instance.pop3(instance.customers[1].accounts[0])
+    pop3 = instance.pop3(instance.customers[0].accounts[0])
+    assert len(pop3.list()[1]) == len(set(pop3.uidl()[1])) == 3
+    for session, texts in (pop3, sent[0]), (other, sent[1]):
+        assert [without_trace(retrieve(session, number + 1)) for number in range(3)] == texts
+        session.quit()
+    assert "which is left out; stop the service" in instance.log
+
+
 def change(index, sql):
     with sqlite3.connect(index) as database:
         database.execute(sql)
