@@ -103,7 +103,7 @@ bool record_surrogate_is_credible(const struct store_surrogate *surrogate, uint6
         return surrogate->growth == 0;
     return surrogate->needed == 1 && surrogate->version != 0 &&
            surrogate->growth <= STORE_GROWTH_MAX &&
-           (surrogate->growth >= 0 || (uint64_t)-surrogate->growth <= octets);
+           (surrogate->growth >= 0 || UINT64_C(0) - (uint64_t)surrogate->growth <= octets);
 }
 
 bool record_names(const struct record_header *header, uint64_t mailbox, uint64_t uid)
