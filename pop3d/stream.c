@@ -289,6 +289,14 @@ static void receive_plain(struct stream *stream)
     stream->events->readable(stream->context);
 }
 
+/* `full`: there may be more, in what OpenSSL has read ahead, which the kernel does not tell of. */
+static void hand_over(struct stream *stream, bool full)
+{
+    if (full && SSL_has_pending(stream->tls) == 1)
+        event_active(&stream->readable, EV_READ, 0);
+    stream->events->readable(stream->context);
+}
+
 static void receive_records(struct stream *stream)
 {
     bool more = false;
@@ -312,7 +320,7 @@ static void receive_records(struct stream *stream)
     else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ)
         lose(stream, error != SSL_ERROR_ZERO_RETURN);
     else if (more)
-        stream->events->readable(stream->context);
+        hand_over(stream, got > 0);
 }
 
 static void shake_hands(struct stream *stream)

@@ -1,4 +1,4 @@
-/* Clients that have TLS work and answer, and send nothing that POP3 would see. */
+/* What a client's TLS may bring besides one record after another, each with a command. */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <setjmp.h>
@@ -40,9 +40,19 @@ struct fixture {
     SSL *near; /* the client's end */
     int fd;
     bool secured, lost;
+    size_t taken; /* octets that have come */
 };
 
-static void on_event(void *context)
+static void on_readable(void *context)
+{
+    struct fixture *fixture = context;
+    size_t length = evbuffer_get_length(fixture->stream.input);
+
+    fixture->taken += length;
+    assert_int_equal(evbuffer_drain(fixture->stream.input, length), 0);
+}
+
+static void on_written(void *context)
 {
     (void)context;
 }
@@ -64,7 +74,7 @@ static void on_lost(void *context, bool failed)
 }
 
 static const struct stream_events events = {
-    .readable = on_event, .written = on_event, .secured = on_secured, .lost = on_lost};
+    .readable = on_readable, .written = on_written, .secured = on_secured, .lost = on_lost};
 
 static int set_up(void **state)
 {
@@ -162,6 +172,25 @@ static void test_new_keys_leave_time_for_others(void **state)
     assert_false(fixture->lost);
 }
 
+/* A record that fills the input, and one behind it that OpenSSL reads with the same call. */
+static void test_what_was_read_ahead_is_taken(void **state)
+{
+    static char octets[SSL3_RT_MAX_PLAIN_LENGTH], records[2 * sizeof(octets)];
+    struct fixture *fixture = *state;
+
+    meet(fixture, TLS1_3_VERSION);
+    BIO *made = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(fixture->near, made);
+    assert_true(sizeof(octets) >= LIMIT_INPUT);
+    assert_int_equal(SSL_write(fixture->near, octets, sizeof(octets)), sizeof(octets));
+    assert_int_equal(SSL_write(fixture->near, "QUIT\r\n", 6), 6);
+    int length = BIO_read(made, records, sizeof(records));
+    assert_int_equal(send(fixture->fd, records, (size_t)length, MSG_NOSIGNAL), length);
+    for (unsigned i = 0; i < 10; i++)
+        turn(fixture);
+    assert_int_equal(fixture->taken, sizeof(octets) + 6);
+}
+
 /* What a client of TLS 1.2 seals its records with (RFC 5246 section 6.3, RFC 5288). */
 static EVP_CIPHER_CTX *sealing(SSL *near, uint8_t salt_r[4])
 {
@@ -243,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_new_keys_leave_time_for_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_was_read_ahead_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_answers_that_nobody_reads, set_up, tear_down),
     };
 
