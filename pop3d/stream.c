@@ -210,15 +210,15 @@ static int write_output(struct stream *stream, bool last)
     return stream->failed ? -1 : 0;
 }
 
+/* libevent does not watch for an event that stream_send() has made active, so that goes first. */
 static void set_writing(struct stream *stream, bool writing)
 {
     if (writing == stream->writing)
         return;
     stream->writing = writing;
+    event_del(&stream->writable);
     if (writing)
         watch(&stream->writable);
-    else
-        event_del(&stream->writable);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context)

@@ -1,4 +1,4 @@
-/* What a client's TLS may bring besides one record after another, each with a command. */
+/* What comes and goes between a client and us in other portions than one command or answer. */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <setjmp.h>
@@ -191,6 +191,31 @@ static void test_what_was_read_ahead_is_taken(void **state)
     assert_int_equal(fixture->taken, sizeof(octets) + 6);
 }
 
+/* More than the socket takes, behind what was left to the end of the turn. */
+static void test_what_comes_in_one_turn_is_sent(void **state)
+{
+    enum { MUCH = 4 * 1024 * 1024 };
+    static char octets[MUCH];
+    struct fixture *fixture = *state;
+    ssize_t got = 0, part;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    fixture->fd = fds[0];
+    stream_open(&fixture->stream, fixture->base, fds[1], NULL, &events, fixture);
+    evbuffer_add(fixture->stream.output, octets, 100);
+    stream_send(&fixture->stream, STREAM_LATER);
+    evbuffer_add(fixture->stream.output, octets, sizeof(octets));
+    stream_send(&fixture->stream, STREAM_NOW);
+    assert_true(stream_waiting(&fixture->stream) > 0);
+    for (unsigned i = 0; got < 100 + MUCH && i < 10000; i++) {
+        turn(fixture);
+        while ((part = recv(fixture->fd, octets, sizeof(octets), 0)) > 0)
+            got += part;
+    }
+    assert_int_equal(got, 100 + MUCH);
+}
+
 /* What a client of TLS 1.2 seals its records with (RFC 5246 section 6.3, RFC 5288). */
 static EVP_CIPHER_CTX *sealing(SSL *near, uint8_t salt_r[4])
 {
@@ -273,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_new_keys_leave_time_for_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_read_ahead_is_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_comes_in_one_turn_is_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_answers_that_nobody_reads, set_up, tear_down),
     };
 
