@@ -169,16 +169,15 @@ static enum db_result collect(struct db *db, const struct db_customer *only,
     return result;
 }
 
-static int list_addresses(struct db *db, const char *name, bool json)
+static int list_addresses(struct instance *instance, struct db *db,
+                          const struct db_customer *customer, bool json)
 {
     struct address_rows list = {0};
-    struct db_customer customer;
     const char *trouble = NULL;
+    (void)instance;
 
-    if (name != NULL && database_customer(db, name, &customer) != EXIT_DONE)
-        return EXIT_REFUSED;
     list.rows = json_array();
-    enum db_result result = collect(db, name != NULL ? &customer : NULL, &list);
+    enum db_result result = collect(db, customer, &list);
     if (result == DB_NONE)
         trouble = rows_set_usage(&list, "unknown", json);
     int done = database_list_end(db, result, list.rows, list_columns, json);
@@ -191,26 +190,7 @@ static int list_addresses(struct db *db, const char *name, bool json)
 
 int address_list_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    const char *customer = NULL;
-    bool json = false;
-    int option;
-
-    while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 'c': customer = optarg; break;
-        case 'j': json = true; break;
-        default: return EXIT_USAGE;
-        }
-    if (command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = list_addresses(db, customer, json);
-    db_close(db);
-    return done;
+    return database_listing(instance, argc, argv, list_addresses);
 }
 
 static int show_address(struct db *db, const struct address *address, bool json)

@@ -46,42 +46,22 @@ static enum db_result collect(struct db *db, const struct conf *conf,
     return result;
 }
 
-static int audit(struct instance *instance, struct db *db, const char *name, bool json)
+static int audit(struct instance *instance, struct db *db, const struct db_customer *customer,
+                 bool json)
 {
-    struct db_customer customer = {0};
+    struct db_customer each = {0};
     enum db_result result = DB_NONE;
 
-    if (name != NULL && database_customer(db, name, &customer) != EXIT_DONE)
-        return EXIT_REFUSED;
     json_t *rows = json_array();
-    if (name != NULL)
-        result = collect(db, &instance->conf, &customer, rows);
+    if (customer != NULL)
+        result = collect(db, &instance->conf, customer, rows);
     else
-        while (result == DB_NONE && (result = db_customer_next(db, &customer)) == DB_OK)
-            result = collect(db, &instance->conf, &customer, rows);
+        while (result == DB_NONE && (result = db_customer_next(db, &each)) == DB_OK)
+            result = collect(db, &instance->conf, &each, rows);
     return database_list_end(db, result, rows, columns, json);
 }
 
 int auth_audit_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    const char *customer = NULL;
-    bool json = false;
-    int option;
-
-    while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 'c': customer = optarg; break;
-        case 'j': json = true; break;
-        default: return EXIT_USAGE;
-        }
-    if (command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = audit(instance, db, customer, json);
-    db_close(db);
-    return done;
+    return database_listing(instance, argc, argv, audit);
 }

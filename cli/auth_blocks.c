@@ -148,19 +148,19 @@ static json_t *block_row(struct db *db, const struct auth_block *block, uint64_t
                      (int)block->seconds);
 }
 
-static int list_blocks(struct db *db, const char *name, bool json)
+static int list_blocks(struct instance *instance, struct db *db, const struct db_customer *customer,
+                       bool json)
 {
-    struct db_customer customer = {0};
+    uint64_t id = customer != NULL ? customer->id : 0;
     struct answer answer;
+    (void)instance;
 
-    if (name != NULL && database_customer(db, name, &customer) != EXIT_DONE)
-        return EXIT_REFUSED;
-    const struct auth_list list = {.customer = customer.id};
+    const struct auth_list list = {.customer = id};
     int done = ask(&answer, AUTH_LIST, &list, sizeof(list));
     if (done == EXIT_DONE) {
         json_t *rows = json_array();
         for (size_t i = 0; i < answer.count; i++)
-            json_array_append_new(rows, block_row(db, &answer.blocks[i], customer.id));
+            json_array_append_new(rows, block_row(db, &answer.blocks[i], id));
         listing_print(rows, columns, json);
         if (answer.number > 0)
             fprintf(stderr, "bellhop: and %llu more\n", (unsigned long long)answer.number);
@@ -171,26 +171,7 @@ static int list_blocks(struct db *db, const char *name, bool json)
 
 int auth_blocks_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    const char *name = NULL;
-    bool json = false;
-    int option;
-
-    while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 'c': name = optarg; break;
-        case 'j': json = true; break;
-        default: return EXIT_USAGE;
-        }
-    if (command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = list_blocks(db, name, json);
-    db_close(db);
-    return done;
+    return database_listing(instance, argc, argv, list_blocks);
 }
 
 /* --- lift */

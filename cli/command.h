@@ -41,6 +41,9 @@ int command_option(int argc, char **argv, const struct option *options);
 /* For a command whose only option is --json. Returns 0, or EXIT_USAGE after wrong_usage(). */
 int command_json(int argc, char **argv, bool *json_r);
 
+/* The same for --customer NAME alone; NULL: it is not there. */
+int command_customer(int argc, char **argv, const char **name_r);
+
 /*
  * Checks that after the options there are from `least` to `most` arguments, and none is empty.
  * Returns 0, or EXIT_USAGE after wrong_usage().

@@ -54,3 +54,34 @@ int database_list_end(const struct db *db, enum db_result last, json_t *rows,
     listing_print(rows, columns, json);
     return EXIT_DONE;
 }
+
+int database_listing(struct instance *instance, int argc, char **argv,
+                     int (*list)(struct instance *instance, struct db *db,
+                                 const struct db_customer *customer, bool json))
+{
+    static const struct option options[] = {
+        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    struct db_customer customer;
+    const char *name = NULL;
+    bool json = false;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'c': name = optarg; break;
+        case 'j': json = true; break;
+        default: return EXIT_USAGE;
+        }
+    if (command_arguments(argc, argv, 0, 0) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = EXIT_DONE;
+    if (name != NULL)
+        done = database_customer(db, name, &customer);
+    if (done == EXIT_DONE)
+        done = list(instance, db, name != NULL ? &customer : NULL, json);
+    db_close(db);
+    return done;
+}

@@ -9,6 +9,8 @@
 #include "db/customer.h"
 #include "db/db.h"
 
+struct instance;
+
 /* What the commands say about answers of the account database. */
 
 /*
@@ -26,5 +28,14 @@ int database_customer(struct db *db, const char *name, struct db_customer *custo
  */
 int database_list_end(const struct db *db, enum db_result last, json_t *rows,
                       const struct listing_column *columns, bool json);
+
+/*
+ * The whole of a command that lists things of all customers, or of one (--customer NAME), with
+ * --json: reads the command line, opens the accounts and has `list` do it, which returns the exit
+ * code. `customer` is NULL for all.
+ */
+int database_listing(struct instance *instance, int argc, char **argv,
+                     int (*list)(struct instance *instance, struct db *db,
+                                 const struct db_customer *customer, bool json));
 
 #endif

@@ -28,23 +28,6 @@ static int parse_domain(char domain_r[ADDRESS_DOMAIN_MAX + 1], const char *text)
     return refuse("\"%s\" is no domain: %s", text, error);
 }
 
-/* Every command here may name a customer. */
-static int parse_options(const char **customer_r, bool *json_r, const struct option *options,
-                         int argc, char **argv)
-{
-    int option;
-
-    *customer_r = NULL;
-    *json_r = false;
-    while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 'c': *customer_r = optarg; break;
-        case 'j': *json_r = true; break;
-        default: return EXIT_USAGE;
-        }
-    return 0;
-}
-
 static int add_domain(struct db *db, const char *domain, const char *name)
 {
     struct db_customer customer;
@@ -64,13 +47,10 @@ static int add_domain(struct db *db, const char *domain, const char *name)
 
 int domain_add_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {{"customer", required_argument, NULL, 'c'}, {0}};
     char domain[ADDRESS_DOMAIN_MAX + 1];
     const char *customer;
-    bool json;
 
-    if (parse_options(&customer, &json, options, argc, argv) != 0 ||
-        command_arguments(argc, argv, 1, 1) != 0)
+    if (command_customer(argc, argv, &customer) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (customer == NULL)
         return wrong_usage("say whose domain it is with --customer");
@@ -84,37 +64,23 @@ int domain_add_main(struct instance *instance, int argc, char **argv)
     return done;
 }
 
-static int list_domains(struct db *db, const char *name, bool json)
+static int list_domains(struct instance *instance, struct db *db,
+                        const struct db_customer *customer, bool json)
 {
-    struct db_customer customer;
     struct db_domain domain = {0};
     enum db_result result;
+    (void)instance;
 
-    if (name != NULL && database_customer(db, name, &customer) != EXIT_DONE)
-        return EXIT_REFUSED;
     json_t *rows = json_array();
-    while ((result = name != NULL ? db_domain_next(db, customer.id, &domain)
-                                  : db_operator_domain_next(db, &domain)) == DB_OK)
+    while ((result = customer != NULL ? db_domain_next(db, customer->id, &domain)
+                                      : db_operator_domain_next(db, &domain)) == DB_OK)
         json_array_append_new(rows, domain_row(&domain));
     return database_list_end(db, result, rows, columns, json);
 }
 
 int domain_list_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    const char *customer;
-    bool json;
-
-    if (parse_options(&customer, &json, options, argc, argv) != 0 ||
-        command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = list_domains(db, customer, json);
-    db_close(db);
-    return done;
+    return database_listing(instance, argc, argv, list_domains);
 }
 
 static int remove_domain(struct db *db, const char *name)

@@ -215,6 +215,20 @@ int command_json(int argc, char **argv, bool *json_r)
     return 0;
 }
 
+int command_customer(int argc, char **argv, const char **name_r)
+{
+    static const struct option options[] = {{"customer", required_argument, NULL, 'c'}, {0}};
+    int option;
+
+    *name_r = NULL;
+    while ((option = command_option(argc, argv, options)) != -1) {
+        if (option == '?')
+            return EXIT_USAGE;
+        *name_r = optarg;
+    }
+    return 0;
+}
+
 int command_arguments(int argc, char **argv, int least, int most)
 {
     int count = argc - optind;

@@ -67,18 +67,11 @@ static int change(struct instance *instance, int argc, char **argv,
                   int (*function)(struct db *db, const struct db_customer *customer,
                                   const char *network))
 {
-    static const struct option options[] = {{"customer", required_argument, NULL, 'c'}, {0}};
     char network[NETWORKS_TEXT_SIZE];
     struct db_customer customer;
-    const char *name = NULL;
-    int option;
+    const char *name;
 
-    while ((option = command_option(argc, argv, options)) != -1) {
-        if (option != 'c')
-            return EXIT_USAGE;
-        name = optarg;
-    }
-    if (command_arguments(argc, argv, 1, 1) != 0)
+    if (command_customer(argc, argv, &name) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (name == NULL)
         return wrong_usage("say which customer trusts the network with --customer");
@@ -116,18 +109,18 @@ static enum db_result add_rows(struct db *db, const struct db_customer *customer
     return result;
 }
 
-static int list_networks(struct db *db, const char *name, bool json)
+static int list_networks(struct instance *instance, struct db *db,
+                         const struct db_customer *customer, bool json)
 {
-    struct db_customer customer = {0};
+    struct db_customer each = {0};
     enum db_result result;
+    (void)instance;
 
-    if (name != NULL && database_customer(db, name, &customer) != EXIT_DONE)
-        return EXIT_REFUSED;
     json_t *rows = json_array();
-    if (name != NULL)
-        return database_list_end(db, add_rows(db, &customer, rows), rows, columns, json);
-    while ((result = db_customer_next(db, &customer)) == DB_OK) {
-        result = add_rows(db, &customer, rows);
+    if (customer != NULL)
+        return database_list_end(db, add_rows(db, customer, rows), rows, columns, json);
+    while ((result = db_customer_next(db, &each)) == DB_OK) {
+        result = add_rows(db, &each, rows);
         if (result != DB_NONE)
             break;
     }
@@ -136,24 +129,5 @@ static int list_networks(struct db *db, const char *name, bool json)
 
 int trusted_network_list_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    const char *name = NULL;
-    bool json = false;
-    int option;
-
-    while ((option = command_option(argc, argv, options)) != -1)
-        switch (option) {
-        case 'c': name = optarg; break;
-        case 'j': json = true; break;
-        default: return EXIT_USAGE;
-        }
-    if (command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = list_networks(db, name, json);
-    db_close(db);
-    return done;
+    return database_listing(instance, argc, argv, list_networks);
 }
