@@ -62,18 +62,20 @@ void growth_take(struct growth *growth, const struct message_encoder *encoder, c
     if (last)
         surrogate_end(growth->surrogate, growth->changes);
     (void)evbuffer_drain(growth->changes, evbuffer_get_length(growth->changes));
+    if (growth->surrogate->rewritten > GROWTH_REWRITTEN_MAX) {
+        growth_clear(growth);
+        growth->state = GROWTH_GIVEN_UP;
+    }
 }
 
 void growth_tell(const struct growth *growth, struct store_surrogate *surrogate_r)
 {
     const struct surrogate *surrogate = growth->surrogate;
 
-    *surrogate_r = (struct store_surrogate){.version = SURROGATE_VERSION};
+    *surrogate_r = (struct store_surrogate){
+        .version = growth->state != GROWTH_GIVEN_UP ? SURROGATE_VERSION : 0};
     if (growth->state != GROWTH_WALKS || !surrogate->changed)
         return;
-    if (surrogate->growth > STORE_GROWTH_MAX)
-        surrogate_r->version = 0;
-    else
-        *surrogate_r = (struct store_surrogate){
-            .version = SURROGATE_VERSION, .needed = 1, .growth = surrogate->growth};
+    surrogate_r->needed = 1;
+    surrogate_r->growth = surrogate->growth;
 }

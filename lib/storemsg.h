@@ -183,7 +183,7 @@ struct store_surrogate {
     uint8_t zero[6];
 };
 
-/* Where one would grow more, nobody has looked: what is added up of it stays far from its limit. */
+/* Far more than is told (lib/growth.h), and what is added up of it stays far from its limit. */
 #define STORE_GROWTH_MAX (INT64_C(1) << 38)
 
 struct store_deliver_commit {

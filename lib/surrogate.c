@@ -319,6 +319,7 @@ static void change_field(struct surrogate *surrogate, char *octets, size_t lengt
                          struct evbuffer *output)
 {
     surrogate->changed = true;
+    surrogate->rewritten += length;
     surrogate->growth -= (int64_t)length;
     if (!surrogate->begun && length >= 3 && memcmp(octets, BYTE_ORDER_MARK, 3) == 0) {
         octets += 3;

@@ -54,12 +54,13 @@ struct surrogate {
     enum surrogate_type type; /* what follows the header that comes */
     unsigned depth;           /* multiparts that are open; the last one's boundary is the inmost */
     char boundaries[SURROGATE_DEPTH][SURROGATE_BOUNDARY_MAX + 1];
-    bool inside;       /* a line of it has begun */
-    bool too_long;     /* the field has passed SURROGATE_FIELD_MAX */
-    bool begun;        /* the first field has come */
-    bool changes_only; /* set by who wants only the fields that are changed */
-    bool changed;      /* some have been, or have been left out */
-    int64_t growth;    /* octets that the changed ones have more than before, not dot-stuffed */
+    bool inside;        /* a line of it has begun */
+    bool too_long;      /* the field has passed SURROGATE_FIELD_MAX */
+    bool begun;         /* the first field has come */
+    bool changes_only;  /* set by who wants only the fields that are changed */
+    bool changed;       /* some have been, or have been left out */
+    uint64_t rewritten; /* octets that these had */
+    int64_t growth;     /* octets that they have more than before, not dot-stuffed */
 };
 
 /*

@@ -119,11 +119,32 @@ static void finds_what_is_far_behind(void **state)
     free(message);
 }
 
+/* What was made to cost time; one field less is found. */
+static void gives_up_what_costs_too_much(void **state)
+{
+    static const char field[] = "From: \u00fc,\u00fc,\u00fc,\u00fc,\r\n";
+    size_t most = GROWTH_REWRITTEN_MAX / (sizeof(field) - 1);
+    char *message = xmalloc((most + 1) * (sizeof(field) - 1));
+    (void)state;
+
+    for (size_t i = 0; i <= most; i++)
+        memcpy(message + i * (sizeof(field) - 1), field, sizeof(field) - 1);
+    for (size_t count = most; count <= most + 1; count++) {
+        struct stored stored = store(message, count * (sizeof(field) - 1), 30000);
+        assert_int_equal(stored.found.version, count == most ? SURROGATE_VERSION : 0);
+        assert_int_equal(stored.found.needed, count == most);
+        assert_true((stored.found.growth > 0) == (count == most));
+        free(stored.octets);
+    }
+    free(message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_making_it_comes_to),
         cmocka_unit_test(finds_what_is_far_behind),
+        cmocka_unit_test(gives_up_what_costs_too_much),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
