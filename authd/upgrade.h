@@ -7,7 +7,7 @@
 #include "authd/hashpool.h"
 
 /*
- * Passwords that another server has hashed, or that were hashed at another cost than is configured
+ * Passwords that another server has hashed, or that were hashed at a lower cost than is configured
  * now, are hashed anew when their owner has typed them: by the hash threads, while nobody waits for
  * them, and reported to be stored. What is lost on the way is done again at a later login.
  */
@@ -35,7 +35,7 @@ void upgrader_free(struct upgrader *upgrader);
 
 /*
  * After a check by `checked` that fitted: begins to hash its password at the cost that the job has
- * for nobody's, unless the stored hash is one of these, or the password has no prepared form. The
+ * for nobody's, unless the stored hash costs no less, or the password has no prepared form. The
  * upgrade tells whose it is.
  */
 void upgrade_start(struct upgrader *upgrader, const struct hash_job *checked,

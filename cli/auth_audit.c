@@ -1,4 +1,4 @@
-/* bellhop auth audit: which passwords are still hashed as another server did, or at another cost.
+/* bellhop auth audit: which passwords are still hashed as another server did, or at a lower cost.
  */
 #include <sodium.h>
 
@@ -23,7 +23,7 @@ static const char *find_scheme(const struct conf *conf, const char *text)
 
     if (storedhash_parse(&hash, text, &error) == 0)
         scheme = storedhash_is_current(&hash, conf->hash_operations, conf->hash_memory) ? NULL
-                 : hash.kind == STOREDHASH_OWN ? "ARGON2ID of another cost"
+                 : hash.kind == STOREDHASH_OWN ? "ARGON2ID of a lower cost"
                                                : hash.scheme;
     sodium_memzero(&hash, sizeof(hash));
     return scheme;

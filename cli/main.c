@@ -84,7 +84,7 @@ static const struct command commands[] = {
      "like 12h, 7d or 2026-11-22)",
      COMMAND_INSTANCE, auth_events_main},
     {"auth audit", "[--customer NAME] [--json]",
-     "show passwords that are hashed as another server did, or at another cost than configured",
+     "show passwords that are hashed as another server did, or at a lower cost than configured",
      COMMAND_INSTANCE, auth_audit_main},
     {"auth blocks", "[--customer NAME] [--json]",
      "show what is delayed because of wrong passwords, and for how long", COMMAND_INSTANCE,

@@ -547,6 +547,6 @@ int storedhash_import(char stored_r[STOREDHASH_MAX + 1], const char *text, const
 
 bool storedhash_is_current(const struct storedhash *hash, uint64_t operations, uint64_t memory)
 {
-    return hash->kind == STOREDHASH_OWN && hash->iterations == operations &&
-           hash->memory == memory / 1024 * 1024;
+    return hash->kind == STOREDHASH_OWN && hash->iterations >= operations &&
+           hash->memory >= memory / 1024 * 1024;
 }

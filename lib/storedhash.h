@@ -64,7 +64,7 @@ int storedhash_import(char stored_r[STOREDHASH_MAX + 1], const char *text, const
  */
 int storedhash_check_cost(const struct storedhash *hash, const char **error_r);
 
-/* Whether it is what this instance would make of the password today. */
+/* Whether it needs no upgrade: it is one of ours and costs no less than is configured. */
 bool storedhash_is_current(const struct storedhash *hash, uint64_t operations, uint64_t memory);
 
 #endif

@@ -784,8 +784,8 @@ static void test_upgrade(void **state)
     assert_int_equal(reported.upgrades, 1);
 }
 
-/* One that costs what is configured is left alone, until something else is configured. */
-static void test_upgrade_to_other_cost(void **state)
+/* One that costs what is configured, or more, is left alone, until more is configured. */
+static void test_upgrade_to_higher_cost(void **state)
 {
     (void)state;
     assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
@@ -969,7 +969,7 @@ int main(void)
         TEST(test_trusted),
         TEST(test_reconfigure),
         TEST(test_upgrade),
-        TEST(test_upgrade_to_other_cost),
+        TEST(test_upgrade_to_higher_cost),
         TEST(test_raw_password),
         TEST(test_password_without_form),
         TEST(test_app_password),
