@@ -4,9 +4,10 @@
 #include <stdint.h>
 
 /*
- * A table of a fixed number of records of one size, each under a key. A record lies in one of the
- * two buckets that its key names; where both are full, the one that weighs least makes room. So
- * memory is bounded, and touched only where it is used. One thread uses it.
+ * A table of a bounded number of records of one size, each under a key. A record lies in one of the
+ * two buckets that its key names. Where both are full, the table takes up twice as much of its
+ * memory, and once that is all, the record that weighs least makes room. So what is touched is
+ * dense, and goes with how many records there are. One thread uses it.
  *
  * A record begins with its key, which is a keyed digest: nobody outside can aim at a bucket. A key
  * of zeros means that the slot is empty; a record is removed by zeroing it.
@@ -19,7 +20,7 @@ struct slots;
 /* How much the loss of a record would matter. */
 typedef uint64_t slots_weigh(const void *record, uint32_t now);
 
-/* `count` records, a multiple of 8, of `size` octets, of which the key is the first. */
+/* At most `count` records, 1024 times a power of two, of `size` octets; the key is the first. */
 struct slots *slots_new(uint64_t count, uint64_t size, slots_weigh *weigh);
 
 /* NULL is allowed. */
