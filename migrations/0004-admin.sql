@@ -1,0 +1,68 @@
+-- What the admin service needs beside the accounts themselves.
+
+PRAGMA user_version = 4;
+
+-- Keys of control panels and scripts: see db/apikey.h. No key has been made before, so the table is
+-- made anew, and with it what refers to it.
+DROP TABLE idempotency_key;
+DROP TABLE api_key;
+
+CREATE TABLE api_key (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- what its owner calls it
+    name         TEXT    NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 100),
+    role         TEXT    NOT NULL CHECK (role IN ('operator', 'operator-read', 'admin', 'helpdesk',
+                                                  'customer-read', 'owner')),
+    -- whose things it reaches. NULL: an operator's, all
+    customer     INTEGER REFERENCES customer (id) ON DELETE CASCADE,
+    -- NULL: all domains of the customer
+    domain       INTEGER,
+    -- an owner's; NULL: nobody's
+    mailbox      INTEGER,
+    -- keyed BLAKE2b-256 of the key, which is kept nowhere
+    digest       BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+    -- from where it is taken, as lib/networks.h reads them; empty: from everywhere
+    networks     TEXT    NOT NULL DEFAULT '' CHECK (length(networks) <= 1000),
+    -- requests a second; 0: as many as come
+    rate         INTEGER NOT NULL DEFAULT 0 CHECK (rate BETWEEN 0 AND 100000),
+    -- NULL: never
+    expires      INTEGER,
+    created      INTEGER NOT NULL,
+    -- NULL: not yet; exact to some minutes
+    used         INTEGER,
+    used_address TEXT    CHECK (length(used_address) BETWEEN 1 AND 64),
+    CHECK ((customer IS NULL) = (role IN ('operator', 'operator-read'))),
+    CHECK ((mailbox IS NULL) = (role <> 'owner')),
+    CHECK (domain IS NULL OR mailbox IS NULL),
+    FOREIGN KEY (domain, customer) REFERENCES domain (id, customer) ON DELETE CASCADE,
+    FOREIGN KEY (mailbox, customer) REFERENCES mailbox (id, customer) ON DELETE CASCADE
+) STRICT;
+
+CREATE UNIQUE INDEX api_key_by_customer ON api_key (customer, name);
+-- NULLs differ from each other in an index
+CREATE UNIQUE INDEX api_key_of_operator ON api_key (name) WHERE customer IS NULL;
+CREATE INDEX api_key_by_domain ON api_key (domain, customer);
+CREATE INDEX api_key_by_mailbox ON api_key (mailbox, customer);
+
+CREATE TRIGGER api_key_limit BEFORE INSERT ON api_key
+WHEN (SELECT count(*) FROM api_key WHERE customer IS NEW.customer) >= 1000
+    AND NOT EXISTS (SELECT 1 FROM api_key WHERE customer IS NEW.customer AND name = NEW.name)
+BEGIN
+    SELECT RAISE(ABORT, 'limit: api keys');
+END;
+
+INSERT INTO secret (name, octets) VALUES ('api_key', randomblob(32));
+
+-- A request that comes twice with the same key gets the first one's answer.
+CREATE TABLE idempotency_key (
+    api_key INTEGER NOT NULL REFERENCES api_key (id) ON DELETE CASCADE,
+    key     TEXT    NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    -- digest of method, path and body: the same key with another request is refused
+    request BLOB    NOT NULL CHECK (length(request) = 32),
+    -- sealed under what only the API key's holder knows: it may hold a password that is shown once
+    answer  BLOB    NOT NULL,
+    created INTEGER NOT NULL,
+    PRIMARY KEY (api_key, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_key_by_created ON idempotency_key (created);
