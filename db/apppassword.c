@@ -66,7 +66,7 @@ static enum db_result remove_one(struct db *db, uint64_t customer, const struct 
     statement_bind_text(remove, 3, name);
     result = statement_change(db, remove);
     return result == DB_OK
-               ? event_note(db, DB_EVENT_APP_PASSWORD, customer, mailbox, address->text, name)
+               ? event_note(db, DB_EVENT_NO_APP_PASSWORD, customer, mailbox, address->text, name)
                : result;
 }
 

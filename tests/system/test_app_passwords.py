@@ -129,6 +129,9 @@ def test_listing(stopped):
         "app_password.add", address)
     assert database.execute("SELECT kind, address, credential FROM event ORDER BY id DESC").fetchone() == (
         "app-password", address, "Anna's \u260e")
+    stopped.cli("app-password", "remove", address, "Anna's \u260e")
+    assert database.execute("SELECT kind, address, credential FROM event ORDER BY id DESC").fetchone() == (
+        "app-password-removed", address, "Anna's \u260e")
     database.close()
 
 

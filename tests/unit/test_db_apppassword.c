@@ -3,6 +3,7 @@
 #include "db/apppassword.h"
 #include "db/audit.h"
 #include "db/credential.h"
+#include "db/event.h"
 #include "db/limit.h"
 
 static const uint8_t digests[3][APPPASSWORD_DIGEST_SIZE] = {{1}, {2}, {3}};
@@ -59,6 +60,12 @@ static void test_add_find_list_remove(void **state)
     assert_int_equal(db_audit_next(fixture->db, fixture->ours, &audit), DB_OK);
     assert_string_equal(audit.action, "app_password.remove");
     assert_string_equal(audit.object, "a@ours.example");
+    struct db_event event = {0};
+    assert_int_equal(db_event_next(fixture->db, fixture->ours, &event), DB_OK);
+    assert_int_equal(event.kind, DB_EVENT_NO_APP_PASSWORD);
+    assert_string_equal(event.credential, "phone");
+    assert_int_equal(db_event_next(fixture->db, fixture->ours, &event), DB_OK);
+    assert_int_equal(event.kind, DB_EVENT_APP_PASSWORD);
 
     /* They go with their mailbox. */
     assert_int_equal(db_mailaddress_remove(fixture->db, fixture->ours, &a), DB_OK);
