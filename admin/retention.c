@@ -1,10 +1,10 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "admin/retention.h"
 #include "admin/store.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 /* Seconds: the first sweep does not meet the crowd of clients that a restart brings. */
@@ -23,14 +23,6 @@
 #define REST_MOST  1000000
 #define A_DAY      (UINT64_C(86400) * 1000000)
 
-static uint64_t microseconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void wait_seconds(struct retention *retention, time_t seconds)
 {
     const struct timeval pause = {.tv_sec = seconds};
@@ -40,7 +32,7 @@ static void wait_seconds(struct retention *retention, time_t seconds)
 
 static void rest(struct retention *retention)
 {
-    uint64_t pause = REST * (microseconds(CLOCK_MONOTONIC) - retention->asked);
+    uint64_t pause = REST * (clock_microseconds() - retention->asked);
 
     pause = pause < REST_LEAST ? REST_LEAST : pause > REST_MOST ? REST_MOST : pause;
     const struct timeval interval = {.tv_sec = (time_t)(pause / 1000000),
@@ -107,7 +99,7 @@ static int next_mailbox(struct retention *retention)
 {
     if (db_retention_next(retention->db, &retention->at) != DB_OK)
         return -1;
-    uint64_t now = microseconds(CLOCK_REALTIME);
+    uint64_t now = clock_wall();
     uint64_t kept = retention->at.days * A_DAY;
     retention->request = (struct store_expire){
         .mailbox = retention->at.mailbox,
@@ -126,7 +118,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         end_sweep(retention);
         return;
     }
-    retention->asked = microseconds(CLOCK_MONOTONIC);
+    retention->asked = clock_microseconds();
     store_expire(retention->store, &retention->request, &retention->answer,
                  (struct store_caller){on_expired, retention});
 }

@@ -23,6 +23,7 @@
 #include "db/trusted.h"
 #include "lib/address.h"
 #include "lib/child.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
@@ -86,29 +87,12 @@ struct checker {
     uint8_t app_key[APPPASSWORD_KEY_SIZE];
 };
 
-/* Seconds, never 0 and never set back. */
-static uint32_t seconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint32_t)now.tv_sec + 1;
-}
-
-static double precise_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* Makes the hash for nobody at the configured cost; returns the seconds that it took, or -1. */
 static double make_nobody_hash(struct checker *checker, const struct conf *conf)
 {
     char hash[crypto_pwhash_STRBYTES];
     char password[32];
-    double begin = precise_now();
+    uint64_t begin = clock_microseconds();
 
     _Static_assert(sizeof(hash) <= DB_HASH_SIZE, "one of libsodium's can be a stored hash");
     randombytes_buf(password, sizeof(password));
@@ -120,7 +104,7 @@ static double make_nobody_hash(struct checker *checker, const struct conf *conf)
     memcpy(checker->nobody_hash, hash, sizeof(hash));
     checker->nobody_operations = conf->hash_operations;
     checker->nobody_memory = conf->hash_memory;
-    return precise_now() - begin;
+    return (double)(clock_microseconds() - begin) / 1e6;
 }
 
 static unsigned queue_limit(unsigned threads, double seconds)
@@ -220,17 +204,17 @@ void checker_each_block(const struct checker *checker,
                         void (*tell)(void *context, const struct throttle_block *block),
                         void *context)
 {
-    throttle_each(checker->throttle, seconds_now(), tell, context);
+    throttle_each(checker->throttle, clock_seconds(), tell, context);
 }
 
 unsigned checker_lift_mailbox(struct checker *checker, uint64_t mailbox)
 {
-    return throttle_lift_mailbox(checker->throttle, mailbox, seconds_now());
+    return throttle_lift_mailbox(checker->throttle, mailbox, clock_seconds());
 }
 
 unsigned checker_lift_networks(struct checker *checker, const struct networks *networks)
 {
-    return throttle_lift_networks(checker->throttle, networks, seconds_now());
+    return throttle_lift_networks(checker->throttle, networks, clock_seconds());
 }
 
 /* Opens the database where it is not open. Returns 0, or -1 (logged, or too soon to try again). */
@@ -240,12 +224,12 @@ static int reopen(struct checker *checker)
 
     if (checker->db != NULL)
         return 0;
-    if (seconds_now() < checker->reopen)
+    if (clock_seconds() < checker->reopen)
         return -1;
     if (open_accounts(checker, error, sizeof(error)) == 0)
         return 0;
     log_error("%s", error);
-    checker->reopen = seconds_now() + REOPEN_SECONDS;
+    checker->reopen = clock_seconds() + REOPEN_SECONDS;
     return -1;
 }
 
@@ -448,7 +432,7 @@ static void on_upgraded(void *context, const struct upgrade *upgrade)
 
     memcpy(secret.prepared, upgrade->password, upgrade->password_length);
     make_digest(checker, upgrade->address, upgrade->hash, &secret, digest);
-    cache_add(checker->cache, digest, seconds_now());
+    cache_add(checker->cache, digest, clock_seconds());
     sodium_memzero(&secret, sizeof(secret));
     sodium_memzero(digest, sizeof(digest));
 }
@@ -496,10 +480,10 @@ static int submit(struct pending *pending)
 {
     struct checker *checker = pending->checker;
 
-    throttle_begin(checker->throttle, &pending->try, seconds_now());
+    throttle_begin(checker->throttle, &pending->try, clock_seconds());
     if (hashpool_submit(checker->pool, &pending->job) == 0)
         return 0;
-    throttle_note(checker->throttle, &pending->try, THROTTLE_UNDECIDED, seconds_now());
+    throttle_note(checker->throttle, &pending->try, THROTTLE_UNDECIDED, clock_seconds());
     return -1;
 }
 
@@ -512,7 +496,7 @@ static void dismiss(struct pending *pending, enum throttle_verdict verdict,
 
     pending->job.result = good ? HASH_FITS : HASH_WRONG;
     if (good)
-        throttle_note(checker->throttle, &pending->try, THROTTLE_GOOD, seconds_now());
+        throttle_note(checker->throttle, &pending->try, THROTTLE_GOOD, clock_seconds());
     while ((check = take_check(pending)) != NULL) {
         if (verdict == THROTTLE_WAIT)
             finish_delayed(check, wait);
@@ -528,7 +512,7 @@ static void dismiss(struct pending *pending, enum throttle_verdict verdict,
 static void release(struct pending *pending)
 {
     struct checker *checker = pending->checker;
-    uint32_t now = seconds_now();
+    uint32_t now = clock_seconds();
     struct throttle_wait wait;
 
     enum throttle_verdict verdict = throttle_judge(checker->throttle, &pending->try, now, &wait);
@@ -566,9 +550,10 @@ static void on_hashed(struct hash_job *job)
     struct throttle_try try = pending->try;
     struct check *check;
 
-    unsigned delays = throttle_note(checker->throttle, &try, outcomes[job->result], seconds_now());
+    unsigned delays =
+        throttle_note(checker->throttle, &try, outcomes[job->result], clock_seconds());
     if (job->result == HASH_FITS)
-        cache_add(checker->cache, pending->key.digest, seconds_now());
+        cache_add(checker->cache, pending->key.digest, clock_seconds());
     if (pending->checks != NULL)
         pending->checks->delays = delays;
     while ((check = take_check(pending)) != NULL) {
@@ -621,7 +606,7 @@ static int enqueue(struct checker *checker, struct check *check, const char *has
         fill_in(&pending->job, checker, hash, secret);
         if (hold) {
             pending->held = true;
-            pending->since = seconds_now();
+            pending->since = clock_seconds();
             DL_APPEND(checker->held, pending);
         } else if (submit(pending) < 0) {
             pending_free(pending);
@@ -637,9 +622,9 @@ static int enqueue(struct checker *checker, struct check *check, const char *has
 static void compare(struct checker *checker, struct check *check, const char *hash,
                     const struct pending_key *key, const struct secret *secret, bool hold)
 {
-    if (!hold && cache_find(checker->cache, key->digest, seconds_now())) {
+    if (!hold && cache_find(checker->cache, key->digest, clock_seconds())) {
         metric_add(METRIC_AUTH_CACHE_HITS, 1);
-        throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, seconds_now());
+        throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, clock_seconds());
         make_keys(checker, check, hash, secret->prepared, secret->prepared_length);
         finish_verified(check, true);
     } else if (enqueue(checker, check, hash, key, secret, hold) < 0) {
@@ -677,10 +662,10 @@ static enum throttle_verdict judge(struct checker *checker, struct check *check,
         login.password = prepared ? secret->prepared : secret->raw;
         login.password_length = prepared ? secret->prepared_length : secret->raw_length;
     }
-    throttle_prepare(checker->throttle, &login, seconds_now(), &check->try);
+    throttle_prepare(checker->throttle, &login, clock_seconds(), &check->try);
     if (check->try.stranger && is_trusted(checker, check))
         throttle_trust(&check->try);
-    return throttle_judge(checker->throttle, &check->try, seconds_now(), wait_r);
+    return throttle_judge(checker->throttle, &check->try, clock_seconds(), wait_r);
 }
 
 /* Has the password compared with a hash, unless somebody is guessing. */
@@ -699,7 +684,7 @@ static void verify(struct checker *checker, struct check *check, const char *has
     case THROTTLE_WAIT: finish_delayed(check, &wait); break;
     case THROTTLE_KNOWN_WRONG:
         metric_add(METRIC_AUTH_KNOWN_WRONG, 1);
-        throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, seconds_now());
+        throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, clock_seconds());
         finish_verified(check, false);
     }
     sodium_memzero(&key, sizeof(key));
@@ -840,13 +825,13 @@ void check_proved(struct checker *checker, struct check *check, bool fits,
     struct db_login login;
     struct scramkeys keys;
 
-    if (throttle_judge(checker->throttle, &check->try, seconds_now(), &wait) == THROTTLE_WAIT) {
+    if (throttle_judge(checker->throttle, &check->try, clock_seconds(), &wait) == THROTTLE_WAIT) {
         finish_delayed(check, &wait);
         return;
     }
     if (!fits) {
         check->delays =
-            throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, seconds_now());
+            throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, clock_seconds());
         finish_verified(check, false);
         return;
     }
@@ -854,7 +839,7 @@ void check_proved(struct checker *checker, struct check *check, bool fits,
     fits = found == DB_OK && read_keys(&login, &keys) &&
            sodium_memcmp(keys.stored_key, stored_key, sizeof(keys.stored_key)) == 0;
     if (fits)
-        throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, seconds_now());
+        throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, clock_seconds());
     if (found == DB_OK || found == DB_NONE)
         finish_verified(check, fits);
     else
@@ -878,7 +863,7 @@ void check_cancel(struct checker *checker, struct check *check)
         pending_free(pending);
     } else if (hashpool_withdraw(checker->pool, &pending->job) == 0) {
         struct throttle_try try = pending->try;
-        throttle_note(checker->throttle, &try, THROTTLE_UNDECIDED, seconds_now());
+        throttle_note(checker->throttle, &try, THROTTLE_UNDECIDED, clock_seconds());
         pending_free(pending);
         release_beside(checker, &try);
     }

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -12,6 +11,7 @@
 #include "lib/address.h"
 #include "lib/authmsg.h"
 #include "lib/channel.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
@@ -63,14 +63,6 @@ struct report {
     void *context;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* nobody can make names that collide */
 };
-
-static uint64_t microseconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* --- items */
 
@@ -359,7 +351,7 @@ void report_event(struct report *report, const struct report_event *event)
 {
     struct event_message message;
     struct item *item;
-    uint64_t now = microseconds_now();
+    uint64_t now = clock_wall();
 
     size_t length = fill_in(&message, event);
     const uint8_t *payload = (const uint8_t *)&message;
@@ -420,7 +412,7 @@ void report_used(struct report *report, uint64_t customer, uint64_t app_password
                  const char *remote)
 {
     struct auth_used used = {
-        .customer = customer, .app_password = app_password, .time = microseconds_now() / 1000000};
+        .customer = customer, .app_password = app_password, .time = clock_wall() / 1000000};
 
     memcpy(used.remote, remote, strnlen(remote, AUTH_REMOTE_MAX));
     note(report, AUTH_USED, &used, sizeof(used));

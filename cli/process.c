@@ -4,12 +4,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/inventory.h"
 #include "cli/process.h"
 #include "cli/program.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 
@@ -27,14 +27,6 @@
 static const char *const common[] = {"conf", "metrics", "lock"};
 
 #define COMMON (sizeof(common) / sizeof(common[0]))
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 int process_delay(int last, uint64_t lived)
 {
@@ -166,7 +158,7 @@ int process_start(struct process *process, int binary)
     const struct program *program = process->program;
     struct launch launch = {.binary = binary, .name = program->name, .slot = process->slot};
 
-    process->started = now_ms();
+    process->started = clock_milliseconds();
     for (size_t i = 0; i < COMMON; i++)
         inventory_give(process->inventory, common[i], &launch);
     for (size_t i = 0; program->descriptors[i] != NULL; i++)
@@ -190,7 +182,7 @@ bool process_ended(struct process *process, int status)
 {
     const char *name = process->program->name;
     const int pid = (int)process->pid;
-    const uint64_t lived = now_ms() - process->started;
+    const uint64_t lived = clock_milliseconds() - process->started;
 
     process->pid = 0;
     metrics_leave(process->slot);
@@ -212,7 +204,7 @@ bool process_ended(struct process *process, int status)
 
 void process_restart(struct process *process)
 {
-    process->delay = process_delay(process->delay, now_ms() - process->started);
+    process->delay = process_delay(process->delay, clock_milliseconds() - process->started);
     const struct timeval delay = {.tv_sec = process->delay / 1000,
                                   .tv_usec = process->delay % 1000 * 1000};
 

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/number.h"
 #include "cli/progress.h"
+#include "lib/clock.h"
 #include "lib/xalloc.h"
 
 /* Seconds between two drawings, and between two lines where nobody can draw. */
@@ -28,10 +28,7 @@ struct progress {
 
 static double now(void)
 {
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    return (double)clock_microseconds() / 1e6;
 }
 
 static void format_amount(enum progress_unit unit, uint64_t amount, char text_r[NUMBER_SIZE_TEXT])

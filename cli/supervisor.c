@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "cli/callers.h"
 #include "cli/fleet.h"
@@ -22,6 +21,7 @@
 #include "cli/rotation.h"
 #include "cli/supervisor.h"
 #include "cli/takeover.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/ticketkeys.h"
@@ -239,11 +239,7 @@ static void tell_what_waits(struct supervisor *supervisor)
 
 static void notify_reloading(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-               (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_microseconds());
 }
 
 /*

@@ -3,9 +3,9 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "db/handle.h"
+#include "lib/clock.h"
 
 /* Rows that one pruning removes: it is in nobody's way for longer than a batch of events. */
 #define PRUNE_MAX 1000
@@ -39,13 +39,6 @@ static enum db_event_kind kind_find(const char *name)
         kind++;
     }
     return kind;
-}
-
-static uint64_t microseconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static enum db_result find_customer(struct db *db, const char *address, uint64_t *customer_r)
@@ -124,11 +117,8 @@ enum db_result db_event_write(struct db *db, const struct db_event *event)
 enum db_result event_note(struct db *db, enum db_event_kind kind, uint64_t customer,
                           uint64_t mailbox, const char *address, const char *credential)
 {
-    struct db_event event = {.id = microseconds_now(),
-                             .count = 1,
-                             .customer = customer,
-                             .mailbox = mailbox,
-                             .kind = kind};
+    struct db_event event = {
+        .id = clock_wall(), .count = 1, .customer = customer, .mailbox = mailbox, .kind = kind};
     event.time = event.id / 1000000;
     snprintf(event.address, sizeof(event.address), "%s", address);
     snprintf(event.protocol, sizeof(event.protocol), "bellhop");
@@ -144,7 +134,7 @@ enum db_result event_note(struct db *db, enum db_event_kind kind, uint64_t custo
 /* Before which id the customer's rows are too old or too many. */
 static enum db_result find_limit(struct db *db, uint64_t customer, uint64_t *limit_r)
 {
-    uint64_t oldest = microseconds_now() - (uint64_t)DB_EVENT_DAYS * 86400 * 1000000;
+    uint64_t oldest = clock_wall() - (uint64_t)DB_EVENT_DAYS * 86400 * 1000000;
     struct sqlite3_stmt *find = statement_get(db, STATEMENT_EVENT_LIMIT);
     statement_bind_number(find, 1, customer);
     statement_bind_number(find, 2, DB_EVENT_CUSTOMER_MAX - 1);

@@ -3,10 +3,10 @@
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/acceptor.h"
 #include "lib/child.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
@@ -25,7 +25,7 @@ struct acceptor {
     struct event *pause; /* pending: descriptors have run out just now */
     bool open;
     bool enabled;
-    time_t complained;
+    uint32_t complained; /* 0: never */
     unsigned count;
     struct place places[ACCEPTOR_SOCKETS_MAX];
 };
@@ -53,12 +53,11 @@ static void on_pause_end(evutil_socket_t fd, short what, void *context)
 
 static void complain(struct acceptor *acceptor, const char *why)
 {
-    struct timespec now;
+    uint32_t now = clock_seconds();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (acceptor->complained != 0 && now.tv_sec - acceptor->complained < COMPLAIN_SECONDS)
+    if (acceptor->complained != 0 && now - acceptor->complained < COMPLAIN_SECONDS)
         return;
-    acceptor->complained = now.tv_sec;
+    acceptor->complained = now;
     log_warning("cannot accept a connection: %s; clients wait", why);
 }
 

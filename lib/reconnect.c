@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/reconnect.h"
 #include "lib/xalloc.h"
@@ -21,14 +21,6 @@ struct reconnect {
     bool heard; /* over this connection */
     bool away;
 };
-
-static uint64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void wait_for(struct reconnect *reconnect, uint64_t pause)
 {
@@ -56,7 +48,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
-    reconnect->last = milliseconds();
+    reconnect->last = clock_milliseconds();
     try_to_connect(reconnect);
 }
 
@@ -111,7 +103,7 @@ void reconnect_free(struct reconnect *reconnect)
 
 void reconnect_again(struct reconnect *reconnect)
 {
-    uint64_t now = milliseconds();
+    uint64_t now = clock_milliseconds();
 
     expect(reconnect);
     if (now - reconnect->last < RECONNECT_PAUSE_MS) {

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "lib/child.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
@@ -19,7 +20,7 @@
 
 struct waiting {
     struct letter letter;
-    time_t until; /* of the monotonic clock */
+    uint32_t until;
     struct waiting *prev, *next;
 };
 
@@ -36,14 +37,6 @@ struct warner {
     char texts[LANGUAGE__MAX][NOTICE_TEXT_MAX];
     struct notice notices[LANGUAGE__MAX]; /* in texts, or built-in */
 };
-
-static time_t seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
 
 /* The supervisor has checked what it hands on. */
 void warner_reload(struct warner *warner)
@@ -100,7 +93,7 @@ static void try_again(struct warner *warner)
 {
     struct waiting *first = warner->queue;
 
-    if (seconds() >= first->until) {
+    if (clock_seconds() >= first->until) {
         log_error("gave up warning mailbox=%" PRIu64 " that it is nearly full, as it could not be "
                   "delivered for %d s",
                   first->letter.mailbox, WARNING_SECONDS);
@@ -208,7 +201,7 @@ void warner_add(struct warner *warner, const struct letter *letter)
     }
     struct waiting *waiting = xcalloc(1, sizeof(*waiting));
     waiting->letter = *letter;
-    waiting->until = seconds() + WARNING_SECONDS;
+    waiting->until = clock_seconds() + WARNING_SECONDS;
     DL_APPEND(warner->queue, waiting);
     if (warner->count++ == 0)
         go_on(warner, 0);

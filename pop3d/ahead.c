@@ -1,8 +1,8 @@
 #include <event2/buffer.h>
 #include <stdlib.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "lib/clock.h"
 #include "lib/xalloc.h"
 #include "pop3d/ahead.h"
 #include "pop3d/fetch.h"
@@ -23,16 +23,8 @@ struct ahead {
     bool failed;
     size_t length;
     struct store_data data;
-    time_t asked; /* in seconds of the monotonic clock */
+    uint32_t asked; /* clock_seconds() */
 };
-
-static time_t seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec;
-}
 
 static void forget(struct ahead *ahead)
 {
@@ -81,14 +73,14 @@ bool ahead_take(struct session *session, uint32_t message, struct ahead_found *f
 }
 
 /* Whose client has stopped to fetch does not keep others from it. */
-static void drop_old(struct server *server, time_t now)
+static void drop_old(struct server *server, uint32_t now)
 {
     while (server->aheads != NULL && server->aheads->answered &&
            server->aheads->asked + LIMIT_AHEAD_TIME < now)
         drop(server->aheads);
 }
 
-static bool ask_one(struct session *session, uint32_t message, time_t now)
+static bool ask_one(struct session *session, uint32_t message, uint32_t now)
 {
     uint32_t room = fetch_room(session, message);
     struct regions *regions = storeclient_regions(&session->store);
@@ -132,7 +124,7 @@ void ahead_ask(struct session *session)
     if (!is_worth_it(session))
         return;
     ahead_clear(session);
-    time_t now = seconds();
+    uint32_t now = clock_seconds();
     drop_old(session->server, now);
     if (left > LIMIT_AHEAD_MESSAGES)
         left = LIMIT_AHEAD_MESSAGES;

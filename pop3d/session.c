@@ -7,10 +7,10 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
@@ -35,14 +35,6 @@ static const char *const reasons[SESSION__REASONS] = {
     [SESSION_TERMINATED] = "terminated",
     [SESSION_NO_ROOM] = "no-room",
 };
-
-static uint64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 bool session_is_private(const struct session *session)
 {
@@ -94,7 +86,7 @@ void session_end(struct session *session, enum session_reason reason)
 /* One line tells of a whole session; that it has begun, authd tells. */
 static void log_end(const struct session *session)
 {
-    uint64_t took = milliseconds() - session->began;
+    uint64_t took = clock_milliseconds() - session->began;
 
     log_info("session=%016" PRIx64 " address=%s mailbox=%" PRIu64 " messages=%" PRIu32
              " retrieved=%" PRIu64 " deleted=%" PRIu64 " octets=%" PRIu64
@@ -334,7 +326,7 @@ void session_start(struct server *server, int fd, const struct peer *peer, bool 
     session->fd = fd;
     session->greets = tls;
     session->tongue = tongue_get(0);
-    session->began = milliseconds();
+    session->began = clock_milliseconds();
     session->id = server->next_id++;
     session->peer = *peer;
     session->greeting = admission_enter(session);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
@@ -82,7 +82,7 @@ struct commits {
     uint64_t active_end;
     uint64_t active_written; /* where the preallocated blocks begin; 0: not known */
     uint64_t number;         /* of the last group */
-    time_t refuse_until;     /* no segment could be made a moment ago */
+    uint32_t refuse_until;   /* no segment could be made a moment ago */
     int refusal;             /* why not the last time; 0: it could */
     bool healthy;
     void (*drained)(void *context);
@@ -184,14 +184,6 @@ static void *commit_thread(void *context)
 
 /* --- making a group ------------------------------------------------------------------------- */
 
-static time_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 static struct commit *take_first(struct commits *commits)
 {
     struct commit *commit = commits->first;
@@ -213,7 +205,7 @@ static void append(struct group *group, struct commit *commit)
 
 static bool is_refusing(const struct commits *commits)
 {
-    return commits->refuse_until > now();
+    return commits->refuse_until > clock_seconds();
 }
 
 static bool goes_through(const struct commit *commit)
@@ -404,7 +396,7 @@ static void return_to_sealed(struct commits *commits, struct group *group)
 {
     commits->active = group->sealed;
     commits->active_end = group->sealed_end;
-    commits->refuse_until = now() + REFUSE_SECONDS;
+    commits->refuse_until = clock_seconds() + REFUSE_SECONDS;
     commits->refusal = group->error;
     if (segment_is_full(group->error))
         trouble_tell(TROUBLE_FULL, "mail is deferred until there is room", group->error);
@@ -423,8 +415,10 @@ static void settle_segment(struct commits *commits, struct group *group)
     } else {
         segment_close(&group->sealed);
         commits->active.fd = group->segment.fd;
-        if (group->roll && !group->small)
-            commits->refuse_until = commits->refusal = 0;
+        if (group->roll && !group->small) {
+            commits->refuse_until = 0;
+            commits->refusal = 0;
+        }
         tell_success(commits, group->roll && !group->small);
     }
 }

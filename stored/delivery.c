@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
+#include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
@@ -391,14 +391,6 @@ static uint32_t reserve_all(struct delivery *delivery, struct record_ref *refs_r
     return accepted;
 }
 
-static uint64_t microseconds(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_REALTIME, &time);
-    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 static void start_commit(struct delivery *delivery, const struct store_deliver_commit *end)
 {
     struct record_header *header = delivery->commit.header;
@@ -406,7 +398,7 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
     header->body_length = delivery->length;
     header->octets = end->octets;
     header->top_length = end->top_length;
-    header->time = end->time > 0 ? end->time : microseconds();
+    header->time = end->time > 0 ? end->time : clock_wall();
     record_set_surrogate(header, &end->surrogate);
     if (delivery->large) {
         header->body_sum = XXH3_64bits_digest(delivery->sum);

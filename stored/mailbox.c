@@ -1,7 +1,7 @@
 #include <stdlib.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "stored/index.h"
@@ -91,21 +91,12 @@ void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox)
     forget(mailboxes, oldest);
 }
 
-/* Never 0. */
-static uint32_t seconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)now.tv_sec + 1;
-}
-
 bool mailbox_lock(struct mailbox *mailbox)
 {
     if (mailbox->locked)
         return false;
     mailbox->locked = true;
-    mailbox->locked_at = seconds_now();
+    mailbox->locked_at = clock_seconds();
     return true;
 }
 
@@ -130,20 +121,20 @@ void mailbox_unlock(struct mailbox *mailbox)
         return;
     }
     mailbox_wait_end(mailbox, first);
-    mailbox->locked_at = seconds_now();
+    mailbox->locked_at = clock_seconds();
     first->granted(first);
 }
 
 uint32_t mailbox_locked_for(const struct mailbox *mailbox)
 {
-    uint32_t seconds = seconds_now() - mailbox->locked_at;
+    uint32_t seconds = clock_seconds() - mailbox->locked_at;
 
     return seconds > 0 ? seconds : 1;
 }
 
 void mailbox_note_login(struct mailbox *mailbox)
 {
-    mailbox->logged_in_at = seconds_now();
+    mailbox->logged_in_at = clock_seconds();
 }
 
 void mailbox_forget_login(struct mailbox *mailbox)
@@ -153,7 +144,7 @@ void mailbox_forget_login(struct mailbox *mailbox)
 
 uint32_t mailbox_login_wait(const struct mailbox *mailbox, uint64_t delay)
 {
-    uint32_t since = seconds_now() - mailbox->logged_in_at;
+    uint32_t since = clock_seconds() - mailbox->logged_in_at;
 
     return mailbox->logged_in_at != 0 && since < delay ? (uint32_t)delay - since : 0;
 }

@@ -1,7 +1,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
@@ -38,7 +38,7 @@
 /* Segments that are left alone for a while, or for good. */
 struct avoided {
     uint64_t segment;
-    time_t until; /* 0: as long as this process runs */
+    uint32_t until; /* 0: as long as this process runs */
 };
 
 struct reclaim {
@@ -49,8 +49,8 @@ struct reclaim {
     uint64_t punched;          /* the segment that was punched last, so is next to be emptied */
     struct avoided *avoided;
     size_t avoided_count;
-    int64_t budget; /* octets that may be copied now */
-    struct timespec filled;
+    int64_t budget;     /* octets that may be copied now */
+    uint64_t filled;    /* this, in clock_microseconds() */
     uint64_t looked_at; /* index_changes() at the last look for work, or NEVER */
     bool looked_full;   /* and whether the disk was full */
     bool stopped;
@@ -64,17 +64,9 @@ struct choice {
     uint64_t sparsest_used, sparsest_live;
 };
 
-static struct timespec now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time;
-}
-
 /* --- which segment ---------------------------------------------------------------------------- */
 
-static void avoid(struct reclaim *reclaim, uint64_t segment, time_t until)
+static void avoid(struct reclaim *reclaim, uint64_t segment, uint32_t until)
 {
     reclaim->avoided =
         xrealloc(reclaim->avoided, (reclaim->avoided_count + 1) * sizeof(*reclaim->avoided));
@@ -84,18 +76,18 @@ static void avoid(struct reclaim *reclaim, uint64_t segment, time_t until)
 /* Another one may be worked on meanwhile. */
 static void leave_for_now(struct reclaim *reclaim)
 {
-    avoid(reclaim, reclaim->segment, now().tv_sec + PATIENCE);
+    avoid(reclaim, reclaim->segment, clock_seconds() + PATIENCE);
     reclaim->looked_at = NEVER;
 }
 
 /* Whether there were any whose time has come. */
 static bool forgive(struct reclaim *reclaim)
 {
-    time_t time = now().tv_sec;
+    uint32_t now = clock_seconds();
     size_t kept = 0, count = reclaim->avoided_count;
 
     for (size_t i = 0; i < count; i++)
-        if (reclaim->avoided[i].until == 0 || reclaim->avoided[i].until > time)
+        if (reclaim->avoided[i].until == 0 || reclaim->avoided[i].until > now)
             reclaim->avoided[kept++] = reclaim->avoided[i];
     reclaim->avoided_count = kept;
     return kept < count;
@@ -170,20 +162,13 @@ static void choose(struct reclaim *reclaim)
 
 /* --- when ------------------------------------------------------------------------------------- */
 
-static double seconds_since(struct timespec from)
-{
-    struct timespec time = now();
-
-    return (double)(time.tv_sec - from.tv_sec) + (double)(time.tv_nsec - from.tv_nsec) / 1e9;
-}
-
 static void refill(struct reclaim *reclaim)
 {
     uint64_t rate = reclaim->store->reclaim_rate;
-    double passed = seconds_since(reclaim->filled);
+    uint64_t now = clock_microseconds();
 
-    reclaim->filled = now();
-    reclaim->budget += (int64_t)(passed * (double)rate);
+    reclaim->budget += (int64_t)((double)(now - reclaim->filled) / 1e6 * (double)rate);
+    reclaim->filled = now;
     if (reclaim->budget > (int64_t)BURST(rate))
         reclaim->budget = (int64_t)BURST(rate);
 }
@@ -227,14 +212,14 @@ static int work(struct reclaim *reclaim)
     refill(reclaim);
     if (reclaim->budget < 0)
         return PAUSE_WORKING;
-    struct timespec begun = now();
+    uint64_t begun = clock_microseconds();
     enum emptying_result result = emptying_step(reclaim->emptying, &copied);
     reclaim->budget -= (int64_t)copied;
     if (result == EMPTYING_WAITS)
         return PAUSE_WORKING;
     if (result != EMPTYING_GOES_ON)
         end_job(reclaim, result);
-    double rest = REST * 1000 * seconds_since(begun);
+    double rest = REST * (double)(clock_microseconds() - begun) / 1000;
     return rest < PAUSE_IDLE ? (int)rest : PAUSE_IDLE;
 }
 
@@ -254,7 +239,7 @@ struct reclaim *reclaim_new(struct store *store)
 
     reclaim->store = store;
     reclaim->looked_at = NEVER;
-    reclaim->filled = now();
+    reclaim->filled = clock_microseconds();
     reclaim->tick = evtimer_new(store->base, on_tick, reclaim);
     if (reclaim->tick == NULL)
         log_fatal("out of memory");

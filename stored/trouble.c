@@ -1,8 +1,8 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "stored/trouble.h"
 
@@ -10,7 +10,7 @@
 #define TELL_SECONDS 60
 
 static struct {
-    time_t told; /* 0: never */
+    uint32_t told; /* 0: never */
     uint64_t silent;
     bool lasts;
 } troubles[TROUBLE__MAX];
@@ -23,10 +23,9 @@ static const char *const passed[TROUBLE__MAX] = {
 
 void trouble_tell(enum trouble kind, const char *what, int error)
 {
-    struct timespec now;
+    uint32_t now = clock_seconds();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (troubles[kind].told != 0 && now.tv_sec - troubles[kind].told < TELL_SECONDS) {
+    if (troubles[kind].told != 0 && now - troubles[kind].told < TELL_SECONDS) {
         troubles[kind].silent++;
         return;
     }
@@ -35,7 +34,7 @@ void trouble_tell(enum trouble kind, const char *what, int error)
                   strerror(error), troubles[kind].silent);
     else
         log_error("%s: %s", what, strerror(error));
-    troubles[kind].told = now.tv_sec + (now.tv_sec == 0);
+    troubles[kind].told = now;
     troubles[kind].silent = 0;
     troubles[kind].lasts = true;
 }
