@@ -280,6 +280,7 @@ def test_counters_outlive_a_crash(instance):
         os.kill(pid, signal.SIGKILL)
         wait_gone(pid)
     instance.wait_healthy(10)
+    wait_until(lambda: instance.http("/healthz")[0] == 200, what="an answer of stored's")
     after = metrics(instance)
     assert after["bellhop_restarts_total"] == before["bellhop_restarts_total"] + 2
     assert after["bellhop_lmtp_delivered_total"] == before["bellhop_lmtp_delivered_total"]
