@@ -77,5 +77,7 @@ struct db *instance_open_database(struct instance *instance)
     }
     snprintf(actor, sizeof(actor), "bellhop uid=%u", (unsigned)getuid());
     db_audit_actor(db, actor);
+    const char *terminal = ttyname(STDIN_FILENO);
+    db_audit_source(db, terminal != NULL ? terminal : "", "");
     return db;
 }

@@ -147,11 +147,19 @@ enum db_result db_alias_target_next(struct db *db, uint64_t customer, const stru
 
 enum db_result alias_audit(struct db *db, uint64_t customer, const char *domain, const char *local)
 {
-    struct sqlite3_stmt *audit = statement_get(db, STATEMENT_ALIAS_AUDIT);
-    statement_bind_number(audit, 1, customer);
-    statement_bind_text(audit, 2, domain);
-    statement_bind_text(audit, 3, local);
-    statement_bind_text(audit, 4, db->actor);
-    enum db_result result = statement_change(db, audit);
+    char alias[ADDRESS_MAX + 1];
+    enum db_result result;
+    struct sqlite3_stmt *lost = statement_get(db, STATEMENT_ALIAS_LOST);
+    statement_bind_number(lost, 1, customer);
+    statement_bind_text(lost, 2, domain);
+    statement_bind_text(lost, 3, local);
+    while ((result = statement_row(db, lost)) == DB_OK) {
+        statement_text(lost, 0, alias, sizeof(alias));
+        result = audit_add(db, "address.remove", customer, alias, "");
+        if (result != DB_OK) {
+            statement_reset(lost);
+            return result;
+        }
+    }
     return result == DB_NONE ? DB_OK : result;
 }

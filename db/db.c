@@ -98,6 +98,7 @@ void db_close(struct db *db)
     if (db == NULL) {
         return;
     }
+    changes_close(db->changes);
     for (size_t i = 0; i < STATEMENT__MAX; i++) {
         sqlite3_finalize(db->prepared[i]);
     }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "db/audit.h"
+#include "db/changes.h"
 #include "db/db.h"
 #include "db/event.h"
 #include "db/limit.h"
@@ -26,8 +27,12 @@ struct db {
     enum db_result unprepared; /* why the last statement_get() returned NULL */
     bool transaction;          /* the caller's own */
     bool spoiled;              /* ... which can only be rolled back */
+    bool changing;             /* between change_begin() and change_end() */
+    struct changes *changes;   /* NULL: nothing has been changed through this handle yet */
     struct db_limit limit;
     char actor[DB_AUDIT_ACTOR_MAX + 1];
+    char remote[DB_AUDIT_REMOTE_MAX + 1];
+    char request[DB_AUDIT_REQUEST_MAX + 1];
 };
 
 /* Whose a file is, read through an open connection. */
@@ -50,15 +55,17 @@ int identity_check(const struct identity *identity, unsigned known, const char *
 
 /*
  * Every change stands between these two. It is a transaction, or a savepoint within the caller's.
- * change_end() writes the audit row and commits after DB_OK, and undoes all after anything else;
- * it returns `result`, or why it could not be made to stay. The customer is 0 for none.
+ * change_end() writes the audit row, with all that has happened to rows since (db/changes.h), and
+ * commits after DB_OK; it undoes all after anything else. It returns `result`, or why it could not
+ * be made to stay. The customer is 0 for none.
  */
 enum db_result change_begin(struct db *db);
 enum db_result change_end(struct db *db, enum db_result result, const char *action,
                           uint64_t customer, const char *object);
 
-/* For change_end(). */
-enum db_result audit_add(struct db *db, const char *action, uint64_t customer, const char *object);
+/* For change_end(), and within a change for what else it comes to, where `changes` is "". */
+enum db_result audit_add(struct db *db, const char *action, uint64_t customer, const char *object,
+                         const char *changes);
 
 /*
  * Called within a change: an event of what a command does to a credential, or to what it opens,

@@ -40,7 +40,9 @@
     " LEFT JOIN invitation ON invitation.mailbox = address.mailbox"
 
 #define AUDIT_COLUMNS                                                                              \
-    "audit.id, audit.time, audit.customer, audit.actor, audit.action, audit.object FROM audit"
+    "audit.id, audit.number, audit.time, audit.customer, audit.actor, audit.remote,"               \
+    " audit.request, audit.action, audit.object, audit.digest, audit.chain, audit.changes"         \
+    " FROM audit"
 
 /* ?1 to ?3: customer, admin user, mailbox; NULL for what a person is not. */
 #define PERSON "customer IS ?1 AND admin_user IS ?2 AND mailbox IS ?3"
@@ -107,6 +109,27 @@ const struct statement statements[STATEMENT__MAX] = {
         " ORDER BY domain.name, address.local LIMIT 1"},
     [STATEMENT_OPERATOR_AUDIT_NEXT] = {"operator_audit_next", STATEMENT_OPERATOR,
         "SELECT " AUDIT_COLUMNS " WHERE audit.id < ?1 ORDER BY audit.id DESC LIMIT 1"},
+    [STATEMENT_OPERATOR_AUDIT_FOLLOW] = {"operator_audit_follow", STATEMENT_OPERATOR,
+        "SELECT " AUDIT_COLUMNS " WHERE audit.id > ?1 ORDER BY audit.id LIMIT 1"},
+    /* What the next row of the customer ?1 stands behind; 0: the operator's own. */
+    [STATEMENT_AUDIT_NEWEST] = {"audit_newest", STATEMENT_OPERATOR,
+        "SELECT (SELECT number FROM audit WHERE customer IS nullif(?1, 0) AND number < ?2"
+        "        ORDER BY number DESC LIMIT 1),"
+        "       (SELECT digest FROM audit WHERE customer IS nullif(?1, 0) AND number < ?2"
+        "        ORDER BY number DESC LIMIT 1),"
+        "       (SELECT chain FROM audit WHERE id < ?2 ORDER BY id DESC LIMIT 1)"},
+    /* The tables and what their rows consist of, for db/changes.c. */
+    [STATEMENT_CHANGES_COLUMNS] = {"changes_columns", STATEMENT_CONTROL,
+        "SELECT tables.name, columns.name, columns.dflt_value, columns.pk"
+        " FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns"
+        " WHERE tables.type = 'table' ORDER BY tables.name, columns.cid"},
+    [STATEMENT_CHANGES_PLAN] = {"changes_plan", STATEMENT_OPERATOR,
+        "SELECT name FROM plan WHERE id = ?1"},
+    [STATEMENT_CHANGES_DOMAIN] = {"changes_domain", STATEMENT_OPERATOR,
+        "SELECT name FROM domain WHERE id = ?1"},
+    [STATEMENT_CHANGES_MAILBOX] = {"changes_mailbox", STATEMENT_OPERATOR,
+        "SELECT address.local || '@' || domain.name FROM address"
+        " JOIN domain ON domain.id = address.domain WHERE address.mailbox = ?1"},
     /* CROSS JOIN: along the mailboxes' ids, so that a sweep passes each of them once. */
     [STATEMENT_OPERATOR_RETENTION_NEXT] = {"operator_retention_next", STATEMENT_OPERATOR,
         "SELECT mailbox.id, plan.retention_days FROM mailbox"
@@ -257,10 +280,9 @@ const struct statement statements[STATEMENT__MAX] = {
      * For each alias that will be removed because the mailbox of ?3@?2, or all mailboxes of the
      * domain ?2 where ?3 is NULL, will be: see address_target in migrations/0001-accounts.sql.
      */
-    [STATEMENT_ALIAS_AUDIT] = {"alias_audit", STATEMENT_TENANT,
-        "INSERT INTO audit (time, customer, actor, action, object)"
-        " SELECT unixepoch(), alias.customer, ?4, 'address.remove',"
-        "        alias.local || '@' || domain.name"
+    /* The aliases that lead nowhere without the address, or without the domain ?2. */
+    [STATEMENT_ALIAS_LOST] = {"alias_lost", STATEMENT_TENANT,
+        "SELECT alias.local || '@' || domain.name"
         " FROM address AS alias JOIN domain ON domain.id = alias.domain"
         " WHERE alias.customer = ?1 AND alias.mailbox IS NULL AND NOT EXISTS ("
         "     SELECT 1 FROM address_target"
@@ -334,11 +356,15 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT network, created FROM trusted_network WHERE customer = ?1 AND network > ?2"
         " ORDER BY network LIMIT 1"},
     [STATEMENT_AUDIT_ADD] = {"audit_add", STATEMENT_NOTES,
-        "INSERT INTO audit (time, customer, actor, action, object)"
-        " VALUES (unixepoch(), nullif(?1, 0), ?2, ?3, ?4)"},
+        "INSERT INTO audit (customer, number, time, actor, remote, request, action, object, digest,"
+        "                   chain, changes)"
+        " VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
     [STATEMENT_AUDIT_NEXT] = {"audit_next", STATEMENT_TENANT,
         "SELECT " AUDIT_COLUMNS
-        " WHERE audit.customer = ?1 AND audit.id < ?2 ORDER BY audit.id DESC LIMIT 1"},
+        " WHERE audit.customer = ?1 AND audit.number < ?2 ORDER BY audit.number DESC LIMIT 1"},
+    [STATEMENT_AUDIT_FOLLOW] = {"audit_follow", STATEMENT_TENANT,
+        "SELECT " AUDIT_COLUMNS
+        " WHERE audit.customer = ?1 AND audit.number > ?2 ORDER BY audit.number LIMIT 1"},
     [STATEMENT_EVENT_ADD] = {"event_add", STATEMENT_NOTES,
         "INSERT INTO event (customer, id, mailbox, kind, time, count, refused, address, remote,"
         "                   protocol, mechanism, credential, reason)"
@@ -484,8 +510,34 @@ enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement)
     return result;
 }
 
+/*
+ * Every other change is somebody's, and has its audit row: it stands between change_begin() and
+ * change_end(). These are what happens by itself.
+ */
+static const enum statement_id by_itself[] = {
+    STATEMENT_DROP_DONE,          STATEMENT_PAGE_SESSION_SEEN,   STATEMENT_PAGE_SESSION_PRUNE,
+    STATEMENT_SECOND_FACTOR_TAKE, STATEMENT_SECOND_FACTOR_WRONG, STATEMENT_EVENT_ADD,
+    STATEMENT_EVENT_COUNT,        STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,
+    STATEMENT_NOTE_UPGRADE,       STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,
+};
+
+static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)
+{
+    for (size_t i = 0; i < sizeof(by_itself) / sizeof(by_itself[0]) && !db->changing; i++) {
+        if (db->prepared[by_itself[i]] == statement) {
+            return true;
+        }
+    }
+    return db->changing;
+}
+
 enum db_result statement_change(struct db *db, struct sqlite3_stmt *statement)
 {
+    if (statement != NULL && !is_allowed(db, statement)) {
+        log_error("accounts: %s: a change without an audit row", name_of(db, statement));
+        statement_reset(statement);
+        return DB_BROKEN;
+    }
     enum db_result result = statement_row(db, statement);
     if (result != DB_NONE) {
         return result;

@@ -18,7 +18,7 @@ struct sqlite3_stmt;
  */
 
 enum statement_scope {
-    STATEMENT_CONTROL,  /* transactions */
+    STATEMENT_CONTROL,  /* transactions, and the schema */
     STATEMENT_OPERATOR, /* over all customers: plans, listings of the operator, drops */
     STATEMENT_FINDS,    /* finds the tenant, from a name or an address */
     STATEMENT_TENANT,   /* on one customer's things: ?1 is the customer */
@@ -44,6 +44,12 @@ enum statement_id {
     STATEMENT_OPERATOR_DOMAIN_NEXT,
     STATEMENT_OPERATOR_MAILADDRESS_NEXT,
     STATEMENT_OPERATOR_AUDIT_NEXT,
+    STATEMENT_OPERATOR_AUDIT_FOLLOW,
+    STATEMENT_AUDIT_NEWEST,
+    STATEMENT_CHANGES_COLUMNS,
+    STATEMENT_CHANGES_PLAN,
+    STATEMENT_CHANGES_DOMAIN,
+    STATEMENT_CHANGES_MAILBOX,
     STATEMENT_OPERATOR_RETENTION_NEXT,
     STATEMENT_DROP_NEXT,
     STATEMENT_DROP_DONE,
@@ -89,7 +95,7 @@ enum statement_id {
     STATEMENT_ADDRESS_REMOVE,
     STATEMENT_MAILADDRESS_NEXT,
     STATEMENT_ALIAS_FIND,
-    STATEMENT_ALIAS_AUDIT,
+    STATEMENT_ALIAS_LOST,
     STATEMENT_TARGET_ADD,
     STATEMENT_TARGET_REMOVE,
     STATEMENT_TARGET_NEXT,
@@ -112,6 +118,7 @@ enum statement_id {
     STATEMENT_TRUSTED_NEXT,
     STATEMENT_AUDIT_ADD,
     STATEMENT_AUDIT_NEXT,
+    STATEMENT_AUDIT_FOLLOW,
     STATEMENT_EVENT_ADD,
     STATEMENT_EVENT_COUNT,
     STATEMENT_EVENT_MAKE_ROOM,
@@ -150,7 +157,10 @@ enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement);
 
 void statement_reset(struct sqlite3_stmt *statement);
 
-/* Runs a change and resets it. DB_NONE: it changed no row. */
+/*
+ * Runs a change and resets it, between change_begin() and change_end() (db/handle.h) unless the
+ * list in statement.c has it. DB_NONE: it changed no row.
+ */
 enum db_result statement_change(struct db *db, struct sqlite3_stmt *statement);
 
 /* Columns of the row, from 0. NULL reads as 0 and as empty text; text is cut where it must be. */

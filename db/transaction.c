@@ -76,7 +76,18 @@ enum db_result change_begin(struct db *db)
     if (db->spoiled) {
         return DB_BROKEN;
     }
-    return control(db, db->transaction ? STATEMENT_SAVEPOINT : STATEMENT_BEGIN);
+    if (db->changes == NULL) {
+        db->changes = changes_open(db);
+    }
+    if (db->changes == NULL) {
+        return DB_BROKEN;
+    }
+    enum db_result result = control(db, db->transaction ? STATEMENT_SAVEPOINT : STATEMENT_BEGIN);
+    if (result == DB_OK) {
+        db->changing = true;
+        changes_begin(db->changes);
+    }
+    return result;
 }
 
 /* The end of a change within the caller's transaction. */
@@ -97,12 +108,20 @@ static enum db_result savepoint_end(struct db *db, enum db_result result)
     return result;
 }
 
+static enum db_result note(struct db *db, const char *action, uint64_t customer, const char *object)
+{
+    const char *changes = changes_end(db, db->changes);
+    return changes != NULL ? audit_add(db, action, customer, object, changes) : DB_BROKEN;
+}
+
 enum db_result change_end(struct db *db, enum db_result result, const char *action,
                           uint64_t customer, const char *object)
 {
     if (result == DB_OK) {
-        result = audit_add(db, action, customer, object);
+        result = note(db, action, customer, object);
     }
+    changes_drop(db->changes);
+    db->changing = false;
     if (db->transaction) {
         return savepoint_end(db, result);
     }

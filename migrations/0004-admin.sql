@@ -66,3 +66,52 @@ CREATE TABLE idempotency_key (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_key_by_created ON idempotency_key (created);
+
+-- The audit: db/audit.h. Made anew with what a change did, from where it came, and two chains of
+-- digests; rows of before are in no chain.
+ALTER TABLE audit RENAME TO audit_before;
+DROP INDEX audit_by_customer;
+
+CREATE TABLE audit (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- from 1, without a gap for each customer
+    number   INTEGER NOT NULL,
+    time     INTEGER NOT NULL,
+    -- NULL: the operator's own business
+    customer INTEGER,
+    actor    TEXT    NOT NULL,
+    -- the address of a client, or the terminal of a command; empty: nobody said
+    remote   TEXT    NOT NULL,
+    -- the id of a request of the API; empty: none
+    request  TEXT    NOT NULL,
+    action   TEXT    NOT NULL,
+    object   TEXT    NOT NULL,
+    -- of this row and of the same customer's row before it; NULL: from before there were chains
+    digest   BLOB    CHECK (length(digest) = 32),
+    -- of this row's digest and of the row before it, whoever's it is
+    chain    BLOB    CHECK (length(chain) = 32),
+    -- as db/changes.h writes it; may be empty
+    changes  TEXT    NOT NULL,
+    CHECK ((digest IS NULL) = (chain IS NULL))
+) STRICT;
+
+INSERT INTO audit (id, number, time, customer, actor, remote, request, action, object, changes)
+SELECT id, row_number() OVER (PARTITION BY customer ORDER BY id), time, customer, actor, '', '',
+       action, object, ''
+FROM audit_before ORDER BY id;
+
+DROP TABLE audit_before;
+
+CREATE UNIQUE INDEX audit_by_customer ON audit (customer, number);
+-- NULLs differ from each other in an index
+CREATE UNIQUE INDEX audit_of_operator ON audit (number) WHERE customer IS NULL;
+
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
+BEGIN
+    SELECT RAISE(ABORT, 'the audit is only added to');
+END;
+
+CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
+BEGIN
+    SELECT RAISE(ABORT, 'the audit is only added to');
+END;

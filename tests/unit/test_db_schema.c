@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "db/auditchain.h"
 #include "db/handle.h"
 #include "db/login.h"
 #include "db/migrations.h"
@@ -328,6 +329,40 @@ static void takes_version_2_along(void **state)
     db_close(db);
 }
 
+/* Rows of the audit from before it was chained are still there, and the chains begin behind them.
+ */
+static void takes_version_3_along(void **state)
+{
+    (void)state;
+    static const char path[] = "old.db";
+    static const char *const actions[] = {"customer.add", "address.add", "customer.language"};
+    struct db_audit audit = {0};
+    char error[512] = "";
+    unsigned from = 99;
+
+    assert_int_equal(migrations_apply(migrations, 3, path, &from, error, sizeof(error)), 0);
+    execute(path, "INSERT INTO customer (id, name, plan, created) SELECT 1, 'old', id, 7 FROM plan"
+                  " WHERE name = 'house';"
+                  "INSERT INTO audit VALUES (3, 7, 1, 'a', 'customer.add', 'old');"
+                  "INSERT INTO audit VALUES (4, 7, NULL, 'a', 'plan.add', 'own');"
+                  "INSERT INTO audit VALUES (6, 8, 1, 'a', 'address.add', 'a@old.example');");
+    assert_int_equal(db_schema_apply(path, &from, error, sizeof(error)), 0);
+    struct db *db = db_open(path, DB_WRITE, error, sizeof(error));
+    assert_non_null(db);
+    assert_int_equal(db_customer_set_language(db, 1, LANGUAGE_DE), DB_OK);
+    struct auditchain *chain = auditchain_new(false);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(db_audit_follow(db, 1, &audit), DB_OK);
+        assert_string_equal(audit.action, actions[i]);
+        assert_int_equal(auditchain_check(chain, &audit, error, sizeof(error)), 0);
+    }
+    assert_int_equal(auditchain_unsealed(chain), 2);
+    assert_int_equal(audit.id, 7);
+    auditchain_free(chain);
+    db_audit_free(&audit);
+    db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +378,7 @@ int main(void)
         fixture_test(undoes_a_migration_that_fails),
         fixture_test(takes_version_1_along),
         fixture_test(takes_version_2_along),
+        fixture_test(takes_version_3_along),
         fixture_test(is_made_once_by_many),
         fixture_test(asks_for_what_it_needs),
     };

@@ -173,6 +173,7 @@ static void writes_an_audit_row_for_each_change(void **state)
     assert_int_equal(db_audit_next(db, ours, &audit), DB_OK);
     assert_string_equal(audit.action, "domain.add");
     assert_string_equal(audit.actor, "bellhop");
+    db_audit_free(&audit);
 }
 
 static void writes_audit_rows_of_the_operator(void **state)
@@ -192,6 +193,7 @@ static void writes_audit_rows_of_the_operator(void **state)
     assert_string_equal(audit.action, "plan.set");
     assert_string_equal(audit.object, "house");
     assert_int_equal(audit.customer, 0);
+    db_audit_free(&audit);
 }
 
 int main(void)
