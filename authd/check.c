@@ -9,6 +9,7 @@
 #include "authd/check.h"
 #include "authd/hashpool.h"
 #include "authd/keymaker.h"
+#include "authd/memory.h"
 #include "authd/pending.h"
 #include "authd/report.h"
 #include "authd/scheme.h"
@@ -36,6 +37,7 @@ struct checker {
     struct keymaker *keymaker;
     struct upgrader *upgrader;
     struct report *report;
+    struct memory *memory;
     struct pendings *pendings;
     unsigned threads;
     uint64_t nobody_operations; /* the cost of nobody_hash */
@@ -76,15 +78,17 @@ static unsigned queue_limit(unsigned threads, double seconds)
 static void on_upgraded(void *context, const struct upgrade *upgrade);
 static const struct pendings_events pendings_events;
 
-struct checker *checker_new(struct event_base *base, const struct conf *conf, struct report *report)
+struct checker *checker_new(struct event_base *base, const struct conf *conf, struct report *report,
+                            struct memory *memory)
 {
     struct checker *checker = xcalloc(1, sizeof(*checker));
 
     checker->accounts = accounts_new();
-    randombytes_buf(checker->key, sizeof(checker->key));
+    checker->memory = memory;
+    memory_secret(memory, MEMORY_SECRET_CREDENTIALS, checker->key, sizeof(checker->key));
     checker->threads = child_per_core(conf->hash_threads);
-    checker->throttle = throttle_new();
-    checker->cache = cache_new(conf->auth_cache_entries, (uint32_t)conf->auth_cache_time);
+    checker->throttle = throttle_new(memory);
+    checker->cache = cache_new(memory, conf->auth_cache_entries, (uint32_t)conf->auth_cache_time);
     double seconds = make_nobody_hash(checker, conf);
     if (seconds < 0)
         log_fatal("there is not enough memory for one password hash; lower hash_memory");
@@ -97,6 +101,35 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf, st
     checker->report = report;
     checker->upgrader = upgrader_new(checker->pool, report, on_upgraded, checker);
     return checker;
+}
+
+struct taken_over {
+    struct checker *checker;
+    uint64_t credentials;
+    uint64_t others;
+};
+
+static void on_remembered(void *context, enum memory_table table, const void *record)
+{
+    struct taken_over *taken = context;
+    struct checker *checker = taken->checker;
+    uint32_t now = clock_seconds();
+
+    if (table == MEMORY_CREDENTIALS)
+        taken->credentials += cache_take_over(checker->cache, record, now);
+    else
+        taken->others += throttle_take_over(checker->throttle, table, record, now);
+}
+
+void checker_take_over(struct checker *checker)
+{
+    struct taken_over taken = {.checker = checker};
+
+    memory_take_over(checker->memory, on_remembered, &taken);
+    if (taken.credentials > 0 || taken.others > 0)
+        log_info("took over what the last one knew: %" PRIu64
+                 " good credentials, %" PRIu64 " records of wrong ones and of networks",
+                 taken.credentials, taken.others);
 }
 
 void checker_free(struct checker *checker)
@@ -365,14 +398,18 @@ static enum throttle_verdict judge(struct checker *checker, struct check *check,
     return throttle_judge(checker->throttle, &check->try, clock_seconds(), wait_r);
 }
 
-/* Has the password compared with a hash, unless somebody is guessing. */
+/*
+ * Has the password compared with a hash, unless somebody is guessing. Where nobody's has to do, it
+ * is not in the digest: the next authd has another, and that must not show which names there are.
+ */
 static void verify(struct checker *checker, struct check *check, const char *hash,
                    const struct typed *typed)
 {
+    const char *digested = check->has_password ? hash : "";
     struct pending_key key;
     struct throttle_wait wait;
 
-    typed_digest(typed, check->address, hash, checker->key, key.digest);
+    typed_digest(typed, check->address, digested, checker->key, key.digest);
     enum throttle_verdict verdict = judge(checker, check, key.digest, typed, &wait);
     memcpy(key.guess, check->try.guess, sizeof(key.guess));
     switch (verdict) {

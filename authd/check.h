@@ -13,6 +13,7 @@
 struct conf;
 struct db_plan_range;
 struct event_base;
+struct memory;
 struct report;
 struct scramkeys;
 
@@ -70,10 +71,13 @@ struct checker;
 
 /*
  * Opens accounts.db and starts the hash threads. Exits with a sentence where that fails. What is to
- * be written goes to `report`, which outlives the checker.
+ * be written goes to `report`, what is remembered into `memory`; both outlive the checker.
  */
-struct checker *checker_new(struct event_base *base, const struct conf *conf,
-                            struct report *report);
+struct checker *checker_new(struct event_base *base, const struct conf *conf, struct report *report,
+                            struct memory *memory);
+
+/* Before the first check: takes over what the one before remembered last. */
+void checker_take_over(struct checker *checker);
 
 /* Waits for the hashes being computed. Checks that wait are dropped without done(). */
 void checker_free(struct checker *checker);

@@ -9,6 +9,7 @@
 #include "authd/check.h"
 #include "authd/control.h"
 #include "authd/listener.h"
+#include "authd/memory.h"
 #include "authd/plans.h"
 #include "authd/report.h"
 #include "authd/service.h"
@@ -34,6 +35,7 @@ static const struct timeval drain_tick = {.tv_usec = 20 * 1000};
 
 struct authd {
     struct child child;
+    struct memory *memory;
     struct checker *checker;
     struct plans *plans;
     struct report *report;
@@ -63,6 +65,7 @@ static void stop(struct authd *authd)
     plans_free(authd->plans);
     control_free(authd->control);
     checker_free(authd->checker);
+    memory_free(authd->memory);
     report_free(authd->report);
     event_free(authd->tick);
     sodium_memzero(authd->key, sizeof(authd->key));
@@ -107,6 +110,7 @@ static void on_serve(void *context)
 {
     struct authd *authd = context;
 
+    checker_take_over(authd->checker);
     set_open(authd, !authd->retired);
 }
 
@@ -137,7 +141,8 @@ static void start(struct authd *authd)
         sizeof(authd->key))
         log_fatal("the supervisor has not passed the key");
     authd->report = report_new(base);
-    authd->checker = checker_new(base, &authd->child.conf, authd->report);
+    authd->memory = memory_new(child_descriptor("memory", 0), child_descriptor("last", 0));
+    authd->checker = checker_new(base, &authd->child.conf, authd->report, authd->memory);
     authd->plans = plans_new(base, authd->checker);
     authd->control = control_new(base, authd->report, authd->checker);
     authd->mta = (struct service){.name = "auth",

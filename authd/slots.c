@@ -24,11 +24,20 @@ struct slots {
     slots_weigh *weigh;
 };
 
-struct slots *slots_new(uint64_t count, uint64_t size, slots_weigh *weigh)
+uint64_t slots_count(uint64_t records)
+{
+    uint64_t count = FIRST;
+
+    while (count - count / 4 < records)
+        count *= 2;
+    return count;
+}
+
+struct slots *slots_new(void *records, uint64_t count, uint64_t size, slots_weigh *weigh)
 {
     struct slots *slots = xcalloc(1, sizeof(*slots));
 
-    slots->records = xcalloc(count, size);
+    slots->records = records;
     slots->count = FIRST;
     slots->most = count;
     slots->size = size;
@@ -38,9 +47,6 @@ struct slots *slots_new(uint64_t count, uint64_t size, slots_weigh *weigh)
 
 void slots_free(struct slots *slots)
 {
-    if (slots == NULL)
-        return;
-    free(slots->records);
     free(slots);
 }
 

@@ -20,8 +20,14 @@ struct slots;
 /* How much the loss of a record would matter. */
 typedef uint64_t slots_weigh(const void *record, uint32_t now);
 
-/* At most `count` records, 1024 times a power of two, of `size` octets; the key is the first. */
-struct slots *slots_new(uint64_t count, uint64_t size, slots_weigh *weigh);
+/* The least `count` for slots_new() in which so many records hardly displace each other. */
+uint64_t slots_count(uint64_t records);
+
+/*
+ * At most `count` records, 1024 times a power of two, of `size` octets; the key is the first.
+ * `records` is room for all, zeroed, and outlives it.
+ */
+struct slots *slots_new(void *records, uint64_t count, uint64_t size, slots_weigh *weigh);
 
 /* NULL is allowed. */
 void slots_free(struct slots *slots);

@@ -201,14 +201,22 @@ static uint64_t weigh_guess(const void *record, uint32_t now)
     return (guess->state == GUESS_FLYING ? WEIGHT_FLYING : 0) | guess->seen;
 }
 
-struct throttle *throttle_new(void)
+static struct slots *table_new(struct memory *memory, enum memory_table table, uint64_t size,
+                               slots_weigh *weigh)
+{
+    return slots_new(memory_take(memory, table, TABLE_SLOTS, size), TABLE_SLOTS, size, weigh);
+}
+
+struct throttle *throttle_new(struct memory *memory)
 {
     struct throttle *throttle = xcalloc(1, sizeof(*throttle));
 
-    throttle->guesses = slots_new(TABLE_SLOTS, sizeof(struct guess), weigh_guess);
-    throttle->penalties = slots_new(TABLE_SLOTS, sizeof(struct penalty), weigh_penalty);
-    throttle->mailboxes = slots_new(TABLE_SLOTS, sizeof(struct mailbox), weigh_mailbox);
-    randombytes_buf(throttle->secret, sizeof(throttle->secret));
+    throttle->guesses = table_new(memory, MEMORY_GUESSES, sizeof(struct guess), weigh_guess);
+    throttle->penalties =
+        table_new(memory, MEMORY_PENALTIES, sizeof(struct penalty), weigh_penalty);
+    throttle->mailboxes =
+        table_new(memory, MEMORY_MAILBOXES, sizeof(struct mailbox), weigh_mailbox);
+    memory_secret(memory, MEMORY_SECRET_THROTTLE, throttle->secret, sizeof(throttle->secret));
     return throttle;
 }
 
@@ -546,6 +554,67 @@ bool throttle_is_beside(const struct throttle_try *one, const struct throttle_tr
             memcmp(one->keys[scope], other->keys[scope], THROTTLE_KEY_SIZE) == 0)
             return true;
     return false;
+}
+
+/* --- taking over */
+
+/* Whether there is anything in it that counts; it is made such as this program would have it. */
+static bool meter_take_over(struct meter *meter, uint32_t now)
+{
+    const bool known = meter->scope < THROTTLE_SCOPES && meter->when <= now;
+
+    meter->flying = 0;
+    if (!known || meter->count > rules[meter->scope].most || count_now(meter, now) == 0)
+        meter->count = 0;
+    return meter->count > 0;
+}
+
+static bool take_over_guess(struct throttle *throttle, const struct guess *record, uint32_t now)
+{
+    if (record->state != GUESS_WRONG || record->seen > now || now - record->seen >= GUESS_TIME)
+        return false;
+    *(struct guess *)slots_take(throttle->guesses, record->key, now) = *record;
+    return true;
+}
+
+static bool take_over_penalty(struct throttle *throttle, struct penalty penalty, uint32_t now)
+{
+    if (penalty.counted.meter.scope == THROTTLE_MAILBOX ||
+        !meter_take_over(&penalty.counted.meter, now))
+        return false;
+    *(struct penalty *)slots_take(throttle->penalties, penalty.counted.key, now) = penalty;
+    return true;
+}
+
+static bool take_over_mailbox(struct throttle *throttle, struct mailbox mailbox, uint32_t now)
+{
+    struct meter *meter = &mailbox.counted.meter;
+    bool live = false;
+
+    if (meter->scope != THROTTLE_MAILBOX)
+        return false;
+    for (unsigned i = 0; i < HOMES; i++) {
+        if (mailbox.homes[i].seen > now || !is_live(&mailbox.homes[i], now))
+            mailbox.homes[i] = (struct home){0};
+        live = live || mailbox.homes[i].seen > 0;
+    }
+    if (!meter_take_over(meter, now) && !live)
+        return false;
+    *(struct mailbox *)slots_take(throttle->mailboxes, mailbox.counted.key, now) = mailbox;
+    return true;
+}
+
+bool throttle_take_over(struct throttle *throttle, enum memory_table table, const void *record,
+                        uint32_t now)
+{
+    switch (table) {
+    case MEMORY_GUESSES: return take_over_guess(throttle, record, now);
+    case MEMORY_PENALTIES:
+        return take_over_penalty(throttle, *(const struct penalty *)record, now);
+    case MEMORY_MAILBOXES:
+        return take_over_mailbox(throttle, *(const struct mailbox *)record, now);
+    default: return false;
+    }
 }
 
 /* --- for people */

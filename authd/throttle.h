@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "authd/memory.h"
+
 struct networks;
 
 /*
@@ -26,9 +28,9 @@ struct networks;
  * An address is one of IPv4 or a /64 of IPv6. A mailbox is the name as it was given, so one that
  * does not exist is delayed like any other.
  *
- * All is in memory of a fixed size and holds digests under a key that dies with the process, not
- * passwords. No input or output; one thread uses it. Times are seconds of a clock that begins at or
- * above 1 and never goes back.
+ * All is in memory of a fixed size (authd/memory.h) and holds digests under a secret, not passwords.
+ * No input or output; one thread uses it. Times are seconds of a clock that begins at or above 1 and
+ * never goes back.
  */
 
 enum throttle_scope {
@@ -98,9 +100,9 @@ enum throttle_outcome {
 
 struct throttle;
 
-struct throttle *throttle_new(void);
+struct throttle *throttle_new(struct memory *memory);
 
-/* NULL is allowed. */
+/* NULL is allowed. The records stay in the memory. */
 void throttle_free(struct throttle *throttle);
 
 void throttle_prepare(const struct throttle *throttle, const struct throttle_login *login,
@@ -129,6 +131,13 @@ unsigned throttle_note(struct throttle *throttle, struct throttle_try *try,
 
 /* Whether these are of the same address, and the end of the one may let the other pass. */
 bool throttle_is_beside(const struct throttle_try *one, const struct throttle_try *other);
+
+/*
+ * Takes over a record of another throttle's memory, as memory_take_over() tells it; what is being
+ * checked there is not known here. Returns whether it is still worth something.
+ */
+bool throttle_take_over(struct throttle *throttle, enum memory_table table, const void *record,
+                        uint32_t now);
 
 #define THROTTLE_CUSTOMERS 4
 

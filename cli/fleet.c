@@ -39,18 +39,30 @@ unsigned fleet_room(struct fleet *fleet)
     return room;
 }
 
+static int memory_of(struct fleet *fleet, const struct program *program)
+{
+    FLEET_EACH (fleet, process)
+        if (process->program == program && process->role == PROCESS_SERVING)
+            return process->memory;
+    return -1;
+}
+
 int fleet_start(struct fleet *fleet, const struct program *program, const struct conf *conf,
                 enum process_role role, int binary)
 {
+    const int last = memory_of(fleet, program);
+
     for (unsigned i = 0; i < program_count(program, conf); i++)
-        if (process_start(take(fleet, program, role), binary) < 0)
+        if (process_start(take(fleet, program, role), binary, last) < 0)
             return -1;
     return 0;
 }
 
 void fleet_start_again(struct fleet *fleet, struct process *process)
 {
-    if (process_start(process, fleet->binaries[process->program - programs]) < 0)
+    const int binary = fleet->binaries[process->program - programs];
+
+    if (process_start(process, binary, process->memory) < 0)
         process_restart(process);
 }
 

@@ -29,8 +29,8 @@ int fleet_init(struct fleet *fleet, const struct process_setting *setting, char 
 void fleet_fini(struct fleet *fleet);
 
 /*
- * Starts as many processes of the program as the configuration wants, from this binary. Returns 0,
- * or -1 after a log line.
+ * Starts as many processes of the program as the configuration wants, from this binary, with what
+ * the one that serves remembers. Returns 0, or -1 after a log line.
  */
 int fleet_start(struct fleet *fleet, const struct program *program, const struct conf *conf,
                 enum process_role role, int binary);

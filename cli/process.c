@@ -9,6 +9,7 @@
 #include "cli/inventory.h"
 #include "cli/process.h"
 #include "cli/program.h"
+#include "cli/share.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
@@ -111,14 +112,23 @@ void process_init(struct process *process, const struct process_setting *setting
     process->first = role == PROCESS_SERVING;
     process->delay = -1;
     process->words = -1;
+    process->memory = -1;
     process->again = evtimer_new(setting->base, on_again, process);
     if (process->again == NULL)
         log_fatal("cannot make a timer: out of memory");
 }
 
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 void process_fini(struct process *process)
 {
     stop_listening(process);
+    close_if_open(process->memory);
+    process->memory = -1;
     event_free(process->again);
     process->again = NULL;
     process->role = PROCESS_NONE;
@@ -153,29 +163,51 @@ void process_tell(struct process *process, enum child_word word)
     (void)written;
 }
 
-int process_start(struct process *process, int binary)
+/* Without memory it begins with nothing, and so does the next one. */
+static void give_memory(struct launch *launch, int memory, int last)
+{
+    if (memory >= 0)
+        launch_give(launch, "memory", memory);
+    if (last >= 0)
+        launch_give(launch, "last", last);
+}
+
+/* Returns 0, or -1 after a log line. */
+static int start(struct process *process, struct launch *launch)
+{
+    int words = connect_words(process);
+    launch_give(launch, "supervisor", words);
+    pid_t pid = launch_start(launch);
+    int error = errno;
+    close_if_open(words);
+    if (pid < 0) {
+        log_error("cannot start %s: %s", launch->name, strerror(error));
+        return -1;
+    }
+    process->pid = pid;
+    log_info("started %s[%d]", launch->name, (int)pid);
+    return 0;
+}
+
+int process_start(struct process *process, int binary, int last)
 {
     const struct program *program = process->program;
     struct launch launch = {.binary = binary, .name = program->name, .slot = process->slot};
+    int memory = program->remembers ? share_new(program->name, NULL, 0) : -1;
+    int reader = program->remembers && last >= 0 ? share_reader(last) : -1;
 
     process->started = clock_milliseconds();
+    give_memory(&launch, memory, reader);
     for (size_t i = 0; i < COMMON; i++)
         inventory_give(process->inventory, common[i], &launch);
     for (size_t i = 0; program->descriptors[i] != NULL; i++)
         inventory_give(process->inventory, program->descriptors[i], &launch);
-    int words = connect_words(process);
-    launch_give(&launch, "supervisor", words);
-    pid_t pid = launch_start(&launch);
-    int error = errno;
-    if (words >= 0)
-        close(words);
-    if (pid < 0) {
-        log_error("cannot start %s: %s", program->name, strerror(error));
-        return -1;
-    }
-    process->pid = pid;
-    log_info("started %s[%d]", program->name, (int)pid);
-    return 0;
+    int result = start(process, &launch);
+    close_if_open(reader);
+    close_if_open(result == 0 ? process->memory : memory);
+    if (result == 0)
+        process->memory = memory;
+    return result;
 }
 
 bool process_ended(struct process *process, int status)
@@ -186,6 +218,8 @@ bool process_ended(struct process *process, int status)
 
     process->pid = 0;
     metrics_leave(process->slot);
+    if (process->memory >= 0)
+        share_seal(process->memory);
     while (process->words >= 0 && hear(process)) /* its last words */
         ;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)

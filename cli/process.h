@@ -31,6 +31,7 @@ struct process {
     struct event *again;
     int words; /* the connection of lib/child.h; -1: none */
     struct event *heard;
+    int memory; /* what the last one that was started here remembers; -1: nothing */
     bool ready;                        /* it has said so */
     char sentence[CHILD_SENTENCE_MAX]; /* why it cannot serve, as it said; or "" */
     const struct process_events *events;
@@ -55,11 +56,15 @@ struct process_setting {
 void process_init(struct process *process, const struct process_setting *setting,
                   const struct program *program, enum process_role role, unsigned slot);
 
-/* Forgets a restart that is due; leaves a running program alone. The slot is nobody's then. */
+/* Forgets a restart that is due and what is remembered; leaves a running program alone. The slot is
+ * nobody's then. */
 void process_fini(struct process *process);
 
-/* Returns 0 once the program is executed from this open file, or -1 after a log line. */
-int process_start(struct process *process, int binary);
+/*
+ * Starts the program from this open file; `last` is the memory of the one before it, or -1. Returns
+ * 0 once it is executed, or -1 after a log line.
+ */
+int process_start(struct process *process, int binary, int last);
 
 /* Tells it. One that serves has been told so at its start. */
 void process_tell(struct process *process, enum child_word word);

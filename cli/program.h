@@ -1,6 +1,9 @@
 #ifndef CLI_PROGRAM_H
 #define CLI_PROGRAM_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "lib/conf.h"
 
 /* The programs of an instance, which the supervisor starts. */
@@ -15,6 +18,7 @@ struct program {
     const char *name;
     enum program_stage stage;
     const char *descriptors[6]; /* besides conf, metrics and lock, which all get; NULL ends them */
+    bool remembers;             /* gets memory for who comes after it, and that of the one before */
 };
 
 enum { PROGRAM_STORED, PROGRAM_AUTHD, PROGRAM_LMTPD, PROGRAM_POP3D, PROGRAM_ADMIN, PROGRAMS };

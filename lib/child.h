@@ -26,6 +26,8 @@ struct event_base;
  *   text                    lmtpd: texts of warnings, one for each enum language (lib/notice.h)
  *   auth, auth-front        authd: listening Unix sockets; answers on the second carry capabilities
  *   auth-control            authd: listening Unix socket (lib/authmsg.h)
+ *   memory                  authd: an empty memfd of its own, for what the next one is to know
+ *   last                    authd: that of the one before, to be read; none: nobody was before
  *   deliver, front, control stored: listening Unix sockets (lib/storemsg.h)
  *   http                    admin: listening TCP socket
  *

@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "authd/check.h"
+#include "authd/memory.h"
 #include "authd/report.h"
 #include "db/login.h"
 #include "db/plan.h"
@@ -163,6 +164,7 @@ void report_used(struct report *report, uint64_t customer, uint64_t app_password
 }
 
 static struct event_base *base;
+static struct memory *memory;
 static struct checker *checker;
 static struct conf conf;
 static const char *remote; /* where the next client is */
@@ -201,7 +203,8 @@ static int set_up(void **state)
     conf.hash_memory = 8192;
     conf.hash_threads = 1;
     base = event_base_new();
-    checker = checker_new(base, &conf, (struct report *)&reported);
+    memory = memory_new(-1, -1);
+    checker = checker_new(base, &conf, (struct report *)&reported, memory);
     return 0;
 }
 
@@ -209,6 +212,7 @@ static int tear_down(void **state)
 {
     (void)state;
     checker_free(checker);
+    memory_free(memory);
     event_base_free(base);
     return accounts.opened == 0 ? 0 : -1;
 }

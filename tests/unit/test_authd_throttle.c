@@ -15,19 +15,35 @@
 
 #define BEGIN 1000000U
 
+static struct memory *memory;
 static struct throttle *throttle;
+
+static void forget(void)
+{
+    throttle_free(throttle);
+    memory_free(memory);
+}
+
+static void begin_anew(void)
+{
+    forget();
+    memory = memory_new(-1, -1);
+    throttle = throttle_new(memory);
+}
 
 static int set_up(void **state)
 {
     (void)state;
-    throttle = throttle_new();
+    begin_anew();
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    throttle_free(throttle);
+    forget();
+    throttle = NULL;
+    memory = NULL;
     return 0;
 }
 
@@ -311,8 +327,7 @@ static void take(const struct step *step, unsigned number, uint64_t mailbox)
 /* Everything is the same for a mailbox that does not exist: 0. */
 static void play(const struct step *steps, uint64_t mailbox)
 {
-    throttle_free(throttle);
-    throttle = throttle_new();
+    begin_anew();
     for (const struct step *step = steps; step->mailbox != NULL; step++)
         for (unsigned number = 0; number < step->times; number++)
             take(step, number, mailbox);
