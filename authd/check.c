@@ -127,8 +127,8 @@ void checker_take_over(struct checker *checker)
 
     memory_take_over(checker->memory, on_remembered, &taken);
     if (taken.credentials > 0 || taken.others > 0)
-        log_info("took over what the last one knew: %" PRIu64
-                 " good credentials, %" PRIu64 " records of wrong ones and of networks",
+        log_info("took over what the last one knew: %" PRIu64 " good credentials, %" PRIu64
+                 " records of wrong ones and of networks",
                  taken.credentials, taken.others);
 }
 

@@ -106,14 +106,15 @@ void memory_free(struct memory *memory)
     free(memory);
 }
 
-void *memory_take(struct memory *memory, enum memory_table number, uint64_t count, uint64_t size)
+void *memory_take(struct memory *memory, enum memory_table table, uint64_t count, uint64_t size)
 {
-    struct table *table = &memory->header->table[number];
+    void *records = map(memory, memory->end, count * size);
 
-    *table = (struct table){.begin = memory->end, .count = count, .size = size};
-    memory->records[number] = map(memory, table->begin, count * size);
+    memory->records[table] = records;
+    memory->header->table[table] =
+        (struct table){.begin = memory->end, .count = count, .size = size};
     memory->end += (count * size + PAGE - 1) / PAGE * PAGE;
-    return memory->records[number];
+    return records;
 }
 
 void memory_secret(const struct memory *memory, enum memory_secret number, uint8_t *secret_r,

@@ -50,13 +50,13 @@ void slots_free(struct slots *slots)
     free(slots);
 }
 
-/* The first slot of a bucket. */
+/* The first slot of a bucket; there is a power of two of them. */
 static uint64_t bucket_of(const struct slots *slots, const uint8_t *key, unsigned which)
 {
     uint64_t number;
 
     memcpy(&number, key + which * sizeof(number), sizeof(number));
-    return number % (slots->count / BUCKET_SLOTS) * BUCKET_SLOTS;
+    return (number & (slots->count / BUCKET_SLOTS - 1)) * BUCKET_SLOTS;
 }
 
 static uint8_t *record_at(const struct slots *slots, uint64_t slot)

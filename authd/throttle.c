@@ -609,10 +609,8 @@ bool throttle_take_over(struct throttle *throttle, enum memory_table table, cons
 {
     switch (table) {
     case MEMORY_GUESSES: return take_over_guess(throttle, record, now);
-    case MEMORY_PENALTIES:
-        return take_over_penalty(throttle, *(const struct penalty *)record, now);
-    case MEMORY_MAILBOXES:
-        return take_over_mailbox(throttle, *(const struct mailbox *)record, now);
+    case MEMORY_PENALTIES: return take_over_penalty(throttle, *(const struct penalty *)record, now);
+    case MEMORY_MAILBOXES: return take_over_mailbox(throttle, *(const struct mailbox *)record, now);
     default: return false;
     }
 }

@@ -28,9 +28,9 @@ struct networks;
  * An address is one of IPv4 or a /64 of IPv6. A mailbox is the name as it was given, so one that
  * does not exist is delayed like any other.
  *
- * All is in memory of a fixed size (authd/memory.h) and holds digests under a secret, not passwords.
- * No input or output; one thread uses it. Times are seconds of a clock that begins at or above 1 and
- * never goes back.
+ * All is in memory of a fixed size (authd/memory.h) and holds digests under a secret, not
+ * passwords. No input or output; one thread uses it. Times are seconds of a clock that begins at or
+ * above 1 and never goes back.
  */
 
 enum throttle_scope {

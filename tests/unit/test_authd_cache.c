@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "authd/cache.h"
+#include "authd/memory.h"
 
 #define NOW  1000U
 #define TIME 3600U
@@ -28,7 +29,8 @@ static struct digest digest_of(uint32_t number)
 
 static void test_remembers(void **state)
 {
-    struct cache *cache = cache_new(100, TIME);
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 100, TIME);
     struct digest good = digest_of(1);
     struct digest other = digest_of(2);
 
@@ -38,11 +40,13 @@ static void test_remembers(void **state)
     assert_true(cache_find(cache, good.octets, NOW));
     assert_false(cache_find(cache, other.octets, NOW));
     cache_free(cache);
+    memory_free(memory);
 }
 
 static void test_every_octet_counts(void **state)
 {
-    struct cache *cache = cache_new(8, TIME); /* one bucket */
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 8, TIME);
     struct digest digest = digest_of(1);
 
     (void)state;
@@ -53,11 +57,13 @@ static void test_every_octet_counts(void **state)
         digest.octets[i] ^= 1;
     }
     cache_free(cache);
+    memory_free(memory);
 }
 
 static void test_expires(void **state)
 {
-    struct cache *cache = cache_new(100, TIME);
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 100, TIME);
     struct digest good = digest_of(1);
 
     (void)state;
@@ -67,22 +73,26 @@ static void test_expires(void **state)
     cache_add(cache, good.octets, NOW + TIME);
     assert_true(cache_find(cache, good.octets, NOW + TIME));
     cache_free(cache);
+    memory_free(memory);
 }
 
 static void test_shorter_time(void **state)
 {
-    struct cache *cache = cache_new(100, TIME);
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 100, TIME);
     struct digest old = digest_of(1);
     struct digest later = digest_of(2);
 
     (void)state;
     cache_add(cache, old.octets, NOW);
     cache_set_time(cache, 10);
-    assert_false(cache_find(cache, old.octets, NOW));
-    cache_add(cache, later.octets, NOW);
-    assert_true(cache_find(cache, later.octets, NOW + 9));
-    assert_false(cache_find(cache, later.octets, NOW + 10));
+    assert_true(cache_find(cache, old.octets, NOW + 9));
+    assert_false(cache_find(cache, old.octets, NOW + 10));
+    cache_add(cache, later.octets, NOW + 10);
+    assert_true(cache_find(cache, later.octets, NOW + 19));
+    assert_false(cache_find(cache, later.octets, NOW + 20));
     cache_free(cache);
+    memory_free(memory);
 }
 
 static unsigned count_found(const struct cache *cache, uint32_t from, uint32_t to, uint32_t now)
@@ -97,7 +107,8 @@ static unsigned count_found(const struct cache *cache, uint32_t from, uint32_t t
 /* The promise of cache_new(), and that ten times as many do not fit. */
 static void test_capacity(void **state)
 {
-    struct cache *cache = cache_new(10000, TIME);
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 10000, TIME);
 
     (void)state;
     for (uint32_t i = 0; i < 10000; i++)
@@ -107,31 +118,36 @@ static void test_capacity(void **state)
         cache_add(cache, digest_of(i).octets, NOW + 1);
     assert_true(count_found(cache, 0, 100000, NOW + 1) <= 20000);
     cache_free(cache);
+    memory_free(memory);
 }
 
 static void test_displaces_the_oldest(void **state)
 {
-    struct cache *cache = cache_new(8, TIME); /* one bucket of 16 */
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 700, TIME);
 
     (void)state;
-    for (uint32_t i = 0; i < 16; i++)
-        cache_add(cache, digest_of(i).octets, NOW + i);
-    assert_int_equal(count_found(cache, 0, 16, NOW + 16), 16);
-    cache_add(cache, digest_of(16).octets, NOW + 16);
-    assert_false(cache_find(cache, digest_of(0).octets, NOW + 16));
-    assert_int_equal(count_found(cache, 1, 17, NOW + 16), 16);
+    for (uint32_t i = 0; i < 700; i++)
+        cache_add(cache, digest_of(i).octets, NOW);
+    for (uint32_t i = 700; i < 20000; i++)
+        cache_add(cache, digest_of(i).octets, NOW + i / 10);
+    assert_int_equal(count_found(cache, 0, 700, NOW + 2000), 0);
+    assert_true(count_found(cache, 19500, 20000, NOW + 2000) >= 499);
     cache_free(cache);
+    memory_free(memory);
 }
 
 static void test_none(void **state)
 {
-    struct cache *cache = cache_new(0, TIME);
+    struct memory *memory = memory_new(-1, -1);
+    struct cache *cache = cache_new(memory, 0, TIME);
     struct digest digest = digest_of(1);
 
     (void)state;
     cache_add(cache, digest.octets, NOW);
     assert_false(cache_find(cache, digest.octets, NOW));
     cache_free(cache);
+    memory_free(memory);
     cache_free(NULL);
 }
 

@@ -748,7 +748,10 @@ static void test_reconfigure(void **state)
     assert_int_equal(hashes, 0);
     conf.hash_operations = 2;
     checker_configure(checker, &conf);
+    /* As for a mailbox that there is, whose hash stays: what is wrong is known to be. */
     assert_int_equal(check("nobody@example.com", "secret", &hashes), CHECK_WRONG);
+    assert_int_equal(hashes, 0);
+    assert_int_equal(check("nobody@example.com", "Secret", &hashes), CHECK_WRONG);
     assert_int_equal(hashes, 1);
 }
 

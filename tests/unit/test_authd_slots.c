@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -49,7 +50,8 @@ static const struct record *find(const struct slots *slots, uint32_t number)
 
 static void test_keeps_all_while_it_grows(void **state)
 {
-    struct slots *slots = slots_new(MOST, sizeof(struct record), weigh);
+    void *records = calloc(MOST, sizeof(struct record));
+    struct slots *slots = slots_new(records, MOST, sizeof(struct record), weigh);
     uint32_t count = MOST / 2;
 
     (void)state;
@@ -62,11 +64,13 @@ static void test_keeps_all_while_it_grows(void **state)
         assert_int_equal(find(slots, number)->number, number);
     }
     slots_free(slots);
+    free(records);
 }
 
 static void test_gives_each_once(void **state)
 {
-    struct slots *slots = slots_new(MOST, sizeof(struct record), weigh);
+    void *records = calloc(MOST, sizeof(struct record));
+    struct slots *slots = slots_new(records, MOST, sizeof(struct record), weigh);
     uint32_t count = MOST / 2;
     uint8_t seen[MOST] = {0};
     uint32_t given = 0;
@@ -81,11 +85,13 @@ static void test_gives_each_once(void **state)
     }
     assert_int_equal(given, count);
     slots_free(slots);
+    free(records);
 }
 
 static void test_takes_up_what_the_records_need(void **state)
 {
-    struct slots *slots = slots_new(MOST, sizeof(struct record), weigh);
+    void *records = calloc(MOST, sizeof(struct record));
+    struct slots *slots = slots_new(records, MOST, sizeof(struct record), weigh);
     uint32_t count = 512;
     uint64_t slot = 0;
 
@@ -96,11 +102,13 @@ static void test_takes_up_what_the_records_need(void **state)
         slot = next;
     assert_in_range(slot, count, 1024);
     slots_free(slots);
+    free(records);
 }
 
 static void test_the_lightest_makes_room_when_full(void **state)
 {
-    struct slots *slots = slots_new(MOST, sizeof(struct record), weigh);
+    void *records = calloc(MOST, sizeof(struct record));
+    struct slots *slots = slots_new(records, MOST, sizeof(struct record), weigh);
 
     (void)state;
     take(slots, 1, UINT32_MAX);
@@ -110,6 +118,7 @@ static void test_the_lightest_makes_room_when_full(void **state)
     assert_int_equal(find(slots, 1)->number, 1);
     assert_non_null(find(slots, 4 * MOST));
     slots_free(slots);
+    free(records);
 }
 
 int main(void)
