@@ -219,6 +219,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     check->poll_seconds = login_r->poll_seconds;
     check->language = login_r->language;
     check->suspended = login_r->suspended;
+    check->sending = login_r->sending;
     check->has_password = login_r->hash[0] != '\0';
     check->keyless = check->has_password && login_r->scram[0] == '\0';
     return result;
@@ -226,7 +227,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
 
 static void finish(struct check *check, enum check_result result, const char *reason)
 {
-    if (result == CHECK_WRONG || result == CHECK_DISABLED)
+    if (result == CHECK_WRONG || result == CHECK_DISABLED || result == CHECK_FORBIDDEN)
         metric_add(METRIC_AUTH_REFUSED, 1);
     if (result == CHECK_BUSY)
         metric_add(METRIC_AUTH_BUSY, 1);
@@ -246,18 +247,32 @@ static void finish_wrong(struct check *check, const char *reason)
     finish(check, CHECK_WRONG, reason);
 }
 
+/* Whether who has shown the right password may use the service; why not is in *reason_r. */
+static enum check_result admit(const struct check *check, const char **reason_r)
+{
+    *reason_r = "suspended";
+    if (check->suspended)
+        return CHECK_DISABLED;
+    *reason_r = "the plan does not allow sending";
+    if (!check->sending && strcmp(check->service, "smtp") == 0)
+        return CHECK_FORBIDDEN;
+    *reason_r = "";
+    return CHECK_GOOD;
+}
+
 static void finish_verified(struct check *check, bool fits)
 {
+    const char *reason;
+    enum check_result result = admit(check, &reason);
+
     if (!check->has_password)
         finish_wrong(check, "no password has been set");
     else if (!fits)
         finish_wrong(check, check->proves && check->keyless
                                 ? "there are no keys of its password yet"
                                 : "wrong password");
-    else if (check->suspended)
-        finish(check, CHECK_DISABLED, "suspended");
     else
-        finish(check, CHECK_GOOD, "");
+        finish(check, result, reason);
 }
 
 /* After a good password: makes the keys for SCRAM of it, where there are none. */
@@ -442,25 +457,24 @@ static const char *find_fault(const struct check *check, const struct db_app_pas
                   : "app passwords are not for this";
 }
 
-static void finish_used(struct checker *checker, struct check *check,
-                        const struct db_app_password *password)
+static void note_use(const struct checker *checker, const struct check *check,
+                     const struct db_app_password *password)
 {
     if (password->used + USED_PRECISION <= (uint64_t)time(NULL))
         report_used(checker->report, check->customer, password->id, check->remote);
-    finish(check, CHECK_GOOD, "");
 }
 
 static void finish_app_password(struct checker *checker, struct check *check,
                                 const struct db_app_password *password)
 {
     memcpy(check->credential, password->name, sizeof(check->credential));
-    const char *fault = find_fault(check, password);
-    if (fault != NULL)
-        finish(check, CHECK_WRONG, fault);
-    else if (check->suspended)
-        finish(check, CHECK_DISABLED, "suspended");
-    else
-        finish_used(checker, check, password);
+    const char *reason = find_fault(check, password);
+    enum check_result result = CHECK_WRONG;
+    if (reason == NULL)
+        result = admit(check, &reason);
+    if (result == CHECK_GOOD)
+        note_use(checker, check, password);
+    finish(check, result, reason);
 }
 
 /* Names that are unknown have no app passwords either, and are looked up like the others. */

@@ -29,11 +29,12 @@ struct scramkeys;
 
 enum check_result {
     CHECK_GOOD,
-    CHECK_WRONG,    /* no: which of the reasons is for the log alone */
-    CHECK_DISABLED, /* no: the password is right, but the mailbox is suspended */
-    CHECK_DELAYED,  /* not now: too many wrong passwords; it says for how many seconds */
-    CHECK_BUSY,     /* not now: too many passwords wait to be hashed */
-    CHECK_BROKEN    /* ours: the account database or the hash failed; logged */
+    CHECK_WRONG,     /* no: which of the reasons is for the log alone */
+    CHECK_DISABLED,  /* no: the password is right, but the mailbox is suspended */
+    CHECK_FORBIDDEN, /* no: the password is right, but the plan does not have this service */
+    CHECK_DELAYED,   /* not now: too many wrong passwords; it says for how many seconds */
+    CHECK_BUSY,      /* not now: too many passwords wait to be hashed */
+    CHECK_BROKEN     /* ours: the account database or the hash failed; logged */
 };
 
 struct pending;
@@ -59,6 +60,7 @@ struct check {
     bool is_address;   /* what was sent is one */
     bool has_password; /* this and what follows are the checker's */
     bool suspended;
+    bool sending; /* the plan has it */
     bool keyless; /* there is a password, and no keys of it for SCRAM */
     bool proves;  /* begun by check_keys() */
     struct throttle_try try;

@@ -41,6 +41,7 @@ static const struct {
 } refusals[] = {
     [CHECK_WRONG] = {"", NULL, DB_EVENT_REFUSED},
     [CHECK_DISABLED] = {"\tcode=user_disabled", "This account is suspended.", DB_EVENT_REFUSED},
+    [CHECK_FORBIDDEN] = {"\tcode=authz_fail", "This account may not send mail.", DB_EVENT_REFUSED},
     [CHECK_DELAYED] = {"\ttemp\tcode=temp_fail", NULL, DB_EVENT_DELAYED}, /* see send_delay() */
     [CHECK_BUSY] = {"\ttemp\tcode=temp_fail", "Too many logins at once, try again later.",
                     DB_EVENT_DELAYED},

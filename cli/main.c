@@ -23,7 +23,7 @@ static int help_main(struct instance *instance, int argc, char **argv);
 #define PLAN_OPTIONS                                                                               \
     "[--addresses N] [--domains N] [--quota-bytes SIZE] [--quota-messages N] "                     \
     "[--message-bytes SIZE] [--retention-days N] [--poll-seconds N] [--protection "                \
-    "none|mark|refuse]"
+    "none|mark|refuse] [--sending yes|no]"
 
 static const struct command commands[] = {
     {"help", "[COMMAND]", "show the commands, or how one is used", COMMAND_ANYWHERE, help_main},

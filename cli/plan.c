@@ -17,17 +17,18 @@ static const struct listing_column columns[] = {{"name", "NAME", LISTING_TEXT},
                                                 {"retention_days", "DAYS", LISTING_NUMBER},
                                                 {"poll_seconds", "POLL", LISTING_NUMBER},
                                                 {"protection", "PROTECTION", LISTING_TEXT},
+                                                {"sending", "SENDING", LISTING_TEXT},
                                                 {0}};
 
 static json_t *plan_row(const struct db_plan *plan)
 {
-    return json_pack("{ss si si sI sI sI si si ss}", "name", plan->name, "addresses",
+    return json_pack("{ss si si sI sI sI si si ss sb}", "name", plan->name, "addresses",
                      (int)plan->addresses, "domains", (int)plan->domains, "quota_bytes",
                      (json_int_t)plan->mailbox_octets, "quota_messages",
                      (json_int_t)plan->mailbox_messages, "message_bytes",
                      (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
                      "poll_seconds", (int)plan->poll_seconds, "protection",
-                     db_protection_name(plan->protection));
+                     db_protection_name(plan->protection), "sending", plan->sending);
 }
 
 int plan_list_main(struct instance *instance, int argc, char **argv)
@@ -59,6 +60,7 @@ static const struct db_plan defaults = {
     .retention_days = 0,
     .poll_seconds = 0,
     .protection = DB_PROTECTION_NONE,
+    .sending = true,
 };
 
 enum plan_option {
@@ -69,7 +71,8 @@ enum plan_option {
     MESSAGE_BYTES,
     RETENTION_DAYS,
     POLL_SECONDS,
-    PROTECTION
+    PROTECTION,
+    SENDING
 };
 
 static const struct option plan_options[] = {
@@ -81,6 +84,7 @@ static const struct option plan_options[] = {
     {"retention-days", required_argument, NULL, RETENTION_DAYS},
     {"poll-seconds", required_argument, NULL, POLL_SECONDS},
     {"protection", required_argument, NULL, PROTECTION},
+    {"sending", required_argument, NULL, SENDING},
     {0}};
 
 static int set_count(unsigned *count_r, const char *text)
@@ -99,6 +103,12 @@ static int set_size(uint64_t *size_r, const char *text)
     return number_parse_size(text, 0, INT64_MAX, size_r);
 }
 
+static int set_answer(bool *answer_r, const char *text)
+{
+    *answer_r = strcmp(text, "yes") == 0;
+    return *answer_r || strcmp(text, "no") == 0 ? 0 : -1;
+}
+
 static int set_value(struct db_plan *plan, int option, const char *text)
 {
     switch (option) {
@@ -110,6 +120,7 @@ static int set_value(struct db_plan *plan, int option, const char *text)
     case RETENTION_DAYS: return set_count(&plan->retention_days, text);
     case POLL_SECONDS: return set_count(&plan->poll_seconds, text);
     case PROTECTION: return db_protection_parse(text, &plan->protection);
+    case SENDING: return set_answer(&plan->sending, text);
     default: return -1;
     }
 }
@@ -132,6 +143,7 @@ static int parse_options(struct db_plan *plan, int argc, char **argv)
             at++;
         wrong_usage("--%s takes %s, not \"%s\"", plan_options[at].name,
                     option == PROTECTION                               ? "none, mark or refuse"
+                    : option == SENDING                                ? "yes or no"
                     : option == QUOTA_BYTES || option == MESSAGE_BYTES ? "a size like 500M"
                                                                        : "a number",
                     optarg);

@@ -20,6 +20,7 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
     login_r->poll_seconds = statement_count(find, 5);
     statement_text(find, 6, language, sizeof(language));
     statement_text(find, 7, login_r->scram, sizeof(login_r->scram));
+    login_r->sending = statement_bool(find, 8);
     /* The table's CHECK allows no other word; it is no reason to refuse a login. */
     login_r->language = LANGUAGE_EN;
     language_parse(language, &login_r->language);

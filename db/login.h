@@ -16,8 +16,9 @@
 struct db_login {
     uint64_t mailbox;
     uint64_t customer;
-    bool suspended;          /* the customer or this mailbox */
-    unsigned retention_days; /* of the plan (db/plan.h) */
+    bool suspended; /* the customer or this mailbox */
+    bool sending;   /* these three of the plan (db/plan.h) */
+    unsigned retention_days;
     unsigned poll_seconds;
     enum language language;          /* the customer's */
     char hash[DB_HASH_SIZE];         /* lib/storedhash.h; empty: no password has been set */

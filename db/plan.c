@@ -89,6 +89,7 @@ static enum db_result write_plan(struct db *db, enum statement_id id, const stru
     statement_bind_number(write, 7, plan->retention_days);
     statement_bind_number(write, 8, plan->poll_seconds);
     statement_bind_text(write, 9, db_protection_name(plan->protection));
+    statement_bind_number(write, 10, plan->sending);
     return statement_change(db, write);
 }
 
@@ -172,6 +173,7 @@ static enum db_result read_plan(struct db *db, struct sqlite3_stmt *row, struct 
     /* The table's CHECK allows no other word. */
     plan_r->protection = DB_PROTECTION_NONE;
     db_protection_parse(protection, &plan_r->protection);
+    plan_r->sending = statement_bool(row, 9);
     statement_reset(row);
     return DB_OK;
 }

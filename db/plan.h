@@ -1,6 +1,7 @@
 #ifndef DB_PLAN_H
 #define DB_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "db/db.h"
@@ -28,6 +29,7 @@ struct db_plan {
     unsigned retention_days;   /* older messages are removed; 0: never */
     unsigned poll_seconds;     /* the shortest time between two logins; 0: no limit */
     enum db_protection protection;
+    bool sending; /* its mailboxes may log in to send mail */
 };
 
 /* The word for it, in the database and on the command line: none, mark, refuse. */

@@ -14,7 +14,8 @@
 
 #define PLAN_COLUMNS                                                                               \
     "plan.name, plan.addresses, plan.domains, plan.mailbox_octets, plan.mailbox_messages,"         \
-    " plan.message_octets, plan.retention_days, plan.poll_seconds, plan.protection"
+    " plan.message_octets, plan.retention_days, plan.poll_seconds, plan.protection,"               \
+    " plan.sending"
 
 #define CUSTOMER_COLUMNS                                                                           \
     "customer.id, customer.name, plan.name, customer.suspended, customer.created,"                 \
@@ -77,14 +78,14 @@ const struct statement statements[STATEMENT__MAX] = {
 
     [STATEMENT_PLAN_ADD] = {"plan_add", STATEMENT_OPERATOR,
         "INSERT INTO plan (name, addresses, domains, mailbox_octets, mailbox_messages,"
-        "                  message_octets, retention_days, poll_seconds, protection)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+        "                  message_octets, retention_days, poll_seconds, protection, sending)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},
     [STATEMENT_PLAN_FIND] = {"plan_find", STATEMENT_OPERATOR,
         "SELECT " PLAN_COLUMNS " FROM plan WHERE plan.name = ?1"},
     [STATEMENT_PLAN_SET] = {"plan_set", STATEMENT_OPERATOR,
         "UPDATE plan SET addresses = ?2, domains = ?3, mailbox_octets = ?4, mailbox_messages = ?5,"
         "                message_octets = ?6, retention_days = ?7, poll_seconds = ?8,"
-        "                protection = ?9"
+        "                protection = ?9, sending = ?10"
         " WHERE name = ?1"},
     [STATEMENT_PLAN_NEXT] = {"plan_next", STATEMENT_OPERATOR,
         "SELECT " PLAN_COLUMNS " FROM plan WHERE plan.name > ?1 ORDER BY plan.name LIMIT 1"},
@@ -155,7 +156,7 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
         "SELECT mailbox.id, mailbox.customer, mailbox.suspended OR customer.suspended,"
         "       credential.hash, plan.retention_days, plan.poll_seconds, customer.language,"
-        "       credential.scram"
+        "       credential.scram, plan.sending"
         " FROM domain JOIN address ON address.domain = domain.id"
         " JOIN mailbox ON mailbox.id = address.mailbox"
         " JOIN customer ON customer.id = mailbox.customer"

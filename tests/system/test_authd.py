@@ -2,6 +2,7 @@
 
 import base64
 import ctypes
+import json
 import os
 import re
 import signal
@@ -21,8 +22,8 @@ FRONT = "auth-front.sock"
 class Auth:
     """A client of the Dovecot auth protocol that has greeted."""
 
-    def __init__(self, instance, name=MTA, greet=True, remote="192.0.2.9"):
-        self.remote = remote
+    def __init__(self, instance, name=MTA, greet=True, remote="192.0.2.9", service="pop3"):
+        self.remote, self.service = remote, service
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(TIMEOUT)
         self.sock.connect(str(instance.dir / "run" / name))
@@ -56,7 +57,7 @@ class Auth:
     def begin(self, mechanism, response: bytes | None = None) -> str:
         """Sends AUTH and returns the request's id."""
         self.id += 1
-        line = f"AUTH\t{self.id}\t{mechanism}\tservice=pop3\trip={self.remote}\tsecured"
+        line = f"AUTH\t{self.id}\t{mechanism}\tservice={self.service}\trip={self.remote}\tsecured"
         if response is not None:
             line += "\tresp=" + base64.b64encode(response).decode()
         self.send(line.encode() + b"\n")
@@ -73,8 +74,8 @@ class Auth:
         return [answer[0], *answer[2:]]
 
 
-def log_in(instance, account, password=None, name=MTA):
-    with Auth(instance, name) as auth:
+def log_in(instance, account, password=None, name=MTA, **options):
+    with Auth(instance, name, **options) as auth:
         return auth.plain(account.address, password or account.password)
 
 
@@ -337,6 +338,30 @@ def test_suspended(instance):
     assert log_in(instance, other.accounts[0])[0] == "OK"
     instance.cli("customer", "resume", customer.name)
     assert log_in(instance, account)[0] == "OK"
+
+
+def test_a_plan_without_sending(instance):
+    """Who may not send still fetches, and a right password that opens nothing counts as no guess."""
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    assert log_in(instance, ours, service="smtp")[0] == "OK"
+    instance.cli("plan", "set", instance.customers[0].plan, "--sending", "no")
+    phone = re.search(r"app password: (\S+)", instance.cli(
+        "app-password", "add", ours.address, "--name", "phone").stdout)[1]
+    hashes = counter(instance, "hashes_total")
+    for password in [None, phone] * 8:
+        assert log_in(instance, ours, password, service="smtp") == [
+            "FAIL", f"user={ours.address}", "code=authz_fail", "reason=This account may not send mail."]
+        assert log_in(instance, ours, password)[0] == "OK"
+    assert counter(instance, "hashes_total") == hashes
+    assert log_in(instance, ours, "a wrong password", service="smtp") == refused(ours)
+    assert log_in(instance, theirs, service="smtp")[0] == "OK"
+    assert "service=smtp mechanism=PLAIN reason=the plan does not allow sending\n" in instance.log
+    shown = json.loads(instance.cli("auth", "events", ours.address, "--json").stdout)
+    assert {(row["credential"], row["count"]) for row in shown
+            if row["event"] == "refused" and row["reason"] == "the plan does not allow sending"} == {
+        ("password", 8), ("phone", 8)}
+    instance.cli("plan", "set", instance.customers[0].plan, "--sending", "yes")
+    assert log_in(instance, ours, service="smtp")[0] == "OK"
 
 
 def test_removed_address(instance):

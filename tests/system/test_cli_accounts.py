@@ -114,19 +114,21 @@ def test_the_seeded_plans(template):
     assert [(plan["name"], plan["addresses"]) for plan in plans] == [
         ("chain", 100), ("house", 25), ("single", 1)]
     assert set(plans[0]) == {"name", "addresses", "domains", "quota_bytes", "quota_messages",
-                             "message_bytes", "retention_days", "poll_seconds", "protection"}
+                             "message_bytes", "retention_days", "poll_seconds", "protection", "sending"}
+    assert [plan["sending"] for plan in plans] == [True] * 3
 
 
 def test_a_plan_is_added_and_changed(stopped):
     stopped.cli("plan", "add", "wing", "--addresses", 7, "--domains", 2, "--quota-bytes", "3G",
                 "--quota-messages", 500, "--message-bytes", "20M", "--retention-days", 90,
-                "--poll-seconds", 15, "--protection", "refuse")
+                "--poll-seconds", 15, "--protection", "refuse", "--sending", "no")
     wing = {"name": "wing", "addresses": 7, "domains": 2, "quota_bytes": 3 * GIGA,
             "quota_messages": 500, "message_bytes": 20 << 20, "retention_days": 90,
-            "poll_seconds": 15, "protection": "refuse"}
+            "poll_seconds": 15, "protection": "refuse", "sending": False}
     assert found(stopped, "name", "wing", "plan", "list") == [wing]
-    stopped.cli("plan", "set", "wing", "--quota-messages", 501, "--protection", "none")
-    wing.update(quota_messages=501, protection="none")
+    stopped.cli("plan", "set", "wing", "--quota-messages", 501, "--protection", "none",
+                "--sending", "yes")
+    wing.update(quota_messages=501, protection="none", sending=True)
     assert found(stopped, "name", "wing", "plan", "list") == [wing]
     assert len(listing(stopped, "plan", "list")) == 4
 

@@ -87,6 +87,7 @@ def test_version_is_one_line():
     ["plan", "add", "one", "--quota-bytes", "99999999999999999999"],
     ["plan", "add", "one", "--quota-bytes", "9999999999G"],
     ["plan", "add", "one", "--protection", "some"],
+    ["plan", "add", "one", "--sending", "maybe"],
     ["plan", "set", "house"],
     ["customer", "add", "one"],
     ["customer", "add", "--plan", "house"],

@@ -116,6 +116,30 @@ def test_submission(served, server, mechanism, port, tls):
     wait_for(served, recipient, subject)
 
 
+def answer_to_auth(server, account):
+    code, said = swaks(server.submission, "--tls", "--auth", "PLAIN", "--auth-user", account.address,
+                       "--auth-password", account.password, "--quit-after", "AUTH", to="x@foreign.example")
+    return re.search(r"(?m)^<~[*]? +(\d{3}.*)", said[said.index(" AUTH PLAIN "):])[1]
+
+
+def test_who_may_not_send_at_all(served, server):
+    """A plan without sending, and a suspended mailbox: what the other customer does not notice."""
+    own, other = accounts(served)
+    shown = {"Postfix": "535 5.7.8 Error: authentication failed: This account {}.",
+             "Exim": "535 Incorrect authentication data"}[name(server)]
+    for refuse, allow, why in [
+            (["plan", "set", "house", "--sending", "no"], ["plan", "set", "house", "--sending", "yes"],
+             "may not send mail"),
+            (["customer", "suspend", "Quayside Hotel"], ["customer", "resume", "Quayside Hotel"], "is suspended")]:
+        served.cli(*refuse)
+        try:
+            assert answer_to_auth(server, own) == shown.format(why)
+            assert answer_to_auth(server, other).startswith("235 ")
+        finally:
+            served.cli(*allow)
+        assert answer_to_auth(server, own).startswith("235 ")
+
+
 @pytest.mark.parametrize("password, sender, options, answer", [
     ("wrong", None, ["--tls"], "535"),
     (None, "chef@quayside.example", ["--tls"], NOT_YOURS),

@@ -196,6 +196,7 @@ static int set_up(void **state)
     memset(&reported, 0, sizeof(reported));
     accounts.login.mailbox = 7;
     accounts.login.customer = 8;
+    accounts.login.sending = true;
     remote = "192.0.2.1";
     set_password("secret");
     conf_default(&conf);
@@ -306,6 +307,7 @@ static struct scramkeys keys_of(struct answered *answered, const char *name)
     memset(answered, 0, sizeof(*answered));
     answered->check.done = on_done;
     answered->check.remote = remote;
+    answered->check.service = "pop3";
     assert_int_equal(check_keys(checker, &answered->check, name, strlen(name), &keys), 0);
     assert_int_equal(answered->count, 0);
     return keys;
@@ -898,18 +900,32 @@ static const struct {
     const char *service;
     struct db_app_password password;
     bool suspended;
+    bool sending;
     enum check_result result;
     const char *reason;
 } app_password_rules[] = {
-    {"pop3", {.pop3 = true}, false, CHECK_GOOD, ""},
-    {"smtp", {.smtp = true}, false, CHECK_GOOD, ""},
-    {"smtp", {.pop3 = true}, false, CHECK_WRONG, "the app password is not for smtp"},
-    {"pop3", {.smtp = true}, false, CHECK_WRONG, "the app password is not for pop3"},
-    {"imap", {.pop3 = true, .smtp = true}, false, CHECK_WRONG, "app passwords are not for this"},
-    {"pop3", {.pop3 = true, .expires = 1}, false, CHECK_WRONG, "the app password has expired"},
-    {"pop3", {.pop3 = true, .expires = UINT32_MAX}, false, CHECK_GOOD, ""},
-    {"pop3", {.pop3 = true}, true, CHECK_DISABLED, "suspended"},
-    {"smtp", {.pop3 = true}, true, CHECK_WRONG, "the app password is not for smtp"},
+    {"pop3", {.pop3 = true}, false, true, CHECK_GOOD, ""},
+    {"smtp", {.smtp = true}, false, true, CHECK_GOOD, ""},
+    {"smtp", {.pop3 = true}, false, true, CHECK_WRONG, "the app password is not for smtp"},
+    {"pop3", {.smtp = true}, false, true, CHECK_WRONG, "the app password is not for pop3"},
+    {"imap",
+     {.pop3 = true, .smtp = true},
+     false,
+     true,
+     CHECK_WRONG,
+     "app passwords are not for this"},
+    {"pop3",
+     {.pop3 = true, .expires = 1},
+     false,
+     true,
+     CHECK_WRONG,
+     "the app password has expired"},
+    {"pop3", {.pop3 = true, .expires = UINT32_MAX}, false, true, CHECK_GOOD, ""},
+    {"pop3", {.pop3 = true}, true, true, CHECK_DISABLED, "suspended"},
+    {"smtp", {.pop3 = true}, true, true, CHECK_WRONG, "the app password is not for smtp"},
+    {"smtp", {.smtp = true}, false, false, CHECK_FORBIDDEN, "the plan does not allow sending"},
+    {"smtp", {.smtp = true}, true, false, CHECK_DISABLED, "suspended"},
+    {"pop3", {.pop3 = true}, false, false, CHECK_GOOD, ""},
 };
 
 static void test_app_password_rules(void **state)
@@ -925,6 +941,7 @@ static void test_app_password_rules(void **state)
         accounts.app_password = app_password_rules[i].password;
         accounts.app_password.used = UINT32_MAX;
         accounts.login.suspended = app_password_rules[i].suspended;
+        accounts.login.sending = app_password_rules[i].sending;
         check_start(checker, &answered.check, "anna@example.com", 16, text, strlen(text));
         assert_int_equal(answered.count, 1);
         assert_int_equal(answered.result, app_password_rules[i].result);

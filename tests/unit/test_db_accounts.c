@@ -14,7 +14,8 @@
 
 static void checks_plans(void **state)
 {
-    const struct db_plan good = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE};
+    const struct db_plan good = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE,
+                                 true};
     struct db_plan bad[11];
     const char *error = "";
     (void)state;
@@ -56,7 +57,8 @@ static void keeps_plans(void **state)
 {
     struct fixture *fixture = *state;
     struct db *db = fixture->db;
-    struct db_plan plan = {"suite", 5, 2, 1ULL << 40, 10, 1 << 20, 30, 60, DB_PROTECTION_REFUSE};
+    struct db_plan plan = {"suite", 5,  2,  1ULL << 40,           10,
+                           1 << 20, 30, 60, DB_PROTECTION_REFUSE, true};
     struct db_plan found = {0};
     assert_int_equal(db_plan_find(db, "suite", &found), DB_NONE);
     assert_int_equal(db_plan_set(db, &plan), DB_NONE);
@@ -64,6 +66,7 @@ static void keeps_plans(void **state)
     assert_int_equal(db_plan_add(db, &plan), DB_TAKEN);
     plan.addresses = 6;
     plan.retention_days = 31;
+    plan.sending = false;
     assert_int_equal(db_plan_set(db, &plan), DB_OK);
     assert_int_equal(db_plan_find(db, "suite", &found), DB_OK);
     assert_string_equal(found.name, "suite");
@@ -75,6 +78,7 @@ static void keeps_plans(void **state)
     assert_int_equal(found.retention_days, 31);
     assert_int_equal(found.poll_seconds, 60);
     assert_int_equal(found.protection, DB_PROTECTION_REFUSE);
+    assert_false(found.sending);
     plan.domains = 0;
     assert_int_equal(db_plan_set(db, &plan), DB_BROKEN);
     assert_int_equal(db_plan_add(db, &plan), DB_BROKEN);
@@ -93,7 +97,7 @@ static void tells_what_plans_have_in_common(void **state)
         {9, 600, {9, 0, 0, 600}},
     };
     struct fixture *fixture = *state;
-    struct db_plan plan = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE};
+    struct db_plan plan = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE, true};
     struct db_plan_range range;
     assert_int_equal(db_plan_add(fixture->db, &plan), DB_OK);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

@@ -57,6 +57,7 @@ static void finds_the_mailbox_of_an_address(void **state)
     assert_int_equal(login.mailbox, reader->ours);
     assert_int_equal(login.customer, reader->fixture->ours);
     assert_false(login.suspended);
+    assert_true(login.sending);
     assert_string_equal(login.hash, "");
     assert_int_equal(login.retention_days, 0);
     assert_int_equal(login.language, LANGUAGE_EN);
@@ -103,11 +104,13 @@ static void sees_each_change_at_the_next_login(void **state)
     assert_int_equal(db_plan_find(db, "house", &plan), DB_OK);
     plan.retention_days = 30;
     plan.poll_seconds = 77;
+    plan.sending = false;
     assert_int_equal(db_plan_set(db, &plan), DB_OK);
     assert_int_equal(db_customer_set_language(db, ours, LANGUAGE_ES), DB_OK);
     assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
     assert_int_equal(login.retention_days, 30);
     assert_int_equal(login.poll_seconds, 77);
+    assert_false(login.sending);
     assert_int_equal(login.language, LANGUAGE_ES);
     assert_int_equal(db_mailaddress_set_suspended(db, ours, &reader->address, true), DB_OK);
     assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
