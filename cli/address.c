@@ -8,9 +8,9 @@
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
-#include "cli/invitation.h"
 #include "cli/password.h"
 #include "db/domain.h"
+#include "lib/invitation.h"
 
 int address_argument(struct address *address_r, const char *text)
 {

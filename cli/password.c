@@ -11,51 +11,8 @@
 #include "cli/file.h"
 #include "cli/password.h"
 #include "cli/terminal.h"
-#include "cli/text.h"
 #include "lib/apppassword.h"
-#include "lib/saslprep.h"
-
-_Static_assert(DB_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
-
-void password_wipe(struct password *password)
-{
-    sodium_memzero(password, sizeof(*password));
-}
-
-/* What mail programs type must come to the same octets on each system. */
-static const char *check_prepared(const char *text, size_t length)
-{
-    char prepared[PASSWORD_MOST + 1];
-
-    long size = saslprep(prepared, sizeof(prepared), text, length);
-    sodium_memzero(prepared, sizeof(prepared));
-    if (size >= PASSWORD_LEAST)
-        return NULL;
-    return "the password holds characters that mail programs cannot send alike (SASLprep, RFC "
-           "4013: "
-           "private or invisible ones, or mixed writing directions); take others";
-}
-
-const char *password_check(const char *text, size_t length)
-{
-    uint8_t octets[APPPASSWORD_OCTETS];
-
-    if (length < PASSWORD_LEAST)
-        return "the password is too short; take at least 8 characters";
-    if (length > PASSWORD_MOST)
-        return "the password is too long; take at most 512 octets";
-    if (apppassword_parse(octets, text, length) == 0)
-        return "the password has the form of an app password, and would be taken for one; take "
-               "another";
-    switch (text_check(text, length)) {
-    case TEXT_GOOD: return check_prepared(text, length);
-    case TEXT_CONTROL:
-        return "the password holds a control character (a tab or a newline, for example); take "
-               "one without";
-    case TEXT_NOT_UTF8: break;
-    }
-    return "the password is not valid UTF-8; type it on a terminal set to UTF-8";
-}
+#include "lib/text.h"
 
 /* What another server takes as a password, and what can be sent to it in a line. */
 static const char *check_foreign(const char *text, size_t length)
@@ -178,21 +135,6 @@ int password_ask(struct password *password_r)
     sodium_memzero(first, sizeof(first));
     sodium_memzero(second, sizeof(second));
     return result;
-}
-
-void password_generate(struct password *password_r)
-{
-    /* 32 characters, 5 bits each, none that looks like another one. */
-    static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
-    char *at = password_r->text;
-
-    for (int i = 0; i < 16; i++) {
-        if (i > 0 && i % 4 == 0)
-            *at++ = '-';
-        *at++ = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
-    }
-    *at = '\0';
-    password_r->length = (size_t)(at - password_r->text);
 }
 
 int password_show(const char *label, const char *secret)

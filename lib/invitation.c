@@ -3,7 +3,7 @@
 
 #include <sodium.h>
 
-#include "cli/invitation.h"
+#include "lib/invitation.h"
 
 #define TOKEN_OCTETS 16
 
@@ -19,7 +19,7 @@ void invitation_draw(struct invitation *invitation_r)
     sodium_bin2base64(invitation_r->token, INVITATION_TOKEN_SIZE, octets, sizeof(octets),
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(octets, sizeof(octets));
-    crypto_generichash(invitation_r->digest, DB_DIGEST_SIZE,
+    crypto_generichash(invitation_r->digest, INVITATION_DIGEST_SIZE,
                        (const unsigned char *)invitation_r->token, strlen(invitation_r->token),
                        NULL, 0);
     invitation_r->until = (uint64_t)time(NULL) + INVITATION_LIFETIME;

@@ -1,6 +1,6 @@
 #include <stdint.h>
 
-#include "cli/text.h"
+#include "lib/text.h"
 #include "lib/utf8.h"
 
 enum text_state text_check(const char *text, size_t length)

@@ -1,5 +1,5 @@
-#ifndef CLI_TEXT_H
-#define CLI_TEXT_H
+#ifndef LIB_TEXT_H
+#define LIB_TEXT_H
 
 #include <stddef.h>
 

@@ -1,23 +1,22 @@
-#ifndef CLI_INVITATION_H
-#define CLI_INVITATION_H
+#ifndef LIB_INVITATION_H
+#define LIB_INVITATION_H
 
 #include <stdint.h>
-
-#include "db/mailaddress.h"
 
 /*
  * The one-time token with which the owner of a new mailbox sets the first password. Only its
  * digest (BLAKE2b-256 of the token's text, without a key: 128 random bits need none) is kept.
  */
 
-#define INVITATION_LIFETIME (7 * 24 * 60 * 60) /* seconds */
+#define INVITATION_DIGEST_SIZE 32
+#define INVITATION_LIFETIME    (7 * 24 * 60 * 60) /* seconds */
 
 /* 128 bits as unpadded URL-safe Base64, and a NUL. */
 #define INVITATION_TOKEN_SIZE 23
 
 struct invitation {
     char token[INVITATION_TOKEN_SIZE]; /* wiped by the owner of the struct */
-    uint8_t digest[DB_DIGEST_SIZE];
+    uint8_t digest[INVITATION_DIGEST_SIZE];
     uint64_t until; /* seconds since 1970 */
 };
 

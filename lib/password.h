@@ -1,0 +1,54 @@
+#ifndef LIB_PASSWORD_H
+#define LIB_PASSWORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/scramkeys.h"
+#include "lib/storedhash.h"
+
+/* Passwords of mailboxes: what is allowed, and what is kept of them. */
+
+#define PASSWORD_LEAST 8   /* octets */
+#define PASSWORD_MOST  512 /* octets */
+
+/* Wiped by its owner with password_wipe() right after use. */
+struct password {
+    char text[PASSWORD_MOST + 1];
+    size_t length;
+};
+
+void password_wipe(struct password *password);
+
+/*
+ * Tells whether the octets may be a password: PASSWORD_LEAST to PASSWORD_MOST octets of UTF-8
+ * without control characters, which SASLprep takes (lib/saslprep.h), not of the form of an app
+ * password (lib/apppassword.h). Returns NULL, or one sentence that does not show it.
+ */
+const char *password_check(const char *text, size_t length);
+
+/* Draws one of 80 random bits, easy to read out and to type. */
+void password_generate(struct password *password_r);
+
+/* What is kept of a password. Wiped by its owner. */
+struct password_kept {
+    char hash[STOREDHASH_MAX + 1];
+    char scram[SCRAMKEYS_TEXT_SIZE]; /* empty: the password that they would be made of is unknown */
+};
+
+/* At what cost, and with which secret of the instance (db/secret.h) the salts of SCRAM are made. */
+struct password_cost {
+    uint64_t operations; /* as in lib/conf.h */
+    uint64_t memory;
+    uint8_t salt_secret[SCRAMKEYS_SECRET_SIZE];
+};
+
+/*
+ * Hashes with Argon2id a password that password_check() takes, and makes the keys for SCRAM, for
+ * the mailbox with this address in its one form: tens of milliseconds and of megabytes. From any
+ * thread. Returns 0, or -1 where the memory cannot be had.
+ */
+int password_hash(struct password_kept *kept_r, const struct password_cost *cost,
+                  const struct password *password, const char *address);
+
+#endif
