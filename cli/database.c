@@ -1,5 +1,6 @@
 #include "cli/database.h"
 #include "cli/command.h"
+#include "db/apikey.h"
 #include "db/apppassword.h"
 #include "db/limit.h"
 
@@ -12,6 +13,12 @@ static void refuse_limit(const struct db *db)
         refuse("the mailbox has %d app passwords, and can have no more; remove one with \"bellhop "
                "app-password remove\"",
                DB_APP_PASSWORDS_MAX);
+        return;
+    }
+    if (limit.kind == DB_LIMIT_API_KEYS) {
+        refuse("there can be no more than %d API keys of one customer, and of the operator; remove "
+               "one with \"bellhop api-key remove\"",
+               DB_API_KEYS_MAX);
         return;
     }
     const char *thing = limit.kind == DB_LIMIT_ADDRESSES ? "address" : "domain";

@@ -12,7 +12,8 @@ enum db_limit_kind {
     DB_LIMIT_ADDRESSES,
     DB_LIMIT_DOMAINS,
     DB_LIMIT_TRUSTED_NETWORKS,
-    DB_LIMIT_APP_PASSWORDS
+    DB_LIMIT_APP_PASSWORDS,
+    DB_LIMIT_API_KEYS
 };
 
 struct db_limit {

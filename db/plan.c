@@ -185,6 +185,23 @@ enum db_result db_plan_find(struct db *db, const char *name, struct db_plan *pla
     return read_plan(db, find, plan_r);
 }
 
+enum db_result db_plan_remove(struct db *db, const char *name)
+{
+    struct db_plan plan;
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    result = db_plan_find(db, name, &plan);
+    if (result == DB_OK) {
+        struct sqlite3_stmt *remove = statement_get(db, STATEMENT_PLAN_REMOVE);
+        statement_bind_text(remove, 1, name);
+        result = statement_change(db, remove);
+        result = result == DB_NONE ? DB_TAKEN : result;
+    }
+    return change_end(db, result, "plan.remove", 0, name);
+}
+
 enum db_result db_plan_next(struct db *db, struct db_plan *plan)
 {
     struct sqlite3_stmt *next = statement_get(db, STATEMENT_PLAN_NEXT);

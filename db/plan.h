@@ -56,6 +56,9 @@ enum db_result db_plan_find(struct db *db, const char *name, struct db_plan *pla
  */
 enum db_result db_plan_set(struct db *db, const struct db_plan *plan);
 
+/* DB_OK, DB_NONE, or DB_TAKEN: a customer is on it. */
+enum db_result db_plan_remove(struct db *db, const char *name);
+
 /*
  * The next plan by name after the one in *plan (begin with a zeroed struct), which it replaces;
  * DB_NONE after the last.

@@ -66,6 +66,15 @@
 #define APP_PASSWORD_COLUMNS                                                                       \
     "id, name, pop3, smtp, expires, created, used, used_address FROM app_password"
 
+#define API_KEY_COLUMNS                                                                            \
+    "api_key.id, api_key.name, api_key.role, api_key.customer, customer.name, domain.name,"        \
+    " api_key.mailbox, address.local || '@' || home.name, api_key.networks, api_key.rate,"         \
+    " api_key.expires, api_key.created, api_key.used, api_key.used_address FROM api_key"           \
+    " LEFT JOIN customer ON customer.id = api_key.customer"                                        \
+    " LEFT JOIN domain ON domain.id = api_key.domain"                                              \
+    " LEFT JOIN address ON address.mailbox = api_key.mailbox"                                      \
+    " LEFT JOIN domain AS home ON home.id = address.domain"
+
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
@@ -147,6 +156,29 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_OPERATOR_EVENT_NEXT] = {"operator_event_next", STATEMENT_OPERATOR,
         "SELECT " EVENT_COLUMNS " WHERE event.id < ?1 ORDER BY event.id DESC LIMIT 1"},
 
+    [STATEMENT_OPERATOR_API_KEY_ADD] = {"operator_api_key_add", STATEMENT_OPERATOR,
+        "INSERT INTO api_key (name, role, digest, networks, rate, expires, created)"
+        " VALUES (?2, ?3, ?4, ?5, ?6, nullif(?7, 0), unixepoch())"},
+    [STATEMENT_OPERATOR_API_KEY_NEXT] = {"operator_api_key_next", STATEMENT_OPERATOR,
+        "SELECT " API_KEY_COLUMNS " WHERE api_key.id > ?1 ORDER BY api_key.id LIMIT 1"},
+    [STATEMENT_IDEMPOTENCY_PRUNE] = {"idempotency_prune", STATEMENT_OPERATOR,
+        "DELETE FROM idempotency_key WHERE (api_key, key) IN ("
+        "     SELECT old.api_key, old.key FROM idempotency_key AS old WHERE old.created < ?1"
+        "     ORDER BY old.created LIMIT 1000)"},
+    [STATEMENT_PLAN_REMOVE] = {"plan_remove", STATEMENT_OPERATOR,
+        "DELETE FROM plan WHERE name = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM customer WHERE customer.plan = plan.id)"},
+
+    [STATEMENT_API_KEY_FIND] = {"api_key_find", STATEMENT_FINDS,
+        "SELECT " API_KEY_COLUMNS " WHERE api_key.digest = ?1"},
+    [STATEMENT_IDEMPOTENCY_FIND] = {"idempotency_find", STATEMENT_FINDS,
+        "SELECT request, answer FROM idempotency_key"
+        " WHERE api_key = ?1 AND key = ?2 AND created >= ?3"},
+    [STATEMENT_IDEMPOTENCY_ADD] = {"idempotency_add", STATEMENT_FINDS,
+        "INSERT INTO idempotency_key (api_key, key, request, answer, created)"
+        " VALUES (?1, ?2, ?3, ?4, ?5)"},
+    [STATEMENT_IDEMPOTENCY_REMOVE] = {"idempotency_remove", STATEMENT_FINDS,
+        "DELETE FROM idempotency_key WHERE api_key = ?1 AND key = ?2"},
     [STATEMENT_CUSTOMER_FIND] = {"customer_find", STATEMENT_FINDS,
         "SELECT " CUSTOMER_COLUMNS " WHERE customer.name = ?1"},
     [STATEMENT_DOMAIN_FIND] = {"domain_find", STATEMENT_FINDS,
@@ -348,6 +380,25 @@ const struct statement statements[STATEMENT__MAX] = {
     /* But the one that asks. */
     [STATEMENT_PAGE_SESSIONS_END] = {"page_sessions_end", STATEMENT_TENANT,
         "DELETE FROM session WHERE " PERSON " AND digest IS NOT ?4"},
+    [STATEMENT_API_KEY_ADD] = {"api_key_add", STATEMENT_TENANT,
+        "INSERT INTO api_key (name, role, digest, networks, rate, expires, customer, domain,"
+        "                     mailbox, created)"
+        " SELECT ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), customer.id, domain.id, mailbox.id, unixepoch()"
+        " FROM customer"
+        " LEFT JOIN domain ON domain.name = ?8 AND domain.customer = customer.id"
+        " LEFT JOIN mailbox ON mailbox.id = ?9 AND mailbox.customer = customer.id"
+        " WHERE customer.id = ?1 AND (?8 = '' OR domain.id IS NOT NULL)"
+        "   AND (?9 = 0 OR mailbox.id IS NOT NULL)"},
+    [STATEMENT_API_KEY_GET] = {"api_key_get", STATEMENT_TENANT,
+        "SELECT " API_KEY_COLUMNS " WHERE api_key.customer IS ?1 AND api_key.id = ?2"},
+    [STATEMENT_API_KEY_NEXT] = {"api_key_next", STATEMENT_TENANT,
+        "SELECT " API_KEY_COLUMNS
+        " WHERE api_key.customer = ?1 AND api_key.id > ?2 ORDER BY api_key.id LIMIT 1"},
+    [STATEMENT_API_KEY_REMOVE] = {"api_key_remove", STATEMENT_TENANT,
+        "DELETE FROM api_key WHERE customer IS ?1 AND id = ?2"},
+    [STATEMENT_API_KEY_USED] = {"api_key_used", STATEMENT_TENANT,
+        "UPDATE api_key SET used = ?3, used_address = nullif(?4, '')"
+        " WHERE customer IS ?1 AND id = ?2 AND coalesce(used, 0) <= ?3"},
     [STATEMENT_TRUSTED_ADD] = {"trusted_add", STATEMENT_TENANT,
         "INSERT INTO trusted_network (customer, network, created)"
         " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
@@ -418,6 +469,7 @@ static const struct {
     {"limit: domains", DB_LIMIT_DOMAINS},
     {"limit: trusted networks", DB_LIMIT_TRUSTED_NETWORKS},
     {"limit: app passwords", DB_LIMIT_APP_PASSWORDS},
+    {"limit: api keys", DB_LIMIT_API_KEYS},
 };
 
 static enum db_result report(const struct db *db, const char *what)
@@ -516,10 +568,12 @@ enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement)
  * change_end(). These are what happens by itself.
  */
 static const enum statement_id by_itself[] = {
-    STATEMENT_DROP_DONE,          STATEMENT_PAGE_SESSION_SEEN,   STATEMENT_PAGE_SESSION_PRUNE,
-    STATEMENT_SECOND_FACTOR_TAKE, STATEMENT_SECOND_FACTOR_WRONG, STATEMENT_EVENT_ADD,
-    STATEMENT_EVENT_COUNT,        STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,
-    STATEMENT_NOTE_UPGRADE,       STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,
+    STATEMENT_DROP_DONE,         STATEMENT_PAGE_SESSION_SEEN,  STATEMENT_PAGE_SESSION_PRUNE,
+    STATEMENT_API_KEY_USED,      STATEMENT_IDEMPOTENCY_ADD,    STATEMENT_IDEMPOTENCY_REMOVE,
+    STATEMENT_IDEMPOTENCY_PRUNE, STATEMENT_SECOND_FACTOR_TAKE, STATEMENT_SECOND_FACTOR_WRONG,
+    STATEMENT_EVENT_ADD,         STATEMENT_EVENT_COUNT,        STATEMENT_EVENT_MAKE_ROOM,
+    STATEMENT_EVENT_PRUNE,       STATEMENT_NOTE_UPGRADE,       STATEMENT_NOTE_SCRAM,
+    STATEMENT_NOTE_USED,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

@@ -61,6 +61,24 @@ void db_transaction_rollback(struct db *db)
     }
 }
 
+enum db_result db_part_begin(struct db *db)
+{
+    return db->transaction && !db->spoiled ? control(db, STATEMENT_SAVEPOINT) : DB_BROKEN;
+}
+
+enum db_result db_part_end(struct db *db, bool keep)
+{
+    if (db->spoiled) {
+        return DB_BROKEN;
+    }
+    enum db_result result = keep ? DB_OK : control(db, STATEMENT_UNDO);
+    if (result == DB_OK) {
+        result = control(db, STATEMENT_RELEASE);
+    }
+    db->spoiled = result != DB_OK;
+    return result;
+}
+
 void db_read_begin(struct db *db)
 {
     control(db, STATEMENT_READ);

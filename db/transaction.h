@@ -1,6 +1,8 @@
 #ifndef DB_TRANSACTION_H
 #define DB_TRANSACTION_H
 
+#include <stdbool.h>
+
 #include "db/db.h"
 
 /*
@@ -20,6 +22,14 @@ enum db_result db_transaction_commit(struct db *db);
 
 /* Forgets all changes since begin. Does nothing without a transaction. */
 void db_transaction_rollback(struct db *db);
+
+/*
+ * Several changes within the caller's transaction that happen together or not at all: between these
+ * two, which do not nest. Of what is not kept nothing has happened, and the transaction goes on.
+ * Both return DB_OK, DB_BUSY or DB_BROKEN; after anything but DB_OK it can only be rolled back.
+ */
+enum db_result db_part_begin(struct db *db);
+enum db_result db_part_end(struct db *db, bool keep);
 
 /*
  * What is found between these two is of one moment, and SQLite's lock is taken once for all of it.

@@ -41,6 +41,8 @@ CREATE TABLE api_key (
 CREATE UNIQUE INDEX api_key_by_customer ON api_key (customer, name);
 -- NULLs differ from each other in an index
 CREATE UNIQUE INDEX api_key_of_operator ON api_key (name) WHERE customer IS NULL;
+-- for listings, which go by id
+CREATE INDEX api_key_by_id ON api_key (customer);
 CREATE INDEX api_key_by_domain ON api_key (domain, customer);
 CREATE INDEX api_key_by_mailbox ON api_key (mailbox, customer);
 

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "db/alias.h"
+#include "db/apikey.h"
 #include "db/apppassword.h"
 #include "db/handle.h"
 #include "db/pagesession.h"
@@ -44,7 +45,7 @@ static const uint8_t digest[DB_DIGEST_SIZE] = {7}, other[DB_DIGEST_SIZE] = {8};
 static const struct tenant_case {
     enum statement_id id;
     bool itself; /* ?1 alone names the row, so a foreign customer is one that does not exist */
-    struct value values[7];
+    struct value values[8];
 } cases[] = {
     {STATEMENT_CUSTOMER_GET, true, {K(NOTHING)}},
     {STATEMENT_CUSTOMER_SET_PLAN, true, {T("chain")}},
@@ -90,6 +91,13 @@ static const struct tenant_case {
     {STATEMENT_PAGE_SESSION_NEXT, false, {K(NOTHING), K(MAILBOX), N(1), N(INT64_MAX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSION_END, false, {K(NOTHING), K(MAILBOX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSIONS_END, false, {K(NOTHING), K(MAILBOX)}},
+    {STATEMENT_API_KEY_ADD,
+     false,
+     {T("new"), T("admin"), K(OTHER), T(""), N(0), N(0), T("ours.example"), N(0)}},
+    {STATEMENT_API_KEY_GET, false, {N(1)}},
+    {STATEMENT_API_KEY_NEXT, false, {N(0)}},
+    {STATEMENT_API_KEY_REMOVE, false, {N(1)}},
+    {STATEMENT_API_KEY_USED, false, {N(1), N(9), T("192.0.2.1")}},
     {STATEMENT_TRUSTED_ADD, true, {T("198.51.100.7")}},
     {STATEMENT_TRUSTED_REMOVE, false, {T("192.0.2.0/24")}},
     {STATEMENT_TRUSTED_NEXT, false, {T("")}},
@@ -166,6 +174,9 @@ static int set_up(void **state)
     assert_int_equal(db_second_factor_recovery_codes(db, &person, &digest, 1), DB_OK);
     assert_int_equal(db_page_session_add(db, &session), DB_OK);
     assert_int_equal(db_trusted_add(db, fixture->ours, "192.0.2.0/24"), DB_OK);
+    const struct db_api_key key = {
+        .name = "panel", .role = DB_ROLE_ADMIN, .customer = fixture->ours};
+    assert_int_equal(db_api_key_add(db, &key, digest, NULL), DB_OK);
     const struct db_app_password phone = {.name = "phone", .pop3 = true};
     const uint8_t phones[APPPASSWORD_DIGEST_SIZE] = {8};
     assert_int_equal(db_app_password_add(db, fixture->ours, &a, &phone, phones), DB_OK);
@@ -212,7 +223,7 @@ static int64_t effect(struct world *world, const struct tenant_case *tenant, uin
     int64_t before = sqlite3_total_changes64(world->sqlite);
     struct sqlite3_stmt *statement = statement_get(db, tenant->id);
     statement_bind_number(statement, 1, customer);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         bind_value(statement, i + 2, &tenant->values[i], world);
     }
     enum db_result result = statement_row(db, statement);
