@@ -20,7 +20,7 @@ PYTHON  := /usr/bin/python3
 BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-openssl-dev libevent-dev libidn-dev \
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
 	libsystemd-dev libxxhash-dev uthash-dev
-RUN_PACKAGES   := python3 curl openssl
+RUN_PACKAGES   := python3 ca-certificates curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
@@ -64,12 +64,15 @@ LMTPD_LIBS    :=
 ADMIN_SOURCES := $(sort $(wildcard admin/*.c))
 ADMIN_LIBS    := jansson libevent_extra liboath libmicrohttpd
 
+FETCHD_SOURCES := $(sort $(wildcard fetchd/*.c))
+FETCHD_LIBS    := libcurl libssl libcrypto
+
 BELLHOP_SOURCES := $(sort $(wildcard cli/*.c))
 BELLHOP_LIBS    := jansson libcrypto libcurl
 
 # --- what is built -------------------------------------------------------------------------------
 
-PROGRAMS := pop3d authd stored lmtpd admin bellhop
+PROGRAMS := pop3d authd stored lmtpd fetchd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
 .PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture grade system load storm bench bench-built bench-deps compare compare-built measure-scale lint install clean
@@ -108,6 +111,7 @@ $(eval $(call program,pop3d,POP3D,pop3d))
 $(eval $(call program,authd,AUTHD,authd))
 $(eval $(call program,stored,STORED,stored))
 $(eval $(call program,lmtpd,LMTPD,lmtpd))
+$(eval $(call program,fetchd,FETCHD,fetchd))
 $(eval $(call program,admin,ADMIN,admin))
 $(eval $(call program,bellhop,BELLHOP,cli))
 
@@ -120,7 +124,7 @@ $(BUILD)/obj/lib/notice.o: $(wildcard texts/*.txt)
 # The same programs with the points at which a test lets them die or fail (lib/fault.h). What has
 # such points is compiled again and comes before the archives, so theirs is not taken.
 FAULT_SOURCES := $(filter-out lib/fault.c,$(shell grep -l '"lib/fault\.h"' $(foreach folder,\
-	lib db pop3d authd stored lmtpd admin cli,$(wildcard $(folder)/*.c))))
+	lib db pop3d authd stored lmtpd fetchd admin cli,$(wildcard $(folder)/*.c))))
 
 $(BUILD)/faults/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -141,6 +145,7 @@ $(eval $(call fault_program,pop3d,POP3D,pop3d))
 $(eval $(call fault_program,authd,AUTHD,authd))
 $(eval $(call fault_program,stored,STORED,stored))
 $(eval $(call fault_program,lmtpd,LMTPD,lmtpd))
+$(eval $(call fault_program,fetchd,FETCHD,fetchd))
 $(eval $(call fault_program,admin,ADMIN,admin))
 $(eval $(call fault_program,bellhop,BELLHOP,cli))
 
@@ -227,9 +232,10 @@ $(call unit_tests_of,pop3d,pop3d,POP3D)
 $(call unit_tests_of,authd,authd,AUTHD)
 $(call unit_tests_of,stored,stored,STORED)
 $(call unit_tests_of,lmtpd,lmtpd,LMTPD)
+$(call unit_tests_of,fetchd,fetchd,FETCHD)
 $(call unit_tests_of,admin,admin,ADMIN)
 $(call unit_tests_of,cli,bellhop,BELLHOP)
-$(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli,test_$(program)_%),\
+$(foreach test,$(filter-out $(foreach program,pop3d authd stored lmtpd fetchd admin cli,test_$(program)_%),\
 	$(UNIT_TESTS)),$(eval $(call unit_test,$(test))))
 
 # A fuzz target is what has a corpus; tests/fuzz/PROGRAM_NOUN.c is linked as a unit test is. With

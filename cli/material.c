@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,15 +14,21 @@
 #include "lib/child.h"
 #include "lib/log.h"
 #include "lib/notice.h"
+#include "lib/owner.h"
+#include "lib/xalloc.h"
 
 /* As much as lib/conf.c takes, and one octet to see that there is more. */
 #define CONF_SIZE_MAX (64 * 1024 + 1)
+
+/* Debian's file has 220 KiB. */
+#define AUTHORITIES_MAX (4 * 1024 * 1024)
 
 void material_init(struct material *material)
 {
     memset(material, 0, sizeof(*material));
     material->conf_text = -1;
     material->tls = -1;
+    material->authorities = -1;
     for (unsigned i = 0; i < LANGUAGE__MAX; i++)
         material->texts[i] = -1;
 }
@@ -178,4 +185,39 @@ int material_load_texts(struct material *material, char *error_r, size_t error_s
             return -1;
         }
     return 0;
+}
+
+/*
+ * With the owner's rights: what it names is the owner's to choose. Into text_r, which has room for
+ * AUTHORITIES_MAX octets. Returns the octets, or -1.
+ */
+static long read_authorities(const char *path, char *text_r)
+{
+    owner_begin();
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    owner_end();
+    if (fd < 0)
+        return -1;
+    long length = child_read(fd, text_r, AUTHORITIES_MAX);
+    int error = errno;
+    close(fd);
+    errno = length == AUTHORITIES_MAX ? EFBIG : error;
+    return length == AUTHORITIES_MAX ? -1 : length;
+}
+
+int material_load_authorities(struct material *material, char *error_r, size_t error_size)
+{
+    const char *path = material->conf.fetch_authorities;
+    char *text = xmalloc(AUTHORITIES_MAX);
+
+    long length = read_authorities(path, text);
+    if (length < 0) {
+        log_warning("fetch_authorities: cannot read %s: %s", path, strerror(errno));
+        length = 0;
+    }
+    int result = publish(&material->authorities, "bellhop-authorities", text, (size_t)length);
+    if (result < 0)
+        snprintf(error_r, error_size, "cannot keep the authorities in memory: %s", strerror(errno));
+    free(text);
+    return result;
 }

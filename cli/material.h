@@ -10,14 +10,15 @@ struct ticketkeys;
 
 /*
  * What programs are given to read: the configuration's text, the certificates, the texts of
- * warnings and the keys of session tickets, each in memory that only the supervisor can write
- * (cli/share.h).
+ * warnings, the authorities that others' certificates are believed of, and the keys of session
+ * tickets, each in memory that only the supervisor can write (cli/share.h).
  */
 struct material {
     struct conf conf;
     int conf_text; /* descriptors; -1 before the first load */
     int tls;       /* a bundle of certificates (lib/certbundle.h) */
     int texts[LANGUAGE__MAX];
+    int authorities;               /* as fetch_authorities names them */
     struct ticketkeys *ticketkeys; /* of session tickets; drawn by serve_main() */
 };
 
@@ -42,5 +43,11 @@ int material_load_tls(struct material *material, char *error_r, size_t error_siz
  * sentence in error_r when there is no memory.
  */
 int material_load_texts(struct material *material, char *error_r, size_t error_size);
+
+/*
+ * The same for the authorities. A file that cannot be read is a line in the log: the rest of the
+ * service needs none. Returns 0, or -1 with one sentence in error_r when there is no memory.
+ */
+int material_load_authorities(struct material *material, char *error_r, size_t error_size);
 
 #endif

@@ -21,7 +21,15 @@ struct program {
     bool remembers;             /* gets memory for who comes after it, and that of the one before */
 };
 
-enum { PROGRAM_STORED, PROGRAM_AUTHD, PROGRAM_LMTPD, PROGRAM_POP3D, PROGRAM_ADMIN, PROGRAMS };
+enum {
+    PROGRAM_STORED,
+    PROGRAM_AUTHD,
+    PROGRAM_FETCHD,
+    PROGRAM_LMTPD,
+    PROGRAM_POP3D,
+    PROGRAM_ADMIN,
+    PROGRAMS
+};
 
 /* In the order of starting. */
 extern const struct program programs[PROGRAMS];

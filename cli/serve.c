@@ -55,6 +55,7 @@ static const struct unix_service unix_services[] = {
     {"deliver", INSTANCE_RUN "/stored-deliver.sock", 0600},
     {"front", INSTANCE_RUN "/stored-front.sock", 0600},
     {"control", INSTANCE_CONTROL, 0600},
+    {"fetch", INSTANCE_RUN "/fetchd.sock", 0600},
     {"callers", INSTANCE_SUPERVISOR, 0600},
 };
 
@@ -169,6 +170,7 @@ static int open_shared(struct inventory *inventory, struct material *material)
         add_shared(inventory, "key", share_key()) < 0 ||
         add_shared(inventory, "conf", share_reader(material->conf_text)) < 0 ||
         add_shared(inventory, "tls", share_reader(material->tls)) < 0 ||
+        add_shared(inventory, "authorities", share_reader(material->authorities)) < 0 ||
         add_shared(inventory, "tickets", share_tickets(material)) < 0)
         return -1;
     for (unsigned i = 0; i < LANGUAGE__MAX; i++)
@@ -228,7 +230,8 @@ static int prepare(struct inventory *inventory, struct material *material, struc
         refuse("%s", error);
         return -1;
     }
-    if (material_load_texts(material, error, sizeof(error)) < 0) {
+    if (material_load_texts(material, error, sizeof(error)) < 0 ||
+        material_load_authorities(material, error, sizeof(error)) < 0) {
         refuse("%s", error);
         return -1;
     }

@@ -266,6 +266,8 @@ static int load_again(struct supervisor *supervisor, char *error_r, size_t error
     }
     if (material_load_texts(material, error, sizeof(error)) < 0)
         log_error("the texts of warnings are not what they should be: %s", error);
+    if (material_load_authorities(material, error, sizeof(error)) < 0)
+        log_error("the authorities stay as they were: %s", error);
     fleet_signal(&supervisor->fleet, STAGE_BACK, SIGHUP);
     fleet_signal(&supervisor->fleet, STAGE_FRONT, SIGHUP);
     fleet_signal(&supervisor->fleet, STAGE_WRITER, SIGHUP);

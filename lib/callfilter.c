@@ -47,6 +47,9 @@ static const char calls_of_writing[] =
     "open openat pwritev pwritev2 preadv preadv2 fsync fdatasync unlink unlinkat "
     "rename renameat renameat2 flock statfs fstatfs getdents64 fadvise64";
 
+/* libcurl's thread that waits for a name tells it through a pair; DNS is asked for two at once. */
+static const char calls_of_network[] = "connect socketpair sendmmsg";
+
 /* Where it is asked for, something has been taken over: better no process than this one. */
 static const char calls_of_nobody[] =
     "execve execveat clone fork vfork "
@@ -92,6 +95,14 @@ struct condition {
         }                                                                                          \
     }
 
+#define REFUSE(call, ...)                                                                          \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ERRNO(EAFNOSUPPORT),                                              \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+
 /* Where these bits of an argument have this value. */
 #define BITS(number, bits, value) number, SCMP_CMP_MASKED_EQ, bits, value
 
@@ -114,6 +125,16 @@ static const struct condition conditions_of_all[] = {
 static const struct condition conditions_of_connecting[] = {
     ALLOW(socket, 0, SCMP_CMP_EQ, AF_UNIX, 0),
     KILL(socket, 0, SCMP_CMP_NE, AF_UNIX, 0),
+};
+
+/*
+ * Not to siblings. The C library looks for the machine's own addresses over netlink and for a cache
+ * of names over a Unix socket, and does without.
+ */
+static const struct condition conditions_of_network[] = {
+    ALLOW(socket, 0, SCMP_CMP_EQ, AF_INET, 0),   ALLOW(socket, 0, SCMP_CMP_EQ, AF_INET6, 0),
+    REFUSE(socket, 0, SCMP_CMP_EQ, AF_UNIX, 0),  REFUSE(socket, 0, SCMP_CMP_EQ, AF_NETLINK, 0),
+    KILL(socket, 0, SCMP_CMP_GT, AF_NETLINK, 0),
 };
 
 static const struct condition conditions_of_threads[] = {
@@ -226,6 +247,10 @@ static void rule_profile(struct filter *filter, const struct callfilter *wanted)
         rule_calls(filter, SCMP_ACT_ALLOW, calls_of_writing);
     else if (wanted->files == CALLFILTER_READ)
         RULE_CONDITIONS(filter, conditions_of_reading);
+    if (wanted->network) {
+        rule_calls(filter, SCMP_ACT_ALLOW, calls_of_network);
+        RULE_CONDITIONS(filter, conditions_of_network);
+    }
     if (wanted->connects) {
         rule_call(filter, SCMP_ACT_ALLOW, "connect");
         RULE_CONDITIONS(filter, conditions_of_connecting);

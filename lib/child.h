@@ -30,6 +30,8 @@ struct event_base;
  *   last                    authd: that of the one before, to be read; none: nobody was before
  *   deliver, front, control stored: listening Unix sockets (lib/storemsg.h)
  *   http                    admin: listening TCP socket
+ *   fetch                   fetchd: listening Unix socket (lib/fetchmsg.h)
+ *   authorities             fetchd: certificates of authorities, in PEM
  *
  * Some names may stand several times (an IPv4 and an IPv6 socket).
  *

@@ -73,6 +73,11 @@ static const struct conf_setting conf_settings[] = {
      "Seconds for which a checked credential is remembered."},
     {"lmtp_connections", CONF_NUMBER, AT(lmtp_connections), "512", 1, 100000, {0},
      "How many LMTP connections are served at once; further ones wait to be accepted."},
+    {"fetch_networks", CONF_NETWORKS, AT(fetch_networks), "", 0, 255, {0},
+     "Bellhop asks customers' servers over HTTPS, such as issuers of tokens, but connects to nothing\n"
+     "on this machine or in private networks unless it is listed here, like 127.0.0.1 10.0.0.0/8."},
+    {"fetch_authorities", CONF_STRING, AT(fetch_authorities), "/etc/ssl/certs/ca-certificates.crt", 1, 255, {0},
+     "A PEM file with the certificates of the authorities that it believes there."},
     {"suspended", CONF_CHOICE, AT(suspended), "defer", 0, 0, {"defer", "refuse"},
      "Mail for a suspended customer: defer (450, the sender keeps it) or refuse (550)."},
     {"language", CONF_CHOICE, AT(language), "en", 0, 0, {LANGUAGE_CODES},

@@ -39,6 +39,8 @@ struct conf {
     uint64_t auth_cache_entries;
     uint64_t auth_cache_time; /* seconds */
     uint64_t lmtp_connections;
+    char fetch_networks[CONF_TEXT_MAX]; /* as pop3_proxy_networks */
+    char fetch_authorities[CONF_TEXT_MAX];
     uint64_t suspended; /* enum conf_suspended */
     uint64_t language;  /* enum language, of new customers */
     uint64_t segment_size;

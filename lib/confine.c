@@ -19,7 +19,8 @@ void confine(const struct confine_profile *profile)
     if (getenv("TZ") == NULL)
         setenv("TZ", ":/etc/localtime", 1);
     tzset();
-    bool files = landlock_enter(profile->paths, FAULTS || SANITIZED ? paths_of_tests : no_paths);
+    bool files = landlock_enter(profile->paths, FAULTS || SANITIZED ? paths_of_tests : no_paths,
+                                profile->calls.network);
     if (!files)
         log_warning("not confined by Landlock: this kernel does not have it");
     bool calls = callfilter_enter(&profile->calls);

@@ -35,6 +35,7 @@ struct landlock_below {
 #define FILES_IOCTL       (1U << 15) /* version 5 */
 #define FILES_FIRST       (FILES_REFER - 1)
 #define ADDRESSES_TCP     3U /* version 4: bind, connect */
+#define ADDRESSES_CONNECT 2U
 #define SCOPE_OTHERS      3U /* version 6: abstract sockets of others, signals to others */
 #define FILES_ON_A_FOLDER (FILES_LIST | FILES_REMOVE | FILES_MAKE)
 
@@ -83,13 +84,16 @@ static void allow(int ruleset, const struct landlock_rules *rules, const struct 
     close(below.parent);
 }
 
-bool landlock_enter(const struct landlock_path *paths, const struct landlock_path *more)
+bool landlock_enter(const struct landlock_path *paths, const struct landlock_path *more,
+                    bool network)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
 
     if (version < 1)
         return false;
     struct landlock_rules rules = refused(version);
+    if (network)
+        rules.addresses &= ~(uint64_t)ADDRESSES_CONNECT;
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
     if (ruleset < 0)
         log_fatal("Landlock gives no rules: %s", strerror(errno));

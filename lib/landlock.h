@@ -22,10 +22,12 @@ struct landlock_path {
 };
 
 /*
- * For this thread and those that it starts from now on. Both lists end with a path that is NULL,
- * and every other one must be there: a file's rule is the file's, not its name's. Returns whether
- * the kernel has Landlock; ends the program where it has and refuses. Needs no_new_privs.
+ * For this thread and those that it starts from now on. `network`: it may connect TCP sockets. Both
+ * lists end with a path that is NULL, and every other one must be there: a file's rule is the
+ * file's, not its name's. Returns whether the kernel has Landlock; ends the program where it has
+ * and refuses. Needs no_new_privs.
  */
-bool landlock_enter(const struct landlock_path *paths, const struct landlock_path *more);
+bool landlock_enter(const struct landlock_path *paths, const struct landlock_path *more,
+                    bool network);
 
 #endif

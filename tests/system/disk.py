@@ -10,7 +10,7 @@ from pathlib import Path
 from bellhop import BIN, sanitized
 
 LIBRARY = BIN.parent / "tests" / "disk.so"
-PROGRAMS = ["authd", "lmtpd", "pop3d", "admin"]
+PROGRAMS = ["authd", "fetchd", "lmtpd", "pop3d", "admin"]
 
 CALLS = ["open", "read", "write", "sync", "allocate", "truncate", "unlink", "rename", "list", "map"]
 RULE = struct.Struct("<IIIiIIII96s")

@@ -16,7 +16,8 @@ import pytest
 
 from bellhop import BIN, Instance, sanitized, status, wait_until
 
-PROGRAMS = ["pop3d", "authd", "stored", "lmtpd", "admin"]
+PROGRAMS = ["pop3d", "authd", "stored", "lmtpd", "fetchd", "admin"]
+LOCAL = [name for name in PROGRAMS if name != "fetchd"]
 FRONTS = ["pop3d", "lmtpd"]
 INJECT = BIN.parent / "tests" / "inject"
 
@@ -37,24 +38,26 @@ DEADLY = [
     ("execute", PROGRAMS, "execve", ["=/bin/true", 0, 0]),
     ("fork", PROGRAMS, "fork", []),
     ("fork-by-clone", PROGRAMS, "clone", [signal.SIGCHLD.value, 0, 0, 0, 0]),
-    ("ipv4-socket", PROGRAMS, "socket", [socket.AF_INET, socket.SOCK_STREAM, 0]),
-    ("ipv6-socket", PROGRAMS, "socket", [socket.AF_INET6, socket.SOCK_STREAM, 0]),
+    ("ipv4-socket", LOCAL, "socket", [socket.AF_INET, socket.SOCK_STREAM, 0]),
+    ("ipv6-socket", LOCAL, "socket", [socket.AF_INET6, socket.SOCK_STREAM, 0]),
     ("raw-socket", PROGRAMS, "socket", [socket.AF_PACKET, socket.SOCK_RAW, 0]),
     ("send-elsewhere", PROGRAMS, "sendto", [0, 0, 0, 0, ADDRESS, 16]),
     ("code-in-memory", PROGRAMS, "mmap", [0, 4096, 7, 0x22, -1, 0]),
-    ("memory-as-a-file", ["pop3d", "authd", "lmtpd", "admin"], "memfd_create", ["=code", 0]),
+    ("memory-as-a-file", ["pop3d", "authd", "lmtpd", "fetchd", "admin"], "memfd_create", ["=code", 0]),
     ("trace", PROGRAMS, "ptrace", [16, 1, 0, 0]),
     ("signal-others", PROGRAMS, "kill", [1, 0]),
     ("another-user", PROGRAMS, "setresuid", [0, 0, 0]),
     ("read-a-file", ["pop3d"], "openat", [AT_FDCWD, "=/etc/passwd", os.O_RDONLY]),
-    ("make-a-file", ["pop3d", "authd", "lmtpd"], "openat", [AT_FDCWD, "=/tmp/bellhop", O_NEW, 0o600]),
-    ("remove-a-file", ["pop3d", "authd", "lmtpd"], "unlink", ["=bellhop.conf"]),
+    ("listen", PROGRAMS, "listen", [0, 1]),
+    ("make-a-file", ["pop3d", "authd", "lmtpd", "fetchd"], "openat", [AT_FDCWD, "=/tmp/bellhop", O_NEW, 0o600]),
+    ("remove-a-file", ["pop3d", "authd", "lmtpd", "fetchd"], "unlink", ["=bellhop.conf"]),
 ]
 
 # What Landlock keeps from those who open files, each what is another's.
 DENIED = {
     "authd": ["/etc/passwd", "store/lock", "store/index.db", "tls/key.pem", "bellhop.conf", "store"],
     "lmtpd": ["/etc/passwd", "store/lock", "store/index.db", "tls/key.pem", "bellhop.conf", "run"],
+    "fetchd": ["/etc/passwd", "accounts.db", "tls/key.pem", "bellhop.conf", "store", "run"],
     "stored": ["/etc/passwd", "accounts.db", "tls/key.pem", "bellhop.conf", "."],
     "admin": ["/etc/passwd", "store/lock", "store/index.db", "tls/key.pem", "bellhop.conf", "run"],
 }
@@ -155,6 +158,14 @@ def test_a_clients_socket_is_of_no_use(victim, program, service):
     if not has_landlock(victim) or kernel() < (6, 7):
         pytest.skip("this kernel's Landlock has no rules for TCP")
     assert found.split() == ["0", failed(errno.EACCES)]
+
+
+@needs_plain_build
+def test_who_reaches_other_machines_reaches_no_sibling(victim):
+    pid = process(victim, "fetchd")
+    for family in [socket.AF_UNIX, socket.AF_NETLINK]:
+        assert inject(victim, "fetchd", "socket", family, socket.SOCK_STREAM, 0) == failed(errno.EAFNOSUPPORT)
+    assert process(victim, "fetchd") == pid
 
 
 @needs_plain_build

@@ -493,7 +493,7 @@ def test_unfinished_large_message_cannot_be_removed(world):
 
 def code_points():
     text = "".join(file.read_text() for folder in ("lib", "db", "stored", "lmtpd", "pop3d", "authd",
-                                                   "admin", "cli")
+                                                   "fetchd", "admin", "cli")
                    for file in (ROOT / folder).glob("*.c") if file.name != "fault.c")
     calls = re.findall(r"(?:fault_\w+|pass_file)\(([^;]*)", text)
     return {point for call in calls for point in re.findall(r'"([a-z0-9]+\.[a-z]+)"', call)}

@@ -16,8 +16,8 @@ import pytest
 from bellhop import BIN, Instance, children, program, signal_process, wait_gone, wait_until
 from wire import Wire
 
-PROGRAMS = ("stored", "authd", "lmtpd", "pop3d", "admin", "bellhop")
-FRONTS = ("lmtpd", "pop3d", "admin")
+PROGRAMS = ("stored", "authd", "fetchd", "lmtpd", "pop3d", "admin", "bellhop")
+FRONTS = ("fetchd", "lmtpd", "pop3d", "admin")
 RELOAD_TIME = 60
 
 
@@ -201,7 +201,7 @@ def test_nobody_notices(upgradable, tmp_path):
                 said = reload(instance).stdout
                 assert "they serve now; " in said.splitlines()[-1], said
                 new = pids_of(instance) - served
-                assert len(new) == 4, instance.log
+                assert len(new) == 5, instance.log
                 served |= new
                 made.advance()
         assert instance.pids()["stored"] == first["stored"]

@@ -190,7 +190,7 @@ def test_socket_permissions(instance):
                      "policy.sock": 0o660, "auth-front.sock": 0o600,
                      "auth-control.sock": 0o600,
                      "stored-deliver.sock": 0o600, "stored-front.sock": 0o600,
-                     "stored-control.sock": 0o600, "supervisor.sock": 0o600}
+                     "stored-control.sock": 0o600, "fetchd.sock": 0o600, "supervisor.sock": 0o600}
 
 
 def test_sockets_belong_to_the_group_of_their_folder(stopped):
@@ -211,8 +211,8 @@ def test_programs_get_only_what_they_need(instance):
             for name, pids in instance.pids().items()}
     assert {name for name, files in held.items() if "bellhop-key" in files} <= {"authd", "stored"}
     assert {name for name, files in held.items() if "bellhop-tls" in files} == {"pop3d"}
-    assert "accounts.db" not in held["pop3d"] + held["stored"]
-    assert "/store" not in held["pop3d"] + held["authd"] + held["lmtpd"] + held["admin"]
+    assert "accounts.db" not in held["pop3d"] + held["stored"] + held["fetchd"]
+    assert "/store" not in held["pop3d"] + held["authd"] + held["lmtpd"] + held["fetchd"] + held["admin"]
 
 
 def test_shared_text_is_read_only(instance):
@@ -224,7 +224,7 @@ def test_shared_text_is_read_only(instance):
             assert flags & os.O_ACCMODE == os.O_RDONLY
 
 
-@pytest.mark.parametrize("name", ["stored", "authd", "lmtpd", "pop3d", "admin"])
+@pytest.mark.parametrize("name", ["stored", "authd", "fetchd", "lmtpd", "pop3d", "admin"])
 def test_crashed_program_is_back(instance, name):
     before = all_pids(instance)
     victims = instance.pids()[name]
@@ -438,7 +438,7 @@ def test_serve_at_once_after_a_kill(stopped):
 
 
 def test_programs_refuse_to_be_started_by_hand():
-    for name in ("stored", "authd", "lmtpd", "pop3d", "admin"):
+    for name in ("stored", "authd", "fetchd", "lmtpd", "pop3d", "admin"):
         done = subprocess.run([BIN / name], capture_output=True, text=True, timeout=20,
                               stdin=subprocess.DEVNULL)
         assert done.returncode == 1
