@@ -30,7 +30,7 @@ static int read_at(int fd, uint64_t at, void *octets_r, size_t length)
 }
 
 /* Where new contents are told of while it reads, it reads those. */
-static int read_head(int fd, uint64_t *at_r, struct certlayout_head *head_r)
+int certlayout_read_head(int fd, uint64_t *at_r, struct certlayout_head *head_r)
 {
     for (uint64_t last = 0; read_at(fd, 0, at_r, sizeof(*at_r)) == 0; last = *at_r) {
         if (read_at(fd, *at_r, head_r, sizeof(*head_r)) == 0 && head_r->magic == CERTLAYOUT_MAGIC)
@@ -198,7 +198,7 @@ struct certbundle *certbundle_open(int fd)
     struct certlayout_head head;
     uint64_t at;
 
-    if (read_head(fd, &at, &head) < 0)
+    if (certlayout_read_head(fd, &at, &head) < 0)
         return NULL;
     void *base = mmap(NULL, head.length, PROT_READ, MAP_SHARED, fd, (off_t)head.start);
     if (base == MAP_FAILED)

@@ -45,4 +45,7 @@ struct certlayout_name {
     struct certbundle_choice choice;
 };
 
+/* Reads the head of the present contents, and where in the file it is. Returns 0, or -1 (errno). */
+int certlayout_read_head(int fd, uint64_t *at_r, struct certlayout_head *head_r);
+
 #endif

@@ -239,13 +239,10 @@ static void give_back(const struct certwriter *writer, uint64_t from, uint64_t t
 /* Where the present contents begin, or 0. */
 static uint64_t present_start(const struct certwriter *writer)
 {
-    struct certlayout_head head = {0};
-    uint64_t at = 0;
+    struct certlayout_head head;
+    uint64_t at;
 
-    if (pread(writer->fd, &at, sizeof(at), 0) != (ssize_t)sizeof(at) || at == 0 ||
-        pread(writer->fd, &head, sizeof(head), (off_t)at) != (ssize_t)sizeof(head))
-        return 0;
-    return head.start;
+    return certlayout_read_head(writer->fd, &at, &head) == 0 ? head.start : 0;
 }
 
 static void writer_free(struct certwriter *writer)
