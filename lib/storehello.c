@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "lib/channel.h"
+#include "lib/child.h"
 #include "lib/log.h"
 #include "lib/storehello.h"
 #include "lib/storemsg.h"
@@ -21,5 +22,13 @@ int storehello_take(const struct channel_message *message)
         log_fatal("the stored that runs speaks version %u of its messages and this program version "
                   "%d: restart bellhop serve",
                   hello.version, STORE_VERSION);
+    return 0;
+}
+
+int storehello_take_ready(const struct channel_message *message)
+{
+    if (storehello_take(message) < 0)
+        return -1;
+    child_ready();
     return 0;
 }

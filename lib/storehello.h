@@ -18,4 +18,7 @@ void storehello_ask(struct channel *channel);
  */
 int storehello_take(const struct channel_message *message);
 
+/* As storehello_take(); and a program that needs no more than stored to serve is ready now. */
+int storehello_take_ready(const struct channel_message *message);
+
 #endif

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "lib/child.h"
 #include "lib/log.h"
 #include "lib/reconnect.h"
 #include "lib/storehello.h"
@@ -29,14 +28,6 @@ static void end_call(struct store_call **calls, struct store_call *call)
 }
 
 /* stored answers what was forgotten in the meantime as well; that is no fault of its own. */
-static int take_hello(const struct channel_message *message)
-{
-    if (storehello_take(message) < 0)
-        return -1;
-    child_ready();
-    return 0;
-}
-
 static int on_message(void *context, const struct channel_message *message)
 {
     struct store_link *link = context;
@@ -44,7 +35,7 @@ static int on_message(void *context, const struct channel_message *message)
 
     reconnect_heard(link->reconnect);
     if (message->id == 0)
-        return take_hello(message);
+        return storehello_take_ready(message);
     if (message->type != STORE_DELIVERED && message->type != STORE_USAGE_IS)
         return -1;
     HASH_FIND(hh, link->calls, &message->id, sizeof(message->id), call);

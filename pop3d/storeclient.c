@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/channel.h"
-#include "lib/child.h"
 #include "lib/log.h"
 #include "lib/reconnect.h"
 #include "lib/storehello.h"
@@ -128,14 +127,6 @@ static int handle_memory(struct storeclient *client, const struct channel_messag
     return 0;
 }
 
-static int handle_hello(const struct channel_message *message)
-{
-    if (storehello_take(message) < 0)
-        return -1;
-    child_ready();
-    return 0;
-}
-
 static int on_message(void *context, const struct channel_message *message)
 {
     struct storeclient *client = context;
@@ -145,7 +136,7 @@ static int on_message(void *context, const struct channel_message *message)
     if (message->type == STORE_MEMORY_IS)
         return handle_memory(client, message);
     if (message->id == 0)
-        return handle_hello(message);
+        return storehello_take_ready(message);
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
     if (session == NULL)
         return (message->type >= STORE_OPENING && message->type <= STORE_FAILED) ||
