@@ -1,5 +1,4 @@
 #include <event2/buffer.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lmtpd/limits.h"
@@ -43,18 +42,11 @@ static int parse_request(char *text, struct request *request_r)
 /* An address of somebody else's domain is none of our business. */
 static void on_judged(struct inquiry *inquiry, const struct address *recipient, enum reply reply)
 {
-    char action[200];
-
     if (reply == REPLY_NO_MAILBOX) {
         enum db_result ours = lookup_domain(inquiry_server(inquiry)->lookup, recipient->domain);
         reply = ours == DB_OK ? reply : ours == DB_NONE ? REPLY_RECIPIENT_OK : REPLY_FAILURE;
     }
-    if (reply == REPLY_RECIPIENT_OK) {
-        inquiry_answer(inquiry, "DUNNO");
-        return;
-    }
-    snprintf(action, sizeof(action), "%s", reply_text(reply));
-    inquiry_answer(inquiry, action);
+    inquiry_answer(inquiry, reply == REPLY_RECIPIENT_OK ? "DUNNO" : reply_text(reply));
 }
 
 static int take(struct inquiry *inquiry, struct evbuffer *input)
