@@ -177,11 +177,11 @@ int app_password_add_main(struct instance *instance, int argc, char **argv)
 
 static json_t *row(const struct db_app_password *password)
 {
-    return json_pack(
-        "{ss sb sb so so so so}", "name", password->name, "pop3", (int)password->pop3, "smtp",
-        (int)password->smtp, "expires", listing_time(password->expires), "created",
-        listing_time(password->created), "used", listing_time(password->used), "used_address",
-        password->used_address[0] != '\0' ? json_string(password->used_address) : json_null());
+    return json_pack("{ss sb sb so so so so}", "name", password->name, "pop3", (int)password->pop3,
+                     "smtp", (int)password->smtp, "expires", listing_time(password->expires),
+                     "created", listing_time(password->created), "used",
+                     listing_time(password->used), "used_address",
+                     listing_text(password->used_address));
 }
 
 static int list(struct db *db, const struct address *address, bool json)

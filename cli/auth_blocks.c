@@ -95,11 +95,6 @@ static int ask(struct answer *answer_r, enum auth_type type, const void *payload
 
 /* --- blocks */
 
-static json_t *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? json_string(text) : json_null();
-}
-
 static const char *scope_name(uint32_t scope)
 {
     static const char *const names[] = {[AUTH_SCOPE_PAIR] = "mailbox from network",
@@ -129,7 +124,7 @@ static json_t *customer_names(struct db *db, const struct auth_block *block, uin
             db_customer_get(db, block->customers[i], &customer) == DB_OK)
             length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
                                        length > 0 ? ", " : "", customer.name);
-    return text_or_null(names);
+    return listing_text(names);
 }
 
 static json_t *block_row(struct db *db, const struct auth_block *block, uint64_t only)
@@ -143,7 +138,7 @@ static json_t *block_row(struct db *db, const struct auth_block *block, uint64_t
         networks_format(network, &source, block->bits <= 128 ? block->bits : 128);
     name_mailbox(db, block->mailbox, &owner);
     return json_pack("{ss so so so si si}", "delayed", scope_name(block->scope), "address",
-                     text_or_null(owner.address.text), "network", text_or_null(network), "customer",
+                     listing_text(owner.address.text), "network", listing_text(network), "customer",
                      customer_names(db, block, only), "wrong", (int)block->count, "seconds",
                      (int)block->seconds);
 }

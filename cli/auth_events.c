@@ -74,23 +74,15 @@ static void flush(void)
 
 /* --- the listing */
 
-/* Nothing is null: "-" in a table. */
-static json_t *text_or_null(const char *text)
-{
-    json_t *value = text[0] != '\0' ? json_string(text) : NULL;
-
-    return value != NULL ? value : json_null();
-}
-
 static json_t *event_row(const struct db_event *event)
 {
     return json_pack(
         "{so so sI ss so so so so so so so}", "first", listing_time(event->id / 1000000), "last",
         listing_time(event->time), "count", (json_int_t)event->count, "event",
-        db_event_kind_name(event->kind), "customer", text_or_null(event->customer_name), "address",
-        text_or_null(event->address), "remote", text_or_null(event->remote), "protocol",
-        text_or_null(event->protocol), "mechanism", text_or_null(event->mechanism), "credential",
-        text_or_null(event->credential), "reason", text_or_null(event->reason));
+        db_event_kind_name(event->kind), "customer", listing_text(event->customer_name), "address",
+        listing_text(event->address), "remote", listing_text(event->remote), "protocol",
+        listing_text(event->protocol), "mechanism", listing_text(event->mechanism), "credential",
+        listing_text(event->credential), "reason", listing_text(event->reason));
 }
 
 /* Rows are in the order of their first time; the last one may be later by DB_EVENT_SPAN. */

@@ -123,3 +123,10 @@ json_t *listing_time(uint64_t time)
         return json_null();
     return json_string(text);
 }
+
+json_t *listing_text(const char *text)
+{
+    json_t *value = text[0] != '\0' ? json_string(text) : NULL;
+
+    return value != NULL ? value : json_null();
+}

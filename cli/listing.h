@@ -37,4 +37,7 @@ void listing_print_one(json_t *row, const struct listing_column *columns, bool j
 /* Seconds since 1970 as RFC 3339 says ("2024-05-01T12:00:00Z"); null for 0. */
 json_t *listing_time(uint64_t time);
 
+/* Null where there is none, and for what is not UTF-8. */
+json_t *listing_text(const char *text);
+
 #endif
