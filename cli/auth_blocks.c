@@ -1,17 +1,16 @@
 /* bellhop auth blocks and lift: what is delayed because of wrong passwords. authd knows it alone.
  */
 #include <arpa/inet.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/address.h"
 #include "cli/command.h"
+#include "cli/conversation.h"
 #include "cli/database.h"
 #include "cli/listing.h"
 #include "db/owner.h"
 #include "lib/authmsg.h"
-#include "lib/channel.h"
 #include "lib/networks.h"
 #include "lib/xalloc.h"
 
@@ -29,8 +28,7 @@ static const struct listing_column columns[] = {{"delayed", "DELAYED", LISTING_T
 /* --- what authd says */
 
 struct answer {
-    struct event_base *base;
-    bool done;
+    struct conversation *conversation;
     struct auth_block *blocks;
     size_t count;
     uint64_t number; /* of AUTH_LISTED or AUTH_LIFTED */
@@ -56,39 +54,21 @@ static int on_message(void *context, const struct channel_message *message)
         message->length != sizeof(answer->number))
         return -1;
     memcpy(&answer->number, message->payload, sizeof(answer->number));
-    answer->done = true;
-    event_base_loopbreak(answer->base);
+    conversation_done(answer->conversation);
     return 0;
-}
-
-static void on_closed(void *context)
-{
-    struct answer *answer = context;
-
-    event_base_loopbreak(answer->base);
 }
 
 /* Asks once. The caller frees the blocks. Returns EXIT_DONE, or EXIT_REFUSED after refuse(). */
 static int ask(struct answer *answer_r, enum auth_type type, const void *payload, size_t length)
 {
-    static const struct channel_events events = {.message = on_message, .closed = on_closed};
-    static const struct timeval wait = {.tv_sec = WAIT_SECONDS};
-
-    *answer_r = (struct answer){.base = event_base_new()};
-    if (answer_r->base == NULL)
-        return refuse("out of memory");
-    struct channel *channel =
-        channel_connect(answer_r->base, INSTANCE_AUTH_CONTROL, &events, answer_r);
-    if (channel != NULL) {
-        channel_send(channel, (uint8_t)type, 1, payload, length, NULL, 0);
-        event_base_loopexit(answer_r->base, &wait);
-        event_base_dispatch(answer_r->base);
-    }
-    channel_free(channel);
-    event_base_free(answer_r->base);
-    if (channel == NULL)
+    *answer_r = (struct answer){0};
+    answer_r->conversation = conversation_begin(INSTANCE_AUTH_CONTROL, on_message, answer_r);
+    if (answer_r->conversation == NULL)
         return refuse("the service does not run; nobody is delayed until it does");
-    if (!answer_r->done)
+    conversation_send(answer_r->conversation, (uint8_t)type, 1, payload, length);
+    bool answered = conversation_wait(answer_r->conversation, WAIT_SECONDS);
+    conversation_free(answer_r->conversation);
+    if (!answered)
         return refuse("authd does not answer; see the service's log, and try again");
     return EXIT_DONE;
 }

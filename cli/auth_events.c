@@ -1,17 +1,16 @@
 /* bellhop auth events: what happened with credentials. */
-#include <event2/event.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/address.h"
 #include "cli/command.h"
+#include "cli/conversation.h"
 #include "cli/database.h"
 #include "cli/listing.h"
 #include "cli/moment.h"
 #include "db/event.h"
 #include "lib/authmsg.h"
-#include "lib/channel.h"
 
 /* As many as a person looks through, unless it is said since when. */
 #define NEWEST 1000
@@ -43,33 +42,24 @@ static const struct listing_column columns[] = {{"first", "FIRST", LISTING_TIME}
 
 static int on_message(void *context, const struct channel_message *message)
 {
+    struct conversation *const *conversation = context;
+
     if (message->type != AUTH_FLUSHED)
         return -1;
-    event_base_loopbreak(context);
+    conversation_done(*conversation);
     return 0;
-}
-
-static void on_closed(void *context)
-{
-    event_base_loopbreak(context);
 }
 
 static void flush(void)
 {
-    static const struct channel_events events = {.message = on_message, .closed = on_closed};
-    static const struct timeval wait = {.tv_sec = WAIT_SECONDS};
-    struct event_base *base = event_base_new();
+    struct conversation *conversation =
+        conversation_begin(INSTANCE_AUTH_CONTROL, on_message, &conversation);
 
-    if (base == NULL)
+    if (conversation == NULL)
         return;
-    struct channel *channel = channel_connect(base, INSTANCE_AUTH_CONTROL, &events, base);
-    if (channel != NULL) {
-        channel_send(channel, AUTH_FLUSH, 1, NULL, 0, NULL, 0);
-        event_base_loopexit(base, &wait);
-        event_base_dispatch(base);
-    }
-    channel_free(channel);
-    event_base_free(base);
+    conversation_send(conversation, AUTH_FLUSH, 1, NULL, 0);
+    (void)conversation_wait(conversation, WAIT_SECONDS);
+    conversation_free(conversation);
 }
 
 /* --- the listing */

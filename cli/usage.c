@@ -1,10 +1,9 @@
 #include <errno.h>
-#include <event2/event.h>
 #include <string.h>
 
+#include "cli/conversation.h"
 #include "cli/instance.h"
 #include "cli/usage.h"
-#include "lib/channel.h"
 #include "lib/storemsg.h"
 
 /* A store that takes longer to look up its own index is not in order. */
@@ -14,8 +13,7 @@
 #define WINDOW 256
 
 struct asking {
-    struct event_base *base;
-    struct channel *channel;
+    struct conversation *conversation;
     struct usage *usages; /* a message's id is the index here */
     size_t count;
     size_t asked;
@@ -26,8 +24,8 @@ static void ask_next(struct asking *asking)
 {
     while (asking->asked < asking->count && asking->asked - asking->answered < WINDOW) {
         struct store_mailbox_id request = {.mailbox = asking->usages[asking->asked].mailbox};
-        channel_send(asking->channel, STORE_USAGE, (uint32_t)asking->asked, &request,
-                     sizeof(request), NULL, 0);
+        conversation_send(asking->conversation, STORE_USAGE, (uint32_t)asking->asked, &request,
+                          sizeof(request));
         asking->asked++;
     }
 }
@@ -46,41 +44,23 @@ static int on_message(void *context, const struct channel_message *message)
     usage->messages = answer.messages;
     usage->known = true;
     if (++asking->answered == asking->count)
-        event_base_loopbreak(asking->base);
+        conversation_done(asking->conversation);
     ask_next(asking);
     return 0;
 }
 
-static void on_closed(void *context)
-{
-    struct asking *asking = context;
-
-    event_base_loopbreak(asking->base);
-}
-
 const char *usage_ask(struct usage *usages, size_t count)
 {
-    static const struct channel_events events = {.message = on_message, .closed = on_closed};
-    static const struct timeval wait = {.tv_sec = WAIT_SECONDS};
     struct asking asking = {.usages = usages, .count = count};
 
     for (size_t i = 0; i < count; i++)
         usages[i].known = false;
-    asking.base = event_base_new();
-    if (asking.base == NULL)
-        return "libevent does not work on this machine";
-    asking.channel = channel_connect(asking.base, INSTANCE_CONTROL, &events, &asking);
-    if (asking.channel == NULL) {
-        int reason = errno;
-        event_base_free(asking.base);
-        return reason == EACCES || reason == EPERM ? "you may not ask the service"
-                                                   : "the service is not running";
-    }
+    asking.conversation = conversation_begin(INSTANCE_CONTROL, on_message, &asking);
+    if (asking.conversation == NULL)
+        return errno == EACCES || errno == EPERM ? "you may not ask the service"
+                                                 : "the service is not running";
     ask_next(&asking);
-    event_base_loopexit(asking.base, &wait);
-    if (count > 0)
-        event_base_dispatch(asking.base);
-    channel_free(asking.channel);
-    event_base_free(asking.base);
-    return asking.answered == count ? NULL : "the store does not answer";
+    bool answered = count == 0 || conversation_wait(asking.conversation, WAIT_SECONDS);
+    conversation_free(asking.conversation);
+    return answered ? NULL : "the store does not answer";
 }
