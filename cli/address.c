@@ -30,6 +30,35 @@ int address_lookup(struct db *db, const struct address *address, struct db_maila
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
+int address_lookup_mailbox(struct db *db, const struct address *address,
+                           struct db_mailaddress *found_r)
+{
+    if (address_lookup(db, address, found_r) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if (found_r->mailbox == 0)
+        return refuse("%s is an alias; name the address of a mailbox that it leads to",
+                      address->text);
+    return EXIT_DONE;
+}
+
+int address_showing(struct instance *instance, int argc, char **argv,
+                    int (*show)(struct db *db, const struct address *address, bool json))
+{
+    struct address address;
+    bool json;
+
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (address_argument(&address, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = show(db, &address, json);
+    db_close(db);
+    return done;
+}
+
 /* By another program, after it was found here. */
 static int removed(const struct address *address)
 {
@@ -252,11 +281,8 @@ static int set_password(struct instance *instance, struct db *db, const struct a
     struct password_kept kept;
     bool generated;
 
-    if (address_lookup(db, address, &found) != EXIT_DONE)
+    if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
-    if (found.mailbox == 0)
-        return refuse("%s is an alias, which has no password; set that of a mailbox it leads to",
-                      address->text);
     int done = get_kept(instance, db, source, address, &password, &kept, &generated);
     if (done == EXIT_DONE)
         done = set_hash(db, &found, address, &kept);

@@ -217,17 +217,5 @@ static int show_address(struct db *db, const struct address *address, bool json)
 
 int address_show_main(struct instance *instance, int argc, char **argv)
 {
-    struct address address;
-    bool json;
-
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 1, 1) != 0)
-        return EXIT_USAGE;
-    if (address_argument(&address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = show_address(db, &address, json);
-    db_close(db);
-    return done;
+    return address_showing(instance, argc, argv, show_address);
 }

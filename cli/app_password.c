@@ -22,18 +22,6 @@ static const struct listing_column columns[] = {
     {"created", "CREATED", LISTING_TIME},   {"used", "LAST USED", LISTING_TIME},
     {"used_address", "FROM", LISTING_TEXT}, {0}};
 
-/* Finds the mailbox that an address is for. */
-static int find_mailbox(struct db *db, const struct address *address,
-                        struct db_mailaddress *found_r)
-{
-    if (address_lookup(db, address, found_r) != EXIT_DONE)
-        return EXIT_REFUSED;
-    if (found_r->mailbox == 0)
-        return refuse("%s is an alias, which has no password; take a mailbox that it leads to",
-                      address->text);
-    return EXIT_DONE;
-}
-
 /* --- add */
 
 struct addition {
@@ -89,7 +77,7 @@ static int add(struct db *db, const struct addition *addition)
     struct db_mailaddress found;
 
     _Static_assert(DB_SECRET_SIZE == APPPASSWORD_KEY_SIZE, "a stored secret is a key");
-    if (find_mailbox(db, &addition->address, &found) != EXIT_DONE)
+    if (address_lookup_mailbox(db, &addition->address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
     enum db_result result = database_result(db, db_secret_find(db, DB_SECRET_APP_PASSWORD, key));
     if (result == DB_NONE)
@@ -190,7 +178,7 @@ static int list(struct db *db, const struct address *address, bool json)
     struct db_mailaddress found;
     enum db_result result;
 
-    if (find_mailbox(db, address, &found) != EXIT_DONE)
+    if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
     json_t *rows = json_array();
     while ((result = db_app_password_next(db, found.customer, found.mailbox, &password)) == DB_OK)
@@ -200,19 +188,7 @@ static int list(struct db *db, const struct address *address, bool json)
 
 int app_password_list_main(struct instance *instance, int argc, char **argv)
 {
-    struct address address;
-    bool json;
-
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 1, 1) != 0)
-        return EXIT_USAGE;
-    if (address_argument(&address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = list(db, &address, json);
-    db_close(db);
-    return done;
+    return address_showing(instance, argc, argv, list);
 }
 
 /* --- remove */
@@ -221,7 +197,7 @@ static int remove_one(struct db *db, const struct address *address, const char *
 {
     struct db_mailaddress found;
 
-    if (find_mailbox(db, address, &found) != EXIT_DONE)
+    if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
     switch (database_result(db, db_app_password_remove(db, found.customer, address, name))) {
     case DB_OK: return EXIT_DONE;

@@ -161,13 +161,10 @@ static int find_mailbox(struct instance *instance, const char *text, struct auth
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = address_lookup(db, &address, &found);
+    int done = address_lookup_mailbox(db, &address, &found);
     db_close(db);
     if (done != EXIT_DONE)
         return EXIT_REFUSED;
-    if (found.mailbox == 0)
-        return refuse("%s is an alias, and nobody logs in with one; see its mailboxes",
-                      address.text);
     lift_r->customer = found.customer;
     lift_r->mailbox = found.mailbox;
     memcpy(lift_r->address, address.text, sizeof(address.text));

@@ -108,11 +108,8 @@ static int list_wanted(struct db *db, const struct wanted *wanted)
 
     if (wanted->address != NULL) {
         if (address_argument(&address, wanted->address) != EXIT_DONE ||
-            address_lookup(db, &address, &found) != EXIT_DONE)
+            address_lookup_mailbox(db, &address, &found) != EXIT_DONE)
             return EXIT_REFUSED;
-        if (found.mailbox == 0)
-            return refuse("%s is an alias, and nobody logs in with one; see its mailboxes",
-                          address.text);
         return list_events(db, wanted, found.customer, found.mailbox);
     }
     if (wanted->customer != NULL && database_customer(db, wanted->customer, &customer) != EXIT_DONE)

@@ -40,9 +40,7 @@ static int find_recipient(struct instance *instance, const struct address *addre
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = address_lookup(db, address, &found);
-    if (done == EXIT_DONE && found.mailbox == 0)
-        done = refuse("%s is an alias; name the address of a mailbox", address->text);
+    int done = address_lookup_mailbox(db, address, &found);
     if (done == EXIT_DONE &&
         database_result(db, db_route_find(db, address, routes, &count)) != DB_OK)
         done = EXIT_REFUSED;
@@ -196,11 +194,10 @@ static int find_mailbox(struct instance *instance, const struct address *address
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = address_lookup(db, address, &found);
+    int done = address_lookup_mailbox(db, address, &found);
     db_close(db);
-    if (done == EXIT_DONE && found.mailbox == 0)
-        return refuse("%s is an alias; name the address of a mailbox", address->text);
-    *mailbox_r = found.mailbox;
+    if (done == EXIT_DONE)
+        *mailbox_r = found.mailbox;
     return done;
 }
 
