@@ -83,6 +83,7 @@ static bool hear(struct process *process)
         process->events->told(process->context, process, CHILD_READY);
     } else if (got == 1 && text[0] == CHILD_RETIRED && process->role == PROCESS_LEAVING) {
         stop_listening(process);
+        process->retired = true;
         process->events->told(process->context, process, CHILD_RETIRED);
     } else if (got > 1 && process->sentence[0] == '\0' && process->role == PROCESS_COMING) {
         hear_sentence(process, text, (size_t)got);

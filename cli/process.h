@@ -31,8 +31,9 @@ struct process {
     struct event *again;
     int words; /* the connection of lib/child.h; -1: none */
     struct event *heard;
-    int memory; /* what the last one that was started here remembers; -1: nothing */
-    bool ready; /* it has said so */
+    int memory;   /* what the last one that was started here remembers; -1: nothing */
+    bool ready;   /* it has said so */
+    bool retired; /* and this */
     char sentence[CHILD_SENTENCE_MAX]; /* why it cannot serve, as it said; or "" */
     const struct process_events *events;
     void *context;

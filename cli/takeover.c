@@ -141,13 +141,18 @@ static bool all_ready(const struct takeover *takeover)
     return true;
 }
 
-/* Whether an authd that was told to retire has not said yet that it has. Those of earlier reloads
- * have, and may end at any time. */
+/* Whether it is an authd that was told to retire and has not said that it has. Those of earlier
+ * reloads have, and may end at any time. */
+static bool lets_wait(const struct process *process)
+{
+    return process->program == &programs[PROGRAM_AUTHD] && process->role == PROCESS_LEAVING &&
+           process->pid > 0 && !process->retired;
+}
+
 static bool authd_accepts(const struct takeover *takeover)
 {
     FLEET_EACH (takeover->fleet, process)
-        if (process->program == &programs[PROGRAM_AUTHD] && process->role == PROCESS_LEAVING &&
-            process->pid > 0 && process->words >= 0)
+        if (lets_wait(process))
             return true;
     return false;
 }
@@ -179,8 +184,7 @@ void takeover_lost(struct takeover *takeover, const struct process *process)
 static void kill_hanging(struct takeover *takeover)
 {
     FLEET_EACH (takeover->fleet, process)
-        if (process->program == &programs[PROGRAM_AUTHD] && process->role == PROCESS_LEAVING &&
-            process->words >= 0) {
+        if (lets_wait(process)) {
             log_error("killing authd[%d], which does not let go of its sockets", (int)process->pid);
             kill(process->pid, SIGKILL);
         }

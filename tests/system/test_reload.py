@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 import pytest
 
 from bellhop import BIN, Instance, children, program, signal_process, wait_gone, wait_until
+from test_confinement import inject, needs_plain_build
 from wire import Wire
 
 PROGRAMS = ("stored", "authd", "fetchd", "lmtpd", "pop3d", "admin", "bellhop")
@@ -268,6 +269,21 @@ def test_a_new_authd_takes_over(upgradable, tmp_path):
     for account in [hotel[0], group[0]]:
         listed = json.loads(upgradable.cli("auth", "events", account.address, "--json").stdout)
         assert {row["protocol"] for row in listed} == {"pop3", "smtp"}
+
+
+@needs_plain_build
+def test_an_authd_that_answers_nonsense_keeps_nobody_waiting(upgradable, tmp_path):
+    """It is not listened to any more, does not end when it is told to, and is killed."""
+    old, = upgradable.pids()["authd"]
+    with open(f"/proc/{old}/environ") as environment:
+        names = re.search(r"LISTEN_FDNAMES=([^\0]*)", environment.read())[1].split(":")
+    assert inject(upgradable, "authd", "write", 3 + names.index("supervisor"), "=nonsense", 8) == "8"
+    os.kill(old, signal.SIGSTOP)
+    install(tmp_path / "bin", "authd")
+    reload(upgradable)
+    assert f"killing authd[{old}]" in upgradable.log
+    wait_gone(old)
+    serves(upgradable)
 
 
 # --- what refuses
