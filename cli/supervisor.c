@@ -43,6 +43,7 @@ struct supervisor {
     struct inventory *inventory;
     struct material *material;
     struct conf running; /* as the programs were started with */
+    uint64_t coming;     /* pop3_processes of the reload that is under way */
     enum supervisor_state state;
     int result;
     struct fleet fleet;
@@ -237,6 +238,14 @@ static void tell_what_waits(struct supervisor *supervisor)
     }
 }
 
+/* The end of a reload that is under way decides what runs. */
+static void tell_processes(const struct supervisor *supervisor)
+{
+    if (supervisor->takeover.state == TAKEOVER_NONE &&
+        supervisor->running.pop3_processes != supervisor->material->conf.pop3_processes)
+        log_warning("the changed pop3_processes counts from the next bellhop reload");
+}
+
 static void notify_reloading(void)
 {
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_microseconds());
@@ -285,8 +294,7 @@ static void on_hangup(evutil_socket_t number, short what, void *context)
         return;
     notify_reloading();
     (void)load_again(supervisor, error, sizeof(error));
-    if (supervisor->running.pop3_processes != supervisor->material->conf.pop3_processes)
-        log_warning("the changed pop3_processes counts from the next bellhop reload");
+    tell_processes(supervisor);
     log_info("loaded again after signal %d", SIGHUP);
     if (supervisor->takeover.state == TAKEOVER_NONE)
         sd_notify(0, "READY=1");
@@ -303,6 +311,7 @@ static void on_reload(void *context)
     if (load_again(supervisor, error, sizeof(error)) == 0) {
         callers_tell(supervisor->callers, CALLERS_PROGRESS,
                      "read the configuration, the certificate and the texts");
+        supervisor->coming = supervisor->material->conf.pop3_processes;
         takeover_begin(&supervisor->takeover, &supervisor->material->conf);
     } else {
         callers_tell(supervisor->callers, CALLERS_REFUSED, error);
@@ -335,12 +344,13 @@ static void on_taken_over(void *context, const char *refusal)
         snprintf(sentence, sizeof(sentence), "%s; the programs that served go on", refusal);
         log_error("nothing has been taken over: %s", sentence);
     } else {
-        supervisor->running.pop3_processes = supervisor->material->conf.pop3_processes;
+        supervisor->running.pop3_processes = supervisor->coming;
         snprintf(sentence, sizeof(sentence),
                  "they serve now; %u earlier processes end with their last clients",
                  count_leaving(&supervisor->fleet));
         log_info("reloaded: %s", sentence);
     }
+    tell_processes(supervisor);
     callers_tell(supervisor->callers, refusal == NULL ? CALLERS_DONE : CALLERS_REFUSED, sentence);
     sd_notify(0, "READY=1");
 }

@@ -483,6 +483,24 @@ def test_another_number_of_processes(instance):
     serves(instance)
 
 
+def test_another_number_of_processes_meanwhile(instance):
+    """What runs is what the reload began with."""
+    instance.configure(pop3_processes=2)
+    reload(instance)
+    instance.configure(pop3_processes=3)
+    with hanging_reload(instance) as command:
+        instance.configure(pop3_processes=2)
+        instance.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "loaded again after signal" in instance.log, 10, "the configuration read again")
+    assert command.communicate(timeout=RELOAD_TIME)[0].startswith("they serve now") and command.wait() == 0
+    waits = "the changed pop3_processes counts from the next bellhop reload"
+    wait_until(lambda: waits in instance.log.partition("loaded again after signal")[2], 10, "the warning")
+    assert len(pids_of(instance, ["pop3d"])) >= 3
+    reload(instance)
+    wait_until(lambda: len(pids_of(instance, ["pop3d"])) == 2, 20, "two processes")
+    serves(instance)
+
+
 def test_tells_systemd(stopped, tmp_path, monkeypatch):
     path = tmp_path / "notify.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
