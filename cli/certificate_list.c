@@ -60,13 +60,14 @@ static json_t *names_of(const struct certbundle_entry *entry, bool json)
 
 static void add_entry(struct list *list, const struct certbundle *bundle, uint32_t number)
 {
-    const struct certbundle_choice fallback = certbundle_default(bundle);
+    const int64_t now = time(NULL);
+    const struct certbundle_choice fallback = certbundle_default(bundle, now);
     struct certbundle_entry entry;
     char remark[1024];
 
     if (!certbundle_entry(bundle, number, &entry))
         return;
-    bool remarked = tlsfolder_remark(bundle, number, time(NULL), remark, sizeof(remark));
+    bool remarked = tlsfolder_remark(bundle, number, now, remark, sizeof(remark));
     json_array_append_new(list->rows,
                           json_pack("{ss sb ss sb so so so so}", "path", entry.label, "usable", 1,
                                     "key", certbundle_kind_text(entry.kind), "default",

@@ -210,7 +210,8 @@ static bool expiry_remark(const struct certbundle_entry *entry, int64_t now, cha
 
 /* The default one stands back for every other without a word. */
 static bool rival_remark(const struct certbundle *bundle, uint32_t number,
-                         const struct certbundle_entry *entry, char *text_r, size_t size)
+                         const struct certbundle_entry *entry, int64_t now, char *text_r,
+                         size_t size)
 {
     const char *names = entry->names.octets;
     struct certbundle_choice choice;
@@ -218,7 +219,7 @@ static bool rival_remark(const struct certbundle *bundle, uint32_t number,
 
     for (size_t done = 0, length; number > 0 && done < entry->names.length; done += length + 1) {
         length = strlen(names + done);
-        (void)certbundle_find(bundle, names + done, length, &choice);
+        (void)certbundle_find(bundle, names + done, length, now, &choice);
         const uint32_t other = choice.entries[entry->kind];
         if (other != number && other != CERTBUNDLE_NONE &&
             certbundle_entry(bundle, other, &rival)) {
@@ -239,5 +240,5 @@ bool tlsfolder_remark(const struct certbundle *bundle, uint32_t number, int64_t 
 
     return certbundle_entry(bundle, number, &entry) &&
            (expiry_remark(&entry, now, text_r, size) ||
-            rival_remark(bundle, number, &entry, text_r, size));
+            rival_remark(bundle, number, &entry, now, text_r, size));
 }

@@ -62,11 +62,6 @@ uint32_t certbundle_count(const struct certbundle *bundle)
     return bundle->head.item_count;
 }
 
-struct certbundle_choice certbundle_default(const struct certbundle *bundle)
-{
-    return bundle->fallback;
-}
-
 static const struct certlayout_item *item_at(const struct certbundle *bundle, uint32_t number)
 {
     return (const struct certlayout_item *)(const void *)(bundle->base + bundle->head.items) +
@@ -102,6 +97,35 @@ bool certbundle_entry(const struct certbundle *bundle, uint32_t number,
     return true;
 }
 
+static bool is_valid(const struct certbundle *bundle, uint32_t number, int64_t now)
+{
+    if (number >= bundle->head.item_count)
+        return false;
+    const struct certlayout_item *item = item_at(bundle, number);
+    return item->not_before <= now && now < item->not_after;
+}
+
+/* A client may take the kind that is not valid, and would refuse it. */
+static void drop_invalid(const struct certbundle *bundle, int64_t now,
+                         struct certbundle_choice *choice)
+{
+    bool any = false;
+
+    for (unsigned kind = 0; kind < CERTBUNDLE__KINDS; kind++)
+        any = any || is_valid(bundle, choice->entries[kind], now);
+    for (unsigned kind = 0; kind < CERTBUNDLE__KINDS; kind++)
+        if (any && !is_valid(bundle, choice->entries[kind], now))
+            choice->entries[kind] = CERTBUNDLE_NONE;
+}
+
+struct certbundle_choice certbundle_default(const struct certbundle *bundle, int64_t now)
+{
+    struct certbundle_choice choice = bundle->fallback;
+
+    drop_invalid(bundle, now, &choice);
+    return choice;
+}
+
 /* What is asked for, while bsearch() looks for it. */
 struct wanted {
     const struct certbundle *bundle;
@@ -119,34 +143,49 @@ static int compare_name(const void *key, const void *row)
     return memcmp(wanted->text, wanted->bundle->base + name->text.at, wanted->length);
 }
 
-static void find_name(const struct wanted *wanted, struct certbundle_choice *choice)
+static void find_name(const struct wanted *wanted, struct certbundle_choice *choice_r)
 {
     const struct certlayout_head *head = &wanted->bundle->head;
     const struct certlayout_name *name = bsearch(wanted, wanted->bundle->base + head->names,
                                                  head->name_count, sizeof(*name), compare_name);
 
-    for (unsigned kind = 0; name != NULL && kind < CERTBUNDLE__KINDS; kind++)
-        if (choice->entries[kind] == CERTBUNDLE_NONE)
-            choice->entries[kind] = name->choice.entries[kind];
+    if (name != NULL)
+        *choice_r = name->choice;
+    else
+        memset(choice_r, 0xff, sizeof(*choice_r));
 }
 
-bool certbundle_find(const struct certbundle *bundle, const char *name, size_t length,
-                     struct certbundle_choice *choice_r)
+static void find_wildcard(const struct certbundle *bundle, const char *name, size_t length,
+                          struct certbundle_choice *choice_r)
 {
     char wildcard[CERTBUNDLE_NAME_MAX + 1];
-    bool found = false;
+    const char *rest = memchr(name, '.', length);
 
     memset(choice_r, 0xff, sizeof(*choice_r));
+    if (rest == NULL || rest == name || length >= sizeof(wildcard))
+        return;
+    size_t size = length - (size_t)(rest - name);
+    wildcard[0] = '*';
+    memcpy(wildcard + 1, rest, size);
+    find_name(&(struct wanted){bundle, wildcard, size + 1}, choice_r);
+}
+
+bool certbundle_find(const struct certbundle *bundle, const char *name, size_t length, int64_t now,
+                     struct certbundle_choice *choice_r)
+{
+    struct certbundle_choice wildcard;
+    bool found = false;
+
     find_name(&(struct wanted){bundle, name, length}, choice_r);
-    const char *rest = memchr(name, '.', length);
-    if (rest != NULL && rest != name && length < sizeof(wildcard)) {
-        size_t size = length - (size_t)(rest - name);
-        wildcard[0] = '*';
-        memcpy(wildcard + 1, rest, size);
-        find_name(&(struct wanted){bundle, wildcard, size + 1}, choice_r);
+    find_wildcard(bundle, name, length, &wildcard);
+    for (unsigned kind = 0; kind < CERTBUNDLE__KINDS; kind++) {
+        uint32_t *entry = &choice_r->entries[kind];
+        if (*entry == CERTBUNDLE_NONE ||
+            (!is_valid(bundle, *entry, now) && is_valid(bundle, wildcard.entries[kind], now)))
+            *entry = wildcard.entries[kind];
+        found = found || *entry != CERTBUNDLE_NONE;
     }
-    for (unsigned kind = 0; kind < CERTBUNDLE__KINDS; kind++)
-        found = found || choice_r->entries[kind] != CERTBUNDLE_NONE;
+    drop_invalid(bundle, now, choice_r);
     return found;
 }
 
@@ -172,7 +211,7 @@ uint32_t certbundle_labelled(const struct certbundle *bundle, const char *label)
 static void choose_fallback(struct certbundle *bundle)
 {
     struct certbundle_choice *fallback = &bundle->fallback;
-    struct certbundle_choice choice;
+    struct certbundle_choice own, wildcard;
     struct certbundle_entry entry;
 
     memset(fallback, 0xff, sizeof(*fallback));
@@ -183,11 +222,14 @@ static void choose_fallback(struct certbundle *bundle)
     const char *name = entry.names.octets;
     for (size_t done = 0, length; done < entry.names.length; done += length + 1) {
         length = strlen(name + done);
-        (void)certbundle_find(bundle, name + done, length, &choice);
-        if (done > 0 && choice.entries[other] != fallback->entries[other])
-            choice.entries[other] = CERTBUNDLE_NONE;
-        fallback->entries[other] = choice.entries[other];
-        if (choice.entries[other] == CERTBUNDLE_NONE)
+        find_name(&(struct wanted){bundle, name + done, length}, &own);
+        find_wildcard(bundle, name + done, length, &wildcard);
+        uint32_t serves =
+            own.entries[other] != CERTBUNDLE_NONE ? own.entries[other] : wildcard.entries[other];
+        if (done > 0 && serves != fallback->entries[other])
+            serves = CERTBUNDLE_NONE;
+        fallback->entries[other] = serves;
+        if (serves == CERTBUNDLE_NONE)
             break;
     }
     fallback->entries[entry.kind] = 0;

@@ -80,15 +80,18 @@ uint32_t certbundle_count(const struct certbundle *bundle);
 bool certbundle_entry(const struct certbundle *bundle, uint32_t number,
                       struct certbundle_entry *entry_r);
 
-/* For a client that names no host, or one that nothing is known of: at least one entry. */
-struct certbundle_choice certbundle_default(const struct certbundle *bundle);
+/*
+ * For a client that names no host, or one that nothing is known of: at least one entry. What is not
+ * valid at `now` (seconds since 1970) serves only where nothing is, here and in certbundle_find().
+ */
+struct certbundle_choice certbundle_default(const struct certbundle *bundle, int64_t now);
 
 /*
  * The entries that serve a host's name, in lower case: by the name itself, and where it has none of
  * a kind, by a wildcard in place of its first label (RFC 6125 section 6.4.3). Returns whether there
  * are any.
  */
-bool certbundle_find(const struct certbundle *bundle, const char *name, size_t length,
+bool certbundle_find(const struct certbundle *bundle, const char *name, size_t length, int64_t now,
                      struct certbundle_choice *choice_r);
 
 /* The entry with this label, or CERTBUNDLE_NONE. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -208,7 +209,7 @@ static unsigned use(struct certificates *certificates, const struct certbundle_c
 int certificates_use_default(struct certificates *certificates, SSL_CTX *context,
                              uint8_t hash_r[CERTIFICATES_HASH_SIZE])
 {
-    const struct certbundle_choice choice = certbundle_default(certificates->bundle);
+    const struct certbundle_choice choice = certbundle_default(certificates->bundle, time(NULL));
     crypto_generichash_state hash;
 
     crypto_generichash_init(&hash, NULL, 0, CERTIFICATES_HASH_SIZE);
@@ -230,13 +231,14 @@ static bool lower(const uint8_t *name, size_t length, char lower_r[CERTBUNDLE_NA
 bool certificates_use_named(struct certificates *certificates, SSL *ssl, const uint8_t *name,
                             size_t length, uint8_t hash_r[CERTIFICATES_HASH_SIZE])
 {
-    const struct certbundle_choice fallback = certbundle_default(certificates->bundle);
+    const int64_t now = time(NULL);
+    const struct certbundle_choice fallback = certbundle_default(certificates->bundle, now);
     struct certbundle_choice choice;
     char host[CERTBUNDLE_NAME_MAX];
     crypto_generichash_state hash;
 
     if (!lower(name, length, host) ||
-        !certbundle_find(certificates->bundle, host, length, &choice) ||
+        !certbundle_find(certificates->bundle, host, length, now, &choice) ||
         memcmp(&choice, &fallback, sizeof(choice)) == 0)
         return false;
     SSL_certs_clear(ssl);

@@ -78,7 +78,7 @@ static const char *find(const struct certbundle *bundle, const char *name)
 {
     struct certbundle_choice choice;
 
-    bool found = certbundle_find(bundle, name, strlen(name), &choice);
+    bool found = certbundle_find(bundle, name, strlen(name), NOW, &choice);
     const char *text = labels(bundle, choice);
     assert_int_equal(found, strcmp(text, "- -") != 0);
     return text;
@@ -130,10 +130,11 @@ static void test_find(void **state)
     memset(longest, 'a', sizeof(longest));
     memcpy(longest + sizeof(longest) - 10, ".a.example", 10);
     for (size_t length = 0; length <= sizeof(longest); length++)
-        assert_false(certbundle_find(bundle, longest + sizeof(longest) - length, length, &choice) &&
-                     length != 9 && (length < 11 || length > CERTBUNDLE_NAME_MAX));
-    assert_false(certbundle_find(bundle, "a.example\0x", 11, &choice));
-    assert_string_equal(labels(bundle, certbundle_default(bundle)), "tls tls/host");
+        assert_false(
+            certbundle_find(bundle, longest + sizeof(longest) - length, length, NOW, &choice) &&
+            length != 9 && (length < 11 || length > CERTBUNDLE_NAME_MAX));
+    assert_false(certbundle_find(bundle, "a.example\0x", 11, NOW, &choice));
+    assert_string_equal(labels(bundle, certbundle_default(bundle, NOW)), "tls tls/host");
     certbundle_close(bundle);
 }
 
@@ -185,7 +186,51 @@ static void test_rivals(void **state)
         assert_int_equal(certwriter_end(writer, NOW), 0);
         struct certbundle *bundle = certbundle_open(fd);
         assert_string_equal(find(bundle, "a.example"), rivals[i].label);
-        assert_string_equal(labels(bundle, certbundle_default(bundle)), "tls -");
+        assert_string_equal(labels(bundle, certbundle_default(bundle, NOW)), "tls -");
+        certbundle_close(bundle);
+    }
+}
+
+/* What serves mail.a.example, of its own certificates and of its wildcard's; "-": there is none. */
+static const struct {
+    const char *own;      /* by kind, ECDSA first: valid, expired, or none */
+    const char *wildcard; /* the same */
+    const char *labels;
+} validities[] = {
+    {"v-", "v-", "tls/own-ecdsa -"},
+    {"e-", "v-", "tls/wild-ecdsa -"},
+    {"e-", "e-", "tls/own-ecdsa -"},
+    {"--", "e-", "tls/wild-ecdsa -"},
+    {"e-", "--", "tls/own-ecdsa -"},
+    {"e-", "-v", "- tls/wild-rsa"},
+    {"ev", "--", "- tls/own-rsa"},
+    {"ev", "v-", "tls/wild-ecdsa tls/own-rsa"},
+    {"ve", "-v", "tls/own-ecdsa tls/wild-rsa"},
+    {"ee", "ee", "tls/own-ecdsa tls/own-rsa"},
+};
+
+static void add_of(struct certwriter *writer, const char *of, const char *labels_of[],
+                   const char *names)
+{
+    for (unsigned kind = 0; kind < CERTBUNDLE__KINDS; kind++)
+        if (of[kind] != '-')
+            add(writer, kind, labels_of[kind], names, NOW - (of[kind] == 'v' ? 1 : 20) * DAY);
+}
+
+static void test_validity(void **state)
+{
+    const char *own[] = {"tls/own-ecdsa", "tls/own-rsa"};
+    const char *wild[] = {"tls/wild-ecdsa", "tls/wild-rsa"};
+    int fd = *(int *)*state;
+
+    for (size_t i = 0; i < sizeof(validities) / sizeof(validities[0]); i++) {
+        struct certwriter *writer = certwriter_begin(fd);
+        add(writer, CERTBUNDLE_ECDSA, "tls", "host.example ", NOW);
+        add_of(writer, validities[i].own, own, "mail.a.example ");
+        add_of(writer, validities[i].wildcard, wild, "*.a.example ");
+        assert_int_equal(certwriter_end(writer, NOW), 0);
+        struct certbundle *bundle = certbundle_open(fd);
+        assert_string_equal(find(bundle, "mail.a.example"), validities[i].labels);
         certbundle_close(bundle);
     }
 }
@@ -210,9 +255,19 @@ static void test_default(void **state)
         add(writer, CERTBUNDLE_ECDSA, "tls/a", cases[i].names, NOW);
         assert_int_equal(certwriter_end(writer, NOW), 0);
         struct certbundle *bundle = certbundle_open(fd);
-        assert_string_equal(labels(bundle, certbundle_default(bundle)), cases[i].labels);
+        assert_string_equal(labels(bundle, certbundle_default(bundle, NOW)), cases[i].labels);
+        assert_string_equal(labels(bundle, certbundle_default(bundle, NOW + 11L * DAY)),
+                            cases[i].labels);
         certbundle_close(bundle);
     }
+    struct certwriter *writer = certwriter_begin(fd);
+    add(writer, CERTBUNDLE_RSA, "tls", "a.example ", NOW);
+    add(writer, CERTBUNDLE_ECDSA, "tls/a", "a.example ", NOW - 20 * DAY);
+    assert_int_equal(certwriter_end(writer, NOW), 0);
+    struct certbundle *bundle = certbundle_open(fd);
+    assert_string_equal(labels(bundle, certbundle_default(bundle, NOW)), "- tls");
+    assert_string_equal(labels(bundle, certbundle_default(bundle, NOW - 11L * DAY)), "tls/a -");
+    certbundle_close(bundle);
 }
 
 static off_t occupied(int fd)
@@ -278,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_find, make, drop),
         cmocka_unit_test_setup_teardown(test_entry, make, drop),
         cmocka_unit_test_setup_teardown(test_rivals, make, drop),
+        cmocka_unit_test_setup_teardown(test_validity, make, drop),
         cmocka_unit_test_setup_teardown(test_default, make, drop),
         cmocka_unit_test_setup_teardown(test_replaced, make, drop),
         cmocka_unit_test_setup_teardown(test_cancelled, make, drop),
