@@ -837,6 +837,13 @@ int index_get_mailbox(struct index *index, uint64_t mailbox, struct index_mailbo
     return end_of_rows(index, statement, status);
 }
 
+/* Whoever the rows are told to wants no more of them. */
+static int stopped(sqlite3_stmt *statement, int result)
+{
+    sqlite3_reset(statement);
+    return result;
+}
+
 int index_each_mailbox(struct index *index,
                        int (*each)(void *context, uint64_t mailbox,
                                    const struct index_mailbox *row),
@@ -850,11 +857,7 @@ int index_each_mailbox(struct index *index,
         read_mailbox(statement, &row);
         result = each(context, column(statement, 6), &row);
     }
-    if (result != 0) {
-        sqlite3_reset(statement);
-        return result;
-    }
-    return end_of_rows(index, statement, status);
+    return result != 0 ? stopped(statement, result) : end_of_rows(index, statement, status);
 }
 
 /* `with_growth`: the statement's last column tells it. */
@@ -882,11 +885,7 @@ static int each_message(struct index *index, sqlite3_stmt *statement, bool with_
         }
         result = each(context, &message);
     }
-    if (result != 0) {
-        sqlite3_reset(statement);
-        return result;
-    }
-    return end_of_rows(index, statement, status);
+    return result != 0 ? stopped(statement, result) : end_of_rows(index, statement, status);
 }
 
 int index_each_message(struct index *index, const struct index_range *range,
@@ -931,11 +930,7 @@ int index_each_growth(struct index *index, const struct index_range *range,
 
     while (result == 0 && (status = sqlite3_step(statement)) == SQLITE_ROW)
         result = each(context, column(statement, 0), sqlite3_column_int64(statement, 1));
-    if (result != 0) {
-        sqlite3_reset(statement);
-        return result;
-    }
-    return end_of_rows(index, statement, status);
+    return result != 0 ? stopped(statement, result) : end_of_rows(index, statement, status);
 }
 
 int index_each_on_disk(struct index *index,
@@ -957,11 +952,7 @@ int index_each_segment(struct index *index,
         read_segment(statement, &segment);
         result = each(context, &segment);
     }
-    if (result != 0) {
-        sqlite3_reset(statement);
-        return result;
-    }
-    return end_of_rows(index, statement, status);
+    return result != 0 ? stopped(statement, result) : end_of_rows(index, statement, status);
 }
 
 int index_find_place(struct index *index, uint64_t mailbox, uint64_t uid,
