@@ -226,12 +226,9 @@ static void add_ref(struct record_job *job, const struct index_message *row)
 static const char *read_record(struct dump *dump, const struct index_message *place, uint64_t at,
                                void *data_r, size_t length)
 {
-    const struct segment *segment = segments_get(dump->segments, place->segment);
     struct iovec piece = {data_r, length};
 
-    if (segment == NULL)
-        return strerror(errno);
-    int error = segment_read(segment, &piece, 1, place->offset + at);
+    int error = segments_read(dump->segments, place->segment, &piece, 1, place->offset + at);
     return error != 0 ? strerror(error) : NULL;
 }
 

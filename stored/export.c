@@ -106,12 +106,9 @@ static void list_messages(struct export *export)
 static const char *read_octets(struct export *export, const struct place *place, uint64_t at,
                                void *data_r, size_t length)
 {
-    const struct segment *segment = segments_get(export->segments, place->segment);
     struct iovec piece = {data_r, length};
 
-    if (segment == NULL)
-        return strerror(errno);
-    int error = segment_read(segment, &piece, 1, place->offset + at);
+    int error = segments_read(export->segments, place->segment, &piece, 1, place->offset + at);
     return error != 0 ? strerror(error) : NULL;
 }
 

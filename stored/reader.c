@@ -122,9 +122,8 @@ static enum store_result read_pieces(const struct reading *reading, struct iovec
     /* More than the scratch holds: the index is damaged. */
     if (place->header_length > RECORD_HEADER_MAX)
         return damaged(reading, "the index gives its header an impossible length");
-    const struct segment *segment = segments_get(reading->session->store->segments, place->segment);
-    int error =
-        segment == NULL ? errno : segment_read(segment, pieces, count, place->offset + offset);
+    int error = segments_read(reading->session->store->segments, place->segment, pieces, count,
+                              place->offset + offset);
 
     if (error == 0) {
         trouble_passed(TROUBLE_READ);

@@ -69,6 +69,14 @@ const struct segment *segments_get(struct segments *segments, uint64_t id)
     return &entry->segment;
 }
 
+int segments_read(struct segments *segments, uint64_t id, struct iovec *pieces, int count,
+                  uint64_t offset)
+{
+    const struct segment *segment = segments_get(segments, id);
+
+    return segment == NULL ? errno : segment_read(segment, pieces, count, offset);
+}
+
 void segments_forget(struct segments *segments, uint64_t id)
 {
     struct open_segment *entry;
