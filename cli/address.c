@@ -21,6 +21,11 @@ int address_argument(struct address *address_r, const char *text)
     return refuse("\"%s\" is no address: %s", text, error);
 }
 
+struct db *address_open(struct instance *instance, const char *text, struct address *address_r)
+{
+    return address_argument(address_r, text) == EXIT_DONE ? instance_open_database(instance) : NULL;
+}
+
 int address_lookup(struct db *db, const struct address *address, struct db_mailaddress *found_r)
 {
     enum db_result result = database_result(db, db_mailaddress_find(db, address, found_r));
@@ -49,9 +54,7 @@ int address_showing(struct instance *instance, int argc, char **argv,
 
     if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    if (address_argument(&address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
+    struct db *db = address_open(instance, argv[optind], &address);
     if (db == NULL)
         return EXIT_REFUSED;
     int done = show(db, &address, json);
@@ -252,9 +255,7 @@ int address_remove_main(struct instance *instance, int argc, char **argv)
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    if (address_argument(&address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
+    struct db *db = address_open(instance, argv[optind], &address);
     if (db == NULL)
         return EXIT_REFUSED;
     int done = remove_address(db, &address);
@@ -307,9 +308,7 @@ int address_passwd_main(struct instance *instance, int argc, char **argv)
             return EXIT_USAGE;
     if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    if (address_argument(&address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
+    struct db *db = address_open(instance, argv[optind], &address);
     if (db == NULL)
         return EXIT_REFUSED;
     int done = set_password(instance, db, &address, source);

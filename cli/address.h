@@ -11,6 +11,9 @@ struct instance;
 /* Parses an address that a person typed. Returns EXIT_DONE, or EXIT_REFUSED after refuse(). */
 int address_argument(struct address *address_r, const char *text);
 
+/* The same, and then opens the accounts. Returns NULL after a refusal. */
+struct db *address_open(struct instance *instance, const char *text, struct address *address_r);
+
 /* Finds an address with its customer; as above. */
 int address_lookup(struct db *db, const struct address *address, struct db_mailaddress *found_r);
 

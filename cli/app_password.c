@@ -151,9 +151,7 @@ int app_password_add_main(struct instance *instance, int argc, char **argv)
 
     if (parse_add(&addition, argc, argv) != 0)
         return EXIT_USAGE;
-    if (address_argument(&addition.address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
+    struct db *db = address_open(instance, argv[optind], &addition.address);
     if (db == NULL)
         return EXIT_REFUSED;
     int done = add(db, &addition);
@@ -215,9 +213,7 @@ int app_password_remove_main(struct instance *instance, int argc, char **argv)
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 2, 2) != 0)
         return EXIT_USAGE;
-    if (address_argument(&address, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
+    struct db *db = address_open(instance, argv[optind], &address);
     if (db == NULL)
         return EXIT_REFUSED;
     int done = remove_one(db, &address, argv[optind + 1]);

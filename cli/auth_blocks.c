@@ -156,9 +156,7 @@ static int find_mailbox(struct instance *instance, const char *text, struct auth
     struct db_mailaddress found;
     struct address address;
 
-    if (address_argument(&address, text) != EXIT_DONE)
-        return EXIT_REFUSED;
-    struct db *db = instance_open_database(instance);
+    struct db *db = address_open(instance, text, &address);
     if (db == NULL)
         return EXIT_REFUSED;
     int done = address_lookup_mailbox(db, &address, &found);
