@@ -19,23 +19,19 @@ static json_t *customer_row(const struct db_customer *customer)
                      (int)customer->suspended, "created", listing_time(customer->created));
 }
 
-int customer_list_main(struct instance *instance, int argc, char **argv)
+static enum db_result collect(struct db *db, json_t *rows)
 {
     struct db_customer customer = {0};
     enum db_result result;
-    bool json;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    json_t *rows = json_array();
     while ((result = db_customer_next(db, &customer)) == DB_OK)
         json_array_append_new(rows, customer_row(&customer));
-    int done = database_list_end(db, result, rows, columns, json);
-    db_close(db);
-    return done;
+    return result;
+}
+
+int customer_list_main(struct instance *instance, int argc, char **argv)
+{
+    return database_list(instance, argc, argv, collect, columns);
 }
 
 int customer_show_main(struct instance *instance, int argc, char **argv)

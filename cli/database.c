@@ -62,6 +62,24 @@ int database_list_end(const struct db *db, enum db_result last, json_t *rows,
     return EXIT_DONE;
 }
 
+int database_list(struct instance *instance, int argc, char **argv,
+                  enum db_result (*collect)(struct db *db, json_t *rows),
+                  const struct listing_column *columns)
+{
+    bool json;
+
+    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 0, 0) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    json_t *rows = json_array();
+    enum db_result last = collect(db, rows);
+    int done = database_list_end(db, last, rows, columns, json);
+    db_close(db);
+    return done;
+}
+
 int database_listing(struct instance *instance, int argc, char **argv,
                      int (*list)(struct instance *instance, struct db *db,
                                  const struct db_customer *customer, bool json))

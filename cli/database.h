@@ -30,6 +30,14 @@ int database_list_end(const struct db *db, enum db_result last, json_t *rows,
                       const struct listing_column *columns, bool json);
 
 /*
+ * The whole of a command that lists all of a kind, with --json: `collect` adds the rows and returns
+ * what ended the iteration.
+ */
+int database_list(struct instance *instance, int argc, char **argv,
+                  enum db_result (*collect)(struct db *db, json_t *rows),
+                  const struct listing_column *columns);
+
+/*
  * The whole of a command that lists things of all customers, or of one (--customer NAME), with
  * --json: reads the command line, opens the accounts and has `list` do it, which returns the exit
  * code. `customer` is NULL for all.

@@ -31,23 +31,19 @@ static json_t *plan_row(const struct db_plan *plan)
                      db_protection_name(plan->protection), "sending", plan->sending);
 }
 
-int plan_list_main(struct instance *instance, int argc, char **argv)
+static enum db_result collect(struct db *db, json_t *rows)
 {
     struct db_plan plan = {0};
     enum db_result result;
-    bool json = false;
 
-    if (command_json(argc, argv, &json) != 0 || command_arguments(argc, argv, 0, 0) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    json_t *rows = json_array();
     while ((result = db_plan_next(db, &plan)) == DB_OK)
         json_array_append_new(rows, plan_row(&plan));
-    int done = database_list_end(db, result, rows, columns, json);
-    db_close(db);
-    return done;
+    return result;
+}
+
+int plan_list_main(struct instance *instance, int argc, char **argv)
+{
+    return database_list(instance, argc, argv, collect, columns);
 }
 
 /* What `plan add` takes for options that are not given. */
