@@ -95,7 +95,8 @@ void surrogate_take(struct surrogate *surrogate, const void *piece, size_t lengt
 
 /*
  * Nothing follows: adds what was kept because it might go on, which is the last field of a part
- * that is all header.
+ * that is all header, or that TOP ends within: what there is of a folded field is then written as
+ * if it were all, in ASCII, and may differ from the beginning of what RETR gives.
  */
 void surrogate_end(struct surrogate *surrogate, struct evbuffer *output);
 
