@@ -34,6 +34,7 @@ struct issuer {
 
 struct certificates {
     struct certbundle *bundle;
+    struct certbundle_choice fallback; /* the default ones, of when this was made */
     struct issuer *issuers;
     struct parsed **parsed; /* by number; NULL: not parsed */
     struct parsed *recent;  /* those that are, the one that was used last at the end; utlist DL */
@@ -48,6 +49,7 @@ struct certificates *certificates_new(int fd)
         return NULL;
     struct certificates *certificates = xcalloc(1, sizeof(*certificates));
     certificates->bundle = bundle;
+    certificates->fallback = certbundle_default(bundle, time(NULL));
     certificates->parsed = xcalloc(certbundle_count(bundle), sizeof(struct parsed *));
     return certificates;
 }
@@ -209,11 +211,10 @@ static unsigned use(struct certificates *certificates, const struct certbundle_c
 int certificates_use_default(struct certificates *certificates, SSL_CTX *context,
                              uint8_t hash_r[CERTIFICATES_HASH_SIZE])
 {
-    const struct certbundle_choice choice = certbundle_default(certificates->bundle, time(NULL));
     crypto_generichash_state hash;
 
     crypto_generichash_init(&hash, NULL, 0, CERTIFICATES_HASH_SIZE);
-    unsigned used = use(certificates, &choice, context, NULL, &hash);
+    unsigned used = use(certificates, &certificates->fallback, context, NULL, &hash);
     crypto_generichash_final(&hash, hash_r, CERTIFICATES_HASH_SIZE);
     return used > 0 ? 0 : -1;
 }
@@ -231,20 +232,19 @@ static bool lower(const uint8_t *name, size_t length, char lower_r[CERTBUNDLE_NA
 bool certificates_use_named(struct certificates *certificates, SSL *ssl, const uint8_t *name,
                             size_t length, uint8_t hash_r[CERTIFICATES_HASH_SIZE])
 {
-    const int64_t now = time(NULL);
-    const struct certbundle_choice fallback = certbundle_default(certificates->bundle, now);
+    const struct certbundle_choice *fallback = &certificates->fallback;
     struct certbundle_choice choice;
     char host[CERTBUNDLE_NAME_MAX];
     crypto_generichash_state hash;
 
     if (!lower(name, length, host) ||
-        !certbundle_find(certificates->bundle, host, length, now, &choice) ||
-        memcmp(&choice, &fallback, sizeof(choice)) == 0)
+        !certbundle_find(certificates->bundle, host, length, time(NULL), &choice) ||
+        memcmp(&choice, fallback, sizeof(choice)) == 0)
         return false;
     SSL_certs_clear(ssl);
     crypto_generichash_init(&hash, NULL, 0, CERTIFICATES_HASH_SIZE);
     if (use(certificates, &choice, NULL, ssl, &hash) == 0) {
-        (void)use(certificates, &fallback, NULL, ssl, &hash);
+        (void)use(certificates, fallback, NULL, ssl, &hash);
         return false;
     }
     crypto_generichash_update(&hash, (const uint8_t *)host, length);
