@@ -36,6 +36,21 @@ class Authority:
         (folder / cert).write_text(own + self.issuer[0].read_text())
         return ssl.PEM_cert_to_DER_cert(own)
 
+    def issue_expired(self, folder, *names):
+        """The same for one that is past its end, which only `openssl ca` makes."""
+        self.issue(folder, *names)
+        request, register, conf = (self.dir / name for name in ("request", "register", "ca.conf"))
+        register.write_text("")
+        conf.write_text(f"[ca]\ndefault_ca=one\n[one]\ndatabase={register}\nnew_certs_dir={self.dir}\nrand_serial=1\n"
+                        "default_md=sha256\npolicy=any\ncopy_extensions=copy\n[any]\ncommonName=supplied\n")
+        for command in (["x509", "-x509toreq", "-copy_extensions", "copyall", "-in", folder / "cert.pem",
+                         "-signkey", folder / "key.pem", "-out", request],
+                        ["ca", "-batch", "-notext", "-config", conf, "-cert", self.issuer[0], "-keyfile", self.issuer[1],
+                         "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-in", request,
+                         "-out", folder / "cert.pem"]):
+            subprocess.run(["openssl", *command], check=True, capture_output=True, timeout=60)
+        return ssl.PEM_cert_to_DER_cert((folder / "cert.pem").read_text())
+
     @property
     def client(self):
         """Trusts the root alone, and checks names."""

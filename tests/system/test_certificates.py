@@ -304,6 +304,20 @@ def test_a_name_in_two_folders(stopped, authority):
     assert remarks[0] in stopped.log
 
 
+def test_an_expired_one_steps_back(stopped, authority):
+    """For a wildcard's that is valid, and for one of the other kind, whatever the client takes first."""
+    tls = stopped.dir / "tls"
+    authority.issue_expired(tls / "hotel", HOTEL)
+    wild = authority.issue(tls / "wild", "*.quayside.example")
+    authority.issue_expired(tls / "group", GROUP)
+    rsa = authority.issue(tls / "group-rsa", GROUP, kind="RSA")
+    alone = authority.issue_expired(tls / "alone", "mail.alone.example")
+    stopped.start()
+    for name, found in (HOTEL, wild), (GROUP, rsa), ("mail.alone.example", alone):
+        assert shown(stopped, "-servername", name)[0] == found, name
+    assert sum("has expired" in (row["remark"] or "") for row in listed(stopped).values()) == 3
+
+
 def test_a_partner_of_the_default(stopped, authority):
     """Of the other kind, for all of its names: also clients that name no host get it."""
     tls = stopped.dir / "tls"
