@@ -6,7 +6,7 @@
 static void make_tag(const struct capability *capability, const uint8_t *key, uint8_t *tag_r)
 {
     /* The first word keeps these tags apart from anything else made with the same key. */
-    static const char purpose[] = "bellhop capability 2";
+    static const char purpose[] = "bellhop capability 3";
     crypto_generichash_state state;
 
     crypto_generichash_init(&state, key, CAPABILITY_KEY_SIZE, CAPABILITY_TAG_SIZE);

@@ -22,6 +22,8 @@ struct capability {
     uint64_t session; /* counts from a random number: names the login in all programs' logs */
     uint64_t expires; /* seconds since 1970 */
     uint64_t delay;   /* seconds that the plan wants between two logins; 0: none */
+    uint64_t logout;  /* the newest one when the login was checked: later ones end the session
+                         (db/logout.h) */
     uint8_t tag[CAPABILITY_TAG_SIZE];
 };
 

@@ -76,6 +76,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
         "messages removed because they were older than the plan's retention")                      \
     ROW(STORE_COMMITS, METRIC_COUNTER, "bellhop_store_commits_total", "group commits")             \
     ROW(STORE_SESSIONS, METRIC_GAUGE, "bellhop_store_sessions", "mailboxes open now")              \
+    ROW(STORE_LOGOUTS, METRIC_COUNTER, "bellhop_store_logouts_total",                              \
+        "sessions ended because their mailbox was suspended, removed or changed")                  \
     ROW(STORE_READ_OCTETS, METRIC_COUNTER, "bellhop_store_read_octets_total",                      \
         "octets of bodies read for fronts")                                                        \
     ROW(STORE_DAMAGED, METRIC_COUNTER, "bellhop_store_damaged_total",                              \

@@ -3,14 +3,16 @@
 
 #include <stdint.h>
 
+#include "lib/capability.h"
+
 /*
  * What stored's three sockets speak (over lib/channel.h). The listening socket that a connection
  * came through decides which requests are allowed on it:
  *
  *   run/stored-deliver.sock  lmtpd   HELLO, USAGE and DELIVER_*
  *   run/stored-front.sock    pop3d   HELLO, MEMORY, OPEN, READ, EXPUNGE, CLOSE
- *   run/stored-control.sock  admin, bellhop   HELLO, PING, USAGE, DROP, EXPIRE, HOLD, IMPORT with
- *                                             DELIVER_DATA, _COMMIT and _ABORT
+ *   run/stored-control.sock  admin, bellhop   HELLO, PING, USAGE, DROP, EXPIRE, HOLD, SESSIONS,
+ *                                             LOGOUT, IMPORT with DELIVER_DATA, _COMMIT and _ABORT
  *
  * Any other type, or a payload of another size than the one given here, closes the connection.
  * Connections are shared: the message's id tells what a request is about, a delivery or a session
@@ -42,7 +44,7 @@ enum store_type {
     STORE_MEMORY_IS, /* empty; a descriptor comes with it */
 
     /* front; id names the session */
-    STORE_OPEN,       /* struct capability           -> the mailbox as below, or STORE_FAILED */
+    STORE_OPEN,       /* struct store_open           -> the mailbox as below, or STORE_FAILED */
     STORE_OPENING,    /* struct store_totals, first: of a mailbox whose entries take their time */
     STORE_ENTRIES,    /* 1 or more struct store_entry, in the order of the uids */
     STORE_UNIQUE_IDS, /* 1 or more struct store_unique_id and their text: of entries before it */
@@ -73,6 +75,15 @@ enum store_type {
 
     /* front, in answer to STORE_OPEN */
     STORE_GROWTHS, /* 1 or more struct store_growth: of entries before it */
+
+    /* front; see below */
+    STORE_ENDED, /* empty */
+
+    /* control; each with at most STORE_MAILBOXES_MAX of what it speaks of */
+    STORE_SESSIONS,     /* 1 or more struct store_mailbox_id -> STORE_SESSIONS_ARE */
+    STORE_SESSIONS_ARE, /* a struct store_session_is for each that has a session, in order */
+    STORE_LOGOUT,       /* 1 or more struct store_logout     -> STORE_LOGGED_OUT */
+    STORE_LOGGED_OUT,   /* struct store_logged_out */
 
     /* all; with the id 0, which names nothing else, first on a new connection */
     STORE_HELLO = 254,   /* empty                  -> STORE_HELLO_IS, at once */
@@ -142,6 +153,44 @@ struct store_delivered {
     uint8_t crossed; /* the highest of STORE_QUOTA_LINES that this message has crossed, or 0 */
     uint8_t zero[6];
     struct store_usage_is usage; /* of the mailbox with this message; zeros if it did not get it */
+};
+
+/* Who opens a mailbox, for the list of sessions. */
+struct store_open {
+    struct capability capability;
+    uint8_t remote[16]; /* the client's address; IPv4 as ::ffff:192.0.2.1, zeros: not known */
+    uint16_t tls;       /* the version of TLS as it goes over the wire: 0x0304 is 1.3; 0: none */
+    uint8_t zero[6];
+};
+
+#define STORE_MAILBOXES_MAX 4096
+
+struct store_session_is {
+    uint64_t mailbox;
+    uint64_t session; /* of the capability: its name in all programs' logs */
+    uint64_t seconds; /* since it has had the mailbox, at least 1 */
+    uint64_t octets;  /* of messages that have been read for it, also ahead */
+    uint32_t messages;
+    uint16_t tls; /* these two as the front has told */
+    uint8_t zero[2];
+    uint8_t remote[16];
+};
+
+/*
+ * Ends the session of a mailbox, unless its login has known of this logout (struct capability),
+ * and with STORE_BUSY the opens that wait for the mailbox and have not known of it either. What is
+ * being expunged at the moment is answered before. The front is told by STORE_ENDED: nothing of the
+ * session is answered any more, and the front closes it (STORE_CLOSE) as any other. The lock is
+ * free already, and the next login need not wait for the plan's time between two.
+ */
+struct store_logout {
+    uint64_t mailbox;
+    uint64_t number; /* db/logout.h */
+};
+
+struct store_logged_out {
+    uint32_t sessions; /* that there were, also those that still expunge */
+    uint32_t zero;
 };
 
 /* Percent of a mailbox's quota, in octets or in messages, at which its owner is warned. */

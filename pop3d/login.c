@@ -6,6 +6,7 @@
 
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/networks.h"
 #include "lib/xalloc.h"
 #include "pop3d/login.h"
 #include "pop3d/server.h"
@@ -55,13 +56,22 @@ static enum reply refuse(struct session *session, enum reply reply)
 
 static enum reply open_mailbox(struct session *session, const struct capability *capability)
 {
+    struct store_open open = {.capability = *capability};
+    struct in6_addr remote;
+
     session->id = capability->session;
     session->mailbox = capability->mailbox;
     session->delay = capability->delay;
     session->state = SESSION_AUTHORIZATION;
     session->wait = SESSION_OPENING;
-    if (storeclient_open(session->server->store, &session->store, &session_store_events, session,
-                         capability) < 0)
+    if (networks_parse_address(&remote, session->peer.text) == 0)
+        memcpy(open.remote, &remote, sizeof(open.remote));
+    if (session->tls != NULL)
+        open.tls = (uint16_t)SSL_version(session->tls);
+    int opened = storeclient_open(session->server->store, &session->store, &session_store_events,
+                                  session, &open);
+    sodium_memzero(&open, sizeof(open));
+    if (opened < 0)
         return refuse(session, REPLY_LOGIN_UNAVAILABLE);
     return REPLY_LATER;
 }

@@ -33,6 +33,7 @@ static const char *const reasons[SESSION__REASONS] = {
     [SESSION_TLS_FAILED] = "tls-failed",
     [SESSION_STORE_FAILED] = "store-failed",
     [SESSION_TERMINATED] = "terminated",
+    [SESSION_LOGGED_OUT] = "logged-out",
     [SESSION_NO_ROOM] = "no-room",
 };
 
@@ -459,6 +460,23 @@ static int on_failed(void *context, const struct store_failed *failed)
     return status;
 }
 
+/*
+ * At once, as by the autologout: without a word, since a client takes any for the answer to its
+ * next command, and a message that is on its way ends without its ".".
+ */
+static void on_ended(void *context)
+{
+    struct session *session = context;
+
+    if (session->wait == SESSION_EXPUNGING)
+        (void)transaction_expunge_failed(session);
+    else if (session->state != SESSION_TRANSACTION)
+        login_lost(session);
+    else
+        session_end(session, SESSION_LOGGED_OUT);
+    session_settle(session);
+}
+
 static void on_store_lost(void *context)
 {
     struct session *session = context;
@@ -482,5 +500,6 @@ const struct store_events session_store_events = {
     .data = on_data,
     .expunged = on_expunged,
     .failed = on_failed,
+    .ended = on_ended,
     .lost = on_store_lost,
 };

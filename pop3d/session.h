@@ -52,6 +52,7 @@ enum session_reason {
     SESSION_TLS_FAILED,
     SESSION_STORE_FAILED,
     SESSION_TERMINATED,
+    SESSION_LOGGED_OUT, /* its mailbox was suspended, removed or changed */
     SESSION_NO_ROOM,
     SESSION__REASONS
 };

@@ -115,6 +115,15 @@ static int handle_failed(struct store_session *session, const struct channel_mes
     return session->events->failed(session->context, &failed);
 }
 
+static int handle_ended(struct store_session *session, const struct channel_message *message)
+{
+    if (message->length != 0)
+        return -1;
+    storeclient_close(session);
+    session->events->ended(session->context);
+    return 0;
+}
+
 static int handle_memory(struct storeclient *client, const struct channel_message *message)
 {
     int fd = channel_take_descriptor(client->channel);
@@ -140,7 +149,7 @@ static int on_message(void *context, const struct channel_message *message)
     HASH_FIND(hh, client->sessions, &message->id, sizeof(message->id), session);
     if (session == NULL)
         return (message->type >= STORE_OPENING && message->type <= STORE_FAILED) ||
-                       message->type == STORE_GROWTHS
+                       message->type == STORE_GROWTHS || message->type == STORE_ENDED
                    ? 0
                    : -1;
     switch (message->type) {
@@ -153,6 +162,7 @@ static int on_message(void *context, const struct channel_message *message)
     case STORE_PLACED: return handle_placed(session, message);
     case STORE_EXPUNGED: return handle_expunged(session, message);
     case STORE_FAILED: return handle_failed(session, message);
+    case STORE_ENDED: return handle_ended(session, message);
     default: return -1;
     }
 }
@@ -219,7 +229,7 @@ void storeclient_free(struct storeclient *client)
 
 int storeclient_open(struct storeclient *client, struct store_session *session,
                      const struct store_events *events, void *context,
-                     const struct capability *capability)
+                     const struct store_open *open)
 {
     struct store_session *taken;
 
@@ -234,8 +244,7 @@ int storeclient_open(struct storeclient *client, struct store_session *session,
     session->context = context;
     session->opened = false;
     HASH_ADD(hh, client->sessions, id, sizeof(session->id), session);
-    channel_send(client->channel, STORE_OPEN, session->id, capability, sizeof(*capability), NULL,
-                 0);
+    channel_send(client->channel, STORE_OPEN, session->id, open, sizeof(*open), NULL, 0);
     return 0;
 }
 

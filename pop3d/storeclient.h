@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <uthash.h>
 
-#include "lib/capability.h"
 #include "lib/storemsg.h"
 
 struct event_base;
@@ -38,6 +37,8 @@ struct store_events {
     int (*data)(void *context, const struct store_data *data, const void *piece, size_t length);
     int (*expunged)(void *context);
     int (*failed)(void *context, const struct store_failed *failed);
+    /* stored has ended the session, which is closed already: its owner has no login any more. */
+    void (*ended)(void *context);
     /* The connection is gone, and the mailbox with it. */
     void (*lost)(void *context);
 };
@@ -59,13 +60,13 @@ struct storeclient *storeclient_new(struct event_base *base, const char *path);
 void storeclient_free(struct storeclient *client);
 
 /*
- * Opens the mailbox of this capability: opening() perhaps, entries(), growths() and unique_ids(),
+ * Opens the mailbox of the capability: opening() perhaps, entries(), growths() and unique_ids(),
  * then opened(); or, at any time before that, failed(), and the session is closed again. Returns 0,
  * or -1 when there is no connection now.
  */
 int storeclient_open(struct storeclient *client, struct store_session *session,
                      const struct store_events *events, void *context,
-                     const struct capability *capability);
+                     const struct store_open *open);
 
 /* Whether requests can be made. False before opening, after closing and after a loss. */
 bool storeclient_is_open(const struct store_session *session);

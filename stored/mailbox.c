@@ -7,7 +7,7 @@
 #include "stored/index.h"
 #include "stored/mailbox.h"
 
-/* Mailboxes kept in memory after their last use: 150 octets each, and it spares an index query. */
+/* Mailboxes kept in memory after their last use: 160 octets each, and it spares an index query. */
 #define MAILBOXES_IDLE_MAX 20000
 
 struct mailboxes {
@@ -57,11 +57,18 @@ static int load(struct mailboxes *mailboxes, struct mailbox *mailbox)
     return 0;
 }
 
-struct mailbox *mailbox_get(struct mailboxes *mailboxes, uint64_t id)
+struct mailbox *mailbox_find(struct mailboxes *mailboxes, uint64_t id)
 {
     struct mailbox *mailbox;
 
     HASH_FIND(hh, mailboxes->all, &id, sizeof(id), mailbox);
+    return mailbox;
+}
+
+struct mailbox *mailbox_get(struct mailboxes *mailboxes, uint64_t id)
+{
+    struct mailbox *mailbox = mailbox_find(mailboxes, id);
+
     if (mailbox == NULL) {
         mailbox = xcalloc(1, sizeof(*mailbox));
         mailbox->id = id;

@@ -8,6 +8,7 @@
 #include "lib/storemsg.h"
 
 struct index;
+struct session;
 
 /* Somebody who waits for a mailbox's lock; a member of the waiting thing. */
 struct mailbox_waiter {
@@ -30,9 +31,10 @@ struct mailbox {
     uint64_t uid_next;
     bool dropped;
     bool locked;
-    bool miscounted;       /* the index has other messages than it counts */
-    uint32_t locked_at;    /* seconds of the monotonic clock */
-    uint32_t logged_in_at; /* when a session was opened last; 0: nobody remembers one */
+    bool miscounted;         /* the index has other messages than it counts */
+    uint32_t locked_at;      /* seconds of the monotonic clock */
+    uint32_t logged_in_at;   /* when a session was opened last; 0: nobody remembers one */
+    struct session *session; /* that holds the lock; NULL: none does */
     struct mailbox_waiter *waiters;
     unsigned waiting; /* how many */
     unsigned users;
@@ -48,6 +50,9 @@ void mailboxes_free(struct mailboxes *mailboxes);
 /* The mailbox, loaded from the index if need be; mailbox_put() when done. NULL: the index fails. */
 struct mailbox *mailbox_get(struct mailboxes *mailboxes, uint64_t id);
 void mailbox_put(struct mailboxes *mailboxes, struct mailbox *mailbox);
+
+/* The mailbox where it is in memory, as each is that somebody has open; without a use. Or NULL. */
+struct mailbox *mailbox_find(struct mailboxes *mailboxes, uint64_t id);
 
 /*
  * The exclusive lock (RFC 1939 section 4). A session holds it from its opening until its last

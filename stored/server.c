@@ -5,7 +5,6 @@
 
 #include "lib/acceptor.h"
 #include "lib/bodies.h"
-#include "lib/capability.h"
 #include "lib/log.h"
 #include "lib/storemsg.h"
 #include "lib/xalloc.h"
@@ -16,6 +15,7 @@
 #include "stored/opening.h"
 #include "stored/server.h"
 #include "stored/session.h"
+#include "stored/sessions.h"
 #include "stored/store.h"
 
 /* Bodies waiting for their commit above which no more deliveries are read: twice a group. */
@@ -58,7 +58,7 @@ static const struct request requests[] = {
      EXACTLY(struct store_deliver_commit), delivery_commit},
     {STORE_DELIVER_ABORT, CONNECTION_DELIVER | CONNECTION_CONTROL, 0, 0, delivery_abort},
     {STORE_MEMORY, CONNECTION_FRONT, 0, 0, give_memory},
-    {STORE_OPEN, CONNECTION_FRONT, EXACTLY(struct capability), session_open},
+    {STORE_OPEN, CONNECTION_FRONT, EXACTLY(struct store_open), session_open},
     {STORE_READ, CONNECTION_FRONT, EXACTLY(struct store_read), session_read},
     {STORE_EXPUNGE, CONNECTION_FRONT, sizeof(uint32_t), STORE_EXPUNGE_MAX * sizeof(uint32_t),
      session_expunge},
@@ -70,6 +70,10 @@ static const struct request requests[] = {
     {STORE_HOLD, CONNECTION_CONTROL, 0, 0, control_hold},
     {STORE_DROP, CONNECTION_CONTROL, EXACTLY(struct store_mailbox_id), control_drop},
     {STORE_EXPIRE, CONNECTION_CONTROL, EXACTLY(struct store_expire), expire_some},
+    {STORE_SESSIONS, CONNECTION_CONTROL, sizeof(struct store_mailbox_id),
+     STORE_MAILBOXES_MAX * sizeof(struct store_mailbox_id), sessions_list},
+    {STORE_LOGOUT, CONNECTION_CONTROL, sizeof(struct store_logout),
+     STORE_MAILBOXES_MAX * sizeof(struct store_logout), sessions_log_out},
 };
 
 struct server {

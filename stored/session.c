@@ -33,7 +33,7 @@ struct waiter {
     uint32_t id;
     struct connection *connection;
     struct mailbox *mailbox;
-    uint64_t delay; /* of the capability */
+    struct store_open open;
     struct event *patience;
     struct waiter *prev, *next;
 };
@@ -75,35 +75,63 @@ void session_refuse(struct session *session, enum store_result result)
         refuse(session->connection, session->id, result, 0);
 }
 
-static void session_free(struct session *session)
+/* Nothing more is told of the messages. */
+static void fall_silent(struct session *session)
+{
+    opening_stop(session->opening);
+    reading_free(session->reading);
+    session->reading = NULL;
+}
+
+static void leave_mailbox(struct session *session)
 {
     struct mailbox *mailbox = session->mailbox;
-    struct store *store = session->store;
 
     metric_add(METRIC_STORE_SESSIONS, -1);
     free(session->uids);
+    session->uids = NULL;
     places_free(session->places);
-    free(session);
+    session->places = NULL;
+    session->mailbox = NULL;
+    mailbox->session = NULL;
     mailbox_unlock(mailbox);
-    mailbox_put(store->mailboxes, mailbox);
+    mailbox_put(session->store->mailboxes, mailbox);
+}
+
+static void session_free(struct session *session)
+{
+    leave_mailbox(session);
+    free(session);
 }
 
 /* The lock stays until running expunges are durable, so that the next session does not see them. */
 void session_end(struct session *session)
 {
     HASH_DEL(session->connection->sessions, session);
-    opening_stop(session->opening);
     session->connection = NULL;
-    reading_free(session->reading);
-    session->reading = NULL;
+    if (session->mailbox == NULL) {
+        free(session);
+        return;
+    }
+    fall_silent(session);
     if (session->expunging == 0)
         session_free(session);
+}
+
+/* What the front asks for until it has heard of it comes to nothing. */
+static void log_out(struct session *session)
+{
+    channel_send(session->connection->channel, STORE_ENDED, session->id, NULL, 0, NULL, 0);
+    metric_add(METRIC_STORE_LOGOUTS, 1);
+    fall_silent(session);
+    leave_mailbox(session);
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
 
 /* The mailbox's lock has been taken for it; takes over the caller's use. */
-static void start_session(struct connection *connection, uint32_t id, struct mailbox *mailbox)
+static void start_session(struct connection *connection, uint32_t id, struct mailbox *mailbox,
+                          const struct store_open *open)
 {
     struct session *session = xcalloc(1, sizeof(*session));
 
@@ -111,6 +139,11 @@ static void start_session(struct connection *connection, uint32_t id, struct mai
     session->connection = connection;
     session->store = connection->store;
     session->mailbox = mailbox;
+    session->logout = open->capability.logout;
+    session->told = (struct store_session_is){
+        .mailbox = mailbox->id, .session = open->capability.session, .tls = open->tls};
+    memcpy(session->told.remote, open->remote, sizeof(open->remote));
+    mailbox->session = session;
     HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
     metric_add(METRIC_STORE_SESSIONS, 1);
     enum store_result result = opening_begin(session);
@@ -164,14 +197,15 @@ static enum store_result judge_login(const struct mailbox *mailbox, uint64_t del
 static void on_granted(struct mailbox_waiter *place)
 {
     struct waiter *waiter = (struct waiter *)(void *)place;
+    const struct store_open open = waiter->open;
     struct connection *connection = waiter->connection;
     struct mailbox *mailbox = waiter->mailbox;
     uint32_t id = waiter->id, seconds = 0;
 
-    enum store_result result = judge_login(mailbox, waiter->delay, &seconds);
+    enum store_result result = judge_login(mailbox, open.capability.delay, &seconds);
     waiter_free(waiter);
     if (result == STORE_OK) {
-        start_session(connection, id, mailbox);
+        start_session(connection, id, mailbox, &open);
         return;
     }
     refuse(connection, id, result, seconds);
@@ -181,7 +215,7 @@ static void on_granted(struct mailbox_waiter *place)
 
 /* Takes over the caller's use of the mailbox. */
 static void wait_for(struct connection *connection, uint32_t id, struct mailbox *mailbox,
-                     uint64_t delay)
+                     const struct store_open *open)
 {
     static const struct timeval patience = {.tv_usec = LOCK_PATIENCE_MS * 1000};
     struct waiter *waiter = xcalloc(1, sizeof(*waiter));
@@ -190,7 +224,7 @@ static void wait_for(struct connection *connection, uint32_t id, struct mailbox 
     waiter->id = id;
     waiter->connection = connection;
     waiter->mailbox = mailbox;
-    waiter->delay = delay;
+    waiter->open = *open;
     waiter->patience = evtimer_new(connection->store->base, on_impatient, waiter);
     if (waiter->patience == NULL || evtimer_add(waiter->patience, &patience) < 0)
         log_fatal("out of memory");
@@ -220,39 +254,39 @@ static enum store_result judge_open(const struct mailbox *mailbox, uint64_t dela
 
 /* Takes over the caller's use of the mailbox. */
 static void open_mailbox(struct connection *connection, uint32_t id, struct mailbox *mailbox,
-                         uint64_t delay)
+                         const struct store_open *open)
 {
     uint32_t seconds = 0;
 
-    enum store_result result = judge_open(mailbox, delay, &seconds);
+    enum store_result result = judge_open(mailbox, open->capability.delay, &seconds);
     if (result != STORE_OK) {
         refuse(connection, id, result, seconds);
         mailbox_put(connection->store->mailboxes, mailbox);
     } else if (mailbox_lock(mailbox)) {
-        start_session(connection, id, mailbox);
+        start_session(connection, id, mailbox, open);
     } else {
-        wait_for(connection, id, mailbox, delay);
+        wait_for(connection, id, mailbox, open);
     }
 }
 
 int session_open(struct connection *connection, const struct channel_message *message)
 {
     struct store *store = connection->store;
-    struct capability capability;
+    struct store_open open;
 
     if (find(connection, message->id) != NULL || find_waiter(connection, message->id) != NULL)
         return -1;
-    memcpy(&capability, message->payload, sizeof(capability));
-    if (capability_check(&capability, store->key, (uint64_t)time(NULL)) < 0) {
+    memcpy(&open, message->payload, sizeof(open));
+    if (capability_check(&open.capability, store->key, (uint64_t)time(NULL)) < 0) {
         log_error("a front showed a capability that is forged or expired");
         refuse(connection, message->id, STORE_NO_CAPABILITY, 0);
         return 0;
     }
-    struct mailbox *mailbox = mailbox_get(store->mailboxes, capability.mailbox);
+    struct mailbox *mailbox = mailbox_get(store->mailboxes, open.capability.mailbox);
     if (mailbox == NULL)
         refuse(connection, message->id, STORE_BROKEN, 0);
     else
-        open_mailbox(connection, message->id, mailbox, capability.delay);
+        open_mailbox(connection, message->id, mailbox, &open);
     return 0;
 }
 
@@ -264,6 +298,8 @@ int session_read(struct connection *connection, const struct channel_message *me
     struct store_read request;
 
     memcpy(&request, message->payload, sizeof(request));
+    if (session != NULL && session->logged_out)
+        return 0;
     if (session == NULL || session->opening != NULL || request.room == 0 ||
         request.room > STORE_READ_MAX || request.ahead > 1)
         return -1;
@@ -273,6 +309,15 @@ int session_read(struct connection *connection, const struct channel_message *me
     if (session->reading == NULL)
         session->reading = reading_new(session);
     return reading_add(session->reading, &request);
+}
+
+/* Whose end has waited for it. */
+static void end_expunged(struct session *session)
+{
+    if (session->connection == NULL)
+        session_free(session);
+    else if (session->logged_out)
+        log_out(session);
 }
 
 static void on_expunged(struct commit *commit, enum store_result result)
@@ -286,14 +331,12 @@ static void on_expunged(struct commit *commit, enum store_result result)
         metric_add(METRIC_STORE_EXPUNGED, (int64_t)commit->header->ref_count);
     }
     session->expunging--;
-    if (session->connection == NULL) {
-        if (session->expunging == 0)
-            session_free(session);
-    } else if (result == STORE_OK) {
+    if (session->connection != NULL && result == STORE_OK)
         channel_send(session->connection->channel, STORE_EXPUNGED, session->id, NULL, 0, NULL, 0);
-    } else {
+    else
         session_refuse(session, result);
-    }
+    if (session->expunging == 0)
+        end_expunged(session);
     free(commit->header);
     free(expunge);
 }
@@ -341,6 +384,8 @@ int session_expunge(struct connection *connection, const struct channel_message 
     struct session *session = find(connection, message->id);
     size_t count = message->length / sizeof(uint32_t);
 
+    if (session != NULL && session->logged_out)
+        return 0;
     if (session == NULL || session->opening != NULL || message->length % sizeof(uint32_t) != 0 ||
         mark_expunged(session, message->payload, count) < 0)
         return -1;
@@ -384,7 +429,31 @@ void session_end_all(struct connection *connection)
         give_up_waiting(connection->waiters);
     HASH_ITER (hh, connection->sessions, session, next) {
         /* The front ended, not the client: it may come back at once. */
-        mailbox_forget_login(session->mailbox);
+        if (session->mailbox != NULL)
+            mailbox_forget_login(session->mailbox);
         session_end(session);
     }
+}
+
+bool session_log_out(struct mailbox *mailbox, uint64_t number)
+{
+    struct session *session = mailbox->session;
+    struct mailbox_waiter *place, *next;
+
+    DL_FOREACH_SAFE(mailbox->waiters, place, next)
+    {
+        struct waiter *waiter = (struct waiter *)(void *)place;
+        if (waiter->open.capability.logout >= number)
+            continue;
+        refuse(waiter->connection, waiter->id, STORE_BUSY, 0);
+        give_up_waiting(waiter);
+    }
+    if (session == NULL || session->logout >= number)
+        return false;
+    /* We ended it, not the client: it may come back at once. */
+    mailbox_forget_login(mailbox);
+    session->logged_out = true;
+    if (session->expunging == 0)
+        log_out(session);
+    return true;
 }

@@ -24,14 +24,17 @@ struct session {
     uint32_t id;
     struct connection *connection; /* NULL: closed, an expunge is still under way */
     struct store *store;
-    struct mailbox *mailbox;
-    uint64_t *uids; /* ascending; with SESSION_EXPUNGED */
+    struct mailbox *mailbox; /* NULL: logged out, and the front has not closed it yet */
+    uint64_t *uids;          /* ascending; with SESSION_EXPUNGED */
     uint32_t count;
     bool large;              /* one of those that are read without the index's own cache */
     unsigned expunging;      /* group commits that this session waits for */
     struct opening *opening; /* not all messages have been told to the front yet */
     struct places *places;
     struct reading *reading;
+    bool logged_out;              /* nothing more is done for it; it ends behind running expunges */
+    struct store_session_is told; /* for the list of sessions; without `seconds` */
+    uint64_t logout;              /* of its capability */
     UT_hash_handle hh;
 };
 
@@ -61,6 +64,12 @@ void session_end_all(struct connection *connection);
 
 /* Takes the session from its connection; its lock goes as above. */
 void session_end(struct session *session);
+
+/*
+ * Ends the mailbox's session and the opens that wait for it, as STORE_LOGOUT says. Tells whether
+ * there was a session to end.
+ */
+bool session_log_out(struct mailbox *mailbox, uint64_t number);
 
 /* Answers a request of the session with STORE_FAILED: neither STORE_IN_USE nor STORE_TOO_SOON. */
 void session_refuse(struct session *session, enum store_result result);

@@ -225,16 +225,16 @@ static void deliver(void)
 static void open_session(struct peer *peer)
 {
     struct session *session = &peer->session;
-    struct capability capability = {.mailbox = w.mailboxes[below(MAILBOXES)],
-                                    .session = 1,
-                                    .expires = (uint64_t)time(NULL) + 1000};
+    struct store_open open = {.capability = {.mailbox = w.mailboxes[below(MAILBOXES)],
+                                             .session = 1,
+                                             .expires = (uint64_t)time(NULL) + 1000}};
 
     memset(session, 0, sizeof(*session));
     session->id = w.next_id++;
-    session->mailbox = capability.mailbox;
+    session->mailbox = open.capability.mailbox;
     session->highest = expect.mailboxes[session->mailbox].highest;
-    capability_seal(&capability, w.service->store.key);
-    channel_send(peer->channel, STORE_OPEN, session->id, &capability, sizeof(capability), NULL, 0);
+    capability_seal(&open.capability, w.service->store.key);
+    channel_send(peer->channel, STORE_OPEN, session->id, &open, sizeof(open), NULL, 0);
 }
 
 static void close_session(struct peer *peer)

@@ -153,10 +153,10 @@ static void add_ask(int what, const struct store_read *read)
 
 int storeclient_open(struct storeclient *client, struct store_session *session,
                      const struct store_events *events, void *context,
-                     const struct capability *capability)
+                     const struct store_open *open)
 {
     (void)client;
-    assert(opened == NULL && logins > 0 && capability->mailbox <= 1);
+    assert(opened == NULL && logins > 0 && open->capability.mailbox <= 1);
     if (script_draw(&script, 8) == 7)
         return -1;
     *session = (struct store_session){.id = 1, .events = events, .context = context};
@@ -217,6 +217,14 @@ static void lose_store(void)
     session->events->lost(session->context);
 }
 
+static int end(void)
+{
+    struct store_session *session = forget();
+
+    session->events->ended(session->context);
+    return 0;
+}
+
 static int fail(enum store_result result)
 {
     const struct store_failed failed = {.result = (uint8_t)result, .seconds = 100};
@@ -268,6 +276,15 @@ static int answer_rest(bool wrong)
     return opened->events->opened(opened->context, &all);
 }
 
+static int answer_late(void)
+{
+    switch (script_draw(&script, 5)) {
+    case 3: return fail(STORE_BROKEN);
+    case 4: return end();
+    default: return answer_rest(false);
+    }
+}
+
 static int answer_open(void)
 {
     struct store_totals all = totals();
@@ -292,7 +309,7 @@ static int answer_read(const struct store_read *read)
     const struct store_data data = {.length = body->length, .top_length = body->top_length};
     uint64_t left = body->length - read->offset;
     size_t length = left < read->room ? (size_t)left : read->room;
-    unsigned how = script_draw(&script, 6);
+    unsigned how = script_draw(&script, 7);
 
     if (how == 1)
         return fail(STORE_DAMAGED);
@@ -302,11 +319,22 @@ static int answer_read(const struct store_read *read)
         return -1;
     if (how == 4 && length > 1)
         length /= 2;
+    if (how == 6)
+        return end();
     if (read->place == STORE_NO_PLACE)
         return opened->events->data(opened->context, &data, body->text + read->offset, length);
     assert(read->place <= STORE_MEMORY_SIZE - read->room);
     memcpy(memory + read->place, body->text + read->offset, length);
     return opened->events->data(opened->context, &data, NULL, length);
+}
+
+static int answer_expunge(void)
+{
+    switch (script_draw(&script, 5)) {
+    case 3: return fail(STORE_BROKEN);
+    case 4: return end();
+    default: return opened->events->expunged(opened->context);
+    }
 }
 
 static void answer_ask(void)
@@ -317,13 +345,9 @@ static void answer_ask(void)
     memmove(asks, asks + 1, --ask_count * sizeof(asks[0]));
     switch (ask.what) {
     case ASK_OPEN: result = answer_open(); break;
-    case ASK_REST:
-        result = script_draw(&script, 4) == 3 ? fail(STORE_BROKEN) : answer_rest(false);
-        break;
+    case ASK_REST: result = answer_late(); break;
     case ASK_READ: result = answer_read(&ask.read); break;
-    default:
-        result = script_draw(&script, 4) == 3 ? fail(STORE_BROKEN)
-                                              : opened->events->expunged(opened->context);
+    default: result = answer_expunge();
     }
     if (result < 0 && opened != NULL)
         lose_store();

@@ -1,8 +1,8 @@
 /*
  * stored's three sockets from a peer that breaks every rule. The first octet of the input names the
  * socket (F front, D deliver, else control); the rest are messages as they travel, but for what
- * nobody can make up: a capability of the right length whose tag begins with S is sealed, for one
- * of a few mailboxes.
+ * nobody can make up: the capability of an open of the right length whose tag begins with S is
+ * sealed, for one of a few mailboxes.
  */
 #include <assert.h>
 #include <event2/event.h>
@@ -78,7 +78,7 @@ static void seal_all(uint8_t *octets, size_t size)
         memcpy(&frame, octets + at, sizeof(frame));
         if (frame.length > size - at - sizeof(frame))
             return;
-        if (frame.type == STORE_OPEN && frame.length == sizeof(struct capability))
+        if (frame.type == STORE_OPEN && frame.length == sizeof(struct store_open))
             seal(octets + at + sizeof(frame));
     }
 }
@@ -109,6 +109,9 @@ static const struct {
     {STORE_EXPIRED, sizeof(struct store_expired), sizeof(struct store_expired)},
     {STORE_HELD, 0, 0},
     {STORE_IMPORTING, 0, 0},
+    {STORE_ENDED, 0, 0},
+    {STORE_SESSIONS_ARE, 0, STORE_MAILBOXES_MAX * sizeof(struct store_session_is)},
+    {STORE_LOGGED_OUT, sizeof(struct store_logged_out), sizeof(struct store_logged_out)},
 };
 
 #define ANSWERS (sizeof(answers) / sizeof(answers[0]))

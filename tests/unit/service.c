@@ -257,10 +257,11 @@ void peer_ask_open(int fd, uint32_t id, uint64_t mailbox)
 
 void peer_ask_open_after(int fd, uint32_t id, uint64_t mailbox, uint64_t delay)
 {
-    struct capability capability = {mailbox, 1, (uint64_t)time(NULL) + 20, delay, {0}};
+    struct store_open open = {
+        .capability = {mailbox, 1, (uint64_t)time(NULL) + 20, delay, PEER_LOGOUT, {0}}};
 
-    capability_seal(&capability, store.key);
-    peer_tell(fd, STORE_OPEN, id, &capability, sizeof(capability));
+    capability_seal(&open.capability, store.key);
+    peer_tell(fd, STORE_OPEN, id, &open, sizeof(open));
 }
 
 int peer_opened(int fd)

@@ -58,6 +58,9 @@ enum store_result peer_delivered(int fd);
 enum store_result peer_deliver(uint64_t mailbox, const char *body, size_t length,
                                uint64_t announced);
 
+/* The newest logout that the capabilities of all peers know of. */
+#define PEER_LOGOUT 7
+
 void peer_ask_open(int fd, uint32_t id, uint64_t mailbox);
 
 /* On a plan that wants so many seconds between two logins. */

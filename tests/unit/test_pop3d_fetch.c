@@ -40,7 +40,7 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
     const struct store_entry entry = {.uid = 1, .time = 1, .octets = octets};
-    const struct capability capability = {0};
+    const struct store_open open = {0};
     struct session *session = &fixture->session;
 
     memset(fixture, 0, sizeof(*fixture));
@@ -56,9 +56,9 @@ static void fixture_open(struct fixture *fixture, uint64_t octets)
     session->state = SESSION_TRANSACTION;
     session->leaving = true; /* no timer is set then */
     assert_int_equal(maildrop_append(&session->maildrop, &entry, 1), 0);
-    assert_int_equal(storeclient_open(fixture->client, &session->store, &session_store_events,
-                                      session, &capability),
-                     0);
+    assert_int_equal(
+        storeclient_open(fixture->client, &session->store, &session_store_events, session, &open),
+        0);
 }
 
 /* stored shares memory: lets the client take it, and returns where stored writes. */

@@ -114,7 +114,7 @@ static void on_full(evutil_socket_t fd, short what, void *context)
 static int fixture_open(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
-    const struct capability capability = {.mailbox = 1, .session = 1};
+    const struct store_open open = {.capability = {.mailbox = 1, .session = 1}};
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     int pair[2];
 
@@ -138,7 +138,7 @@ static int fixture_open(void **state)
     session_start(&fixture->server, pair[1], &(struct peer){.text = "unknown"}, false);
     struct session *session = fixture->server.sessions;
     assert_int_equal(storeclient_open(fixture->server.store, &session->store, &session_store_events,
-                                      session, &capability),
+                                      session, &open),
                      0);
     session->wait = SESSION_OPENING;
     run(fixture);
@@ -170,9 +170,11 @@ static int fixture_close(void **state)
     return scratch_leave(state);
 }
 
-#define TWO      "+OK 2 messages (30 octets)\r\n"
-#define LIST_TWO TWO "1 10\r\n2 20\r\n.\r\n"
-#define AWAY     "-ERR [SYS/TEMP] the mailbox cannot be reached now, try again later\r\n"
+#define TWO         "+OK 2 messages (30 octets)\r\n"
+#define LIST_TWO    TWO "1 10\r\n2 20\r\n.\r\n"
+#define AWAY        "-ERR [SYS/TEMP] the mailbox cannot be reached now, try again later\r\n"
+#define UNAVAILABLE "-ERR [SYS/TEMP] logins are not possible now, try again later\r\n"
+#define NOT_REMOVED "-ERR [SYS/TEMP] some deleted messages not removed\r\n"
 
 static void a_small_mailbox_is_told_whole(void **state)
 {
@@ -354,6 +356,66 @@ static void stored_may_end_in_the_middle(void **state)
     expect(fixture, TWO "+OK 2 30\r\n+OK\r\n" AWAY, true);
 }
 
+/* As by the autologout: no word, and nothing of a message's end. stored gets its close all the
+ * same.
+ */
+static void a_session_that_stored_ends_ends_without_a_word(void **state)
+{
+    static const char piece[] = "A: b\r\n\r\n";
+    const struct store_totals one = {.messages = 1, .octets = 300000};
+    const struct store_entry entry = {1, 15, 300000};
+    struct {
+        struct store_data data;
+        char piece[sizeof(piece) - 1];
+    } read = {.data = {.length = 300000, .top_length = 8}};
+    struct fixture *fixture = *state;
+
+    memcpy(read.piece, piece, sizeof(read.piece));
+    for (int fetches = 0; fetches < 2; fetches++) {
+        tell(fixture, STORE_ENTRIES, &entry, sizeof(entry));
+        tell(fixture, STORE_OPENED, &one, sizeof(one));
+        expect(fixture, "+OK 1 messages (300000 octets)\r\n", false);
+        if (fetches) {
+            say(fixture, "RETR 1\r\nNOOP\r\n");
+            expect_request(fixture, STORE_READ);
+            tell(fixture, STORE_DATA, &read, sizeof(read.data) + sizeof(read.piece));
+            expect_request(fixture, STORE_READ);
+        } else {
+            say(fixture, "DELE 1\r\n");
+        }
+        tell(fixture, STORE_ENDED, NULL, 0);
+        expect(fixture, fetches ? "+OK 300000 octets\r\nA: b\r\n\r\n" : "+OK marked as deleted\r\n",
+               true);
+        expect_request(fixture, STORE_CLOSE);
+        tell(fixture, STORE_ENDED, NULL, 0); /* it crossed the close */
+        fixture_close(state);
+        fixture_open(state);
+        fixture = *state;
+    }
+}
+
+/* A login is answered, and what is being deleted is told to be uncertain. */
+static void who_waits_for_an_answer_has_one_when_stored_ends_the_session(void **state)
+{
+    struct fixture *fixture = *state;
+
+    tell(fixture, STORE_ENDED, NULL, 0);
+    expect(fixture, UNAVAILABLE, false);
+    expect_request(fixture, STORE_CLOSE);
+    say(fixture, "STAT\r\n");
+    expect(fixture, "-ERR unknown command here\r\n", false);
+    fixture_close(state);
+    fixture_open(state);
+    fixture = *state;
+    tell_entries(fixture, 1, 2);
+    tell_totals(fixture, STORE_OPENED, 2, 30);
+    say(fixture, "DELE 1\r\nQUIT\r\n");
+    expect_request(fixture, STORE_EXPUNGE);
+    tell(fixture, STORE_ENDED, NULL, 0);
+    expect(fixture, TWO "+OK marked as deleted\r\n" NOT_REMOVED, true);
+    expect_request(fixture, STORE_CLOSE);
+}
+
 static void too_many_messages_are_no_login(void **state)
 {
     struct fixture *fixture = *state;
@@ -383,6 +445,8 @@ int main(void)
         CASE(a_second_announcement_ends_the_connection),
         CASE(a_list_that_fails_is_told_to_who_needs_it),
         CASE(stored_may_end_in_the_middle),
+        CASE(a_session_that_stored_ends_ends_without_a_word),
+        CASE(who_waits_for_an_answer_has_one_when_stored_ends_the_session),
         CASE(too_many_messages_are_no_login),
     };
     return cmocka_run_group_tests_name("pop3d opening", tests, NULL, NULL);

@@ -1442,7 +1442,7 @@ static const struct {
 } rules[] = {
     {STORE_USAGE, DELIVER | CONTROL, 8, 8},
     {STORE_DELIVER_BEGIN, DELIVER, 48, 16 + 1000 * 32},
-    {STORE_OPEN, FRONT, sizeof(struct capability), sizeof(struct capability)},
+    {STORE_OPEN, FRONT, sizeof(struct store_open), sizeof(struct store_open)},
     {STORE_MEMORY, FRONT, 0, 0},
     {STORE_READ, FRONT, 24, 24},
     {STORE_EXPUNGE, FRONT, 4, 2048 * 4},
@@ -1452,6 +1452,8 @@ static const struct {
     {STORE_DROP, CONTROL, 8, 8},
     {STORE_EXPIRE, CONTROL, 24, 24},
     {STORE_HOLD, CONTROL, 0, 0},
+    {STORE_SESSIONS, CONTROL, 8, 4096 * 8},
+    {STORE_LOGOUT, CONTROL, 16, 4096 * 16},
     {STORE_IMPORT, CONTROL, 112, 112},
     {STORE_DELIVER_DATA, DELIVER | CONTROL, 1, CHANNEL_PAYLOAD_MAX},
     {STORE_DELIVER_COMMIT, DELIVER | CONTROL, 40, 40},
