@@ -218,6 +218,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     check->retention_days = login_r->retention_days;
     check->poll_seconds = login_r->poll_seconds;
     check->language = login_r->language;
+    check->logout = login_r->logout;
     check->suspended = login_r->suspended;
     check->sending = login_r->sending;
     check->has_password = login_r->hash[0] != '\0';

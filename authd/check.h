@@ -50,9 +50,10 @@ struct check {
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
     uint64_t mailbox;                     /* 0: unknown */
     uint64_t customer;                    /* 0: unknown */
-    unsigned retention_days;              /* these three as in struct db_login */
+    unsigned retention_days;              /* these and the next three as in struct db_login */
     unsigned poll_seconds;
     enum language language;
+    uint64_t logout;
     const char *reason; /* for the log, where the result is not CHECK_GOOD */
     char credential[DB_APP_PASSWORD_NAME_MAX + 1]; /* the app password's name; empty: none was */
     uint32_t seconds;  /* of CHECK_DELAYED: until it is worth while to come again */

@@ -125,7 +125,8 @@ static void send_success(const struct request *request)
 {
     const struct check *check = &request->check;
     const uint8_t *key = request->table->service->key;
-    struct capability capability = {.mailbox = check->mailbox, .delay = check->poll_seconds};
+    struct capability capability = {
+        .mailbox = check->mailbox, .delay = check->poll_seconds, .logout = check->logout};
     char text[CAPABILITY_TEXT_SIZE];
     char name[LOG_NAME_MAX];
     char credential[sizeof(check->credential)];

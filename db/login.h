@@ -21,6 +21,7 @@ struct db_login {
     unsigned retention_days;
     unsigned poll_seconds;
     enum language language;          /* the customer's */
+    uint64_t logout;                 /* the newest one (db/logout.h); 0: none */
     char hash[DB_HASH_SIZE];         /* lib/storedhash.h; empty: no password has been set */
     char scram[SCRAMKEYS_TEXT_SIZE]; /* as of scramkeys_format(); empty: there are none yet */
 };

@@ -150,6 +150,10 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT mailbox FROM mailbox_drop WHERE mailbox > ?1 ORDER BY mailbox LIMIT 1"},
     [STATEMENT_DROP_DONE] = {"drop_done", STATEMENT_OPERATOR,
         "DELETE FROM mailbox_drop WHERE mailbox = ?1"},
+    [STATEMENT_LOGOUT_LIST] = {"logout_list", STATEMENT_OPERATOR,
+        "SELECT id, mailbox, created FROM logout WHERE id > ?1 ORDER BY id LIMIT ?2"},
+    [STATEMENT_LOGOUT_FORGET] = {"logout_forget", STATEMENT_OPERATOR,
+        "DELETE FROM logout WHERE id <= ?1 AND created + ?2 < unixepoch()"},
     [STATEMENT_EVENT_CUSTOMER_NEXT] = {"event_customer_next", STATEMENT_OPERATOR,
         "SELECT event.customer FROM event WHERE event.customer > ?1"
         " ORDER BY event.customer LIMIT 1"},
@@ -188,7 +192,7 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
         "SELECT mailbox.id, mailbox.customer, mailbox.suspended OR customer.suspended,"
         "       credential.hash, plan.retention_days, plan.poll_seconds, customer.language,"
-        "       credential.scram, plan.sending"
+        "       credential.scram, plan.sending, (SELECT max(id) FROM logout)"
         " FROM domain JOIN address ON address.domain = domain.id"
         " JOIN mailbox ON mailbox.id = address.mailbox"
         " JOIN customer ON customer.id = mailbox.customer"
@@ -263,6 +267,12 @@ const struct statement statements[STATEMENT__MAX] = {
         "UPDATE mailbox SET name = ?3 WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_MAILBOX_SET_SUSPENDED] = {"mailbox_set_suspended", STATEMENT_TENANT,
         "UPDATE mailbox SET suspended = ?3 WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_LOGOUT_MAILBOX] = {"logout_mailbox", STATEMENT_TENANT,
+        "INSERT INTO logout (mailbox, created)"
+        " SELECT id, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_LOGOUT_CUSTOMER] = {"logout_customer", STATEMENT_TENANT,
+        "INSERT INTO logout (mailbox, created)"
+        " SELECT id, unixepoch() FROM mailbox WHERE customer = ?1"},
     [STATEMENT_CREDENTIAL_SET] = {"credential_set", STATEMENT_TENANT,
         "INSERT INTO credential (mailbox, customer, hash, scram, changed)"
         " SELECT id, customer, ?3, nullif(?4, ''), unixepoch() FROM mailbox"
@@ -568,12 +578,12 @@ enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement)
  * change_end(). These are what happens by itself.
  */
 static const enum statement_id by_itself[] = {
-    STATEMENT_DROP_DONE,         STATEMENT_PAGE_SESSION_SEEN,  STATEMENT_PAGE_SESSION_PRUNE,
-    STATEMENT_API_KEY_USED,      STATEMENT_IDEMPOTENCY_ADD,    STATEMENT_IDEMPOTENCY_REMOVE,
-    STATEMENT_IDEMPOTENCY_PRUNE, STATEMENT_SECOND_FACTOR_TAKE, STATEMENT_SECOND_FACTOR_WRONG,
-    STATEMENT_EVENT_ADD,         STATEMENT_EVENT_COUNT,        STATEMENT_EVENT_MAKE_ROOM,
-    STATEMENT_EVENT_PRUNE,       STATEMENT_NOTE_UPGRADE,       STATEMENT_NOTE_SCRAM,
-    STATEMENT_NOTE_USED,
+    STATEMENT_DROP_DONE,           STATEMENT_LOGOUT_FORGET,     STATEMENT_PAGE_SESSION_SEEN,
+    STATEMENT_PAGE_SESSION_PRUNE,  STATEMENT_API_KEY_USED,      STATEMENT_IDEMPOTENCY_ADD,
+    STATEMENT_IDEMPOTENCY_REMOVE,  STATEMENT_IDEMPOTENCY_PRUNE, STATEMENT_SECOND_FACTOR_TAKE,
+    STATEMENT_SECOND_FACTOR_WRONG, STATEMENT_EVENT_ADD,         STATEMENT_EVENT_COUNT,
+    STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,       STATEMENT_NOTE_UPGRADE,
+    STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

@@ -117,3 +117,52 @@ CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit is only added to');
 END;
+
+-- Ends of POP3 sessions (db/logout.h), of a mailbox the newest one. A login knows the highest id of
+-- its time: hence AUTOINCREMENT. It has no foreign keys: what it speaks of may be gone.
+CREATE TABLE logout (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox INTEGER NOT NULL UNIQUE,
+    created INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER logout_replaced BEFORE INSERT ON logout
+BEGIN
+    DELETE FROM logout WHERE mailbox = NEW.mailbox;
+END;
+
+CREATE TRIGGER customer_logout AFTER UPDATE OF suspended ON customer
+WHEN NEW.suspended > OLD.suspended
+BEGIN
+    INSERT INTO logout (mailbox, created)
+    SELECT id, unixepoch() FROM mailbox WHERE customer = NEW.id;
+END;
+
+CREATE TRIGGER mailbox_logout AFTER UPDATE OF suspended ON mailbox
+WHEN NEW.suspended > OLD.suspended
+BEGIN
+    INSERT INTO logout (mailbox, created) VALUES (NEW.id, unixepoch());
+END;
+
+CREATE TRIGGER mailbox_removed_logout AFTER DELETE ON mailbox
+BEGIN
+    INSERT INTO logout (mailbox, created) VALUES (OLD.id, unixepoch());
+END;
+
+-- A hash that is made anew from the same password leaves `changed` as it is.
+CREATE TRIGGER credential_logout AFTER UPDATE OF changed ON credential
+BEGIN
+    INSERT INTO logout (mailbox, created) VALUES (NEW.mailbox, unixepoch());
+END;
+
+CREATE TRIGGER credential_removed_logout AFTER DELETE ON credential
+WHEN EXISTS (SELECT 1 FROM mailbox WHERE id = OLD.mailbox)
+BEGIN
+    INSERT INTO logout (mailbox, created) VALUES (OLD.mailbox, unixepoch());
+END;
+
+CREATE TRIGGER app_password_removed_logout AFTER DELETE ON app_password
+WHEN OLD.pop3 AND EXISTS (SELECT 1 FROM mailbox WHERE id = OLD.mailbox)
+BEGIN
+    INSERT INTO logout (mailbox, created) VALUES (OLD.mailbox, unixepoch());
+END;
