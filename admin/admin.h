@@ -4,6 +4,7 @@
 #include "admin/authlink.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
+#include "admin/logouts.h"
 #include "admin/retention.h"
 #include "lib/child.h"
 
@@ -18,6 +19,7 @@ struct admin {
     bool retired;
     struct event *look; /* at the time of the next try to find stored */
     struct dropper dropper;
+    struct logouts logouts;
     struct retention retention;
     struct eventpruner eventpruner;
     struct authlink *authlink;

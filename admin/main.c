@@ -40,6 +40,7 @@ static void stop_sweeping(struct admin *admin)
         return;
     admin->serving = false;
     dropper_stop(&admin->dropper);
+    logouts_stop(&admin->logouts);
     retention_stop(&admin->retention);
     eventpruner_stop(&admin->eventpruner);
 }
@@ -86,6 +87,7 @@ static void serve(void *context)
     http_open(admin->http);
     admin->authlink = authlink_new(admin->child.base, admin->notes);
     dropper_init(&admin->dropper, admin->child.base, admin->db, admin->store);
+    logouts_init(&admin->logouts, admin->child.base, admin->db, admin->notes, admin->store);
     retention_init(&admin->retention, admin->child.base, admin->db, admin->store);
     eventpruner_init(&admin->eventpruner, admin->child.base, admin->notes);
 }

@@ -16,6 +16,7 @@
 #define PING_TIME   2
 #define DROP_TIME   60
 #define EXPIRE_TIME 60
+#define LOGOUT_TIME 5
 
 struct pending {
     struct pending *prev;
@@ -68,6 +69,10 @@ static int read_answer(const struct pending *pending, const struct channel_messa
     switch (message->type) {
     case STORE_PONG: return pending->type == STORE_PING && message->length == 0 ? STORE_OK : -1;
     case STORE_DROPPED: return pending->type == STORE_DROP && message->length == 0 ? STORE_OK : -1;
+    case STORE_LOGGED_OUT:
+        return pending->type == STORE_LOGOUT && message->length == sizeof(struct store_logged_out)
+                   ? STORE_OK
+                   : -1;
     case STORE_EXPIRED:
         if (pending->type != STORE_EXPIRE || message->length != sizeof(*pending->expired_r))
             return -1;
@@ -182,6 +187,12 @@ void store_drop(struct store *store, uint64_t mailbox, struct store_caller calle
     const struct store_mailbox_id payload = {.mailbox = mailbox};
 
     request(store, STORE_DROP, &payload, sizeof(payload), DROP_TIME, caller);
+}
+
+void store_log_out(struct store *store, const struct store_logout *logouts, size_t count,
+                   struct store_caller caller)
+{
+    request(store, STORE_LOGOUT, logouts, count * sizeof(logouts[0]), LOGOUT_TIME, caller);
 }
 
 void store_expire(struct store *store, const struct store_expire *expire,

@@ -1,6 +1,7 @@
 #ifndef ADMIN_STORE_H
 #define ADMIN_STORE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/storemsg.h"
@@ -30,6 +31,10 @@ void store_ping(struct store *store, struct store_caller caller);
 
 /* Drops all mail of a mailbox that no longer exists. */
 void store_drop(struct store *store, uint64_t mailbox, struct store_caller caller);
+
+/* Ends sessions: 1 to STORE_MAILBOXES_MAX logouts. */
+void store_log_out(struct store *store, const struct store_logout *logouts, size_t count,
+                   struct store_caller caller);
 
 /* Expunges some messages that are too old. expired_r is filled in when `done` gets STORE_OK. */
 void store_expire(struct store *store, const struct store_expire *expire,
