@@ -319,8 +319,10 @@ load: all $(BUILD)/bench/fill $(BUILD)/bench/load
 	BELLHOP_LOAD=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -s $(PYTEST_FLAGS) \
 		tests/system/test_load.py
 
-# A stale password among 100 mailboxes, and hydra, for ten minutes each.
-storm: all
+# A stale password among 100 mailboxes, and hydra, for ten minutes each; 20,000 clients at once.
+storm: all $(BUILD)/bench/fill $(BUILD)/bench/load
+	BELLHOP_STORM=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -s $(PYTEST_FLAGS) \
+		tests/system/test_storm.py
 	BELLHOP_STORM=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n 2 -rP $(PYTEST_FLAGS) \
 		tests/system/test_throttle.py -k 'stale or hydra'
 
@@ -338,7 +340,7 @@ help:
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
-	@echo 'make storm    ten minutes of wrong passwords, by mistake and by hydra'
+	@echo 'make storm    20,000 clients at once; ten minutes of wrong passwords, by mistake and by hydra'
 	@echo 'make load     15,000 idle, slow, deaf and half-open clients, and how others are served meanwhile'
 	@echo 'make grade    what testssl.sh finds at both ports, in some minutes'
 	@echo 'make faults   the programs with the points of lib/fault.h, in build/faults/bin'

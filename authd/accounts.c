@@ -1,8 +1,10 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "authd/accounts.h"
+#include "db/domain.h"
 #include "db/plan.h"
 #include "db/secret.h"
 #include "db/transaction.h"
@@ -124,6 +126,17 @@ bool accounts_trust(struct accounts *accounts, uint64_t customer, const struct i
     if (reopen(accounts) < 0)
         return false;
     return answered(accounts, db_trusted_holds(accounts->db, customer, address)) == DB_OK;
+}
+
+uint64_t accounts_customer(struct accounts *accounts, const char *address)
+{
+    const char *at = strrchr(address, '@');
+    struct db_domain domain;
+
+    if (at == NULL || reopen(accounts) < 0)
+        return 0;
+    enum db_result result = db_domain_find(accounts->db, at + 1, &domain);
+    return answered(accounts, result) == DB_OK ? domain.customer : 0;
 }
 
 enum db_result accounts_plans(struct accounts *accounts, struct db_plan_range *range_r)

@@ -41,6 +41,9 @@ enum db_result accounts_find_app_password(struct accounts *accounts, uint64_t ma
 /* Whether the customer trusts the network that an address is in; no, where that cannot be read. */
 bool accounts_trust(struct accounts *accounts, uint64_t customer, const struct in6_addr *address);
 
+/* Whose domain an address is in; 0: nobody's, or it cannot be read. */
+uint64_t accounts_customer(struct accounts *accounts, const char *address);
+
 /* As db_plan_range(). */
 enum db_result accounts_plans(struct accounts *accounts, struct db_plan_range *range_r);
 

@@ -362,23 +362,43 @@ static void finish_busy(struct check *check)
 static const struct pendings_events pendings_events = {
     .compared = on_compared, .delayed = finish_delayed, .busy = finish_busy};
 
-/* From memory, or by a hash thread. */
-static void compare(struct checker *checker, struct check *check, const char *hash,
+/*
+ * Names that are no mailbox take the turns of their domain's customer as well: else, how long one
+ * waits beside a customer that has many waiting would tell which names there are.
+ */
+static uint64_t turn_of(struct checker *checker, const struct check *check)
+{
+    return check->customer != 0 || !check->is_address
+               ? check->customer
+               : accounts_customer(checker->accounts, check->address);
+}
+
+/* Has the password hashed. */
+static void enqueue(struct checker *checker, struct check *check, const char *hash,
                     const struct pending_key *key, const struct typed *typed, bool hold)
 {
     const struct pending_order order = {.key = key,
+                                        .customer = turn_of(checker, check),
                                         .hash = hash,
                                         .typed = typed,
                                         .operations = checker->nobody_operations,
                                         .memory = checker->nobody_memory};
 
+    if (pendings_add(checker->pendings, check, &order, hold) < 0)
+        finish_busy(check);
+}
+
+/* From memory, or by a hash thread. */
+static void compare(struct checker *checker, struct check *check, const char *hash,
+                    const struct pending_key *key, const struct typed *typed, bool hold)
+{
     if (!hold && cache_find(checker->cache, key->digest, clock_seconds())) {
         metric_add(METRIC_AUTH_CACHE_HITS, 1);
         throttle_note(checker->throttle, &check->try, THROTTLE_GOOD, clock_seconds());
         make_keys(checker, check, hash, typed->prepared, typed->prepared_length);
         finish_verified(check, true);
-    } else if (pendings_add(checker->pendings, check, &order, hold) < 0) {
-        finish_busy(check);
+    } else {
+        enqueue(checker, check, hash, key, typed, hold);
     }
 }
 

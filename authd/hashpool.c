@@ -7,22 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "authd/hashpool.h"
 #include "authd/scheme.h"
+#include "authd/turns.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 
+/* Of the hash threads beside all else: with as much to do, a tenth of a core's time. */
+#define NICENESS 10
+
 struct hashpool {
     pthread_mutex_t lock; /* guards all members down to `stopping` and every job's state */
     pthread_cond_t work;
-    struct hash_job *queued;
-    struct hash_job *later; /* to be made; begun when nothing is queued */
+    struct turns *turns;    /* to be checked */
+    struct hash_job *later; /* to be made; begun when nothing is to be checked */
     struct hash_job *finished;
-    unsigned queued_count;
     unsigned later_count;
     unsigned limit;
     uint64_t memory;      /* octets that hashes may take together */
@@ -113,13 +118,14 @@ static uint64_t memory_of(const struct hash_job *job)
 /* Takes the next job off its queue, or returns NULL: there is none, or no memory for it yet. */
 static struct hash_job *take_job(struct hashpool *pool)
 {
-    struct hash_job *job = pool->queued != NULL ? pool->queued : pool->later;
+    struct hash_job *job = turns_next(pool->turns);
 
+    if (job == NULL)
+        job = pool->later;
     if (job == NULL || (pool->memory_used > 0 && pool->memory_used + memory_of(job) > pool->memory))
         return NULL;
     if (job->kind == HASH_COMPARE) {
-        DL_DELETE(pool->queued, job);
-        pool->queued_count--;
+        turns_begin(pool->turns, job);
     } else {
         DL_DELETE(pool->later, job);
         pool->later_count--;
@@ -148,10 +154,18 @@ static void run_job(struct hash_job *job)
     job->result = compare(job);
 }
 
+/* Linux takes it for the thread's own, and POSIX for the process's. */
+static void step_back(void)
+{
+    if (setpriority(PRIO_PROCESS, 0, NICENESS) < 0)
+        log_warning("cannot lower the priority of a hash thread: %s", strerror(errno));
+}
+
 static void *run_thread(void *context)
 {
     struct hashpool *pool = context;
 
+    step_back();
     pthread_mutex_lock(&pool->lock);
     while (!pool->stopping) {
         struct hash_job *job = take_job(pool);
@@ -160,9 +174,13 @@ static void *run_thread(void *context)
             continue;
         }
         pthread_mutex_unlock(&pool->lock);
+        uint64_t began = clock_microseconds();
         run_job(job);
+        uint64_t took = clock_microseconds() - began;
         pthread_mutex_lock(&pool->lock);
         pool->memory_used -= memory_of(job);
+        if (job->kind == HASH_COMPARE)
+            turns_end(pool->turns, job, took);
         finish(pool, job);
         /* One that waited for memory. */
         pthread_cond_signal(&pool->work);
@@ -215,6 +233,7 @@ struct hashpool *hashpool_new(struct event_base *base, unsigned threads, unsigne
 
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
+    pool->turns = turns_new();
     pool->limit = limit;
     pool->memory = memory;
     pool->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -237,16 +256,18 @@ void hashpool_free(struct hashpool *pool)
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
-    DL_FOREACH (pool->queued, job) {
+    metric_add(METRIC_AUTH_QUEUE, -(int64_t)turns_count(pool->turns));
+    while ((job = turns_any(pool->turns)) != NULL) {
+        turns_remove(pool->turns, job);
         wipe(job);
     }
+    turns_free(pool->turns);
     DL_FOREACH (pool->later, job) {
         wipe(job);
     }
     DL_FOREACH (pool->finished, job) {
         wipe(job);
     }
-    metric_add(METRIC_AUTH_QUEUE, -(int64_t)pool->queued_count);
     event_free(pool->on_wakeup);
     close(pool->wakeup);
     pthread_cond_destroy(&pool->work);
@@ -269,11 +290,27 @@ static void enqueue(struct hashpool *pool, struct hash_job *job)
         DL_APPEND(pool->later, job);
         pool->later_count++;
     } else {
-        DL_APPEND(pool->queued, job);
-        pool->queued_count++;
+        turns_add(pool->turns, job);
         metric_add(METRIC_AUTH_QUEUE, 1);
     }
     pthread_cond_signal(&pool->work);
+}
+
+/* Whether there is room for the job, which another may have made. */
+static bool make_room(struct hashpool *pool, const struct hash_job *job)
+{
+    if (job->kind != HASH_COMPARE)
+        return pool->later_count < pool->limit;
+    if (turns_count(pool->turns) < pool->limit)
+        return true;
+    struct hash_job *other = turns_crowded(pool->turns, job->customer);
+    if (other == NULL)
+        return false;
+    turns_remove(pool->turns, other);
+    metric_add(METRIC_AUTH_QUEUE, -1);
+    other->result = HASH_REFUSED;
+    finish(pool, other);
+    return true;
 }
 
 int hashpool_submit(struct hashpool *pool, struct hash_job *job)
@@ -285,14 +322,13 @@ int hashpool_submit(struct hashpool *pool, struct hash_job *job)
                          (job->stored.kind == STOREDHASH_OWN ||
                           storedhash_check_cost(&job->stored, &error) == 0);
     pthread_mutex_lock(&pool->lock);
-    unsigned count = job->kind == HASH_COMPARE ? pool->queued_count : pool->later_count;
-    bool full = count >= pool->limit;
-    if (!full)
+    bool room = make_room(pool, job);
+    if (room)
         enqueue(pool, job);
     pthread_mutex_unlock(&pool->lock);
-    if (full)
+    if (!room)
         wipe(job);
-    return full ? -1 : 0;
+    return room ? 0 : -1;
 }
 
 int hashpool_withdraw(struct hashpool *pool, struct hash_job *job)
@@ -300,8 +336,7 @@ int hashpool_withdraw(struct hashpool *pool, struct hash_job *job)
     pthread_mutex_lock(&pool->lock);
     bool queued = job->kind == HASH_COMPARE && job->state == HASH_QUEUED;
     if (queued) {
-        DL_DELETE(pool->queued, job);
-        pool->queued_count--;
+        turns_remove(pool->turns, job);
         job->state = HASH_IDLE;
     }
     pthread_mutex_unlock(&pool->lock);

@@ -15,9 +15,12 @@ struct event_base;
 /*
  * Threads that check passwords against stored hashes (Argon2id: tens of milliseconds and tens of
  * megabytes each), so that neither the event loop waits nor memory grows with the number of
- * clients. All functions are called by the event loop's thread.
+ * clients. Customers take turns (authd/turns.h). All functions are called by the event loop's
+ * thread.
  *
  * They also make hashes anew, which nobody waits for: only while no password is to be checked.
+ *
+ * The threads have a low priority: whose credentials are known does not wait for a core.
  */
 
 enum hash_kind {
@@ -29,7 +32,8 @@ enum hash_kind {
 enum hash_result {
     HASH_FITS, /* HASH_MAKE, HASH_KEYS: it is made */
     HASH_WRONG,
-    HASH_BROKEN /* not checked: no memory for it, or the stored hash is damaged */
+    HASH_BROKEN, /* not checked: no memory for it, or the stored hash is damaged */
+    HASH_REFUSED /* not checked: too many of this customer's wait, and another needed the place */
 };
 
 enum hash_state { HASH_IDLE, HASH_QUEUED, HASH_RUNNING, HASH_DONE };
@@ -41,6 +45,7 @@ enum hash_state { HASH_IDLE, HASH_QUEUED, HASH_RUNNING, HASH_DONE };
  */
 struct hash_job {
     enum hash_kind kind;
+    uint64_t customer; /* HASH_COMPARE: whose turn it is to be */
     char hash[DB_HASH_SIZE];
     char password[MECHANISM_PASSWORD_MAX]; /* as SASLprep has it; none: it has no such form */
     size_t password_length;
@@ -54,6 +59,7 @@ struct hash_job {
     enum hash_state state; /* this and what follows are the pool's */
     bool is_stored;
     struct storedhash stored; /* what `hash` says */
+    struct share *share;
     struct hash_job *prev;
     struct hash_job *next;
 };
@@ -73,7 +79,10 @@ void hashpool_free(struct hashpool *pool);
 
 void hashpool_configure(struct hashpool *pool, unsigned limit, uint64_t memory);
 
-/* Returns 0, or -1 when too many jobs wait: the password is then wiped. */
+/*
+ * Returns 0, or -1 when too many jobs wait: the password is then wiped. Where others' customer has
+ * more waiting, one of those is refused instead.
+ */
 int hashpool_submit(struct hashpool *pool, struct hash_job *job);
 
 /* Takes back a check that no thread has begun. Returns 0, or -1: done() will be called. */

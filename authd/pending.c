@@ -151,7 +151,8 @@ static void on_hashed(struct hash_job *job)
 {
     static const enum throttle_outcome outcomes[] = {[HASH_FITS] = THROTTLE_GOOD,
                                                      [HASH_WRONG] = THROTTLE_WRONG,
-                                                     [HASH_BROKEN] = THROTTLE_UNDECIDED};
+                                                     [HASH_BROKEN] = THROTTLE_UNDECIDED,
+                                                     [HASH_REFUSED] = THROTTLE_UNDECIDED};
     struct pending *pending = (struct pending *)job;
     struct pendings *pendings = pending->pendings;
     struct throttle_try try = pending->try;
@@ -165,6 +166,10 @@ static void on_hashed(struct hash_job *job)
     if (pending->checks != NULL)
         pending->checks->delays = delays;
     while ((check = take_check(pending)) != NULL) {
+        if (job->result == HASH_REFUSED) {
+            pendings->events->busy(check);
+            continue;
+        }
         told = pendings->events->compared(pendings->context, check, job, !told) || told;
     }
     pending_free(pending);
@@ -188,6 +193,7 @@ static void fill_in(struct hash_job *job, const struct pending_order *order)
 {
     const struct typed *typed = order->typed;
 
+    job->customer = order->customer;
     memcpy(job->hash, order->hash, strlen(order->hash) + 1);
     memcpy(job->password, typed->prepared, typed->prepared_length);
     job->password_length = typed->prepared_length;

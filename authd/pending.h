@@ -34,7 +34,8 @@ struct pending_key {
 /* What a check asks for. It is copied. */
 struct pending_order {
     const struct pending_key *key;
-    const char *hash; /* the password is compared with this */
+    uint64_t customer; /* whose turn it takes: authd/turns.h */
+    const char *hash;  /* the password is compared with this */
     const struct typed *typed;
     uint64_t operations; /* as in struct hash_job */
     uint64_t memory;

@@ -138,6 +138,7 @@ static const struct condition conditions_of_network[] = {
 };
 
 static const struct condition conditions_of_threads[] = {
+    ALLOW(setpriority, 1, SCMP_CMP_EQ, 0, 0), /* its own */
     ALLOW(clone, BITS(0, CLONE_THREAD, CLONE_THREAD)),
     KILL(clone, BITS(0, CLONE_THREAD, 0)),
 };

@@ -12,6 +12,7 @@
 #include "authd/check.h"
 #include "authd/memory.h"
 #include "authd/report.h"
+#include "db/domain.h"
 #include "db/login.h"
 #include "db/plan.h"
 #include "db/secret.h"
@@ -93,6 +94,13 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
         return DB_NONE;
     *login_r = accounts.login;
     return DB_OK;
+}
+
+enum db_result db_domain_find(struct db *db, const char *name, struct db_domain *domain_r)
+{
+    assert_ptr_equal(db, &accounts);
+    domain_r->customer = accounts.login.customer;
+    return strcmp(name, "example.com") == 0 ? DB_OK : DB_NONE;
 }
 
 enum db_result db_app_password_find(struct db *db, uint64_t mailbox,

@@ -159,6 +159,31 @@ static void test_full(void **state)
     assert_int_equal(metric_sum(METRIC_AUTH_QUEUE), 0);
 }
 
+/* The queue is full of one customer's: another's takes the place of the one that came last. */
+static void test_full_of_one(void **state)
+{
+    struct hashpool *pool = hashpool_new(base, 0, 3, MEMORY);
+    struct hash_job jobs[6];
+
+    (void)state;
+    done_count = 0;
+    for (size_t i = 0; i < 6; i++) {
+        fill_job(&jobs[i], secret_hash, "secret");
+        jobs[i].customer = i < 4 ? 7 : i;
+        assert_int_equal(hashpool_submit(pool, &jobs[i]), i == 3 ? -1 : 0);
+    }
+    wait_done(2);
+    assert_int_equal(jobs[2].result, HASH_REFUSED);
+    assert_int_equal(jobs[1].result, HASH_REFUSED);
+    assert_int_equal(hashpool_withdraw(pool, &jobs[1]), -1);
+    assert_int_equal(metric_sum(METRIC_AUTH_QUEUE), 3);
+    hashpool_free(pool);
+    assert_wiped(&jobs[0]);
+    assert_wiped(&jobs[5]);
+    assert_int_equal(done_count, 2);
+    assert_int_equal(metric_sum(METRIC_AUTH_QUEUE), 0);
+}
+
 /* Jobs come and go from the event loop while threads work. */
 static void test_many(void **state)
 {
@@ -282,9 +307,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results), cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_full),    cmocka_unit_test(test_many),
-        cmocka_unit_test(test_raw),     cmocka_unit_test(test_later),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_full),    cmocka_unit_test(test_full_of_one),
+        cmocka_unit_test(test_many),    cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_later),   cmocka_unit_test(test_memory),
     };
 
     scheme_init();
