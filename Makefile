@@ -26,7 +26,7 @@ PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
 	libidn12 libldap-2.5-0 libmariadb3 libpam0g libpcre2-8-0 libperl5.36 libpq5 libspf2-2
-MTA_UNPACKED   := postfix exim4-daemon-heavy
+MTA_UNPACKED   := postfix exim4-daemon-heavy opensmtpd
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 FUZZ_PACKAGES  := clang libclang-rt-dev

@@ -90,6 +90,7 @@ int mailbox_export_main(struct instance *instance, int argc, char **argv);
 int auth_events_main(struct instance *instance, int argc, char **argv);
 int backup_main(struct instance *instance, int argc, char **argv);
 int restore_main(struct instance *instance, int argc, char **argv);
+int smtpd_filter_main(struct instance *instance, int argc, char **argv);
 int certificate_list_main(struct instance *instance, int argc, char **argv);
 int store_main(struct instance *instance, int argc, char **argv);
 

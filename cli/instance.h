@@ -32,6 +32,9 @@ struct db;
 /* The supervisor's own, for commands (cli/callers.h). */
 #define INSTANCE_SUPERVISOR "run/supervisor.sock"
 
+/* Where mail servers ask before they accept mail (lmtpd/policy.h). */
+#define INSTANCE_POLICY "run/policy.sock"
+
 /* And authd's. */
 #define INSTANCE_AUTH_CONTROL "run/auth-control.sock"
 

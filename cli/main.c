@@ -125,6 +125,8 @@ static const struct command commands[] = {
     {"store verify", "[--json]", "check every message of the store", COMMAND_INSTANCE, store_main},
     {"store rebuild", "[--json]", "make the store's index anew from its log", COMMAND_INSTANCE,
      store_main},
+    {"smtpd-filter", "", "for OpenSMTPD to start: refuse what a mailbox does not take",
+     COMMAND_INSTANCE, smtpd_filter_main},
     {"store stats", "[--json]", "show what the store holds", COMMAND_INSTANCE, store_main},
 };
 

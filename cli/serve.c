@@ -50,7 +50,7 @@ static const struct unix_service unix_services[] = {
     {"auth-front", INSTANCE_RUN "/auth-front.sock", 0600},
     {"auth-control", INSTANCE_AUTH_CONTROL, 0600},
     {"lmtp-unix", INSTANCE_RUN "/lmtp.sock", 0660},
-    {"policy", INSTANCE_RUN "/policy.sock", 0660},
+    {"policy", INSTANCE_POLICY, 0660},
     {"map", INSTANCE_RUN "/map.sock", 0660},
     {"deliver", INSTANCE_RUN "/stored-deliver.sock", 0600},
     {"front", INSTANCE_RUN "/stored-front.sock", 0600},

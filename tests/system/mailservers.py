@@ -1,6 +1,8 @@
 """Real mail servers in front of an instance, with the settings of docs/operating/, on loopback."""
 
+import grp
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -245,6 +247,86 @@ keep_environment =
     def log(self):
         parts = [self.folder / "out", *(self.folder / "log").iterdir()]
         return "".join(part.read_text() for part in parts if part.exists())
+
+
+class OpenSMTPD:
+    """
+    Runs from where it was unpacked, as root, until the end of the `with`, with folders, sockets and
+    users of its own where it looks for its own.
+    """
+
+    tried = ("configuration OK", "configuration OK")
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.home = unpacked("opensmtpd")
+        self.folder = Path(tempfile.mkdtemp(prefix="bellhop-opensmtpd-"))
+        self.folder.chmod(0o755)
+        self.port = free_port(instance)
+        self.configuration = self.folder / "smtpd.conf"
+        self.configuration.write_text(self._here(settings("opensmtpd.md", "smtpd.conf", instance)))
+        uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(GROUP).gr_gid
+        users = "".join(f"{name}:x:{uid}:{gid}::/nonexistent:/bin/false\n" for name in ("opensmtpd", "opensmtpq"))
+        groups = "".join(f"{name}:x:{gid}:\n" for name in ("opensmtpd", "opensmtpq"))
+        for name, entries in [("passwd", users), ("group", groups)]:
+            (self.folder / name).write_text(entries + Path("/etc", name).read_text())
+        self.copy_domains(*self._copying[:-1])
+
+    def _here(self, text):
+        """What the page says of places, for this test's."""
+        for place, own in [("/usr/local/bin/bellhop", BIN / "bellhop"), ("port 25", f"port {self.port}"),
+                           ("0.0.0.0", "127.0.0.1"), ("/etc/bellhop-domains", self.folder / "domains")]:
+            text = text.replace(place, str(own))
+        return text
+
+    @property
+    def _copying(self):
+        text = settings("opensmtpd.md", "sh", self.instance)
+        lines = [line for line in self._here(text).splitlines() if "domains" in line]
+        assert len(lines) == 3 and lines[-1].startswith("smtpctl "), lines
+        return lines
+
+    def copy_domains(self, *lines):
+        """As cron is to; smtpctl is set-group-id where it is installed."""
+        path = f"{BIN}:{self.home}/usr/sbin:{os.environ['PATH']}"
+        inside = ["nsenter", "-m", "-t", str(self.process.pid)] if not lines else []
+        subprocess.run([*inside, "sh", "-ec", "\n".join(lines or self._copying)], check=True,
+                       group=GROUP, env=os.environ | {"PATH": path}, timeout=60)
+
+    def command(self, *arguments):
+        mounts = [f"mount --bind {self.folder}/{name} /etc/{name}" for name in ("passwd", "group")]
+        mounts += [f"mount -t tmpfs none {name}" for name in ("/run", "/var/lib", "/var/spool")]
+        mounts += [f"mount --bind {self.home}/usr/libexec /usr/libexec",
+                   "mkdir -p -m 711 /var/spool/smtpd", "mkdir -p -m 755 /var/lib/opensmtpd/empty"]
+        return ["unshare", "-m", "sh", "-c", " && ".join([*mounts, 'exec "$0" "$@"']),
+                self.home / "usr/sbin/smtpd", "-f", self.configuration, *arguments]
+
+    def __enter__(self):
+        with (self.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(self.command("-d"), stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL)
+        try:
+            wait_until(self._listens, 30, "OpenSMTPD on its port")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _listens(self):
+        assert self.process.poll() is None, self.log
+        return not port_is_free(self.port)
+
+    def __exit__(self, *_):
+        end(self.process)
+        print(f"-- log of OpenSMTPD\n{self.log}")
+        shutil.rmtree(self.folder)
+
+    def try_address(self, _address):
+        return subprocess.run(self.command("-n"), text=True, capture_output=True, timeout=60).stderr
+
+    @property
+    def log(self):
+        return (self.folder / "out").read_text()
 
 
 def swaks(port, *options, sender="guest@elsewhere.example", to, body="one line\n"):

@@ -19,7 +19,7 @@ COMMANDS = [
     "api-key add", "api-key list", "api-key remove",
     "trusted-network add", "trusted-network list", "trusted-network remove", "mailbox import",
     "mailbox export", "certificate list", "backup", "restore", "store verify", "store rebuild",
-    "store stats",
+    "store stats", "smtpd-filter",
 ]
 
 
@@ -154,6 +154,8 @@ def test_version_is_one_line():
     ["mailbox", "export", "a@one.example", "--maildir", "one", "--mbox", "two"],
     ["certificate"],
     ["certificate", "list", "tls"],
+    ["smtpd-filter", "now"],
+    ["smtpd-filter", "--json"],
     ["certificate", "list", "--all"],
     ["backup"],
     ["backup", "one", "two"],
