@@ -9,6 +9,7 @@
 #include "authd/check.h"
 #include "authd/control.h"
 #include "authd/listener.h"
+#include "authd/mailproxy.h"
 #include "authd/memory.h"
 #include "authd/plans.h"
 #include "authd/report.h"
@@ -33,6 +34,9 @@ static const struct timeval drain_tick = {.tv_usec = 20 * 1000};
 #define FRONT_CONNECTIONS_MAX 256
 #define FRONT_REQUESTS_MAX    32768
 
+/* nginx has one for each client that has just logged in; further ones wait. 8 KiB each. */
+#define NGINX_CONNECTIONS_MAX 1000
+
 struct authd {
     struct child child;
     struct memory *memory;
@@ -42,8 +46,10 @@ struct authd {
     struct control *control;
     struct service mta;
     struct service front;
+    struct service nginx;
     struct listener *mta_listener;
     struct listener *front_listener;
+    struct mailproxy *mailproxy;
     bool retired;
     struct event *tick;
     unsigned ticks;
@@ -62,6 +68,7 @@ static void stop(struct authd *authd)
 {
     listener_free(authd->mta_listener);
     listener_free(authd->front_listener);
+    mailproxy_free(authd->mailproxy);
     plans_free(authd->plans);
     control_free(authd->control);
     checker_free(authd->checker);
@@ -96,6 +103,7 @@ static void on_drain(void *context)
 
     listener_drain(authd->mta_listener);
     listener_drain(authd->front_listener);
+    mailproxy_set_open(authd->mailproxy, false);
     event_add(authd->tick, &drain_tick);
 }
 
@@ -103,6 +111,7 @@ static void set_open(struct authd *authd, bool open)
 {
     listener_set_open(authd->mta_listener, open);
     listener_set_open(authd->front_listener, open);
+    mailproxy_set_open(authd->mailproxy, open);
     control_set_open(authd->control, open);
 }
 
@@ -119,7 +128,7 @@ static void end_when_idle(void *context)
     struct authd *authd = context;
 
     if (authd->retired && listener_is_idle(authd->mta_listener) &&
-        listener_is_idle(authd->front_listener))
+        listener_is_idle(authd->front_listener) && mailproxy_is_idle(authd->mailproxy))
         on_drain(authd); /* what is reported has still to be written */
 }
 
@@ -160,8 +169,15 @@ static void start(struct authd *authd)
                                     .plans = authd->plans,
                                     .connections_max = FRONT_CONNECTIONS_MAX,
                                     .requests_max = FRONT_REQUESTS_MAX};
+    authd->nginx = (struct service){.name = "nginx",
+                                    .base = base,
+                                    .checker = authd->checker,
+                                    .report = authd->report,
+                                    .connections_max = NGINX_CONNECTIONS_MAX};
     authd->mta_listener = listener_new(&authd->mta, end_when_idle, authd);
     authd->front_listener = listener_new(&authd->front, end_when_idle, authd);
+    authd->mailproxy =
+        mailproxy_new(&authd->nginx, authd->child.conf.pop3_listen, end_when_idle, authd);
     plans_watch(authd->plans, authd->front_listener);
     authd->tick = event_new(base, -1, EV_PERSIST, on_tick, authd);
     if (authd->tick == NULL)

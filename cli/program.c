@@ -14,7 +14,10 @@
 
 const struct program programs[PROGRAMS] = {
     [PROGRAM_STORED] = {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
-    [PROGRAM_AUTHD] = {"authd", STAGE_BACK, {"key", "auth", "auth-front", "auth-control"}, true},
+    [PROGRAM_AUTHD] = {"authd",
+                       STAGE_BACK,
+                       {"key", "auth", "auth-front", "auth-control", "nginx"},
+                       true},
     [PROGRAM_FETCHD] = {"fetchd", STAGE_FRONT, {"fetch", "authorities"}},
     [PROGRAM_LMTPD] = {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "policy", "map", "text"}},
     [PROGRAM_POP3D] = {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},

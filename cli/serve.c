@@ -49,6 +49,7 @@ static const struct unix_service unix_services[] = {
     {"auth", INSTANCE_RUN "/auth.sock", 0660},
     {"auth-front", INSTANCE_RUN "/auth-front.sock", 0600},
     {"auth-control", INSTANCE_AUTH_CONTROL, 0600},
+    {"nginx", INSTANCE_RUN "/nginx.sock", 0660},
     {"lmtp-unix", INSTANCE_RUN "/lmtp.sock", 0660},
     {"policy", INSTANCE_POLICY, 0660},
     {"map", INSTANCE_RUN "/map.sock", 0660},

@@ -28,6 +28,7 @@ struct event_base;
  *   auth-control            authd: listening Unix socket (lib/authmsg.h)
  *   memory                  authd: an empty memfd of its own, for what the next one is to know
  *   last                    authd: that of the one before, to be read; none: nobody was before
+ *   nginx                   authd: listening Unix socket for nginx's mail proxy
  *   deliver, front, control stored: listening Unix sockets (lib/storemsg.h)
  *   http                    admin: listening TCP socket
  *   fetch                   fetchd: listening Unix socket (lib/fetchmsg.h)

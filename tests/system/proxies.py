@@ -1,10 +1,10 @@
 """HAProxy and nginx between a client and pop3d, with configurations of a test's own, on loopback."""
 
+import re
 import signal
 import socket
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 from bellhop import STOP_TIME, port_is_free, wait_until
 from wire import Wire
@@ -23,6 +23,7 @@ listen mail
     server bellhop 127.0.0.1:{to} source {proxy} {options}
 """
 
+# With what docs/proxies.md says; and a proxy in front of it, which the test is.
 NGINX = """
 load_module /usr/lib/nginx/modules/ngx_mail_module.so;
 daemon off;
@@ -30,19 +31,20 @@ master_process off;
 pid nginx.pid;
 error_log stderr info;
 events {{}}
-mail {{
-    auth_http 127.0.0.1:{auth}/;
-    proxy_protocol on;
-    proxy_pass_error_message on;
-    set_real_ip_from 127.0.0.1;
-    server {{
-        listen 127.0.0.1:{port} ssl proxy_protocol;
-        protocol pop3;
-        ssl_certificate {certificate};
-        ssl_certificate_key {key};
-    }}
-}}
+{settings}
 """
+PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
+
+
+def nginx_settings(instance, port):
+    [text] = re.findall(r"(?ms)^```nginx\n(.*?)^```$", PAGE.read_text())
+    for place, own in [("/var/lib/bellhop", instance.dir), ("/etc/nginx/mail.pem", instance.dir / "tls/cert.pem"),
+                       ("/etc/nginx/mail.key", instance.dir / "tls/key.pem"),
+                       ("listen 995 ssl;", f"listen 127.0.0.1:{port} ssl proxy_protocol;"),
+                       ("mail {\n", "mail {\n    set_real_ip_from 127.0.0.1;\n")]:
+        assert place in text, place
+        text = text.replace(place, str(own))
+    return text
 
 
 def free_port(instance):
@@ -57,6 +59,7 @@ class Proxy:
         self.port = free_port(instance)
         self.folder = folder
         self.command = command
+        values = {name: value(self.port) if callable(value) else value for name, value in values.items()}
         (folder / "proxy.conf").write_text(configuration.format(port=self.port, **values))
 
     def __enter__(self):
@@ -96,39 +99,9 @@ def haproxy(instance, folder, to, options, bind=""):
                  options=options, bind=bind, proxy=PROXY)
 
 
-def nginx(instance, folder, auth):
-    return Proxy(instance, folder,
-                 ["/usr/sbin/nginx", "-p", folder, "-e", "stderr", "-c", "proxy.conf"], NGINX, auth=auth,
-                 certificate=instance.dir / "tls" / "cert.pem", key=instance.dir / "tls" / "key.pem")
-
-
-class Directory:
-    """What nginx asks over HTTP where a mailbox is: always at `port`."""
-
-    def __init__(self, port):
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Auth-Status", "OK")
-                self.send_header("Auth-Server", "127.0.0.1")
-                self.send_header("Auth-Port", str(port))
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_port
-        self.thread = threading.Thread(target=self.server.serve_forever)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+def nginx(instance, folder):
+    return Proxy(instance, folder, ["/usr/sbin/nginx", "-p", folder, "-e", "stderr", "-c", "proxy.conf"], NGINX,
+                 settings=lambda port: nginx_settings(instance, port))
 
 
 def header(address):

@@ -1,13 +1,17 @@
 """POP3 behind HAProxy, nginx and a webmail: the client's own address counts, and only who is listed says it."""
 
+import base64
 import re
 import signal
 import socket
+from contextlib import contextmanager
 
 import pytest
 
 from bellhop import wait_until
-from proxies import PROXY, Directory, From, haproxy, header, nginx
+from proxies import PROXY, From, haproxy, header, nginx
+from test_authd import counter
+from test_events import events
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 CLIENT = "192.0.2.7"
@@ -99,31 +103,89 @@ def test_haproxys_own_connections(listed, tmp_path):
     assert "in pop3_proxy_networks" not in listed.log
 
 
-def test_nginx(instance, tmp_path):
-    """It speaks TLS with clients, logs them in itself, and can only pass passwords on in the clear."""
-    clients = dict(zip([CLIENT, "2001:db8::7"], [customer.accounts[0] for customer in instance.customers]))
+@pytest.fixture
+def behind_nginx(instance, tmp_path):
+    """nginx that speaks TLS with clients, asks whether they may log in, and passes their passwords on in the clear."""
     # nginx cannot choose what it connects from, so it is listed when nobody else connects any more.
     instance.configure(pop3_proxy_networks="127.0.0.1", cleartext_login="yes")
     instance.process.send_signal(signal.SIGHUP)
     processes = len(instance.pids()["pop3d"])
     wait_until(lambda: len(re.findall(r"pop3d\[\d+\]: configuration and certificate read anew",
                                       instance.log)) == processes, what="the new configuration")
-    with Directory(instance.ports.pop3) as directory, nginx(instance, tmp_path, directory.port) as proxy:
-        for address, account in clients.items():
-            with proxy.client(address) as wire:
-                wire.start_tls(instance.tls)
-                assert wire.line().startswith(b"+OK")
-                wire.command(f"USER {account.address}")
-                assert wire.command(f"PASS {account.password}").startswith(b"+OK")
-                assert wire.command("STAT") == b"+OK 0 0"
-                assert wire.command("QUIT").startswith(b"+OK")
-            wait_for_log(instance, ended(address))
-        with proxy.client("192.0.2.66") as wire:
-            wire.start_tls(instance.tls)
-            wire.line()
-            wire.command(f"USER {account.address}")
-            assert wire.command("PASS wrong").startswith(b"-ERR [AUTH]")
-        wait_for_log(instance, r"address=192\.0\.2\.66 login refused")
+    with nginx(instance, tmp_path) as proxy:
+        yield proxy
+
+
+@contextmanager
+def through(proxy, instance, address):
+    with proxy.client(address) as wire:
+        wire.start_tls(instance.tls)
+        assert wire.line().startswith(b"+OK")
+        yield wire
+
+
+def plain(account, password=None):
+    return base64.b64encode(f"\0{account.address}\0{password or account.password}".encode()).decode()
+
+
+def test_nginx(instance, behind_nginx):
+    """Each login costs one hash, though nginx asks first and logs in then, and is told once."""
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    for address, account, commands in [
+            (CLIENT, ours, [f"USER {ours.address}", f"PASS {ours.password}"]),
+            ("2001:db8::7", theirs, [f"AUTH PLAIN {plain(theirs)}"])]:
+        hashes = counter(instance, "hashes_total")
+        with through(behind_nginx, instance, address) as wire:
+            assert [wire.command(command)[:3] for command in commands] == [b"+OK"] * len(commands)
+            assert wire.command("STAT") == b"+OK 0 0"
+            assert wire.command("QUIT").startswith(b"+OK")
+        wait_for_log(instance, ended(address))
+        assert counter(instance, "hashes_total") == hashes + 1
+        [event] = events(instance, account.address)
+        assert (event["event"], event["remote"], event["count"]) == ("login", address, 1)
+
+
+def test_wrong_passwords_behind_nginx(instance, behind_nginx):
+    """nginx does not even connect; the third ends the connection, and the address is what is delayed."""
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    hashes = counter(instance, "hashes_total")
+    for first in (1, 4):
+        with through(behind_nginx, instance, "192.0.2.66") as wire:
+            for number in range(first, first + 3):
+                wire.command(f"USER {ours.address}")
+                expected = b"-ERR [AUTH] wrong user name or password" if number <= 5 else b"-ERR [SYS/TEMP] Too many wrong"
+                assert wire.command(f"PASS wrong {number}").startswith(expected)
+            assert is_closed(wire)
+    assert counter(instance, "hashes_total") == hashes + 5
+    [refused] = [row for row in events(instance, ours.address) if row["event"] == "refused"]
+    assert (refused["remote"], refused["count"]) == ("192.0.2.66", 5)
+    with through(behind_nginx, instance, "192.0.2.66") as wire:
+        wire.command(f"USER {ours.address}")
+        assert re.match(rb"-ERR \[SYS/TEMP\] Too many wrong passwords, try again in \d+ seconds?\.",
+                        wire.command(f"PASS {ours.password}"))
+    for address, account in [(CLIENT, ours), (CLIENT, theirs)]:
+        with through(behind_nginx, instance, address) as wire:
+            assert wire.command(f"AUTH PLAIN {plain(account)}").startswith(b"+OK")
+
+
+def test_what_nginx_does_not_offer(instance, behind_nginx):
+    with through(behind_nginx, instance, CLIENT) as wire:
+        wire.send(b"CAPA\r\n")
+        capabilities = []
+        while (line := wire.line()) != b".":
+            capabilities.append(line)
+        assert b"SASL PLAIN LOGIN" in capabilities
+        assert wire.command("APOP desk c4c9334bac560ecc979e58001b3e22fb").startswith(b"-ERR")
+        assert wire.command("AUTH CRAM-MD5").startswith(b"-ERR")
+
+
+def test_a_suspended_mailbox_behind_nginx(instance, behind_nginx):
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    instance.cli("customer", "suspend", instance.customers[0].name)
+    with through(behind_nginx, instance, CLIENT) as wire:
+        assert wire.command(f"AUTH PLAIN {plain(ours)}") == b"-ERR [SYS/PERM] This account is suspended."
+    with through(behind_nginx, instance, CLIENT) as wire:
+        assert wire.command(f"AUTH PLAIN {plain(theirs)}").startswith(b"+OK")
 
 
 def test_each_client_has_its_share(stopped, tmp_path):

@@ -187,6 +187,7 @@ def test_socket_permissions(instance):
     modes = {path.name: path.stat().st_mode & 0o777 for path in
              (instance.dir / "run").glob("*.sock")}
     assert modes == {"auth.sock": 0o660, "lmtp.sock": 0o660, "map.sock": 0o660,
+                     "nginx.sock": 0o660,
                      "policy.sock": 0o660, "auth-front.sock": 0o600,
                      "auth-control.sock": 0o600,
                      "stored-deliver.sock": 0o600, "stored-front.sock": 0o600,
