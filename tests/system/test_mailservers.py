@@ -1,14 +1,16 @@
 """Mail through real mail servers that are set up as the pages of docs/operating/ say."""
 
+import os
 import re
 import shutil
+import signal
 import smtplib
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from bellhop import QUICK, Instance, wait_until
+from bellhop import QUICK, Instance, children, wait_until
 from mailservers import GROUP, Exim, OpenSMTPD, Postfix, needs_root, swaks
 
 pytestmark = needs_root
@@ -203,3 +205,17 @@ def test_a_restart_loses_nothing(served, server):
 
     wait_until(sent, 90, "mail again")  # Postfix remembers for 30 s that a domain could not be looked up
     wait_for(served, account, f"{name(server)} after the restart")
+
+
+def find_filter(pid):
+    if b"\0smtpd-filter\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        return pid
+    return next(filter(None, map(find_filter, children(pid))), None)
+
+
+def test_opensmtpd_ends_with_its_filter(served):
+    """So it accepts nothing unasked."""
+    with OpenSMTPD(served) as running:
+        os.kill(wait_until(lambda: find_filter(running.process.pid), what="the filter"), signal.SIGKILL)
+        wait_until(lambda: running.process.poll() is not None, 30, "the end of OpenSMTPD")
+        assert "lost processor: bellhop" in running.log
