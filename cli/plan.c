@@ -46,19 +46,6 @@ int plan_list_main(struct instance *instance, int argc, char **argv)
     return database_list(instance, argc, argv, collect, columns);
 }
 
-/* What `plan add` takes for options that are not given. */
-static const struct db_plan defaults = {
-    .addresses = 1,
-    .domains = 1,
-    .mailbox_octets = UINT64_C(1) << 30,
-    .mailbox_messages = 10000,
-    .message_octets = UINT64_C(50) << 20,
-    .retention_days = 0,
-    .poll_seconds = 0,
-    .protection = DB_PROTECTION_NONE,
-    .sending = true,
-};
-
 enum plan_option {
     ADDRESSES = 1,
     DOMAINS,
@@ -169,9 +156,10 @@ static int add_plan(struct db *db, const struct db_plan *plan)
 
 int plan_add_main(struct instance *instance, int argc, char **argv)
 {
-    struct db_plan plan = defaults;
+    struct db_plan plan;
     const char *error;
 
+    db_plan_default(&plan);
     int given = parse_options(&plan, argc, argv);
     if (given < 0)
         return EXIT_USAGE;
@@ -216,8 +204,9 @@ static int set_plan(struct db *db, int argc, char **argv)
 
 int plan_set_main(struct instance *instance, int argc, char **argv)
 {
-    struct db_plan checked = defaults;
+    struct db_plan checked;
 
+    db_plan_default(&checked);
     int given = parse_options(&checked, argc, argv);
     if (given < 0)
         return EXIT_USAGE;

@@ -13,11 +13,13 @@
 
 /*
  * foreign_keys and synchronous hold for a connection only, so each one asks for them. A schema that
- * somebody tampered with may not call functions with side effects (trusted_schema).
+ * somebody tampered with may not call functions with side effects (trusted_schema). What a change
+ * within a change would have to undo stays in memory: confined programs may open no other file.
  */
 static const char pragmas[] = "PRAGMA foreign_keys = ON;"
                               "PRAGMA synchronous = FULL;"
                               "PRAGMA trusted_schema = OFF;"
+                              "PRAGMA temp_store = MEMORY;"
                               "PRAGMA cache_size = -8192;";
 
 static const char pragmas_read[] = "PRAGMA query_only = ON;";

@@ -93,6 +93,19 @@ static enum db_result write_plan(struct db *db, enum statement_id id, const stru
     return statement_change(db, write);
 }
 
+void db_plan_default(struct db_plan *plan_r)
+{
+    *plan_r = (struct db_plan){
+        .addresses = 1,
+        .domains = 1,
+        .mailbox_octets = UINT64_C(1) << 30,
+        .mailbox_messages = 10000,
+        .message_octets = UINT64_C(50) << 20,
+        .protection = DB_PROTECTION_NONE,
+        .sending = true,
+    };
+}
+
 static bool is_sound(const struct db_plan *plan)
 {
     const char *error;

@@ -44,6 +44,9 @@ int db_protection_parse(const char *name, enum db_protection *protection_r);
  */
 int db_plan_check(const struct db_plan *plan, const char **error_r);
 
+/* What a new plan has where nothing else is said; without a name. */
+void db_plan_default(struct db_plan *plan_r);
+
 /* DB_OK or DB_TAKEN. */
 enum db_result db_plan_add(struct db *db, const struct db_plan *plan);
 

@@ -284,6 +284,7 @@ static void asks_for_what_it_needs(void **state)
         {"PRAGMA journal_mode", "wal", "wal"}, {"PRAGMA foreign_keys", "1", "1"},
         {"PRAGMA synchronous", "2", "2"},      {"PRAGMA busy_timeout", "5000", "5000"},
         {"PRAGMA trusted_schema", "0", "0"},   {"PRAGMA query_only", "1", "0"},
+        {"PRAGMA temp_store", "2", "2"},
     };
     struct fixture *fixture = *state;
     struct db *reader = fixture_open(fixture, DB_READ);
