@@ -62,7 +62,7 @@ LMTPD_SOURCES := $(sort $(wildcard lmtpd/*.c))
 LMTPD_LIBS    :=
 
 ADMIN_SOURCES := $(sort $(wildcard admin/*.c))
-ADMIN_LIBS    := jansson libevent_extra liboath libmicrohttpd
+ADMIN_LIBS    := jansson libcrypto libevent_extra liboath libmicrohttpd -pthread
 
 FETCHD_SOURCES := $(sort $(wildcard fetchd/*.c))
 FETCHD_LIBS    := libcurl libssl libcrypto
@@ -118,6 +118,7 @@ $(eval $(call program,bellhop,BELLHOP,cli))
 # Migrations and texts are taken in by the assembler, which tells no dependencies.
 $(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
 $(BUILD)/obj/lib/notice.o: $(wildcard texts/*.txt)
+$(BUILD)/obj/admin/document.o: admin/schemas.json
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -4,15 +4,21 @@
 #include "admin/authlink.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
+#include "admin/hasher.h"
 #include "admin/logouts.h"
 #include "admin/retention.h"
+#include "admin/store.h"
+#include "admin/writer.h"
 #include "lib/child.h"
 
 /* What the handlers and the loop of this program work with. */
 struct admin {
     struct child child;
-    struct db *db;
+    struct db *db;    /* to read: changes are the writer's */
     struct db *notes; /* the same database, for what happens at logins (DB_NOTES) */
+    struct writer *writer;
+    struct hasher *hasher;
+    struct api *api;
     struct store *store;
     struct http *http; /* NULL: stopped */
     bool serving;      /* between the words to serve and to retire */

@@ -1,5 +1,6 @@
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "admin/dropper.h"
@@ -19,6 +20,26 @@ static void pause_until_next(struct dropper *dropper)
     event_add(dropper->tick, &pause);
 }
 
+static enum db_result write_done(struct writing *writing, struct db *db)
+{
+    const struct dropper *dropper =
+        (struct dropper *)((char *)writing - offsetof(struct dropper, done));
+
+    return db_drop_done(db, dropper->mailbox);
+}
+
+/* Where it could not be written the entry stays, and the drop is only repeated. */
+static void on_written(struct writing *writing)
+{
+    struct dropper *dropper = (struct dropper *)((char *)writing - offsetof(struct dropper, done));
+
+    if (dropper->stopped)
+        return;
+    if (writing->result == DB_OK)
+        log_info("mailbox=%" PRIu64 " dropped", dropper->mailbox);
+    step(dropper, dropper->mailbox);
+}
+
 static void on_dropped(void *context, enum store_result result)
 {
     struct dropper *dropper = context;
@@ -29,10 +50,8 @@ static void on_dropped(void *context, enum store_result result)
         dropper->told = false;
     switch (result) {
     case STORE_OK:
-        /* If this fails the entry stays, and the drop is only repeated. */
-        if (db_drop_done(dropper->db, dropper->mailbox) == DB_OK)
-            log_info("mailbox=%" PRIu64 " dropped", dropper->mailbox);
-        step(dropper, dropper->mailbox);
+        if (writer_submit(dropper->writer, &dropper->done) != 0)
+            pause_until_next(dropper);
         break;
     case STORE_IN_USE: step(dropper, dropper->mailbox); break;
     case STORE_BUSY: pause_until_next(dropper); break;
@@ -62,10 +81,13 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 }
 
 void dropper_init(struct dropper *dropper, struct event_base *base, struct db *db,
-                  struct store *store)
+                  struct writer *writer, struct store *store)
 {
     memset(dropper, 0, sizeof(*dropper));
     dropper->db = db;
+    dropper->writer = writer;
+    dropper->done.run = write_done;
+    dropper->done.done = on_written;
     dropper->store = store;
     dropper->tick = evtimer_new(base, on_tick, dropper);
     if (dropper->tick == NULL)

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct db;
+#include "admin/writer.h"
+
 struct event;
 struct event_base;
 struct store;
@@ -15,6 +16,8 @@ struct store;
  */
 struct dropper {
     struct db *db;
+    struct writer *writer;
+    struct writing done; /* that it is dropped */
     struct store *store;
     struct event *tick;
     uint64_t mailbox; /* being dropped */
@@ -22,9 +25,9 @@ struct dropper {
     bool stopped;
 };
 
-/* Begins at once. Both are used until dropper_stop(). */
+/* Begins at once. All are used until dropper_stop(). */
 void dropper_init(struct dropper *dropper, struct event_base *base, struct db *db,
-                  struct store *store);
+                  struct writer *writer, struct store *store);
 
 /* An answer that comes later is ignored; what it was about is dropped again at the next start. */
 void dropper_stop(struct dropper *dropper);

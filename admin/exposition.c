@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "admin/exposition.h"
-#include "admin/http.h"
+#include "admin/request.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 

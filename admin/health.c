@@ -6,7 +6,7 @@
 
 #include "admin/admin.h"
 #include "admin/health.h"
-#include "admin/http.h"
+#include "admin/request.h"
 #include "admin/store.h"
 #include "db/drop.h"
 #include "lib/xalloc.h"

@@ -1,25 +1,33 @@
 /*
- * One thread, one event loop for HTTP and for the channel to stored: a request that waits for
- * stored is suspended and costs nobody else time, and nothing needs a lock. What is done within a
- * handler takes microseconds; whatever takes longer answers later, as /healthz does.
+ * One thread, one event loop for HTTP and for the channels to other programs: a request that waits
+ * for a sibling, for the writer or for a hash is suspended and costs nobody else time. What is done
+ * within a handler takes microseconds.
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <utlist.h>
 
+#include <sodium.h>
+
+#include "admin/api.h"
 #include "admin/http.h"
+#include "admin/problem.h"
+#include "admin/request.h"
 #include "admin/route.h"
 #include "lib/child.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 
-/* Monitoring and a panel need few; a flood must not take the memory of the machine. */
-#define CONNECTIONS_MAX 256
+/* On each listening socket. One that waits for its next request takes some 3 KiB. */
+#define CONNECTIONS_MAX 10000
 
 /* Octets for the header of one request and its answer. */
 #define CONNECTION_MEMORY (16 * 1024)
@@ -27,14 +35,36 @@
 /* Seconds of silence after which a connection is closed. */
 #define CONNECTION_IDLE 10
 
+/*
+ * Milliseconds in which a whole header must be there (from the connection's begin, or the last
+ * answer's end), then the whole body, and in which an answer must have left: octets that trickle in
+ * or out are no silence, but no client needs them.
+ */
+#define HEADER_TIME 20000
+#define BODY_TIME   30000
+#define ANSWER_TIME 60000
+
+#define SWEEP_SECONDS 1
+
+/* What is read of a body that nobody wants, so that the connection can be kept. */
+#define UNWANTED_MAX (2 * HTTP_BODY_MAX)
+
 /* An IPv4 and an IPv6 socket. */
 #define SERVICES_MAX 2
+
+struct client {
+    struct client *prev;
+    struct client *next;
+    struct MHD_Connection *connection;
+    uint64_t due; /* when it is closed; 0: it waits for us */
+};
 
 struct service {
     struct http *http;
     struct MHD_Daemon *daemon;
     struct event *ready; /* libmicrohttpd's epoll descriptor has something */
-    struct event *due;   /* it has something to do at this time */
+    struct event *timer; /* it has something to do at this time */
+    struct client *clients;
 };
 
 struct http {
@@ -43,159 +73,386 @@ struct http {
     struct admin *admin;
     void (*idle)(void *context); /* NULL: it has not retired */
     void *idle_context;
+    size_t bodies; /* octets, of all requests */
+    struct event *sweep;
     unsigned service_count;
     struct service services[SERVICES_MAX];
 };
 
-struct request {
-    struct service *service;
-    struct MHD_Connection *connection;
-    struct MHD_Response *response; /* not queued yet */
-    unsigned status;
-    bool suspended;
-};
+/* --- answers */
 
-static const struct {
-    unsigned status;
-    const char *text;
-} refusals[] = {
-    [ROUTE_NO_PATH] = {MHD_HTTP_NOT_FOUND, "there is nothing at this path"},
-    [ROUTE_NO_METHOD] = {MHD_HTTP_METHOD_NOT_ALLOWED, "this path does not take that method"},
-    [ROUTE_UNKNOWN_METHOD] = {MHD_HTTP_NOT_IMPLEMENTED, "there is no such method"},
-};
-
-void request_answer(struct request *request, unsigned status, const char *type, char *body)
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
 {
-    request->status = status;
-    request->response = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
-    if (request->response == NULL ||
-        MHD_add_response_header(request->response, "Content-Type", type) != MHD_YES ||
-        MHD_add_response_header(request->response, "X-Content-Type-Options", "nosniff") !=
-            MHD_YES ||
-        MHD_add_response_header(request->response, "Cache-Control", "no-store") != MHD_YES)
+    if (value != NULL && value[0] != '\0' &&
+        MHD_add_response_header(response, name, value) != MHD_YES)
         log_panic("out of memory");
-    if (request->suspended) {
-        MHD_resume_connection(request->connection);
-        event_active(request->service->ready, EV_READ, 0);
-    }
 }
 
-void request_answer_json(struct request *request, unsigned status, struct json_t *body)
+static void add_headers(struct MHD_Response *response, const struct request *request)
 {
-    char *text = json_dumps(body, JSON_COMPACT);
+    const struct answer *answer = &request->answer;
+    char seconds[16];
 
-    json_decref(body);
-    if (text == NULL)
-        log_panic("out of memory, or not a JSON object");
-    request_answer(request, status, "application/json", text);
+    snprintf(seconds, sizeof(seconds), "%u", answer->retry_after);
+    add_header(response, "Content-Type", answer->text != NULL ? answer->type : NULL);
+    add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    add_header(response, "Referrer-Policy", "no-referrer");
+    add_header(response, "Cache-Control", "no-store");
+    add_header(response, "X-Request-Id", request->id);
+    add_header(response, "Location", answer->location);
+    add_header(response, "ETag", answer->etag);
+    add_header(response, "Allow", answer->allow);
+    add_header(response, "Retry-After", answer->retry_after > 0 ? seconds : NULL);
+    add_header(response, "Idempotency-Replayed", answer->replayed ? "true" : NULL);
+    add_header(response, "WWW-Authenticate",
+               answer->status == MHD_HTTP_UNAUTHORIZED ? "Bearer realm=\"bellhop\"" : NULL);
+    add_header(response, "Connection", request->service->http->idle != NULL ? "close" : NULL);
+}
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void set_due(struct MHD_Connection *connection, uint64_t time)
+{
+    client_of(connection)->due = time == 0 ? 0 : clock_milliseconds() + time;
 }
 
 static enum MHD_Result queue_answer(struct request *request)
 {
-    if (request->service->http->idle != NULL &&
-        MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
-        log_panic("out of memory");
-    enum MHD_Result result =
-        MHD_queue_response(request->connection, request->status, request->response);
+    struct answer *answer = &request->answer;
+    size_t length = answer->text == NULL ? 0 : strlen(answer->text);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(length, answer->text, MHD_RESPMEM_MUST_FREE);
 
-    MHD_destroy_response(request->response);
-    request->response = NULL;
+    if (response == NULL)
+        log_panic("out of memory");
+    add_headers(response, request);
+    answer->text = NULL;
+    set_due(request->connection, ANSWER_TIME);
+    enum MHD_Result result = MHD_queue_response(request->connection, answer->status, response);
+    MHD_destroy_response(response);
     metric_add(METRIC_HTTP_REQUESTS, 1);
     return result;
 }
 
-static bool has_body(struct MHD_Connection *connection)
+void request_clear(struct request *request)
 {
-    const char *length =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    free(request->answer.text);
+    free(request->answer.location);
+    memset(&request->answer, 0, sizeof(request->answer));
+}
+
+void request_set(struct request *request, unsigned status, json_t *body)
+{
+    char *location = request->answer.location;
+
+    request->answer.location = NULL;
+    request_clear(request);
+    request->answer.location = location;
+    request->answer.status = status;
+    if (body == NULL)
+        return;
+    request->answer.type = "application/json";
+    request->answer.text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    if (request->answer.text == NULL)
+        log_panic("out of memory, or no JSON");
+}
+
+void request_set_location(struct request *request, const char *path, const char *name)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@";
+    size_t room = strlen(path) + 3 * strlen(name) + 1;
+    char *location = xmalloc(room);
+    size_t length = (size_t)snprintf(location, room, "%s", path);
+
+    for (; *name != '\0'; name++)
+        length +=
+            (size_t)snprintf(location + length, room - length,
+                             strchr(plain, *name) != NULL ? "%c" : "%%%02X", (unsigned char)*name);
+    free(request->answer.location);
+    request->answer.location = location;
+}
+
+void request_send(struct request *request)
+{
+    if (!request->suspended)
+        return;
+    request->suspended = false;
+    MHD_resume_connection(request->connection);
+    event_active(request->service->ready, EV_READ, 0);
+}
+
+void request_answer(struct request *request, unsigned status, const char *type, char *text)
+{
+    request_set(request, status, NULL);
+    request->answer.type = type;
+    request->answer.text = text;
+    request_send(request);
+}
+
+void request_answer_json(struct request *request, unsigned status, json_t *body)
+{
+    request_set(request, status, body);
+    request_send(request);
+}
+
+/* --- requests */
+
+const char *request_header(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *request_query(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct each {
+    void (*call)(void *context, const char *name, const char *value);
+    void *context;
+};
+
+static enum MHD_Result on_each(void *context, enum MHD_ValueKind kind, const char *name,
+                               const char *value)
+{
+    const struct each *each = context;
+    (void)kind;
+
+    each->call(each->context, name, value);
+    return MHD_YES;
+}
+
+void request_each_query(const struct request *request,
+                        void (*each)(void *context, const char *name, const char *value),
+                        void *context)
+{
+    struct each call = {each, context};
+
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_each, &call);
+}
+
+static bool has_body(const struct request *request)
+{
+    const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
     return (length != NULL && strcmp(length, "0") != 0) ||
-           MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                       MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+           request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 }
 
-static void refuse(struct request *request, unsigned status, const char *text, const char *allow)
+static struct request *request_new(struct service *service, struct MHD_Connection *connection,
+                                   const char *path, const char *method)
 {
-    request_answer_json(request, status, json_pack("{s:s}", "error", text));
-    if (allow != NULL &&
-        MHD_add_response_header(request->response, MHD_HTTP_HEADER_ALLOW, allow) != MHD_YES)
-        log_panic("out of memory");
+    struct request *request = xcalloc(1, sizeof(*request));
+
+    request->service = service;
+    request->connection = connection;
+    request->admin = service->http->admin;
+    request->method = method;
+    request->path = path;
+    api_identify(
+        request,
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    return request;
 }
 
-static void dispatch(struct http *http, struct request *request, const char *path,
-                     const char *method)
+static void request_free(struct request *request)
 {
-    const struct route *route = NULL;
+    request->service->http->bodies -= request->room;
+    request_clear(request);
+    json_decref(request->json);
+    json_decref(request->errors);
+    if (request->body != NULL)
+        sodium_memzero(request->body, request->room);
+    if (request->own != NULL)
+        sodium_memzero(request->own, request->own_size);
+    sodium_memzero(request->token, sizeof(request->token));
+    free(request->body);
+    free(request->own);
+    free(request->name);
+    free(request);
+}
+
+static void find_route(struct request *request)
+{
+    const struct http *http = request->service->http;
     char allow[ROUTE_ALLOW_SIZE];
 
-    enum route_result found = route_find(http->routes, http->route_count, method, path, &route);
-    if (found != ROUTE_FOUND) {
-        route_allow(http->routes, http->route_count, path, allow);
-        refuse(request, refusals[found].status, refusals[found].text,
-               found == ROUTE_NO_METHOD ? allow : NULL);
-    } else if (has_body(request->connection)) {
-        refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "this request takes no body", NULL);
-    } else {
-        route->handle(http->admin, request);
+    switch (route_find(http->routes, http->route_count, request->method, request->path,
+                       &request->route)) {
+    case ROUTE_FOUND: break;
+    case ROUTE_NO_PATH:
+        problem_set(request, PROBLEM_NOT_FOUND, "there is nothing at this path");
+        break;
+    case ROUTE_NO_METHOD:
+        route_allow(http->routes, http->route_count, request->path, allow);
+        problem_set(request, PROBLEM_METHOD, "this path takes %s", allow);
+        snprintf(request->answer.allow, sizeof(request->answer.allow), "%s", allow);
+        break;
+    case ROUTE_UNKNOWN_METHOD:
+        problem_set(request, PROBLEM_NO_SUCH_METHOD, "HTTP has no such method");
+        break;
     }
 }
 
+/* Whether the whole body need not come, because a larger one than is taken was announced. */
+static bool too_large(struct request *request)
+{
+    const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    bool large = length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX;
+
+    if (large && request->answer.status == 0)
+        problem_set(request, PROBLEM_TOO_LARGE, "a body has %d octets at most", HTTP_BODY_MAX);
+    return large;
+}
+
+/* All that can be told from the header. */
+static void begin(struct request *request, bool body)
+{
+    find_route(request);
+    if (request->answer.status == 0)
+        api_begin(request, body);
+}
+
+/* Returns whether the body is to be read: an answer without that ends the connection. */
+static bool begin_body(struct request *request)
+{
+    begin(request, true);
+    set_due(request->connection, BODY_TIME);
+    request->taking = request->answer.status == 0;
+    bool wanted = request->route != NULL && request->route->fields != NULL;
+    return !too_large(request) && wanted &&
+           (request->taking || request_header(request, "Expect") == NULL);
+}
+
+/* Takes what has come of the body, or forgets it. Returns whether to go on. */
+static bool take(struct request *request, const char *data, size_t length)
+{
+    struct http *http = request->service->http;
+
+    request->read += length;
+    if (request->taking && request->read > HTTP_BODY_MAX) {
+        request->taking = false;
+        problem_set(request, PROBLEM_TOO_LARGE, "a body has %d octets at most", HTTP_BODY_MAX);
+    }
+    if (!request->taking)
+        return request->read <= UNWANTED_MAX;
+    size_t room = request->room > 0 ? request->room : 1024;
+    while (room < request->read)
+        room *= 2;
+    if (http->bodies + room - request->room > HTTP_BODIES_MAX) {
+        request->taking = false;
+        problem_set(request, PROBLEM_BUSY, "too many bodies are on their way; try again");
+        request->answer.retry_after = 1;
+        return true;
+    }
+    http->bodies += room - request->room;
+    request->body = xrealloc(request->body, room);
+    request->room = room;
+    memcpy(request->body + request->body_length, data, length);
+    request->body_length += length;
+    return true;
+}
+
 /*
- * Is called when the header is there, then when the body has been read, and again when a suspended
- * request has its answer. To answer at the first call would end the connection, which is what a
- * body deserves that nobody wants.
+ * Is called when the header is there, then with each piece of a body, at the request's end, and
+ * again when a suspended request has its answer.
  */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_length, void **request_r)
 {
-    struct service *service = context;
     struct request *request = *request_r;
     (void)version;
-    (void)upload;
 
-    *upload_length = 0;
     if (request == NULL) {
-        *request_r = request = xcalloc(1, sizeof(*request));
-        request->service = service;
-        request->connection = connection;
-        if (!has_body(connection))
+        *request_r = request = request_new(context, connection, path, method);
+        request->has_body = has_body(request);
+        if (!request->has_body || begin_body(request))
             return MHD_YES;
+    } else if (*upload_length > 0) {
+        bool good = take(request, upload, *upload_length);
+        *upload_length = 0;
+        return good ? MHD_YES : MHD_NO;
+    } else if (!request->has_body && request->route == NULL && request->answer.status == 0) {
+        begin(request, false);
     }
-    if (request->response == NULL)
-        dispatch(service->http, request, path, method);
-    if (request->response != NULL)
+    if (request->answer.status == 0)
+        api_run(request);
+    if (!request->away && request->answer.status != 0)
         return queue_answer(request);
+    set_due(connection, 0);
     request->suspended = true;
     MHD_suspend_connection(connection);
     return MHD_YES;
 }
 
-/* A path with an octet 0 in it must not pass for the path that ends there. */
-static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+/* What stands in a path or a query is decoded where it is read: "%2F" is no "/". */
+static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
 {
-    size_t length = MHD_http_unescape(text);
     (void)context;
     (void)connection;
-
-    for (char *end; (end = memchr(text, '\0', length)) != NULL;)
-        *end = '\x01';
-    return length;
+    return strlen(text);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode code)
 {
-    struct request *done = *request;
     (void)context;
-    (void)connection;
     (void)code;
 
-    /* A client that left while it waited never took its answer. */
-    if (done != NULL && done->response != NULL)
-        MHD_destroy_response(done->response);
-    free(done);
+    if (*request != NULL)
+        request_free(*request);
     *request = NULL;
+    set_due(connection, HEADER_TIME);
+}
+
+/* --- connections */
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **client_r,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct service *service = context;
+    struct client *client = *client_r;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *client_r = client = xcalloc(1, sizeof(*client));
+        client->connection = connection;
+        client->due = clock_milliseconds() + HEADER_TIME;
+        DL_APPEND(service->clients, client);
+    } else if (client != NULL) {
+        DL_DELETE(service->clients, client);
+        free(client);
+        *client_r = NULL;
+    }
+}
+
+/* libmicrohttpd then finds the connection at its end. */
+static void hang_up(struct client *client)
+{
+    client->due = 0;
+    shutdown(
+        MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+        SHUT_RDWR);
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *context)
+{
+    struct http *http = context;
+    uint64_t now = clock_milliseconds();
+    struct client *client;
+    (void)fd;
+    (void)what;
+
+    for (unsigned i = 0; i < http->service_count; i++)
+        DL_FOREACH (http->services[i].clients, client)
+            if (client->due != 0 && client->due <= now)
+                hang_up(client);
 }
 
 static bool is_idle(const struct http *http)
@@ -216,9 +473,9 @@ static void service_run(struct service *service)
     if (MHD_get_timeout(service->daemon, &ms) == MHD_YES) {
         const struct timeval due = {.tv_sec = (time_t)(ms / 1000),
                                     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-        event_add(service->due, &due);
+        event_add(service->timer, &due);
     } else {
-        event_del(service->due);
+        event_del(service->timer);
     }
     if (http->idle != NULL && is_idle(http))
         http->idle(http->idle_context);
@@ -238,8 +495,9 @@ static void service_init(struct service *service, struct http *http, struct even
     service->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, service,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, service, MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escaped, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE, MHD_OPTION_END);
     if (service->daemon == NULL)
         log_fatal("cannot serve HTTP: %s", strerror(errno));
@@ -248,13 +506,13 @@ static void service_init(struct service *service, struct http *http, struct even
     if (epoll == NULL)
         log_fatal("this libmicrohttpd cannot use epoll; use the one of Debian 12");
     service->ready = event_new(base, epoll->epoll_fd, EV_READ | EV_PERSIST, on_ready, service);
-    service->due = evtimer_new(base, on_ready, service);
-    if (service->ready == NULL || service->due == NULL)
+    service->timer = evtimer_new(base, on_ready, service);
+    if (service->ready == NULL || service->timer == NULL)
         log_fatal("cannot watch the HTTP sockets");
 }
 
-struct http *http_new(struct event_base *base, const struct route *routes, size_t count,
-                      struct admin *admin)
+struct http *http_new(struct event_base *base, const char *name, const struct route *routes,
+                      size_t count, struct admin *admin)
 {
     struct http *http = xcalloc(1, sizeof(*http));
     int fd;
@@ -262,21 +520,27 @@ struct http *http_new(struct event_base *base, const struct route *routes, size_
     http->routes = routes;
     http->route_count = count;
     http->admin = admin;
+    http->sweep = event_new(base, -1, EV_PERSIST, on_sweep, http);
+    if (http->sweep == NULL)
+        log_fatal("cannot make a timer: out of memory");
     while (http->service_count < SERVICES_MAX &&
-           (fd = child_descriptor("http", http->service_count)) >= 0) {
+           (fd = child_descriptor(name, http->service_count)) >= 0) {
         service_init(&http->services[http->service_count], http, base, fd);
         http->service_count++;
     }
     if (http->service_count == 0)
-        log_fatal("there is no socket named http; start it with \"bellhop -C DIR serve\"");
+        log_fatal("there is no socket named %s; start it with \"bellhop -C DIR serve\"", name);
     return http;
 }
 
 void http_open(struct http *http)
 {
+    static const struct timeval pause = {.tv_sec = SWEEP_SECONDS};
+
     for (unsigned i = 0; i < http->service_count; i++)
         if (event_add(http->services[i].ready, NULL) < 0)
             log_fatal("cannot watch the HTTP sockets");
+    event_add(http->sweep, &pause);
 }
 
 void http_retire(struct http *http, void (*idle)(void *context), void *context)
@@ -285,7 +549,7 @@ void http_retire(struct http *http, void (*idle)(void *context), void *context)
     http->idle_context = context;
     for (unsigned i = 0; i < http->service_count; i++) {
         (void)MHD_quiesce_daemon(http->services[i].daemon);
-        event_active(http->services[i].due, EV_TIMEOUT, 0);
+        event_active(http->services[i].timer, EV_TIMEOUT, 0);
     }
 }
 
@@ -297,8 +561,9 @@ void http_free(struct http *http)
         MHD_run(service->daemon);
         MHD_run(service->daemon);
         event_free(service->ready);
-        event_free(service->due);
+        event_free(service->timer);
         MHD_stop_daemon(service->daemon);
     }
+    event_free(http->sweep);
     free(http);
 }

@@ -5,20 +5,25 @@
 
 struct admin;
 struct event_base;
-struct json_t;
 struct route;
 
-/* HTTP by libmicrohttpd, run by the program's own event loop. */
+/*
+ * HTTP by libmicrohttpd, run by the program's own event loop: connections, their limits, headers
+ * and bodies. What is answered is decided in admin/api.h.
+ */
 
 struct http;
-struct request;
+
+/* Of one body, and of all that are on their way or being worked on. */
+#define HTTP_BODY_MAX   (1024 * 1024)
+#define HTTP_BODIES_MAX (64 * 1024 * 1024)
 
 /*
- * Serves the routes on all listening sockets named "http" (lib/child.h), once it is opened. The
+ * Serves the routes on all listening sockets of this name (lib/child.h), once it is opened. The
  * table is not copied; `admin` goes to the handlers. Ends the program when it cannot.
  */
-struct http *http_new(struct event_base *base, const struct route *routes, size_t count,
-                      struct admin *admin);
+struct http *http_new(struct event_base *base, const char *name, const struct route *routes,
+                      size_t count, struct admin *admin);
 
 /* Begins to accept. */
 void http_open(struct http *http);
@@ -34,14 +39,5 @@ void http_retire(struct http *http, void (*idle)(void *context), void *context);
  * been answered. Not to be called from a handler.
  */
 void http_free(struct http *http);
-
-/*
- * Answers a request, from its handler or later from the event loop; exactly once, and the request
- * is gone then. `type` is the content type (not copied); `body` is freed with free(3).
- */
-void request_answer(struct request *request, unsigned status, const char *type, char *body);
-
-/* The same with a JSON body, whose reference it takes over. */
-void request_answer_json(struct request *request, unsigned status, struct json_t *body);
 
 #endif

@@ -4,14 +4,17 @@
  * database and may tell stored so, and it writes what authd wants to have written.
  */
 #include <event2/event.h>
+#include <jansson.h>
+
+#include <sodium.h>
 
 #include "admin/admin.h"
-#include "admin/exposition.h"
-#include "admin/health.h"
+#include "admin/api.h"
 #include "admin/http.h"
-#include "admin/route.h"
+#include "admin/routes.h"
 #include "admin/store.h"
 #include "db/db.h"
+#include "db/secret.h"
 #include "lib/confine.h"
 #include "lib/log.h"
 
@@ -19,13 +22,6 @@
 
 /* From one try to find stored to the next, in milliseconds. */
 #define LOOK_PAUSE_MS 100
-
-static const struct route routes[] = {
-    {"GET", "/healthz", health_get},
-    {"GET", "/metrics", exposition_get},
-};
-
-#define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 static void end(void *context)
 {
@@ -45,13 +41,19 @@ static void stop_sweeping(struct admin *admin)
     eventpruner_stop(&admin->eventpruner);
 }
 
-/* Nothing here takes long: whoever waits for stored is told that it does not answer. */
+/*
+ * Whoever waits for stored is told that it does not answer; hashes that have begun, and changes
+ * that wait for them, are made first.
+ */
 static void close_all(struct admin *admin)
 {
     stop_sweeping(admin);
     store_free(admin->store);
     event_free(admin->look);
+    hasher_free(admin->hasher);
+    writer_free(admin->writer);
     http_free(admin->http);
+    api_free(admin->api);
     admin->http = NULL;
     db_close(admin->db);
 }
@@ -86,7 +88,7 @@ static void serve(void *context)
     admin->serving = true;
     http_open(admin->http);
     admin->authlink = authlink_new(admin->child.base, admin->notes);
-    dropper_init(&admin->dropper, admin->child.base, admin->db, admin->store);
+    dropper_init(&admin->dropper, admin->child.base, admin->db, admin->writer, admin->store);
     logouts_init(&admin->logouts, admin->child.base, admin->db, admin->notes, admin->store);
     retention_init(&admin->retention, admin->child.base, admin->db, admin->store);
     eventpruner_init(&admin->eventpruner, admin->child.base, admin->notes);
@@ -123,7 +125,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 }
 
 static const struct confine_profile profile = {
-    .calls = {.files = CALLFILTER_WRITE, .connects = true},
+    .calls = {.files = CALLFILTER_WRITE, .connects = true, .threads = true},
     .paths = {CONFINE_DATABASE(LANDLOCK_READ | LANDLOCK_WRITE)},
 };
 
@@ -135,6 +137,20 @@ static struct db *open_database(enum db_mode mode)
     if (db == NULL)
         log_fatal("%s", error);
     return db;
+}
+
+static struct hasher *start_hasher(struct admin *admin)
+{
+    const struct conf *conf = &admin->child.conf;
+    struct password_cost cost = {.operations = conf->hash_operations, .memory = conf->hash_memory};
+
+    if (db_secret_find(admin->db, DB_SECRET_SCRAM_SALT, cost.salt_secret) != DB_OK)
+        log_fatal("the account database has lost the secret that salts are made with; restore it "
+                  "from a backup");
+    struct hasher *hasher =
+        hasher_new(admin->child.base, child_per_core(conf->hash_threads), &cost);
+    sodium_memzero(&cost, sizeof(cost));
+    return hasher;
 }
 
 int main(void)
@@ -150,7 +166,11 @@ int main(void)
     admin.db = open_database(DB_WRITE);
     admin.notes = open_database(DB_NOTES);
     admin.store = store_new(admin.child.base);
-    admin.http = http_new(admin.child.base, routes, ROUTES, &admin);
+    json_object_seed(0);
+    admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
+    admin.hasher = start_hasher(&admin);
+    admin.api = api_new(&admin);
+    admin.http = http_new(admin.child.base, "http", routes, routes_count, &admin);
     admin.look = evtimer_new(admin.child.base, on_look, &admin);
     if (admin.look == NULL)
         log_fatal("cannot make a timer: out of memory");

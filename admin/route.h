@@ -1,17 +1,76 @@
 #ifndef ADMIN_ROUTE_H
 #define ADMIN_ROUTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "db/apikey.h"
+
 struct admin;
+struct db;
+struct field;
+struct json_t;
 struct request;
 
-/* What is served is one table of these; 404 and 405 are decided from it before a handler runs. */
+/*
+ * What is served is one table of these. 401, 403, 404, 405, 406, 413, 415 and 422 are decided from
+ * it (admin/api.c) before a handler runs.
+ */
+
+/* Which object a path names, and so whose it must be: of somebody else, it is 404. */
+enum route_scope {
+    SCOPE_OPEN,     /* nobody is asked who he is */
+    SCOPE_ANY,      /* no object: what is listed or made is bounded by the key's reach */
+    SCOPE_PLAN,     /* {plan}: an operator's, or the customer's own */
+    SCOPE_CUSTOMER, /* {customer}, by its id */
+    SCOPE_DOMAIN,   /* {domain} */
+    SCOPE_ADDRESS,  /* {address} */
+    SCOPE_MAILBOX,  /* {address}, and it must have a mailbox */
+    SCOPE_KEY       /* {key}, by its id */
+};
+
+/* Sets of roles. */
+#define ROLE(name)   (1U << DB_ROLE_##name)
+#define OPERATORS    (ROLE(OPERATOR))
+#define ALL_OPERATOR (ROLE(OPERATOR) | ROLE(OPERATOR_READ))
+#define ADMINS       (ROLE(OPERATOR) | ROLE(ADMIN))
+#define RESETTERS    (ADMINS | ROLE(HELPDESK))
+#define READERS      (RESETTERS | ROLE(OPERATOR_READ) | ROLE(CUSTOMER_READ))
+#define EVERYBODY    (READERS | ROLE(OWNER))
+
+enum route_flag {
+    ROUTE_WHOLE = 1, /* not for a key of one domain: what it does goes beyond that */
+    ROUTE_LIST = 2   /* takes limit and cursor, and answers with a page (admin/page.h) */
+};
+
 struct route {
     const char *method; /* "GET" answers HEAD too */
-    const char *path;
-    /* Calls request_answer() (admin/http.h), now or later. */
+    const char *path;   /* "/api/v1/domains/{domain}": {name} stands for one segment */
+    enum route_scope scope;
+    unsigned roles; /* none for SCOPE_OPEN */
+    unsigned flags;
+    const struct field *fields; /* members of the body (admin/field.h); NULL: it takes none */
+    const char *const
+        *parameters; /* of the query besides the flags' own, NULL at the end; or NULL */
+    /*
+     * In the event loop; what it reads is of one moment. Sets an answer (admin/request.h) or a
+     * problem, or keeps the request and answers later. With `apply` it only checks what can be
+     * without the database, also where field_check() has noted something.
+     */
     void (*handle)(struct admin *admin, struct request *request);
+    /*
+     * A change, in the writer's thread (admin/writer.h). It may set an answer or a problem, and
+     * else has the one that goes with the result and the method. What has a problem has not
+     * happened.
+     */
+    enum db_result (*apply)(struct db *db, struct request *request);
+    /*
+     * The object that the request names, as the API shows it: what a GET answers with, and a change
+     * after it, with an ETag that If-Match is compared with. DB_OK or as db/ has it.
+     */
+    enum db_result (*show)(struct db *db, struct request *request, struct json_t **object_r);
+    const char *about;  /* one line for the API's document */
+    const char *schema; /* of the answer there; NULL: none */
 };
 
 enum route_result {
@@ -21,7 +80,7 @@ enum route_result {
     ROUTE_UNKNOWN_METHOD, /* 501: RFC 9110 section 9.1 */
 };
 
-/* `route_r` is set for ROUTE_FOUND only. The path is without a query. */
+/* `route_r` is set for ROUTE_FOUND only. The path is as it was sent, without a query. */
 enum route_result route_find(const struct route *routes, size_t count, const char *method,
                              const char *path, const struct route **route_r);
 
@@ -31,5 +90,14 @@ enum route_result route_find(const struct route *routes, size_t count, const cha
 /* The value of an Allow header for this path. */
 void route_allow(const struct route *routes, size_t count, const char *path,
                  char text_r[ROUTE_ALLOW_SIZE]);
+
+/*
+ * What the path has in place of {name}, decoded: the caller frees it. NULL: the route has no such
+ * name, or what stands there is no percent-encoded UTF-8, or holds an octet 0.
+ */
+char *route_parameter(const struct route *route, const char *path, const char *name);
+
+/* Decodes `length` octets of a path or a query; as above. */
+char *route_decode(const char *text, size_t length);
 
 #endif

@@ -14,6 +14,7 @@
 
 /* Seconds. Whoever asks for /healthz wants to know by then; a large mailbox takes time to drop. */
 #define PING_TIME   2
+#define USAGE_TIME  2
 #define DROP_TIME   60
 #define EXPIRE_TIME 60
 #define LOGOUT_TIME 5
@@ -25,7 +26,10 @@ struct pending {
     uint32_t id;
     uint8_t type;
     struct store_caller caller;
-    struct store_expired *expired_r; /* of STORE_EXPIRE */
+    union {
+        struct store_expired *expired_r; /* of STORE_EXPIRE */
+        struct store_usage_is *usage_r;  /* of STORE_USAGE */
+    };
     struct event *late;
 };
 
@@ -77,6 +81,11 @@ static int read_answer(const struct pending *pending, const struct channel_messa
         if (pending->type != STORE_EXPIRE || message->length != sizeof(*pending->expired_r))
             return -1;
         memcpy(pending->expired_r, payload, sizeof(*pending->expired_r));
+        return STORE_OK;
+    case STORE_USAGE_IS:
+        if (pending->type != STORE_USAGE || message->length != sizeof(*pending->usage_r))
+            return -1;
+        memcpy(pending->usage_r, payload, sizeof(*pending->usage_r));
         return STORE_OK;
     case STORE_FAILED:
         if (message->length != sizeof(struct store_failed))
@@ -193,6 +202,16 @@ void store_log_out(struct store *store, const struct store_logout *logouts, size
                    struct store_caller caller)
 {
     request(store, STORE_LOGOUT, logouts, count * sizeof(logouts[0]), LOGOUT_TIME, caller);
+}
+
+void store_usage(struct store *store, uint64_t mailbox, struct store_usage_is *usage_r,
+                 struct store_caller caller)
+{
+    const struct store_mailbox_id payload = {.mailbox = mailbox};
+    struct pending *pending =
+        request(store, STORE_USAGE, &payload, sizeof(payload), USAGE_TIME, caller);
+
+    pending->usage_r = usage_r;
 }
 
 void store_expire(struct store *store, const struct store_expire *expire,

@@ -36,6 +36,10 @@ void store_drop(struct store *store, uint64_t mailbox, struct store_caller calle
 void store_log_out(struct store *store, const struct store_logout *logouts, size_t count,
                    struct store_caller caller);
 
+/* Tells how full a mailbox is. usage_r is filled in when `done` gets STORE_OK. */
+void store_usage(struct store *store, uint64_t mailbox, struct store_usage_is *usage_r,
+                 struct store_caller caller);
+
 /* Expunges some messages that are too old. expired_r is filled in when `done` gets STORE_OK. */
 void store_expire(struct store *store, const struct store_expire *expire,
                   struct store_expired *expired_r, struct store_caller caller);

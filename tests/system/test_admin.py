@@ -54,7 +54,8 @@ def test_security_headers(shared, path):
 def test_unknown_path(shared, path):
     status, headers, body = ask(shared, "GET", path)
     assert status == 404
-    assert json.loads(body)["error"]
+    assert headers["Content-Type"] == "application/problem+json"
+    assert json.loads(body)["code"] == "not-found"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -63,7 +64,7 @@ def test_wrong_method(shared, method, path):
     status, headers, body = ask(shared, method, path)
     assert status == 405
     assert headers["Allow"] == "GET, HEAD"
-    assert json.loads(body)["error"]
+    assert json.loads(body)["code"] == "method"
 
 
 def test_unknown_method(shared):

@@ -18,10 +18,12 @@ static void handle(struct admin *admin, struct request *request)
 }
 
 static const struct route routes[] = {
-    {"GET", "/things", handle},
-    {"POST", "/things", handle},
-    {"DELETE", "/things", handle},
-    {"POST", "/only", handle},
+    {"GET", "/things", SCOPE_OPEN, .handle = handle},
+    {"POST", "/things", SCOPE_OPEN, .handle = handle},
+    {"DELETE", "/things", SCOPE_OPEN, .handle = handle},
+    {"POST", "/only", SCOPE_OPEN, .handle = handle},
+    {"GET", "/things/{thing}", SCOPE_OPEN, .handle = handle},
+    {"PATCH", "/things/{thing}/parts/{part}", SCOPE_OPEN, .handle = handle},
 };
 
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -32,14 +34,29 @@ static const struct {
     enum route_result result;
     int row;
 } cases[] = {
-    {"GET", "/things", ROUTE_FOUND, 0},      {"HEAD", "/things", ROUTE_FOUND, 0},
-    {"POST", "/things", ROUTE_FOUND, 1},     {"DELETE", "/things", ROUTE_FOUND, 2},
-    {"PUT", "/things", ROUTE_NO_METHOD, -1}, {"OPTIONS", "/things", ROUTE_NO_METHOD, -1},
-    {"HEAD", "/only", ROUTE_NO_METHOD, -1},  {"GET", "/only", ROUTE_NO_METHOD, -1},
-    {"GET", "/", ROUTE_NO_PATH, -1},         {"GET", "", ROUTE_NO_PATH, -1},
-    {"GET", "/thing", ROUTE_NO_PATH, -1},    {"GET", "/things/", ROUTE_NO_PATH, -1},
-    {"GET", "/Things", ROUTE_NO_PATH, -1},   {"BREW", "/things", ROUTE_UNKNOWN_METHOD, -1},
-    {"BREW", "/", ROUTE_UNKNOWN_METHOD, -1}, {"get", "/things", ROUTE_UNKNOWN_METHOD, -1},
+    {"GET", "/things", ROUTE_FOUND, 0},
+    {"HEAD", "/things", ROUTE_FOUND, 0},
+    {"POST", "/things", ROUTE_FOUND, 1},
+    {"DELETE", "/things", ROUTE_FOUND, 2},
+    {"PUT", "/things", ROUTE_NO_METHOD, -1},
+    {"OPTIONS", "/things", ROUTE_NO_METHOD, -1},
+    {"HEAD", "/only", ROUTE_NO_METHOD, -1},
+    {"GET", "/only", ROUTE_NO_METHOD, -1},
+    {"GET", "/", ROUTE_NO_PATH, -1},
+    {"GET", "", ROUTE_NO_PATH, -1},
+    {"GET", "/thing", ROUTE_NO_PATH, -1},
+    {"GET", "/things/", ROUTE_NO_PATH, -1},
+    {"GET", "/Things", ROUTE_NO_PATH, -1},
+    {"BREW", "/things", ROUTE_UNKNOWN_METHOD, -1},
+    {"GET", "/things/a", ROUTE_FOUND, 4},
+    {"PATCH", "/things/a", ROUTE_NO_METHOD, -1},
+    {"GET", "/things/a/", ROUTE_NO_PATH, -1},
+    {"GET", "/things/a/parts", ROUTE_NO_PATH, -1},
+    {"PATCH", "/things/a%2Fb/parts/%2F", ROUTE_FOUND, 5},
+    {"PATCH", "/things//parts/b", ROUTE_NO_PATH, -1},
+    {"PATCH", "/things/a/parts/b/c", ROUTE_NO_PATH, -1},
+    {"BREW", "/", ROUTE_UNKNOWN_METHOD, -1},
+    {"get", "/things", ROUTE_UNKNOWN_METHOD, -1},
 };
 
 static void test_find(void **state)
@@ -69,13 +86,44 @@ static void test_allow(void **state)
     assert_string_equal(text, "");
 }
 
+static void test_parameter(void **state)
+{
+    static const struct {
+        const char *path;
+        const char *value;
+    } values[] = {{"/things/a/parts/b", "b"},     {"/things/a/parts/%c3%A4%2f", "ä/"},
+                  {"/things/a/parts/b%00", NULL}, {"/things/a/parts/%", NULL},
+                  {"/things/a/parts/%4", NULL},   {"/things/a/parts/%4g", NULL},
+                  {"/things/a/parts/%ff", NULL},  {"/things/a/parts/%C0%AF", NULL},
+                  {"/things/a/parts/+", "+"}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char *value = route_parameter(&routes[5], values[i].path, "part");
+        if (values[i].value == NULL)
+            assert_null(value);
+        else
+            assert_string_equal(value, values[i].value);
+        free(value);
+    }
+    char *thing = route_parameter(&routes[5], "/things/a/parts/b", "thing");
+    assert_string_equal(thing, "a");
+    free(thing);
+    assert_null(route_parameter(&routes[5], "/things/a/parts/b", "par"));
+}
+
 /* A method for every row that there can be fits into the text. */
 static void test_allow_fits(void **state)
 {
     static const struct route all[] = {
-        {"GET", "/", handle},   {"POST", "/", handle},    {"PUT", "/", handle},
-        {"PATCH", "/", handle}, {"DELETE", "/", handle},  {"OPTIONS", "/", handle},
-        {"TRACE", "/", handle}, {"CONNECT", "/", handle},
+        {"GET", "/", SCOPE_OPEN, .handle = handle},
+        {"POST", "/", SCOPE_OPEN, .handle = handle},
+        {"PUT", "/", SCOPE_OPEN, .handle = handle},
+        {"PATCH", "/", SCOPE_OPEN, .handle = handle},
+        {"DELETE", "/", SCOPE_OPEN, .handle = handle},
+        {"OPTIONS", "/", SCOPE_OPEN, .handle = handle},
+        {"TRACE", "/", SCOPE_OPEN, .handle = handle},
+        {"CONNECT", "/", SCOPE_OPEN, .handle = handle},
     };
     char text[ROUTE_ALLOW_SIZE];
     (void)state;
@@ -105,9 +153,8 @@ static void test_exposition(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_allow),
-        cmocka_unit_test(test_allow_fits),
+        cmocka_unit_test(test_find),       cmocka_unit_test(test_allow),
+        cmocka_unit_test(test_parameter),  cmocka_unit_test(test_allow_fits),
         cmocka_unit_test(test_exposition),
     };
 

@@ -1,0 +1,527 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "admin/addresses.h"
+#include "admin/admin.h"
+#include "admin/apppasswords.h"
+#include "admin/domains.h"
+#include "admin/object.h"
+#include "admin/page.h"
+#include "admin/problem.h"
+#include "db/alias.h"
+#include "db/apppassword.h"
+#include "db/domain.h"
+#include "lib/invitation.h"
+#include "lib/xalloc.h"
+
+const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
+
+#define NAME                                                                                       \
+    {                                                                                              \
+        .name = "name", .type = FIELD_TEXT, .most = DB_MAILBOX_NAME_MAX,                           \
+        .about = "the owner's, as people write it"                                                 \
+    }
+#define TARGETS                                                                                    \
+    {                                                                                              \
+        .name = "targets", .type = FIELD_TEXTS, .least = 1, .most = DB_ROUTE_MAX,                  \
+        .about = "of an alias: the addresses of the mailboxes that it leads to"                    \
+    }
+#define PASSWORD                                                                                   \
+    {                                                                                              \
+        .name = "password", .type = FIELD_TEXT, .least = 1, .most = PASSWORD_MOST,                 \
+        .about = "8 octets at least, UTF-8 without control characters"                             \
+    }
+#define HASH                                                                                       \
+    {                                                                                              \
+        .name = "hash", .type = FIELD_TEXT, .least = 1, .most = STOREDHASH_MAX,                    \
+        .about = "in place of a password: what another server has kept of it, like "               \
+                 "{SHA512-CRYPT}$6$..."                                                            \
+    }
+
+/* clang-format off */
+const struct field no_fields[] = {{0}};
+const struct field address_fields[] = {NAME, TARGETS,
+    {.name = "suspended", .type = FIELD_BOOL, .about = "of a mailbox: whether nobody may log in"},
+    {0}};
+const struct field password_fields[] = {PASSWORD, HASH, {0}};
+const struct field address_new_fields[] = {
+    {.name = "address", .type = FIELD_TEXT, .required = true, .least = 3, .most = 1000,
+     .about = "as people write it"},
+    NAME, TARGETS, PASSWORD, HASH,
+    {.name = "invite", .type = FIELD_BOOL,
+     .about = "whether to draw a token with which the owner sets the password"},
+    {.name = "app_password", .type = FIELD_TEXT, .least = 1, .most = DB_APP_PASSWORD_NAME_MAX,
+     .about = "the name of an app password to draw"},
+    {0}};
+/* clang-format on */
+
+/* What is read from a body before it is written. */
+struct given {
+    struct hashing hashing;
+    char hash[STOREDHASH_MAX + 1]; /* of another server; empty: none */
+    unsigned count;
+    struct address targets[];
+};
+
+/* --- as JSON */
+
+static enum db_result targets_object(struct db *db, const struct db_mailaddress *found,
+                                     json_t **targets_r)
+{
+    struct address target = {0};
+    struct address address;
+    enum db_result result;
+    const char *error;
+
+    *targets_r = json_null();
+    if (found->mailbox != 0)
+        return DB_OK;
+    *targets_r = json_array();
+    if (address_parse(&address, found->text, strlen(found->text), &error) < 0)
+        return DB_BROKEN;
+    while ((result = db_alias_target_next(db, found->customer, &address, &target)) == DB_OK)
+        json_array_append_new(*targets_r, json_string(target.text));
+    return result == DB_NONE ? DB_OK : result;
+}
+
+static json_t *address_object(const struct db_mailaddress *found, json_t *targets)
+{
+    return json_pack("{ss sI ss ss sb sb so so so}", "address", found->text, "customer",
+                     (json_int_t)found->customer, "kind", found->mailbox == 0 ? "alias" : "mailbox",
+                     "name", found->name, "suspended", (int)found->suspended, "password",
+                     (int)found->password, "invited_until", field_format_time(found->invited_until),
+                     "targets", targets, "created", field_format_time(found->created));
+}
+
+static enum db_result read_object(struct db *db, const struct db_mailaddress *found,
+                                  json_t **object_r)
+{
+    json_t *targets;
+    enum db_result result = targets_object(db, found, &targets);
+
+    *object_r = address_object(found, targets);
+    if (result != DB_OK)
+        json_decref(*object_r);
+    return result;
+}
+
+enum db_result address_show(struct db *db, struct request *request, struct json_t **object_r)
+{
+    enum db_result result = db_mailaddress_find(db, &request->address, &request->found);
+
+    return result == DB_OK ? read_object(db, &request->found, object_r) : result;
+}
+
+/* --- what a body says */
+
+static struct given *given_new(struct request *request)
+{
+    size_t targets = json_array_size(json_object_get(request->json, "targets"));
+
+    if (targets > DB_ROUTE_MAX)
+        targets = DB_ROUTE_MAX;
+    request->own_size = sizeof(struct given) + targets * sizeof(struct address);
+    return request->own = xcalloc(1, request->own_size);
+}
+
+static void check_name(struct request *request)
+{
+    const char *name = field_text(request->json, "name", NULL);
+    const char *error;
+
+    if (name != NULL && db_mailbox_name_check(name, &error) < 0)
+        problem_member(request, "/name", "text", "%s", error);
+}
+
+static void take_targets(struct request *request, struct given *given)
+{
+    const json_t *targets = json_object_get(request->json, "targets");
+    const json_t *target;
+    const char *error;
+    char pointer[32];
+    size_t i;
+
+    if (!json_is_array(targets))
+        return;
+    json_array_foreach(targets, i, target)
+    {
+        const char *text = json_string_value(target);
+        if (text == NULL || i >= DB_ROUTE_MAX)
+            return;
+        snprintf(pointer, sizeof(pointer), "/targets/%zu", i);
+        if (address_parse(&given->targets[i], text, strlen(text), &error) < 0)
+            problem_member(request, pointer, "address", "%s", error);
+        given->count++;
+    }
+}
+
+static void take_password(struct request *request, struct given *given)
+{
+    const char *password = field_text(request->json, "password", NULL);
+    const char *hash = field_text(request->json, "hash", NULL);
+    const char *error = NULL;
+
+    if (hash != NULL && storedhash_import(given->hash, hash, &error) < 0)
+        problem_member(request, "/hash", "hash", "%s", error);
+    if (password != NULL && hash != NULL)
+        problem_member(request, "/hash", "both", "give a password or a hash");
+    if (password == NULL)
+        return;
+    struct password *kept = &given->hashing.password;
+    error = password_check(password, strlen(password));
+    if (error != NULL) {
+        problem_member(request, "/password", "password", "%s", error);
+        return;
+    }
+    kept->length = strlen(password);
+    memcpy(kept->text, password, kept->length + 1);
+    given->hashing.address = request->address.text;
+    request->hashing = &given->hashing;
+}
+
+static void exclude(struct request *request, const char *one, const char *other)
+{
+    char pointer[32];
+
+    snprintf(pointer, sizeof(pointer), "/%s", other);
+    if (field_given(request->json, one) && field_given(request->json, other))
+        problem_member(request, pointer, "both", "it does not go together with \"%s\"", one);
+}
+
+void address_check_new(struct admin *admin, struct request *request)
+{
+    static const char *const of_mailbox[] = {"name", "password", "hash", "invite", "app_password"};
+    const char *text = field_text(request->json, "address", NULL);
+    const char *app = field_text(request->json, "app_password", NULL);
+    struct given *given = given_new(request);
+    const char *error;
+    (void)admin;
+
+    if (text != NULL && address_parse(&request->address, text, strlen(text), &error) < 0)
+        problem_member(request, "/address", "address", "%s", error);
+    if (app != NULL && db_app_password_name_check(app, &error) < 0)
+        problem_member(request, "/app_password", "text", "%s", error);
+    for (size_t i = 0; i < sizeof(of_mailbox) / sizeof(of_mailbox[0]); i++)
+        exclude(request, "targets", of_mailbox[i]);
+    exclude(request, "password", "invite");
+    exclude(request, "hash", "invite");
+    check_name(request);
+    take_targets(request, given);
+    take_password(request, given);
+}
+
+void address_check(struct admin *admin, struct request *request)
+{
+    bool alias = request->found.mailbox == 0;
+    (void)admin;
+
+    if (alias && field_given(request->json, "name"))
+        problem_member(request, "/name", "alias", "an alias has no owner");
+    if (alias && field_given(request->json, "suspended"))
+        problem_member(request, "/suspended", "alias", "an alias cannot be suspended");
+    if (!alias && field_given(request->json, "targets"))
+        problem_member(request, "/targets", "mailbox", "a mailbox leads nowhere else");
+    check_name(request);
+    take_targets(request, given_new(request));
+}
+
+/* --- changes */
+
+/* One that another customer has must not be told from one that nobody has. */
+static enum db_result find_place(struct db *db, struct request *request)
+{
+    struct db_domain domain;
+    enum db_result result = db_domain_find(db, request->address.domain, &domain);
+
+    if (result == DB_OK && !object_reaches(&request->key, domain.customer, domain.name, 0))
+        result = DB_NONE;
+    if (result == DB_NONE) {
+        problem_member(request, "/address", "no-domain", "there is no such domain");
+        (void)problem_wrong(request);
+    }
+    request->customer = domain.customer;
+    return result;
+}
+
+static enum db_result no_target(struct request *request, enum db_result result)
+{
+    if (result == DB_NONE) {
+        problem_member(request, "/targets", "no-mailbox",
+                       "each is the address of a mailbox of the same customer");
+        (void)problem_wrong(request);
+    }
+    return result;
+}
+
+/* In the answer alone: these are shown once. */
+static enum db_result answer_with_secrets(struct db *db, struct request *request,
+                                          const char *app_password, const char *token)
+{
+    struct json_t *object = NULL;
+    enum db_result result = address_show(db, request, &object);
+
+    if (result != DB_OK)
+        return result;
+    if (app_password != NULL)
+        json_object_set_new(object, "app_password", json_string(app_password));
+    if (token != NULL)
+        json_object_set_new(object, "invitation", json_string(token));
+    request_set(request, 201, object);
+    return DB_OK;
+}
+
+static enum db_result add_mailbox(struct db *db, struct request *request)
+{
+    const struct given *given = request->own;
+    const char *app = field_text(request->json, "app_password", NULL);
+    bool invite = field_bool(request->json, "invite", false);
+    char text[APPPASSWORD_TEXT_SIZE];
+    struct invitation invitation;
+    struct db_mailaddress_new new = {.address = request->address,
+                                     .name = field_text(request->json, "name", "")};
+
+    if (request->hashing != NULL) {
+        new.hash = given->hashing.kept.hash;
+        new.scram = given->hashing.kept.scram;
+    } else if (given->hash[0] != '\0') {
+        new.hash = given->hash;
+    } else if (invite) {
+        invitation_draw(&invitation);
+        new.invitation = invitation.digest;
+        new.invited_until = invitation.until;
+    }
+    enum db_result result =
+        db_mailaddress_add(db, request->customer, &new, &request->found.mailbox);
+    if (result == DB_OK && app != NULL)
+        result = app_password_draw(db, request, app, text);
+    if (result == DB_OK && (app != NULL || invite))
+        result = answer_with_secrets(db, request, app != NULL ? text : NULL,
+                                     invite ? invitation.token : NULL);
+    sodium_memzero(text, sizeof(text));
+    sodium_memzero(&invitation, sizeof(invitation));
+    return result;
+}
+
+enum db_result address_add_new(struct db *db, struct request *request)
+{
+    const struct given *given = request->own;
+    enum db_result result = find_place(db, request);
+
+    if (result != DB_OK)
+        return result;
+    request_set_location(request, "/api/v1/addresses/", request->address.text);
+    if (given->count == 0)
+        return add_mailbox(db, request);
+    return no_target(request, db_alias_add(db, request->customer, &request->address, given->targets,
+                                           given->count));
+}
+
+enum db_result address_change(struct db *db, struct request *request)
+{
+    const struct given *given = request->own;
+    struct db_mailaddress *now = &request->found;
+    uint64_t customer = request->customer;
+    enum db_result result = db_mailaddress_find(db, &request->address, now);
+
+    if (result == DB_OK && now->customer != customer)
+        result = DB_NONE;
+    if (result != DB_OK)
+        return result;
+    const char *name = field_text(request->json, "name", now->name);
+    bool suspended = field_bool(request->json, "suspended", now->suspended);
+    if (strcmp(name, now->name) != 0)
+        result = db_mailaddress_set_name(db, customer, &request->address, name);
+    if (result == DB_OK && suspended != now->suspended)
+        result = db_mailaddress_set_suspended(db, customer, &request->address, suspended);
+    if (result == DB_OK && given->count > 0)
+        result = no_target(
+            request, db_alias_set(db, customer, &request->address, given->targets, given->count));
+    return result;
+}
+
+enum db_result address_remove(struct db *db, struct request *request)
+{
+    return db_mailaddress_remove(db, request->customer, &request->address);
+}
+
+/* --- passwords */
+
+void password_check_new(struct admin *admin, struct request *request)
+{
+    (void)admin;
+    take_password(request, given_new(request));
+    if (!field_given(request->json, "password") && !field_given(request->json, "hash"))
+        problem_member(request, "/password", "missing", "give a password or a hash");
+}
+
+void password_draw(struct admin *admin, struct request *request)
+{
+    struct given *given = given_new(request);
+    (void)admin;
+
+    password_generate(&given->hashing.password);
+    given->hashing.address = request->address.text;
+    request->hashing = &given->hashing;
+}
+
+enum db_result password_set(struct db *db, struct request *request)
+{
+    const struct given *given = request->own;
+    const struct password_kept *kept = &given->hashing.kept;
+    bool hashed = request->hashing != NULL;
+    enum db_result result =
+        db_mailaddress_set_hash(db, request->customer, &request->address,
+                                hashed ? kept->hash : given->hash, hashed ? kept->scram : NULL);
+
+    /* A POST has drawn it. */
+    if (result == DB_OK && strcmp(request->method, "POST") == 0)
+        request_set(request, 200, json_pack("{ss}", "password", given->hashing.password.text));
+    return result;
+}
+
+enum db_result password_remove(struct db *db, struct request *request)
+{
+    return db_mailaddress_set_hash(db, request->customer, &request->address, NULL, NULL);
+}
+
+enum db_result invitation_add(struct db *db, struct request *request)
+{
+    struct invitation invitation;
+
+    invitation_draw(&invitation);
+    enum db_result result = db_mailaddress_invite(db, request->customer, &request->address,
+                                                  invitation.digest, invitation.until);
+    if (result == DB_OK)
+        request_set(request, 201,
+                    json_pack("{ss so}", "invitation", invitation.token, "invited_until",
+                              field_format_time(invitation.until)));
+    sodium_memzero(&invitation, sizeof(invitation));
+    return result;
+}
+
+/* --- the list */
+
+struct row {
+    uint64_t customer;
+    char domain[ADDRESS_DOMAIN_MAX + 1]; /* only these; empty: all */
+    int kind;                            /* 'a', 'm', 0 */
+    struct db_mailaddress found;
+};
+
+static enum db_result next(struct page *page, void *context)
+{
+    struct db *db = page->request->admin->db;
+    struct row *row = context;
+    struct db_mailaddress *found = &row->found;
+
+    enum db_result result = row->customer != 0 ? db_mailaddress_next(db, row->customer, found)
+                                               : db_operator_mailaddress_next(db, found);
+    /* Those of a domain stand together, and the listing began before the first. */
+    if (result == DB_OK && row->domain[0] != '\0' &&
+        strcmp(strrchr(found->text, '@') + 1, row->domain) != 0)
+        return DB_NONE;
+    return result;
+}
+
+static json_t *item(const struct page *page, void *context)
+{
+    struct db *db = page->request->admin->db;
+    struct row *row = context;
+    json_t *object = NULL;
+
+    if (row->kind != 0 && row->kind != (row->found.mailbox == 0 ? 'a' : 'm'))
+        return NULL;
+    if (!object_reaches(&page->request->key, row->found.customer, strrchr(row->found.text, '@') + 1,
+                        row->found.mailbox))
+        return NULL;
+    return read_object(db, &row->found, &object) == DB_OK ? object : NULL;
+}
+
+static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
+{
+    snprintf(name_r, PAGE_NAME_MAX + 1, "%s", ((const struct row *)row)->found.text);
+}
+
+/* Of another customer's domain, there is none; a key of one domain lists that. */
+static int take_domain(struct request *request, struct row *row)
+{
+    char *text = page_parameter(request, "domain");
+    const char *error;
+    int result = 0;
+
+    if (text != NULL && address_parse_domain(row->domain, text, strlen(text), &error) < 0) {
+        problem_set(request, PROBLEM_QUERY, "\"domain\": %s", error);
+        result = -1;
+    }
+    if (text == NULL)
+        snprintf(row->domain, sizeof(row->domain), "%s", request->key.domain);
+    free(text);
+    return request->answer.status != 0 ? -1 : result;
+}
+
+static int take_kind(struct request *request, struct row *row)
+{
+    char *text = page_parameter(request, "kind");
+    bool good = text == NULL || strcmp(text, "alias") == 0 || strcmp(text, "mailbox") == 0;
+
+    row->kind = text == NULL ? 0 : text[0];
+    free(text);
+    if (!good)
+        problem_set(request, PROBLEM_QUERY, "\"kind\" is alias or mailbox");
+    return request->answer.status != 0 ? -1 : 0;
+}
+
+void addresses_list(struct admin *admin, struct request *request)
+{
+    static const struct listing listing = {next, item, name};
+    struct row row = {0};
+    struct page page;
+    (void)admin;
+
+    if (list_customer(request, &row.customer) < 0 || take_domain(request, &row) < 0 ||
+        take_kind(request, &row) < 0 || page_begin(&page, request) < 0)
+        return;
+    /* "@domain" comes before every address of the domain. */
+    if (page.after[0] == '\0' && row.domain[0] != '\0')
+        snprintf(row.found.text, sizeof(row.found.text), "@%s", row.domain);
+    else
+        page_after(&page, row.found.text, sizeof(row.found.text));
+    page_fill(&page, &listing, &row);
+}
+
+/* --- how full it is */
+
+struct asking {
+    struct request *request;
+    struct store_usage_is usage;
+};
+
+static void on_usage(void *context, enum store_result result)
+{
+    struct asking *asking = context;
+    struct request *request = asking->request;
+
+    if (result == STORE_OK) {
+        request_answer_json(request, 200,
+                            json_pack("{ss sI sI}", "address", request->address.text, "used_bytes",
+                                      (json_int_t)asking->usage.octets, "used_messages",
+                                      (json_int_t)asking->usage.messages));
+    } else {
+        problem_set(request, PROBLEM_BUSY, "the store does not answer; try again");
+        request->answer.retry_after = 1;
+        request_send(request);
+    }
+    free(asking);
+}
+
+void usage_show(struct admin *admin, struct request *request)
+{
+    struct asking *asking = xcalloc(1, sizeof(*asking));
+
+    asking->request = request;
+    store_usage(admin->store, request->found.mailbox, &asking->usage,
+                (struct store_caller){on_usage, asking});
+}

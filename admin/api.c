@@ -1,0 +1,401 @@
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "admin/admin.h"
+#include "admin/api.h"
+#include "admin/bucket.h"
+#include "admin/change.h"
+#include "admin/field.h"
+#include "admin/object.h"
+#include "admin/page.h"
+#include "admin/problem.h"
+#include "admin/request.h"
+#include "admin/route.h"
+#include "db/idempotency.h"
+#include "db/secret.h"
+#include "db/transaction.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/networks.h"
+#include "lib/xalloc.h"
+
+/* Wrong keys from one address: beyond that they are not looked at any more, nor logged. */
+#define WRONG_RATE  0.2
+#define WRONG_BURST 10
+
+/* How exact the last use of a key is, in seconds. */
+#define USED_EVERY 300
+
+/* Of what a client names a request by. */
+#define IDEMPOTENCY_HEADER "Idempotency-Key"
+
+struct api {
+    uint8_t secret[DB_SECRET_SIZE]; /* of API keys */
+    struct buckets *wrong;          /* by address */
+    struct buckets *rates;          /* by key, as below */
+    struct buckets *uses;
+};
+
+struct api *api_new(struct admin *admin)
+{
+    struct api *api = xcalloc(1, sizeof(*api));
+
+    if (db_secret_find(admin->db, DB_SECRET_API_KEY, api->secret) != DB_OK)
+        log_fatal("the account database has lost the secret of the API keys; restore it from a "
+                  "backup");
+    api->wrong = buckets_new();
+    api->rates = buckets_new();
+    api->uses = buckets_new();
+    return api;
+}
+
+void api_free(struct api *api)
+{
+    sodium_memzero(api->secret, sizeof(api->secret));
+    buckets_free(api->wrong);
+    buckets_free(api->rates);
+    buckets_free(api->uses);
+    free(api);
+}
+
+/* --- who asks */
+
+static bool is_clean_id(const char *id)
+{
+    static const char clean[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
+    size_t length = strspn(id, clean);
+
+    return length > 0 && length <= REQUEST_ID_MAX && id[length] == '\0';
+}
+
+static void set_remote(struct request *request, const struct sockaddr *remote)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+
+    if (remote->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)remote;
+        memcpy(request->remote.s6_addr, mapped, sizeof(mapped));
+        memcpy(request->remote.s6_addr + sizeof(mapped), &in->sin_addr, sizeof(in->sin_addr));
+        inet_ntop(AF_INET, &in->sin_addr, request->remote_text, sizeof(request->remote_text));
+    } else if (remote->sa_family == AF_INET6) {
+        request->remote = ((const struct sockaddr_in6 *)(const void *)remote)->sin6_addr;
+        inet_ntop(AF_INET6, &request->remote, request->remote_text, sizeof(request->remote_text));
+    }
+}
+
+void api_identify(struct request *request, const struct sockaddr *remote)
+{
+    const char *given = request_header(request, "X-Request-Id");
+    uint8_t drawn[12];
+
+    if (remote != NULL)
+        set_remote(request, remote);
+    if (given != NULL && is_clean_id(given)) {
+        snprintf(request->id, sizeof(request->id), "%s", given);
+        return;
+    }
+    randombytes_buf(drawn, sizeof(drawn));
+    sodium_bin2hex(request->id, sizeof(request->id), drawn, sizeof(drawn));
+}
+
+static unsigned seconds_of(uint64_t milliseconds)
+{
+    return (unsigned)((milliseconds + 999) / 1000);
+}
+
+/* A /64 of IPv6 is one, as for logins. */
+static void refuse_key(struct request *request, enum problem problem, const char *detail)
+{
+    struct api *api = request->admin->api;
+    size_t length = IN6_IS_ADDR_V4MAPPED(&request->remote) ? sizeof(request->remote) : 8;
+
+    uint64_t wait = bucket_take(api->wrong, &request->remote, length, WRONG_RATE, WRONG_BURST,
+                                clock_milliseconds());
+    if (wait == 0) {
+        log_warning("request=%s from=%s: refused: %s", request->id, request->remote_text,
+                    problem_code(problem));
+        problem_set(request, problem, "%s", detail);
+        return;
+    }
+    problem_set(request, PROBLEM_RATE, "too many wrong keys come from your address");
+    request->answer.retry_after = seconds_of(wait);
+}
+
+/* The token of "Bearer TOKEN" (RFC 6750), or NULL. */
+static const char *bearer(const struct request *request)
+{
+    static const char scheme[] = "Bearer ";
+    const char *value = request_header(request, "Authorization");
+
+    if (value == NULL || strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
+        return NULL;
+    value += sizeof(scheme) - 1;
+    return value + strspn(value, " ");
+}
+
+static enum db_result find_key(struct request *request, const char *token)
+{
+    uint8_t digest[APIKEY_DIGEST_SIZE];
+
+    if (apikey_digest(digest, request->admin->api->secret, token, strlen(token)) < 0)
+        return DB_NONE;
+    return db_api_key_find(request->admin->db, digest, &request->key);
+}
+
+static bool is_from_network(const struct request *request)
+{
+    struct networks networks;
+
+    return request->key.networks[0] == '\0' ||
+           (networks_parse(&networks, request->key.networks) == 0 &&
+            networks_hold_mapped(&networks, &request->remote));
+}
+
+static bool is_too_fast(struct request *request)
+{
+    const struct db_api_key *key = &request->key;
+
+    if (key->rate == 0)
+        return false;
+    uint64_t wait = bucket_take(request->admin->api->rates, &key->id, sizeof(key->id), key->rate,
+                                key->rate, clock_milliseconds());
+    if (wait == 0)
+        return false;
+    problem_set(request, PROBLEM_RATE, "this key may make %u requests a second", key->rate);
+    request->answer.retry_after = seconds_of(wait);
+    return true;
+}
+
+static void note_use(const struct request *request)
+{
+    const struct db_api_key *key = &request->key;
+
+    if (key->used + USED_EVERY <= (uint64_t)time(NULL) &&
+        bucket_take(request->admin->api->uses, &key->id, sizeof(key->id), 1.0 / USED_EVERY, 1,
+                    clock_milliseconds()) == 0)
+        change_key_used(request->admin->writer, key, request->remote_text);
+}
+
+/* 401, 403 and 429. */
+static void authenticate(struct request *request)
+{
+    const char *token = bearer(request);
+
+    if (token == NULL) {
+        problem_set(request, PROBLEM_NO_KEY, "send \"Authorization: Bearer KEY\"");
+        return;
+    }
+    enum db_result result = find_key(request, token);
+    if (result == DB_NONE)
+        refuse_key(request, PROBLEM_WRONG_KEY, "this key opens nothing");
+    else if (result != DB_OK)
+        change_problem(request, NULL, result);
+    else if (request->key.expires != 0 && request->key.expires <= (uint64_t)time(NULL))
+        refuse_key(request, PROBLEM_EXPIRED_KEY, "this key has expired");
+    else if (!is_from_network(request))
+        problem_set(request, PROBLEM_NETWORK, "this key is not for use from your address");
+    else if (!is_too_fast(request)) {
+        snprintf(request->token, sizeof(request->token), "%s", token);
+        note_use(request);
+    }
+}
+
+/* --- what is asked */
+
+/* Whether a list of media types takes JSON; a parameter such as q does not matter. */
+static bool takes_json(const char *accept)
+{
+    static const char *const types[] = {"*/*", "application/*", "application/json",
+                                        "application/problem+json"};
+
+    while (accept != NULL && *accept != '\0') {
+        accept += strspn(accept, " \t,");
+        size_t length = strcspn(accept, " \t,;");
+        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+            if (length == strlen(types[i]) && strncasecmp(accept, types[i], length) == 0)
+                return true;
+        accept += strcspn(accept, ",");
+    }
+    return false;
+}
+
+static bool is_json(const char *type, bool merge)
+{
+    static const char plain[] = "application/json";
+    static const char patch[] = "application/merge-patch+json";
+    size_t length = type == NULL ? 0 : strcspn(type, " \t;");
+
+    return (length == sizeof(plain) - 1 && strncasecmp(type, plain, length) == 0) ||
+           (merge && length == sizeof(patch) - 1 && strncasecmp(type, patch, length) == 0);
+}
+
+static void check_headers(struct request *request, bool body)
+{
+    const char *accept = request_header(request, "Accept");
+    bool merge = strcmp(request->method, "PATCH") == 0;
+
+    if (accept != NULL && !takes_json(accept))
+        problem_set(request, PROBLEM_NOT_ACCEPTABLE, "answers are application/json");
+    else if (request->route->fields != NULL && body &&
+             !is_json(request_header(request, "Content-Type"), merge))
+        problem_set(request, PROBLEM_TYPE, "the body is application/json%s",
+                    merge ? " or application/merge-patch+json" : "");
+}
+
+/* What names the request, so that it is done once; only a POST needs it. */
+static void take_idempotency(struct request *request)
+{
+    const char *key = request_header(request, IDEMPOTENCY_HEADER);
+
+    request->if_match = request_header(request, "If-Match");
+    if (key == NULL || strcmp(request->method, "POST") != 0)
+        return;
+    request->idempotency_key = key;
+    size_t length = strlen(key);
+    bool good = length > 0 && length <= DB_IDEMPOTENCY_KEY_MAX;
+    for (size_t i = 0; i < length && good; i++)
+        good = key[i] > ' ' && key[i] < 0x7f;
+    if (!good)
+        problem_set(request, PROBLEM_MALFORMED,
+                    "an idempotency key is 1 to %d characters of ASCII without spaces",
+                    DB_IDEMPOTENCY_KEY_MAX);
+}
+
+static bool is_refused(const struct request *request)
+{
+    return request->answer.status != 0;
+}
+
+static void begin(struct request *request, bool body)
+{
+    authenticate(request);
+    if (!is_refused(request))
+        object_find(request);
+    if (!is_refused(request))
+        page_check_query(request);
+    if (!is_refused(request))
+        check_headers(request, body);
+    if (!is_refused(request))
+        take_idempotency(request);
+}
+
+void api_begin(struct request *request, bool body)
+{
+    if (body && request->route->fields == NULL)
+        problem_set(request, PROBLEM_TOO_LARGE, "this request takes no body");
+    else if (request->route->scope != SCOPE_OPEN) {
+        db_read_begin(request->admin->db);
+        begin(request, body);
+        db_read_end(request->admin->db);
+    }
+}
+
+/* --- its body */
+
+#define DEPTH_MAX 16
+
+/* The parser's own bound is thousands, each of which is a call. */
+static bool is_too_deep(const char *text, size_t length)
+{
+    unsigned depth = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; i < length; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && (text[i] == '{' || text[i] == '[')) {
+            if (++depth > DEPTH_MAX)
+                return true;
+        } else if (!quoted && (text[i] == '}' || text[i] == ']'))
+            depth -= depth > 0;
+    }
+    return false;
+}
+
+static void read_body(struct request *request)
+{
+    json_error_t error;
+
+    if (is_too_deep(request->body, request->body_length)) {
+        problem_set(request, PROBLEM_MALFORMED, "the body is nested more than %d deep", DEPTH_MAX);
+        return;
+    }
+    request->json = json_loadb(request->body != NULL ? request->body : "", request->body_length,
+                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (request->json == NULL)
+        problem_set(request, PROBLEM_MALFORMED, "the body is no JSON: line %d, column %d",
+                    error.line, error.column);
+}
+
+/* --- the answer */
+
+/* Of one object, with its ETag; or that the client has it already. */
+static void show(struct request *request)
+{
+    const char *wanted = request_header(request, "If-None-Match");
+    struct json_t *object = NULL;
+    char etag[REQUEST_ETAG_SIZE];
+
+    enum db_result result = request->route->show(request->admin->db, request, &object);
+    if (result != DB_OK) {
+        change_problem(request, request->admin->db, result);
+        return;
+    }
+    object_etag(etag, object);
+    if (wanted != NULL && object_matches(wanted, etag)) {
+        json_decref(object);
+        request_set(request, 304, NULL);
+    } else {
+        object = page_project(request, object);
+        if (object == NULL)
+            return;
+        request_set(request, 200, object);
+    }
+    memcpy(request->answer.etag, etag, sizeof(etag));
+}
+
+static void read_and_answer(struct request *request)
+{
+    struct db *db = request->admin->db;
+
+    db_read_begin(db);
+    if (request->route->handle != NULL)
+        request->route->handle(request->admin, request);
+    else
+        show(request);
+    db_read_end(db);
+}
+
+void api_run(struct request *request)
+{
+    const struct route *route = request->route;
+
+    if (route->scope == SCOPE_OPEN) {
+        route->handle(request->admin, request);
+        return;
+    }
+    if (route->fields != NULL) {
+        read_body(request);
+        if (is_refused(request))
+            return;
+        field_check(request, route->fields, request->json);
+    }
+    if (route->apply == NULL) {
+        read_and_answer(request);
+        return;
+    }
+    if (route->handle != NULL)
+        route->handle(request->admin, request);
+    if (!is_refused(request) && problem_wrong(request) == 0)
+        change_begin_request(request);
+}

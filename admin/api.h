@@ -1,0 +1,33 @@
+#ifndef ADMIN_API_H
+#define ADMIN_API_H
+
+#include <stdbool.h>
+
+struct admin;
+struct request;
+struct sockaddr;
+
+/*
+ * What comes between a connection (admin/http.h) and a handler (admin/route.h): who asks, whether
+ * that key may do this to that object, whether the body is good, and how a change is made.
+ *
+ * Whose an object is comes first: of another customer, or out of the key's reach, it is 404 as if
+ * it were not there. Only what the key can see may be 403.
+ */
+
+struct api;
+
+/* Ends the program where the instance's secrets cannot be read. */
+struct api *api_new(struct admin *admin);
+void api_free(struct api *api);
+
+/* From where a request comes and what it is called: X-Request-Id where it is clean, else drawn. */
+void api_identify(struct request *request, const struct sockaddr *remote);
+
+/* All that can be told without the body; a refusal is set as the answer. */
+void api_begin(struct request *request, bool body);
+
+/* The body is there: sets the answer, or sends it later. */
+void api_run(struct request *request);
+
+#endif

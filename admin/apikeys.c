@@ -1,0 +1,275 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "admin/admin.h"
+#include "admin/apikeys.h"
+#include "admin/domains.h"
+#include "admin/object.h"
+#include "admin/page.h"
+#include "admin/problem.h"
+#include "db/apikey.h"
+#include "db/secret.h"
+#include "lib/networks.h"
+#include "lib/xalloc.h"
+
+static const char *const roles[] = {"operator",      "operator-read", "admin", "helpdesk",
+                                    "customer-read", "owner",         NULL};
+
+/* clang-format off */
+const struct field api_key_new_fields[] = {
+    {.name = "name", .type = FIELD_TEXT, .required = true, .least = 1, .most = DB_API_KEY_NAME_MAX,
+     .about = "no two of a customer have the same"},
+    {.name = "role", .type = FIELD_TEXT, .required = true, .words = roles,
+     .about = "what it may do"},
+    {.name = "customer", .type = FIELD_NUMBER, .least = 1, .most = INT64_MAX,
+     .about = "whose things it reaches, by its id; a customer's key need not say it"},
+    {.name = "domain", .type = FIELD_TEXT, .least = 3, .most = 1000, .about = "the only one that it reaches"},
+    {.name = "address", .type = FIELD_TEXT, .least = 3, .most = 1000,
+     .about = "whose key an owner's is"},
+    {.name = "networks", .type = FIELD_TEXTS, .most = NETWORKS_MAX, .about = "from where it is taken; none: from everywhere"},
+    {.name = "rate", .type = FIELD_NUMBER, .most = DB_API_KEY_RATE_MAX,
+     .about = "requests a second; 0: as many as come"},
+    {.name = "expires", .type = FIELD_TIME, .nullable = true, .about = "null: never"},
+    {0}};
+/* clang-format on */
+
+static json_t *networks_object(const char *networks)
+{
+    json_t *list = json_array();
+
+    while (*networks != '\0') {
+        size_t length = strcspn(networks, " ");
+        json_array_append_new(list, json_stringn(networks, length));
+        networks += length + strspn(networks + length, " ");
+    }
+    return list;
+}
+
+static json_t *key_object(const struct db_api_key *key)
+{
+    return json_pack("{sI ss ss so so so so si so so so so}", "id", (json_int_t)key->id, "name",
+                     key->name, "role", db_role_name(key->role), "customer",
+                     key->customer != 0 ? json_integer((json_int_t)key->customer) : json_null(),
+                     "domain", field_format_text(key->domain), "address",
+                     field_format_text(key->address), "networks", networks_object(key->networks),
+                     "rate", (int)key->rate, "expires", field_format_time(key->expires), "created",
+                     field_format_time(key->created), "used", field_format_time(key->used),
+                     "used_address", field_format_text(key->used_address));
+}
+
+enum db_result api_key_show(struct db *db, struct request *request, struct json_t **object_r)
+{
+    struct db_api_key key = {0};
+    enum db_result result = db_api_key_get(db, request->target.customer, request->target.id, &key);
+
+    if (result == DB_OK)
+        *object_r = key_object(&key);
+    return result;
+}
+
+void self_show(struct admin *admin, struct request *request)
+{
+    (void)admin;
+    request_set(request, 200, key_object(&request->key));
+}
+
+/* --- what a body says */
+
+static void take_networks(struct request *request, struct db_api_key *key)
+{
+    const json_t *list = json_object_get(request->json, "networks");
+    struct networks networks;
+    size_t length = 0;
+    const json_t *value;
+    char pointer[32];
+    size_t i;
+
+    json_array_foreach(list, i, value)
+    {
+        const char *text = json_is_string(value) ? json_string_value(value) : "";
+        size_t room = sizeof(key->networks) - length;
+        snprintf(pointer, sizeof(pointer), "/networks/%zu", i);
+        int more = snprintf(key->networks + length, room, "%s%s", length > 0 ? " " : "", text);
+        if (more < 0 || (size_t)more >= room || networks_parse(&networks, text) < 0 ||
+            networks.count != 1) {
+            problem_member(request, pointer, "network",
+                           "each is an address or a network like 192.0.2.0/24");
+            return;
+        }
+        length += (size_t)more;
+    }
+}
+
+static void take_place(struct request *request, struct db_api_key *key)
+{
+    const char *domain = field_text(request->json, "domain", NULL);
+    const char *address = field_text(request->json, "address", NULL);
+    const char *error;
+
+    if (domain != NULL && address_parse_domain(key->domain, domain, strlen(domain), &error) < 0)
+        problem_member(request, "/domain", "domain", "%s", error);
+    if (address != NULL && address_parse(&request->address, address, strlen(address), &error) < 0)
+        problem_member(request, "/address", "address", "%s", error);
+    if (domain != NULL && address != NULL)
+        problem_member(request, "/domain", "both", "give a domain or an address");
+    if ((key->role == DB_ROLE_OWNER) != (address != NULL))
+        problem_member(request, "/address", "role",
+                       "an owner's key has the owner's address, and no other key has one");
+    if (domain == NULL)
+        snprintf(key->domain, sizeof(key->domain), "%s",
+                 address == NULL ? request->key.domain : "");
+}
+
+/* Nobody makes a key that reaches further than his own, or may do more. */
+static void take_customer(struct request *request, struct db_api_key *key)
+{
+    const struct db_api_key *own = &request->key;
+
+    key->customer = (uint64_t)field_number(request->json, "customer", (int64_t)own->customer);
+    if (own->customer != 0 && key->customer != own->customer)
+        problem_member(request, "/customer", "no-customer", "there is no such customer");
+    if (own->domain[0] != '\0' && key->domain[0] != '\0' && strcmp(own->domain, key->domain) != 0)
+        problem_member(request, "/domain", "no-domain", "there is no such domain");
+    if (own->customer != 0 && db_role_is_operator(key->role))
+        problem_member(request, "/role", "role", "a customer's key is no operator's");
+    else if (db_role_is_operator(key->role) != (key->customer == 0) && key->role != DB_ROLE_OWNER)
+        problem_member(request, "/customer", "role",
+                       "an operator's key has no customer, and each other one has");
+    if (key->customer == 0 && key->domain[0] != '\0')
+        problem_member(request, "/domain", "role", "say whose domain it is");
+}
+
+void api_key_check(struct admin *admin, struct request *request)
+{
+    const json_t *body = request->json;
+    struct db_api_key *key = &request->target;
+    const char *name = field_text(body, "name", "");
+    const char *error;
+    (void)admin;
+
+    if (db_role_parse(field_text(body, "role", ""), &key->role) < 0)
+        return;
+    if (db_api_key_name_check(name, &error) < 0)
+        problem_member(request, "/name", "text", "%s", error);
+    snprintf(key->name, sizeof(key->name), "%s", name);
+    key->rate = (unsigned)field_number(body, "rate", 0);
+    key->expires = field_time(body, "expires", 0);
+    take_networks(request, key);
+    take_place(request, key);
+    take_customer(request, key);
+}
+
+/* --- changes */
+
+static enum db_result find_owner(struct db *db, struct request *request)
+{
+    struct db_api_key *key = &request->target;
+
+    if (key->role != DB_ROLE_OWNER)
+        return DB_OK;
+    enum db_result result = db_mailaddress_find(db, &request->address, &request->found);
+    if (result == DB_OK &&
+        (request->found.mailbox == 0 ||
+         !object_reaches(&request->key, request->found.customer, request->address.domain, 0)))
+        result = DB_NONE;
+    key->customer = request->found.customer;
+    key->mailbox = request->found.mailbox;
+    if (result == DB_NONE) {
+        problem_member(request, "/address", "no-mailbox", "there is no such mailbox");
+        (void)problem_wrong(request);
+    }
+    return result;
+}
+
+static enum db_result draw(struct db *db, struct request *request, char text_r[APIKEY_TEXT_SIZE])
+{
+    uint8_t digest[APIKEY_DIGEST_SIZE];
+    uint8_t secret[DB_SECRET_SIZE];
+
+    enum db_result result = db_secret_find(db, DB_SECRET_API_KEY, secret);
+    if (result != DB_OK)
+        return result == DB_NONE ? DB_BROKEN : result;
+    apikey_draw(text_r);
+    (void)apikey_digest(digest, secret, text_r, strlen(text_r));
+    sodium_memzero(secret, sizeof(secret));
+    result = db_api_key_add(db, &request->target, digest, &request->target.id);
+    if (result == DB_NONE) {
+        problem_member(request, request->target.domain[0] != '\0' ? "/domain" : "/customer", "none",
+                       "there is no such customer, or it has no such domain");
+        (void)problem_wrong(request);
+    }
+    return result;
+}
+
+/* It is shown once. */
+enum db_result api_key_add(struct db *db, struct request *request)
+{
+    char text[APIKEY_TEXT_SIZE];
+    struct json_t *object = NULL;
+    char id[24];
+
+    enum db_result result = find_owner(db, request);
+    if (result == DB_OK)
+        result = draw(db, request, text);
+    if (result == DB_OK)
+        result = api_key_show(db, request, &object);
+    if (result == DB_OK) {
+        json_object_set_new(object, "key", json_string(text));
+        snprintf(id, sizeof(id), "%" PRIu64, request->target.id);
+        request_set_location(request, "/api/v1/api-keys/", id);
+        request_set(request, 201, object);
+    }
+    sodium_memzero(text, sizeof(text));
+    return result;
+}
+
+enum db_result api_key_remove(struct db *db, struct request *request)
+{
+    return db_api_key_remove(db, request->target.customer, request->target.id);
+}
+
+/* --- the list */
+
+struct row {
+    uint64_t customer;
+    struct db_api_key key;
+};
+
+static enum db_result next(struct page *page, void *context)
+{
+    struct db *db = page->request->admin->db;
+    struct row *row = context;
+
+    return row->customer != 0 ? db_api_key_next(db, row->customer, &row->key)
+                              : db_operator_api_key_next(db, &row->key);
+}
+
+static json_t *item(const struct page *page, void *context)
+{
+    const char *domain = page->request->key.domain;
+    const struct row *row = context;
+
+    return domain[0] == '\0' || strcmp(domain, row->key.domain) == 0 ? key_object(&row->key) : NULL;
+}
+
+static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
+{
+    snprintf(name_r, PAGE_NAME_MAX + 1, "%" PRIu64, ((const struct row *)row)->key.id);
+}
+
+void api_keys_list(struct admin *admin, struct request *request)
+{
+    static const struct listing listing = {next, item, name};
+    struct row row = {0};
+    struct page page;
+    (void)admin;
+
+    if (list_customer(request, &row.customer) < 0 || page_begin(&page, request) < 0)
+        return;
+    row.key.id = strtoull(page.after, NULL, 10) & INT64_MAX;
+    page_fill(&page, &listing, &row);
+}

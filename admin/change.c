@@ -1,0 +1,366 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "admin/admin.h"
+#include "admin/change.h"
+#include "admin/object.h"
+#include "admin/problem.h"
+#include "admin/route.h"
+#include "db/apppassword.h"
+#include "db/audit.h"
+#include "db/idempotency.h"
+#include "db/limit.h"
+#include "db/trusted.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+
+/* Seconds after which one that was told that we are busy may come again. */
+#define BUSY_RETRY 1
+
+static struct request *request_of(struct writing *writing)
+{
+    return (struct request *)((char *)writing - offsetof(struct request, writing));
+}
+
+/* --- what results mean */
+
+static void limit_problem(struct request *request, const struct db *db)
+{
+    struct db_limit limit;
+
+    db_limit_get(db, &limit);
+    switch (limit.kind) {
+    case DB_LIMIT_ADDRESSES:
+    case DB_LIMIT_DOMAINS:
+        problem_set(request, PROBLEM_LIMIT, "the plan \"%s\" allows %u %s, and %u are there",
+                    limit.plan, limit.allowed,
+                    limit.kind == DB_LIMIT_ADDRESSES ? "addresses" : "domains", limit.used);
+        break;
+    case DB_LIMIT_TRUSTED_NETWORKS:
+        problem_set(request, PROBLEM_LIMIT, "there are %d trusted networks at most",
+                    DB_TRUSTED_MAX);
+        break;
+    case DB_LIMIT_APP_PASSWORDS:
+        problem_set(request, PROBLEM_LIMIT, "a mailbox has %d app passwords at most",
+                    DB_APP_PASSWORDS_MAX);
+        break;
+    case DB_LIMIT_API_KEYS:
+        problem_set(request, PROBLEM_LIMIT, "there are %d API keys at most", DB_API_KEYS_MAX);
+        break;
+    default: problem_set(request, PROBLEM_LIMIT, "no more are allowed");
+    }
+}
+
+static void busy(struct request *request, const char *detail)
+{
+    problem_set(request, PROBLEM_BUSY, "%s", detail);
+    request->answer.retry_after = BUSY_RETRY;
+}
+
+void change_problem(struct request *request, const struct db *db, enum db_result result)
+{
+    switch (result) {
+    case DB_NONE: problem_set(request, PROBLEM_NOT_FOUND, "there is no such thing any more"); break;
+    case DB_TAKEN: problem_set(request, PROBLEM_EXISTS, "there is one of this name already"); break;
+    case DB_LIMIT: limit_problem(request, db); break;
+    case DB_BUSY: busy(request, "another program is changing the accounts; try again"); break;
+    default:
+        log_error("request=%s: the account database failed, as the line above says", request->id);
+        problem_set(request, PROBLEM_FAILED, "the accounts cannot be read or written now");
+    }
+}
+
+/* --- once and no more (db/idempotency.h) */
+
+static void digest_request(uint8_t digest_r[32], const struct request *request)
+{
+    crypto_generichash_state state;
+
+    crypto_generichash_init(&state, NULL, 0, 32);
+    crypto_generichash_update(&state, (const unsigned char *)request->path,
+                              strlen(request->path) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)request->body, request->body_length);
+    crypto_generichash_final(&state, digest_r, 32);
+}
+
+/* Who steals the file has not the API key, and so not what it was answered. */
+static void seal_key(uint8_t key_r[crypto_secretbox_KEYBYTES], const struct request *request)
+{
+    crypto_generichash(key_r, crypto_secretbox_KEYBYTES,
+                       (const unsigned char *)request->idempotency_key,
+                       strlen(request->idempotency_key), (const unsigned char *)request->token,
+                       strlen(request->token));
+}
+
+#define SEALED_MORE (crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES)
+
+static enum db_result keep_answer(struct db *db, const struct request *request)
+{
+    const struct answer *answer = &request->answer;
+    struct db_idempotency kept = {.api_key = request->key.id, .key = request->idempotency_key};
+    uint8_t key[crypto_secretbox_KEYBYTES];
+    json_t *object = json_pack("{si ss* ss ss*}", "status", (int)answer->status, "location",
+                               answer->location, "etag", answer->etag, "body", answer->text);
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    json_decref(object);
+    if (text == NULL)
+        log_panic("out of memory, or no JSON");
+    size_t length = strlen(text);
+    kept.length = length + SEALED_MORE;
+    uint8_t *sealed = kept.answer = xmalloc(kept.length);
+    randombytes_buf(sealed, crypto_secretbox_NONCEBYTES);
+    seal_key(key, request);
+    crypto_secretbox_easy(sealed + crypto_secretbox_NONCEBYTES, (const unsigned char *)text, length,
+                          sealed, key);
+    digest_request(kept.request, request);
+    enum db_result result = db_idempotency_add(db, &kept, (uint64_t)time(NULL));
+    sodium_memzero(key, sizeof(key));
+    sodium_memzero(text, length);
+    free(text);
+    free(sealed);
+    return result;
+}
+
+static json_t *unseal(const struct request *request, const struct db_idempotency *kept)
+{
+    uint8_t key[crypto_secretbox_KEYBYTES];
+    json_t *object = NULL;
+
+    if (kept->length < SEALED_MORE)
+        return NULL;
+    size_t length = kept->length - SEALED_MORE;
+    char *text = xmalloc(length + 1);
+    const uint8_t *sealed = kept->answer;
+    seal_key(key, request);
+    if (crypto_secretbox_open_easy((unsigned char *)text, sealed + crypto_secretbox_NONCEBYTES,
+                                   kept->length - crypto_secretbox_NONCEBYTES, sealed, key) == 0)
+        object = json_loadb(text, length, 0, NULL);
+    sodium_memzero(key, sizeof(key));
+    sodium_memzero(text, length);
+    free(text);
+    return object;
+}
+
+/* The first one's answer again. */
+static void replay(struct request *request, const struct db_idempotency *kept)
+{
+    struct answer *answer = &request->answer;
+    uint8_t digest[sizeof(kept->request)];
+
+    digest_request(digest, request);
+    if (memcmp(digest, kept->request, sizeof(digest)) != 0) {
+        problem_set(request, PROBLEM_KEY_REUSED,
+                    "this idempotency key was sent with another path or body; take a new one");
+        return;
+    }
+    json_t *object = unseal(request, kept);
+    if (object == NULL) {
+        problem_set(request, PROBLEM_FAILED, "the answer that was kept is damaged");
+        return;
+    }
+    const char *location = json_string_value(json_object_get(object, "location"));
+    const char *body = json_string_value(json_object_get(object, "body"));
+    const char *etag = json_string_value(json_object_get(object, "etag"));
+    request_set(request, (unsigned)json_integer_value(json_object_get(object, "status")), NULL);
+    answer->type = "application/json";
+    answer->text = body == NULL ? NULL : xstrdup(body);
+    answer->location = location == NULL ? NULL : xstrdup(location);
+    snprintf(answer->etag, sizeof(answer->etag), "%s", etag == NULL ? "" : etag);
+    answer->replayed = true;
+    json_decref(object);
+}
+
+/* --- in the writer's thread */
+
+/* DB_OK: it is as the client has seen it, or the client does not mind. */
+static enum db_result check_match(struct db *db, struct request *request)
+{
+    struct json_t *object = NULL;
+    char etag[REQUEST_ETAG_SIZE];
+
+    if (request->if_match == NULL || request->route->show == NULL ||
+        strcmp(request->method, "POST") == 0)
+        return DB_OK;
+    enum db_result result = request->route->show(db, request, &object);
+    if (result != DB_OK)
+        return result;
+    object_etag(etag, object);
+    json_decref(object);
+    if (object_matches(request->if_match, etag))
+        return DB_OK;
+    problem_set(request, PROBLEM_CHANGED, "it is not what If-Match says any more; get it again");
+    return DB_NONE;
+}
+
+/* What goes with the method, where the handler has set nothing. */
+static enum db_result answer_with_object(struct db *db, struct request *request)
+{
+    bool post = strcmp(request->method, "POST") == 0;
+    struct json_t *object = NULL;
+
+    if (request->route->show == NULL || strcmp(request->method, "DELETE") == 0) {
+        request_set(request, 204, NULL);
+        return DB_OK;
+    }
+    enum db_result result = request->route->show(db, request, &object);
+    if (result != DB_OK)
+        return result;
+    char etag[REQUEST_ETAG_SIZE];
+    object_etag(etag, object);
+    request_set(request, post ? 201 : 200, object);
+    memcpy(request->answer.etag, etag, sizeof(etag));
+    return DB_OK;
+}
+
+static enum db_result apply(struct db *db, struct request *request)
+{
+    enum db_result result = check_match(db, request);
+
+    if (result == DB_OK)
+        result = request->route->apply(db, request);
+    if (result == DB_OK && request->answer.status == 0)
+        result = answer_with_object(db, request);
+    if (result == DB_BUSY || result == DB_BROKEN)
+        return result;
+    if (result != DB_OK && !request->answer.problem)
+        change_problem(request, db, result);
+    return request->answer.problem ? DB_NONE : DB_OK;
+}
+
+static void set_actor(struct db *db, const struct request *request)
+{
+    char actor[DB_AUDIT_ACTOR_MAX + 1];
+
+    snprintf(actor, sizeof(actor), "api-key %s", request->key.name);
+    db_audit_actor(db, actor);
+    db_audit_source(db, request->remote_text, request->id);
+}
+
+/* What was found before is found again by each function of db/, by its customer. */
+static enum db_result run(struct writing *writing, struct db *db)
+{
+    struct request *request = request_of(writing);
+    struct db_idempotency kept = {.api_key = request->key.id, .key = request->idempotency_key};
+    enum db_result result;
+
+    request_clear(request);
+    set_actor(db, request);
+    if (request->idempotency_key == NULL)
+        return apply(db, request);
+    result = db_idempotency_find(db, &kept, (uint64_t)time(NULL));
+    if (result == DB_OK) {
+        replay(request, &kept);
+        free(kept.answer);
+        return DB_NONE;
+    }
+    if (result == DB_NONE)
+        result = apply(db, request);
+    return result == DB_OK ? keep_answer(db, request) : result;
+}
+
+/* --- in the event loop's */
+
+static void log_change(const struct request *request)
+{
+    log_info("request=%s from=%s key=%" PRIu64 ": %s %s: %u", request->id, request->remote_text,
+             request->key.id, request->method, request->path, request->answer.status);
+}
+
+static void done(struct writing *writing)
+{
+    struct request *request = request_of(writing);
+
+    request->away = false;
+    if (writing->result == DB_BUSY || writing->result == DB_BROKEN)
+        change_problem(request, NULL, writing->result);
+    log_change(request);
+    request_send(request);
+}
+
+static void submit(struct request *request)
+{
+    request->writing.run = run;
+    request->writing.done = done;
+    request->away = true;
+    if (writer_submit(request->admin->writer, &request->writing) == 0)
+        return;
+    request->away = false;
+    busy(request, "too many changes wait; try again");
+    request_send(request);
+}
+
+static void on_hashed(struct hashing *hashing)
+{
+    struct request *request = hashing->context;
+
+    request->away = false;
+    if (!hashing->failed) {
+        submit(request);
+        return;
+    }
+    busy(request, "there is not enough free memory to hash a password; try again");
+    request_send(request);
+}
+
+void change_begin_request(struct request *request)
+{
+    struct hashing *hashing = request->hashing;
+
+    if (hashing == NULL) {
+        submit(request);
+        return;
+    }
+    hashing->done = on_hashed;
+    hashing->context = request;
+    request->away = true;
+    if (hasher_submit(request->admin->hasher, hashing) == 0)
+        return;
+    request->away = false;
+    busy(request, "too many passwords wait to be hashed; try again");
+}
+
+/* --- the last use of a key */
+
+struct use {
+    struct writing writing;
+    uint64_t customer;
+    uint64_t key;
+    char remote[INET6_ADDRSTRLEN];
+};
+
+static enum db_result run_use(struct writing *writing, struct db *db)
+{
+    struct use *use = (struct use *)writing;
+    enum db_result result =
+        db_api_key_used(db, use->customer, use->key, (uint64_t)time(NULL), use->remote);
+
+    if (result == DB_OK)
+        (void)db_idempotency_prune(db, (uint64_t)time(NULL));
+    return result;
+}
+
+static void done_use(struct writing *writing)
+{
+    free((struct use *)writing);
+}
+
+void change_key_used(struct writer *writer, const struct db_api_key *key, const char *remote)
+{
+    struct use *use = xcalloc(1, sizeof(*use));
+
+    use->writing.run = run_use;
+    use->writing.done = done_use;
+    use->customer = key->customer;
+    use->key = key->id;
+    snprintf(use->remote, sizeof(use->remote), "%s", remote);
+    if (writer_submit(writer, &use->writing) != 0)
+        free(use);
+}

@@ -1,0 +1,18 @@
+#ifndef ADMIN_CHANGE_H
+#define ADMIN_CHANGE_H
+
+#include "admin/request.h"
+
+/* How the change that a request asks for is made, once, and answered when it is durable. */
+
+/* Hashes the password that it brings, if any, has the writer apply it, and sends the answer. */
+void change_begin_request(struct request *request);
+
+/* Answers with what a result of db/ means; `db` tells of limits, and is NULL where there is none.
+ */
+void change_problem(struct request *request, const struct db *db, enum db_result result);
+
+/* Has it written that a key was used now; nobody waits for it. */
+void change_key_used(struct writer *writer, const struct db_api_key *key, const char *remote);
+
+#endif

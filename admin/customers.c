@@ -1,0 +1,162 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/admin.h"
+#include "admin/customers.h"
+#include "admin/page.h"
+#include "admin/problem.h"
+#include "db/customer.h"
+#include "lib/language.h"
+#include "lib/xalloc.h"
+
+static const char *const languages[] = {LANGUAGE_CODES, NULL};
+
+#define NAME(needed)                                                                               \
+    {                                                                                              \
+        .name = "name", .type = FIELD_TEXT, .required = (needed), .least = 1,                      \
+        .most = DB_CUSTOMER_NAME_MAX, .about = "one line; no two customers have the same"          \
+    }
+#define PLAN(needed)                                                                               \
+    {                                                                                              \
+        .name = "plan", .type = FIELD_TEXT, .required = (needed), .least = 1,                      \
+        .most = DB_PLAN_NAME_MAX, .about = "the name of its plan"                                  \
+    }
+#define LANGUAGE                                                                                   \
+    {                                                                                              \
+        .name = "language", .type = FIELD_TEXT, .words = languages,                                \
+        .about = "in which its people are written to"                                              \
+    }
+
+const struct field customer_new_fields[] = {NAME(true), PLAN(true), LANGUAGE, {0}};
+const struct field customer_fields[] = {
+    NAME(false),
+    PLAN(false),
+    LANGUAGE,
+    {.name = "suspended", .type = FIELD_BOOL, .about = "whether nobody of it may log in"},
+    {0}};
+
+static json_t *customer_object(const struct db_customer *customer)
+{
+    return json_pack("{sI ss ss ss sb si si so}", "id", (json_int_t)customer->id, "name",
+                     customer->name, "plan", customer->plan, "language",
+                     language_code(customer->language), "suspended", (int)customer->suspended,
+                     "domains", (int)customer->domains, "addresses", (int)customer->addresses,
+                     "created", field_format_time(customer->created));
+}
+
+enum db_result customer_show(struct db *db, struct request *request, struct json_t **object_r)
+{
+    enum db_result result = db_customer_get(db, request->customer, &request->owner);
+
+    if (result == DB_OK)
+        *object_r = customer_object(&request->owner);
+    return result;
+}
+
+void customer_check(struct admin *admin, struct request *request)
+{
+    const char *name = field_text(request->json, "name", NULL);
+    const char *error;
+
+    request->owner.language = (enum language)admin->child.conf.language;
+    if (name != NULL && db_customer_name_check(name, &error) < 0)
+        problem_member(request, "/name", "text", "%s", error);
+}
+
+static enum db_result no_plan(struct request *request, enum db_result result)
+{
+    if (result == DB_NONE) {
+        problem_member(request, "/plan", "no-plan", "there is no such plan");
+        (void)problem_wrong(request);
+    }
+    return result;
+}
+
+enum db_result customer_add(struct db *db, struct request *request)
+{
+    const json_t *body = request->json;
+    enum language language = request->owner.language;
+    char id[24];
+
+    enum db_result result =
+        no_plan(request, db_customer_add(db, field_text(body, "name", ""),
+                                         field_text(body, "plan", ""), &request->customer));
+    (void)language_parse(field_text(body, "language", language_code(language)), &language);
+    if (result == DB_OK)
+        result = db_customer_set_language(db, request->customer, language);
+    snprintf(id, sizeof(id), "%" PRIu64, request->customer);
+    request_set_location(request, "/api/v1/customers/", id);
+    return result;
+}
+
+/* What is as it should be already is left alone, so the audit tells of changes only. */
+enum db_result customer_change(struct db *db, struct request *request)
+{
+    struct db_customer *now = &request->owner;
+    const json_t *body = request->json;
+    enum db_result result = db_customer_get(db, request->customer, now);
+
+    if (result != DB_OK)
+        return result;
+    enum language language = now->language;
+    const char *plan = field_text(body, "plan", now->plan);
+    const char *name = field_text(body, "name", now->name);
+    bool suspended = field_bool(body, "suspended", now->suspended);
+    (void)language_parse(field_text(body, "language", language_code(language)), &language);
+    if (strcmp(plan, now->plan) != 0)
+        result = no_plan(request, db_customer_set_plan(db, now->id, plan));
+    if (result == DB_OK && language != now->language)
+        result = db_customer_set_language(db, now->id, language);
+    if (result == DB_OK && suspended != now->suspended)
+        result = db_customer_set_suspended(db, now->id, suspended);
+    if (result == DB_OK && strcmp(name, now->name) != 0)
+        result = db_customer_set_name(db, now->id, name);
+    return result;
+}
+
+enum db_result customer_remove(struct db *db, struct request *request)
+{
+    return db_customer_remove(db, request->customer);
+}
+
+/* --- the list */
+
+/* Of an operator, all; of a customer, itself. */
+static enum db_result next(struct page *page, void *row)
+{
+    const struct request *request = page->request;
+    struct db *db = request->admin->db;
+    struct db_customer *customer = row;
+
+    if (request->key.customer == 0)
+        return db_customer_next(db, customer);
+    if (customer->name[0] != '\0')
+        return DB_NONE;
+    return db_customer_get(db, request->key.customer, customer);
+}
+
+static json_t *item(const struct page *page, void *row)
+{
+    (void)page;
+    return customer_object(row);
+}
+
+static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
+{
+    snprintf(name_r, PAGE_NAME_MAX + 1, "%s", ((const struct db_customer *)row)->name);
+}
+
+void customers_list(struct admin *admin, struct request *request)
+{
+    static const struct listing listing = {next, item, name};
+    struct db_customer customer = {0};
+    struct page page;
+    (void)admin;
+
+    if (page_begin(&page, request) < 0)
+        return;
+    page_after(&page, customer.name, sizeof(customer.name));
+    page_fill(&page, &listing, &customer);
+}

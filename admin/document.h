@@ -1,0 +1,20 @@
+#ifndef ADMIN_DOCUMENT_H
+#define ADMIN_DOCUMENT_H
+
+#include <stddef.h>
+
+struct admin;
+struct json_t;
+struct request;
+struct route;
+
+/*
+ * GET /api/v1/openapi.json: what the routes are (OpenAPI 3.1), made from their table, the members
+ * of bodies from the tables of fields, and those of answers from admin/schemas.json.
+ */
+void document_get(struct admin *admin, struct request *request);
+
+/* That document. */
+struct json_t *document_make(const struct route *routes, size_t count);
+
+#endif

@@ -1,0 +1,269 @@
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/field.h"
+#include "admin/problem.h"
+
+#define POINTER_SIZE 80
+
+/* The pointer of a member; one with a long name is told by its beginning. */
+static const char *pointer_to(char pointer_r[POINTER_SIZE], const char *name)
+{
+    snprintf(pointer_r, POINTER_SIZE, "/%.*s", POINTER_SIZE / 2, name);
+    return pointer_r;
+}
+
+static const struct field *find(const struct field *fields, const char *name)
+{
+    for (; fields->name != NULL; fields++)
+        if (strcmp(fields->name, name) == 0)
+            return fields;
+    return NULL;
+}
+
+static void check_text(struct request *request, const struct field *field, const char *pointer,
+                       const json_t *value)
+{
+    int64_t length = (int64_t)json_string_length(value);
+    const char *const *word = field->words;
+
+    if (word != NULL) {
+        while (*word != NULL && strcmp(*word, json_string_value(value)) != 0)
+            word++;
+        if (*word == NULL)
+            problem_member(request, pointer, "choice", "it is none of the words that this takes");
+    } else if (length < field->least) {
+        problem_member(request, pointer, "too-short", "it has %d octets at least",
+                       (int)field->least);
+    } else if (length > field->most) {
+        problem_member(request, pointer, "too-long", "it has %d octets at most", (int)field->most);
+    }
+}
+
+static void check_number(struct request *request, const struct field *field, const char *pointer,
+                         const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+
+    if (number < field->least || number > field->most)
+        problem_member(request, pointer, "range", "it is %lld to %lld", (long long)field->least,
+                       (long long)field->most);
+}
+
+static void check_texts(struct request *request, const struct field *field, const char *pointer,
+                        const json_t *list)
+{
+    size_t size = json_array_size(list);
+    const json_t *value;
+    size_t i;
+
+    if ((int64_t)size < field->least || (int64_t)size > field->most)
+        problem_member(request, pointer, "count", "there are %d to %d", (int)field->least,
+                       (int)field->most);
+    json_array_foreach(list, i, value)
+    {
+        if (json_is_string(value))
+            continue;
+        problem_member(request, pointer, "type", "each is a string");
+        return;
+    }
+}
+
+static void check_time(struct request *request, const char *pointer, const json_t *value)
+{
+    uint64_t time;
+
+    if (field_parse_time(json_string_value(value), &time) < 0)
+        problem_member(request, pointer, "time",
+                       "it is a time of RFC 3339 like 2026-11-22T19:40:00Z");
+}
+
+static void check_value(struct request *request, const struct field *field, const json_t *value)
+{
+    static const char *const words[] = {[FIELD_TEXT] = "a string",
+                                        [FIELD_NUMBER] = "a whole number",
+                                        [FIELD_BOOL] = "true or false",
+                                        [FIELD_TIME] = "a string",
+                                        [FIELD_TEXTS] = "a list of strings"};
+    char pointer[POINTER_SIZE];
+    bool fits = field->type == FIELD_NUMBER  ? json_is_integer(value)
+                : field->type == FIELD_BOOL  ? json_is_boolean(value)
+                : field->type == FIELD_TEXTS ? json_is_array(value)
+                                             : json_is_string(value);
+
+    pointer_to(pointer, field->name);
+    if (json_is_null(value) && field->nullable)
+        return;
+    if (!fits) {
+        problem_member(request, pointer, "type", "it is %s", words[field->type]);
+        return;
+    }
+    switch (field->type) {
+    case FIELD_TEXT: check_text(request, field, pointer, value); break;
+    case FIELD_NUMBER: check_number(request, field, pointer, value); break;
+    case FIELD_TIME: check_time(request, pointer, value); break;
+    case FIELD_TEXTS: check_texts(request, field, pointer, value); break;
+    case FIELD_BOOL: break;
+    }
+}
+
+int field_check(struct request *request, const struct field *fields, const json_t *body)
+{
+    char pointer[POINTER_SIZE];
+    bool good = true;
+    const char *name;
+    json_t *value;
+
+    if (!json_is_object(body)) {
+        problem_member(request, "", "type", "the body is an object");
+        return -1;
+    }
+    json_object_foreach((json_t *)body, name, value)
+    {
+        const struct field *field = find(fields, name);
+        if (field != NULL) {
+            check_value(request, field, value);
+            continue;
+        }
+        good = false;
+        problem_member(request, pointer_to(pointer, name), "unknown", "there is no such member");
+    }
+    for (const struct field *field = fields; field->name != NULL; field++)
+        if (field->required && json_object_get(body, field->name) == NULL) {
+            good = false;
+            problem_member(request, pointer_to(pointer, field->name), "missing",
+                           "it must be given");
+        }
+    return good ? 0 : -1;
+}
+
+bool field_given(const json_t *body, const char *name)
+{
+    return json_object_get(body, name) != NULL;
+}
+
+const char *field_text(const json_t *body, const char *name, const char *other)
+{
+    const json_t *value = json_object_get(body, name);
+
+    return json_is_string(value) ? json_string_value(value) : other;
+}
+
+int64_t field_number(const json_t *body, const char *name, int64_t other)
+{
+    const json_t *value = json_object_get(body, name);
+
+    return json_is_integer(value) ? json_integer_value(value) : other;
+}
+
+bool field_bool(const json_t *body, const char *name, bool other)
+{
+    const json_t *value = json_object_get(body, name);
+
+    return json_is_boolean(value) ? json_is_true(value) : other;
+}
+
+uint64_t field_time(const json_t *body, const char *name, uint64_t other)
+{
+    const json_t *value = json_object_get(body, name);
+    uint64_t time;
+
+    return json_is_string(value) && field_parse_time(json_string_value(value), &time) == 0 ? time
+                                                                                           : other;
+}
+
+/* RFC 3339 section 5.6. Fractions of a second are taken and forgotten. */
+int field_parse_time(const char *text, uint64_t *time_r)
+{
+    struct tm parts = {0};
+    int hours;
+    int minutes;
+    int used = 0;
+
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+    if (rest == NULL || rest != text + strlen("2026-11-22T19:40:00"))
+        return -1;
+    if (*rest == '.') {
+        size_t digits = strspn(rest + 1, "0123456789");
+        if (digits == 0)
+            return -1;
+        rest += 1 + digits;
+    }
+    time_t seconds = timegm(&parts);
+    if (strcmp(rest, "Z") != 0) {
+        struct tm offset = {0};
+        const char *end =
+            (*rest == '+' || *rest == '-') ? strptime(rest + 1, "%H:%M", &offset) : NULL;
+        if (end != rest + strlen("+00:00") || *end != '\0')
+            return -1;
+        hours = offset.tm_hour;
+        minutes = offset.tm_min;
+        used = (hours * 60 + minutes) * 60;
+        seconds -= *rest == '-' ? -used : used;
+    }
+    if (seconds < 1)
+        return -1;
+    *time_r = (uint64_t)seconds;
+    return 0;
+}
+
+json_t *field_format_time(uint64_t time)
+{
+    char text[sizeof("2024-05-01T12:00:00Z") + 16];
+    time_t seconds = (time_t)time;
+    struct tm parts;
+
+    if (time == 0 || gmtime_r(&seconds, &parts) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+json_t *field_format_text(const char *text)
+{
+    return text[0] != '\0' ? json_string(text) : json_null();
+}
+
+static json_t *one_schema(const struct field *field)
+{
+    static const char *const types[] = {[FIELD_TEXT] = "string",
+                                        [FIELD_NUMBER] = "integer",
+                                        [FIELD_BOOL] = "boolean",
+                                        [FIELD_TIME] = "string",
+                                        [FIELD_TEXTS] = "array"};
+    json_t *schema = json_pack("{ss ss}", "type", types[field->type], "description", field->about);
+
+    if (field->nullable)
+        json_object_set_new(schema, "type", json_pack("[ss]", types[field->type], "null"));
+    if (field->type == FIELD_NUMBER)
+        json_object_update_new(schema, json_pack("{sI sI}", "minimum", (json_int_t)field->least,
+                                                 "maximum", (json_int_t)field->most));
+    if (field->type == FIELD_TIME)
+        json_object_set_new(schema, "format", json_string("date-time"));
+    if (field->type == FIELD_TEXTS)
+        json_object_update_new(schema, json_pack("{s{ss} sI sI}", "items", "type", "string",
+                                                 "minItems", (json_int_t)field->least, "maxItems",
+                                                 (json_int_t)field->most));
+    if (field->words != NULL) {
+        json_t *words = json_array();
+        for (const char *const *word = field->words; *word != NULL; word++)
+            json_array_append_new(words, json_string(*word));
+        json_object_set_new(schema, "enum", words);
+    }
+    return schema;
+}
+
+json_t *field_schema(const struct field *fields, bool merge)
+{
+    json_t *properties = json_object();
+    json_t *required = json_array();
+
+    for (; fields->name != NULL; fields++) {
+        json_object_set_new(properties, fields->name, one_schema(fields));
+        if (fields->required && !merge)
+            json_array_append_new(required, json_string(fields->name));
+    }
+    return json_pack("{ss so so sb}", "type", "object", "properties", properties, "required",
+                     required, "additionalProperties", 0);
+}

@@ -1,0 +1,59 @@
+#ifndef ADMIN_FIELD_H
+#define ADMIN_FIELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+struct request;
+
+/* The members of a body as data: what is checked, and what the API's document says of them. */
+
+enum field_type {
+    FIELD_TEXT,   /* least and most are octets */
+    FIELD_NUMBER, /* least and most are its bounds */
+    FIELD_BOOL,
+    FIELD_TIME, /* RFC 3339 */
+    FIELD_TEXTS /* a list of texts; least and most are how many */
+};
+
+struct field {
+    const char *name; /* NULL ends a list */
+    enum field_type type;
+    bool required;
+    bool nullable; /* null takes it away */
+    int64_t least;
+    int64_t most;
+    const char *const *words; /* FIELD_TEXT: one of these, NULL at the end; NULL: any */
+    const char *about;
+};
+
+/*
+ * Checks a body: that it is an object, that it has what is required and nothing unknown, types and
+ * bounds. Notes each fault by problem_member(). Returns 0, or -1 when there is one.
+ */
+int field_check(struct request *request, const struct field *fields, const json_t *body);
+
+/* Whether the body names it, also as null. */
+bool field_given(const json_t *body, const char *name);
+
+/* Values of a body that was checked; `other` where it is not named or null. */
+const char *field_text(const json_t *body, const char *name, const char *other);
+int64_t field_number(const json_t *body, const char *name, int64_t other);
+bool field_bool(const json_t *body, const char *name, bool other);
+uint64_t field_time(const json_t *body, const char *name, uint64_t other);
+
+/* Seconds since 1970 of "2026-11-22T19:40:00Z", or with an offset. Returns 0 or -1. */
+int field_parse_time(const char *text, uint64_t *time_r);
+
+/* The other way, UTC; null for 0. */
+json_t *field_format_time(uint64_t time);
+
+/* null for an empty text. */
+json_t *field_format_text(const char *text);
+
+/* The JSON Schema of a body with these members. `merge`: a JSON merge patch (RFC 7396). */
+json_t *field_schema(const struct field *fields, bool merge);
+
+#endif

@@ -1,0 +1,248 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "admin/admin.h"
+#include "admin/change.h"
+#include "admin/page.h"
+#include "admin/problem.h"
+#include "admin/route.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+
+#define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
+
+/* Members that `fields` may name. */
+#define FIELDS_MAX 32
+
+/* --- the query */
+
+struct checking {
+    struct request *request;
+    unsigned seen; /* parameters so far */
+    const char *names[16];
+};
+
+static bool is_known(const struct request *request, const char *name)
+{
+    const char *const *known = request->route->parameters;
+
+    if (strcmp(name, "fields") == 0)
+        return strcmp(request->route->method, "GET") == 0 && request->route->schema != NULL;
+    if ((request->route->flags & ROUTE_LIST) != 0 &&
+        (strcmp(name, "limit") == 0 || strcmp(name, "cursor") == 0))
+        return true;
+    while (known != NULL && *known != NULL)
+        if (strcmp(*known++, name) == 0)
+            return true;
+    return false;
+}
+
+static void check(void *context, const char *name, const char *value)
+{
+    struct checking *checking = context;
+    struct request *request = checking->request;
+
+    if (request->answer.status != 0)
+        return;
+    if (!is_known(request, name) || value == NULL) {
+        problem_set(request, PROBLEM_QUERY,
+                    "the query has a parameter that is not known here, or has no value");
+        return;
+    }
+    for (unsigned i = 0; i < checking->seen; i++)
+        if (strcmp(checking->names[i], name) == 0) {
+            problem_set(request, PROBLEM_QUERY, "the query has \"%s\" twice", name);
+            return;
+        }
+    if (checking->seen < sizeof(checking->names) / sizeof(checking->names[0]))
+        checking->names[checking->seen++] = name;
+}
+
+void page_check_query(struct request *request)
+{
+    struct checking checking = {.request = request};
+
+    request_each_query(request, check, &checking);
+}
+
+char *page_parameter(struct request *request, const char *name)
+{
+    const char *value = request_query(request, name);
+
+    if (value == NULL)
+        return NULL;
+    char *decoded = route_decode(value, strlen(value));
+    if (decoded == NULL)
+        problem_set(request, PROBLEM_QUERY, "\"%s\" is no UTF-8 with percent encoding", name);
+    return decoded;
+}
+
+/* --- fields */
+
+json_t *page_project(struct request *request, json_t *object)
+{
+    char *fields = page_parameter(request, "fields");
+    json_t *some = NULL;
+    char *rest = fields;
+
+    if (fields == NULL) {
+        if (request->answer.status == 0)
+            return object;
+        goto out;
+    }
+    some = json_object();
+    for (unsigned i = 0; rest != NULL; i++) {
+        const char *name = strsep(&rest, ",");
+        json_t *value = json_object_get(object, name);
+        if (value == NULL || i >= FIELDS_MAX) {
+            problem_set(request, PROBLEM_QUERY, "\"fields\" names what these objects do not have");
+            json_decref(some);
+            some = NULL;
+            goto out;
+        }
+        json_object_set(some, name, value);
+    }
+out:
+    free(fields);
+    json_decref(object);
+    return some;
+}
+
+/* --- lists */
+
+static int take_limit(struct page *page)
+{
+    char *limit = page_parameter(page->request, "limit");
+    size_t digits = limit == NULL ? 0 : strspn(limit, "0123456789");
+    bool good = true;
+
+    page->limit = PAGE_LIMIT;
+    if (limit != NULL) {
+        good = digits > 0 && digits < 9 && limit[digits] == '\0';
+        page->limit = good ? (unsigned)strtoul(limit, NULL, 10) : 0;
+        good = page->limit >= 1 && page->limit <= PAGE_LIMIT_MAX;
+    }
+    free(limit);
+    if (good)
+        return 0;
+    problem_set(page->request, PROBLEM_QUERY, "\"limit\" is 1 to %d", PAGE_LIMIT_MAX);
+    return -1;
+}
+
+static int take_cursor(struct page *page)
+{
+    const char *cursor = request_query(page->request, "cursor");
+    size_t length;
+
+    if (cursor == NULL)
+        return 0;
+    if (sodium_base642bin((unsigned char *)page->after, PAGE_NAME_MAX, cursor, strlen(cursor), NULL,
+                          &length, NULL, VARIANT) == 0) {
+        page->after[length] = '\0';
+        if (length > 0 && strlen(page->after) == length)
+            return 0;
+    }
+    problem_set(page->request, PROBLEM_QUERY, "\"cursor\" is none that a page gave out");
+    return -1;
+}
+
+int page_begin(struct page *page, struct request *request)
+{
+    memset(page, 0, sizeof(*page));
+    page->request = request;
+    if (take_limit(page) < 0 || take_cursor(page) < 0)
+        return -1;
+    page->items = json_array();
+    return 0;
+}
+
+void page_after(const struct page *page, char *name_r, size_t size)
+{
+    size_t length = strnlen(page->after, size - 1);
+
+    memcpy(name_r, page->after, length);
+    name_r[length] = '\0';
+}
+
+static void add(struct page *page, json_t *item)
+{
+    page->looked++;
+    if (item != NULL)
+        item = page_project(page->request, item);
+    if (item != NULL)
+        json_array_append_new(page->items, item);
+}
+
+static bool has_room(const struct page *page)
+{
+    return json_array_size(page->items) < page->limit && page->looked < PAGE_LOOKED_MAX &&
+           page->request->answer.status == 0;
+}
+
+struct link {
+    FILE *file;
+    char separator;
+};
+
+/* As it came, so it needs no encoding again. */
+static void add_parameter(void *context, const char *name, const char *value)
+{
+    struct link *link = context;
+
+    if (strcmp(name, "cursor") == 0)
+        return;
+    fprintf(link->file, "%c%s=%s", link->separator, name, value);
+    link->separator = '&';
+}
+
+static json_t *next_link(const struct page *page, const char *last)
+{
+    char cursor[sodium_base64_ENCODED_LEN(PAGE_NAME_MAX, VARIANT)];
+    struct link link = {.separator = '?'};
+    char *text = NULL;
+    size_t size;
+
+    size_t length = strnlen(last, PAGE_NAME_MAX);
+    sodium_bin2base64(cursor, sizeof(cursor), (const unsigned char *)last, length, VARIANT);
+    link.file = open_memstream(&text, &size);
+    if (link.file == NULL)
+        log_panic("out of memory");
+    fputs(page->request->path, link.file);
+    request_each_query(page->request, add_parameter, &link);
+    fprintf(link.file, "%ccursor=%s", link.separator, cursor);
+    if (fclose(link.file) != 0 || text == NULL)
+        log_panic("out of memory");
+    json_t *next = json_string(text);
+    free(text);
+    return next;
+}
+
+static void end(struct page *page, enum db_result result, const char *last)
+{
+    struct request *request = page->request;
+
+    if (result != DB_OK && result != DB_NONE)
+        change_problem(request, request->admin->db, result);
+    if (request->answer.status != 0) {
+        json_decref(page->items);
+        return;
+    }
+    json_t *next = result == DB_OK ? next_link(page, last) : json_null();
+    request_set(request, 200, json_pack("{so so}", "items", page->items, "next", next));
+}
+
+void page_fill(struct page *page, const struct listing *listing, void *row)
+{
+    char last[PAGE_NAME_MAX + 1] = "";
+
+    enum db_result result = listing->next(page, row);
+    while (result == DB_OK && has_room(page)) {
+        add(page, listing->item(page, row));
+        listing->name(row, last);
+        result = listing->next(page, row);
+    }
+    end(page, result, last);
+}

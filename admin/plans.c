@@ -1,0 +1,190 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/admin.h"
+#include "admin/page.h"
+#include "admin/plans.h"
+#include "admin/problem.h"
+#include "db/plan.h"
+#include "lib/xalloc.h"
+
+static const char *const protections[] = {"none", "mark", "refuse", NULL};
+
+/* db_plan_check() knows more: what does not go together. */
+#define PLAN_FIELDS                                                                                \
+    {.name = "addresses",                                                                          \
+     .type = FIELD_NUMBER,                                                                         \
+     .least = 1,                                                                                   \
+     .most = DB_PLAN_ADDRESSES_MAX,                                                                \
+     .about = "how many addresses, mailboxes and aliases together"},                               \
+        {.name = "domains",                                                                        \
+         .type = FIELD_NUMBER,                                                                     \
+         .least = 1,                                                                               \
+         .most = DB_PLAN_DOMAINS_MAX,                                                              \
+         .about = "how many domains"},                                                             \
+        {.name = "quota_bytes",                                                                    \
+         .type = FIELD_NUMBER,                                                                     \
+         .least = 65536,                                                                           \
+         .most = INT64_C(1) << 50,                                                                 \
+         .about = "what one mailbox holds"},                                                       \
+        {.name = "quota_messages",                                                                 \
+         .type = FIELD_NUMBER,                                                                     \
+         .least = 1,                                                                               \
+         .most = 10000000,                                                                         \
+         .about = "how many messages one mailbox holds"},                                          \
+        {.name = "message_bytes",                                                                  \
+         .type = FIELD_NUMBER,                                                                     \
+         .least = 65536,                                                                           \
+         .most = INT64_C(1) << 50,                                                                 \
+         .about = "the largest message"},                                                          \
+        {.name = "retention_days",                                                                 \
+         .type = FIELD_NUMBER,                                                                     \
+         .least = 0,                                                                               \
+         .most = 36500,                                                                            \
+         .about = "after how many days messages are removed; 0: never"},                           \
+        {.name = "poll_seconds",                                                                   \
+         .type = FIELD_NUMBER,                                                                     \
+         .least = 0,                                                                               \
+         .most = 86400,                                                                            \
+         .about = "the shortest time between two logins; 0: none"},                                \
+        {.name = "protection",                                                                     \
+         .type = FIELD_TEXT,                                                                       \
+         .words = protections,                                                                     \
+         .about = "what happens to spam"},                                                         \
+        {.name = "sending", .type = FIELD_BOOL, .about = "whether mail may be sent"},              \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+/* clang-format off */
+const struct field plan_fields[] = {PLAN_FIELDS};
+const struct field plan_new_fields[] = {
+    {.name = "name", .type = FIELD_TEXT, .required = true, .least = 1, .most = DB_PLAN_NAME_MAX,
+     .about = "a-z, 0-9 and -, a letter first"},
+    PLAN_FIELDS};
+/* clang-format on */
+
+static json_t *plan_object(const struct db_plan *plan)
+{
+    return json_pack("{ss si si sI sI sI si si ss sb}", "name", plan->name, "addresses",
+                     (int)plan->addresses, "domains", (int)plan->domains, "quota_bytes",
+                     (json_int_t)plan->mailbox_octets, "quota_messages",
+                     (json_int_t)plan->mailbox_messages, "message_bytes",
+                     (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
+                     "poll_seconds", (int)plan->poll_seconds, "protection",
+                     db_protection_name(plan->protection), "sending", (int)plan->sending);
+}
+
+enum db_result plan_show(struct db *db, struct request *request, struct json_t **object_r)
+{
+    enum db_result result = db_plan_find(db, request->name, &request->plan);
+
+    if (result == DB_OK)
+        *object_r = plan_object(&request->plan);
+    return result;
+}
+
+/* Sets what the body names, and says what does not go together. */
+static int merge(struct request *request, struct db_plan *plan)
+{
+    const json_t *body = request->json;
+    const char *error;
+
+    plan->addresses = (unsigned)field_number(body, "addresses", plan->addresses);
+    plan->domains = (unsigned)field_number(body, "domains", plan->domains);
+    plan->mailbox_octets =
+        (uint64_t)field_number(body, "quota_bytes", (int64_t)plan->mailbox_octets);
+    plan->mailbox_messages =
+        (uint64_t)field_number(body, "quota_messages", (int64_t)plan->mailbox_messages);
+    plan->message_octets =
+        (uint64_t)field_number(body, "message_bytes", (int64_t)plan->message_octets);
+    plan->retention_days = (unsigned)field_number(body, "retention_days", plan->retention_days);
+    plan->poll_seconds = (unsigned)field_number(body, "poll_seconds", plan->poll_seconds);
+    (void)db_protection_parse(field_text(body, "protection", db_protection_name(plan->protection)),
+                              &plan->protection);
+    plan->sending = field_bool(body, "sending", plan->sending);
+    if (db_plan_check(plan, &error) == 0)
+        return 0;
+    problem_set(request, PROBLEM_INVALID, "%s", error);
+    return -1;
+}
+
+enum db_result plan_add(struct db *db, struct request *request)
+{
+    struct db_plan plan;
+
+    db_plan_default(&plan);
+    snprintf(plan.name, sizeof(plan.name), "%s", field_text(request->json, "name", ""));
+    if (!field_given(request->json, "message_bytes"))
+        plan.message_octets =
+            (uint64_t)field_number(request->json, "quota_bytes", (int64_t)plan.message_octets);
+    if (merge(request, &plan) < 0)
+        return DB_NONE;
+    enum db_result result = db_plan_add(db, &plan);
+    free(request->name);
+    request->name = xstrdup(plan.name);
+    request_set_location(request, "/api/v1/plans/", plan.name);
+    return result;
+}
+
+enum db_result plan_change(struct db *db, struct request *request)
+{
+    struct db_plan plan;
+    enum db_result result = db_plan_find(db, request->name, &plan);
+
+    if (result != DB_OK)
+        return result;
+    return merge(request, &plan) == 0 ? db_plan_set(db, &plan) : DB_NONE;
+}
+
+enum db_result plan_remove(struct db *db, struct request *request)
+{
+    enum db_result result = db_plan_remove(db, request->name);
+
+    if (result == DB_TAKEN)
+        problem_set(request, PROBLEM_IN_USE, "customers are on this plan; give them another one");
+    return result;
+}
+
+/* --- the list */
+
+/* A customer sees the one that it is on. */
+static enum db_result next(struct page *page, void *row)
+{
+    const struct request *request = page->request;
+    struct db *db = request->admin->db;
+    struct db_plan *plan = row;
+    struct db_customer own;
+
+    if (request->key.customer == 0)
+        return db_plan_next(db, plan);
+    enum db_result result = db_customer_get(db, request->key.customer, &own);
+    if (result != DB_OK || strcmp(own.plan, plan->name) <= 0)
+        return result == DB_OK ? DB_NONE : result;
+    return db_plan_find(db, own.plan, plan);
+}
+
+static json_t *item(const struct page *page, void *row)
+{
+    (void)page;
+    return plan_object(row);
+}
+
+static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
+{
+    snprintf(name_r, PAGE_NAME_MAX + 1, "%s", ((const struct db_plan *)row)->name);
+}
+
+void plans_list(struct admin *admin, struct request *request)
+{
+    static const struct listing listing = {next, item, name};
+    struct db_plan plan = {0};
+    struct page page;
+    (void)admin;
+
+    if (page_begin(&page, request) < 0)
+        return;
+    page_after(&page, plan.name, sizeof(plan.name));
+    page_fill(&page, &listing, &plan);
+}

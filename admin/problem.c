@@ -1,0 +1,115 @@
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/problem.h"
+#include "admin/request.h"
+#include "lib/log.h"
+#include "lib/xalloc.h"
+
+static const struct {
+    unsigned status;
+    const char *code;
+    const char *title;
+} problems[PROBLEM__MAX] = {
+    [PROBLEM_MALFORMED] = {400, "malformed", "The request cannot be read"},
+    [PROBLEM_QUERY] = {400, "query", "The query cannot be used"},
+    [PROBLEM_NO_KEY] = {401, "no-key", "An API key is needed"},
+    [PROBLEM_WRONG_KEY] = {401, "wrong-key", "There is no such API key"},
+    [PROBLEM_EXPIRED_KEY] = {401, "expired-key", "The API key has expired"},
+    [PROBLEM_NETWORK] = {403, "network", "The API key is not for this network"},
+    [PROBLEM_ROLE] = {403, "role", "The API key may not do this"},
+    [PROBLEM_NOT_FOUND] = {404, "not-found", "There is no such thing"},
+    [PROBLEM_METHOD] = {405, "method", "This path does not take that method"},
+    [PROBLEM_NOT_ACCEPTABLE] = {406, "not-acceptable", "The answer has no such form"},
+    [PROBLEM_EXISTS] = {409, "exists", "It is there already"},
+    [PROBLEM_LIMIT] = {409, "limit", "A limit is reached"},
+    [PROBLEM_IN_USE] = {409, "in-use", "It is in use"},
+    [PROBLEM_CHANGED] = {412, "changed", "It was changed meanwhile"},
+    [PROBLEM_TOO_LARGE] = {413, "too-large", "The body is too large"},
+    [PROBLEM_TYPE] = {415, "media-type", "The body is of another type"},
+    [PROBLEM_INVALID] = {422, "invalid", "Members of the body are wrong"},
+    [PROBLEM_KEY_REUSED] = {422, "idempotency-key-reused",
+                            "The idempotency key had another request"},
+    [PROBLEM_RATE] = {429, "rate", "Too many requests"},
+    [PROBLEM_FAILED] = {500, "failed", "The service failed"},
+    [PROBLEM_NO_SUCH_METHOD] = {501, "no-such-method", "There is no such method"},
+    [PROBLEM_BUSY] = {503, "busy", "The service is busy"},
+};
+
+const char *problem_code(enum problem problem)
+{
+    return problems[problem].code;
+}
+
+unsigned problem_status(enum problem problem)
+{
+    return problems[problem].status;
+}
+
+const char *problem_title(enum problem problem)
+{
+    return problems[problem].title;
+}
+
+static char *detail_of(const char *format, va_list arguments)
+{
+    char *detail = NULL;
+
+    if (vasprintf(&detail, format, arguments) < 0)
+        log_panic("out of memory");
+    return detail;
+}
+
+/* What quotes the request may have been cut within a character: such a detail is left out. */
+static void set(struct request *request, enum problem problem, char *detail)
+{
+    char type[64];
+
+    snprintf(type, sizeof(type), "/problems/%s", problems[problem].code);
+    json_t *body = json_pack("{ss ss si ss ss}", "type", type, "title", problems[problem].title,
+                             "status", (int)problems[problem].status, "code",
+                             problems[problem].code, "request", request->id);
+    json_object_set_new(body, "detail", json_string(detail));
+    if (request->errors != NULL)
+        json_object_set(body, "errors", request->errors);
+    free(detail);
+    request_set(request, problems[problem].status, body);
+    request->answer.type = "application/problem+json";
+    request->answer.problem = true;
+}
+
+void problem_set(struct request *request, enum problem problem, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    set(request, problem, detail_of(format, arguments));
+    va_end(arguments);
+}
+
+void problem_member(struct request *request, const char *pointer, const char *code,
+                    const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    char *detail = detail_of(format, arguments);
+    va_end(arguments);
+    if (request->errors == NULL)
+        request->errors = json_array();
+    json_t *error = json_pack("{ss ss}", "pointer", pointer, "code", code);
+    json_object_set_new(error, "detail", json_string(detail));
+    json_array_append_new(request->errors, error);
+    free(detail);
+}
+
+int problem_wrong(struct request *request)
+{
+    if (request->errors == NULL)
+        return 0;
+    set(request, PROBLEM_INVALID, xasprintf("%s", "see errors for each member that is wrong"));
+    return -1;
+}

@@ -1,0 +1,115 @@
+#ifndef ADMIN_REQUEST_H
+#define ADMIN_REQUEST_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "admin/hasher.h"
+#include "admin/route.h"
+#include "admin/writer.h"
+#include "db/apikey.h"
+#include "db/mailaddress.h"
+#include "db/plan.h"
+
+struct admin;
+struct MHD_Connection;
+struct service;
+
+/* One HTTP request, from its header until its answer has left. */
+
+#define REQUEST_ID_MAX    64
+#define REQUEST_ETAG_SIZE 36 /* with quotes and its NUL */
+
+struct answer {
+    unsigned status;  /* 0: there is none yet */
+    bool problem;     /* of admin/problem.h */
+    const char *type; /* of the text, static */
+    char *text;       /* NULL: none */
+    char *location;
+    char etag[REQUEST_ETAG_SIZE];
+    char allow[ROUTE_ALLOW_SIZE];
+    unsigned retry_after; /* seconds; 0: nothing is said */
+    bool replayed;        /* it was given before, under the same idempotency key */
+};
+
+struct request {
+    /* The transport's (admin/http.c). */
+    struct service *service;
+    struct MHD_Connection *connection;
+    bool suspended;
+    bool away; /* with a thread: the event loop touches nothing of it */
+    bool has_body;
+    bool taking; /* the body is kept */
+    size_t read; /* of the body, kept or not */
+    size_t room;
+
+    /* What was asked. */
+    struct admin *admin;
+    const struct route *route; /* NULL: there is none */
+    const char *method;
+    const char *path;
+    char id[REQUEST_ID_MAX + 1];
+    struct in6_addr remote;
+    char remote_text[INET6_ADDRSTRLEN]; /* empty: over a Unix socket */
+    char *body;
+    size_t body_length;
+    json_t *json; /* the body, checked */
+
+    /* Who asks, and for what; of the objects those that the route's scope names. */
+    struct db_api_key key;
+    char token[APIKEY_TEXT_SIZE];
+    const char *idempotency_key; /* NULL: none */
+    const char *if_match;
+    char *name; /* what stood in the path */
+    uint64_t customer;
+    struct db_plan plan;
+    struct db_customer owner;
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+    struct address address;
+    struct db_mailaddress found;
+    struct db_api_key target;
+
+    json_t *errors; /* noted by problem_member() */
+    struct answer answer;
+    struct hashing *hashing; /* set where a password is to be hashed before `apply` */
+    struct writing writing;
+    /* What a handler keeps until `apply` and the answer; wiped and freed. */
+    void *own;
+    size_t own_size;
+};
+
+/* Sets the answer, in place of another one; the reference to `body` is taken over, NULL is none. */
+void request_set(struct request *request, unsigned status, json_t *body);
+
+/* Where what was made is: "/api/v1/plans/" and a name, which is encoded. */
+void request_set_location(struct request *request, const char *path, const char *name);
+
+/* Frees what the answer holds. */
+void request_clear(struct request *request);
+
+/* Sends the answer that was set, from the event loop; exactly once, and the request is gone then.
+ */
+void request_send(struct request *request);
+
+/* request_set() and request_send(). */
+void request_answer_json(struct request *request, unsigned status, json_t *body);
+
+/* The same with a text of this type; `text` is freed with free(3), `type` is not copied. */
+void request_answer(struct request *request, unsigned status, const char *type, char *text);
+
+/* A header's value, or NULL. Until the answer has left. */
+const char *request_header(const struct request *request, const char *name);
+
+/* A parameter of the query as it was sent, not decoded; NULL: it is not there. */
+const char *request_query(const struct request *request, const char *name);
+
+/* Calls `each` with all of them, also those that stand twice. */
+void request_each_query(const struct request *request,
+                        void (*each)(void *context, const char *name, const char *value),
+                        void *context);
+
+#endif

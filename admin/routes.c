@@ -1,0 +1,115 @@
+#include "admin/routes.h"
+#include "admin/addresses.h"
+#include "admin/apikeys.h"
+#include "admin/apppasswords.h"
+#include "admin/customers.h"
+#include "admin/document.h"
+#include "admin/domains.h"
+#include "admin/exposition.h"
+#include "admin/health.h"
+#include "admin/plans.h"
+#include "admin/records.h"
+
+#define API "/api/v1"
+
+/* clang-format off */
+const struct route routes[] = {
+    {"GET", "/healthz", SCOPE_OPEN, .handle = health_get, .about = "whether everything works"},
+    {"GET", "/metrics", SCOPE_OPEN, .handle = exposition_get, .about = "counters for Prometheus"},
+    {"GET", API "/openapi.json", SCOPE_OPEN, .handle = document_get, .about = "this document"},
+
+    {"GET", API "/self", SCOPE_ANY, EVERYBODY, .handle = self_show,
+     .about = "the key that asks", .schema = "ApiKey"},
+
+    {"GET", API "/plans", SCOPE_ANY, READERS, ROUTE_LIST, .handle = plans_list,
+     .about = "the plans; a customer sees its own", .schema = "Plan"},
+    {"POST", API "/plans", SCOPE_ANY, OPERATORS, 0, plan_new_fields, .apply = plan_add,
+     .show = plan_show, .about = "make a plan", .schema = "Plan"},
+    {"GET", API "/plans/{plan}", SCOPE_PLAN, READERS, .show = plan_show,
+     .about = "a plan", .schema = "Plan"},
+    {"PATCH", API "/plans/{plan}", SCOPE_PLAN, OPERATORS, 0, plan_fields, .apply = plan_change,
+     .show = plan_show, .about = "change a plan", .schema = "Plan"},
+    {"DELETE", API "/plans/{plan}", SCOPE_PLAN, OPERATORS, .apply = plan_remove, .show = plan_show,
+     .about = "remove a plan that no customer is on"},
+
+    {"GET", API "/customers", SCOPE_ANY, READERS, ROUTE_LIST, .handle = customers_list,
+     .about = "the customers; a customer's key sees its own", .schema = "Customer"},
+    {"POST", API "/customers", SCOPE_ANY, OPERATORS, 0, customer_new_fields,
+     .handle = customer_check, .apply = customer_add, .show = customer_show,
+     .about = "make a customer", .schema = "Customer"},
+    {"GET", API "/customers/{customer}", SCOPE_CUSTOMER, READERS, .show = customer_show,
+     .about = "a customer", .schema = "Customer"},
+    {"PATCH", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, 0, customer_fields,
+     .handle = customer_check, .apply = customer_change, .show = customer_show,
+     .about = "change, suspend or resume a customer", .schema = "Customer"},
+    {"DELETE", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, .apply = customer_remove,
+     .show = customer_show, .about = "remove a customer with all that it has"},
+
+    {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
+     .handle = domains_list, .about = "the domains", .schema = "Domain"},
+    {"POST", API "/domains", SCOPE_ANY, ADMINS, ROUTE_WHOLE, domain_new_fields,
+     .handle = domain_check, .apply = domain_add, .show = domain_show,
+     .about = "give a domain to a customer", .schema = "Domain"},
+    {"GET", API "/domains/{domain}", SCOPE_DOMAIN, READERS, .show = domain_show,
+     .about = "a domain", .schema = "Domain"},
+    {"DELETE", API "/domains/{domain}", SCOPE_DOMAIN, ADMINS, ROUTE_WHOLE, .apply = domain_remove,
+     .show = domain_show, .about = "remove a domain with its addresses and mail"},
+
+    {"GET", API "/addresses", SCOPE_ANY, EVERYBODY, ROUTE_LIST, NULL, address_parameters,
+     .handle = addresses_list, .about = "the addresses, mailboxes and aliases",
+     .schema = "Address"},
+    {"POST", API "/addresses", SCOPE_ANY, ADMINS, 0, address_new_fields,
+     .handle = address_check_new, .apply = address_add_new, .show = address_show,
+     .about = "make a mailbox, or with targets an alias", .schema = "Address"},
+    {"GET", API "/addresses/{address}", SCOPE_ADDRESS, EVERYBODY, .show = address_show,
+     .about = "an address", .schema = "Address"},
+    {"PATCH", API "/addresses/{address}", SCOPE_ADDRESS, ADMINS, 0, address_fields,
+     .handle = address_check, .apply = address_change, .show = address_show,
+     .about = "change an address, suspend or resume a mailbox", .schema = "Address"},
+    {"DELETE", API "/addresses/{address}", SCOPE_ADDRESS, ADMINS, .apply = address_remove,
+     .show = address_show, .about = "remove an address with its mail"},
+    {"GET", API "/addresses/{address}/usage", SCOPE_MAILBOX, EVERYBODY, .handle = usage_show,
+     .about = "how full a mailbox is", .schema = "Usage"},
+    {"GET", API "/addresses/{address}/events", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
+     .handle = address_events_list, .about = "logins, refusals and new passwords of a mailbox",
+     .schema = "Event"},
+
+    {"PUT", API "/addresses/{address}/password", SCOPE_MAILBOX, RESETTERS | ROLE(OWNER), 0,
+     password_fields, .handle = password_check_new, .apply = password_set,
+     .about = "set a mailbox's password"},
+    {"POST", API "/addresses/{address}/password", SCOPE_MAILBOX, RESETTERS, 0, no_fields,
+     .handle = password_draw, .apply = password_set,
+     .about = "draw a mailbox's password, shown once", .schema = "Password"},
+    {"DELETE", API "/addresses/{address}/password", SCOPE_MAILBOX, ADMINS,
+     .apply = password_remove, .about = "let nobody log in with a password"},
+    {"POST", API "/addresses/{address}/invitation", SCOPE_MAILBOX, RESETTERS, 0, no_fields,
+     .apply = invitation_add, .about = "draw a token with which the owner sets the password",
+     .schema = "Invitation"},
+
+    {"GET", API "/addresses/{address}/app-passwords", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
+     .handle = app_passwords_list, .about = "a mailbox's app passwords by their names",
+     .schema = "AppPassword"},
+    {"POST", API "/addresses/{address}/app-passwords", SCOPE_MAILBOX, ADMINS | ROLE(OWNER), 0,
+     app_password_new_fields, .handle = app_password_check, .apply = app_password_add,
+     .about = "draw an app password, shown once", .schema = "NewAppPassword"},
+    {"DELETE", API "/addresses/{address}/app-passwords/{name}", SCOPE_MAILBOX,
+     ADMINS | ROLE(OWNER), .apply = app_password_remove, .about = "remove an app password"},
+
+    {"GET", API "/api-keys", SCOPE_ANY, ADMINS | ROLE(OPERATOR_READ), ROUTE_LIST, NULL,
+     customer_parameters, .handle = api_keys_list, .about = "the API keys", .schema = "ApiKey"},
+    {"POST", API "/api-keys", SCOPE_ANY, ADMINS, 0, api_key_new_fields, .handle = api_key_check,
+     .apply = api_key_add, .about = "draw an API key, shown once", .schema = "NewApiKey"},
+    {"GET", API "/api-keys/{key}", SCOPE_KEY, ADMINS | ROLE(OPERATOR_READ), .show = api_key_show,
+     .about = "an API key", .schema = "ApiKey"},
+    {"DELETE", API "/api-keys/{key}", SCOPE_KEY, ADMINS, .apply = api_key_remove,
+     .show = api_key_show, .about = "let an API key open nothing any more"},
+
+    {"GET", API "/events", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
+     .handle = events_list, .about = "logins, refusals and new passwords, the newest first",
+     .schema = "Event"},
+    {"GET", API "/audit", SCOPE_ANY, READERS, ROUTE_LIST | ROUTE_WHOLE, NULL, customer_parameters,
+     .handle = audit_list, .about = "who changed what, the newest first", .schema = "Audit"},
+};
+/* clang-format on */
+
+const size_t routes_count = sizeof(routes) / sizeof(routes[0]);

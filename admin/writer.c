@@ -1,0 +1,100 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "admin/writer.h"
+#include "db/transaction.h"
+#include "lib/xalloc.h"
+
+/* Changes in one transaction: beyond that the commit is a small part of the work. */
+#define TOGETHER_MAX 256
+
+/* More cannot be answered within seconds. */
+#define WAITING_MAX 4096
+
+struct writer {
+    struct db *db;
+    struct workers *workers;
+};
+
+static struct writing *writing_of(struct work *work)
+{
+    return (struct writing *)((char *)work - offsetof(struct writing, work));
+}
+
+static bool is_failure(enum db_result result)
+{
+    return result == DB_BUSY || result == DB_BROKEN;
+}
+
+/* Refusing undoes the changes of this one; a failure those of all. */
+static enum db_result write_one(struct db *db, struct writing *writing)
+{
+    enum db_result result = db_part_begin(db);
+
+    if (result != DB_OK)
+        return result;
+    result = writing->run(writing, db);
+    if (is_failure(result))
+        return result;
+    enum db_result ended = db_part_end(db, result == DB_OK);
+    return ended == DB_OK ? result : ended;
+}
+
+/* What comes before `end`; returns what a failure was, and then none of it has happened. */
+static enum db_result write_all(struct db *db, struct work *first, const struct work *end)
+{
+    enum db_result result = db_transaction_begin(db);
+
+    for (struct work *work = first; work != end && !is_failure(result); work = work->next)
+        result = writing_of(work)->result = write_one(db, writing_of(work));
+    if (!is_failure(result))
+        return db_transaction_commit(db);
+    db_transaction_rollback(db);
+    return result;
+}
+
+/* One that fails must not take the others with it, so each is then tried by itself. */
+static void run(void *context, struct work *first)
+{
+    struct writer *writer = context;
+
+    if (write_all(writer->db, first, NULL) == DB_OK)
+        return;
+    for (struct work *work = first; work != NULL; work = work->next) {
+        enum db_result result = write_all(writer->db, work, work->next);
+        if (result != DB_OK)
+            writing_of(work)->result = result;
+    }
+}
+
+static void done(struct work *work)
+{
+    struct writing *writing = writing_of(work);
+
+    writing->done(writing);
+}
+
+struct writer *writer_new(struct event_base *base, struct db *db)
+{
+    struct writer *writer = xcalloc(1, sizeof(*writer));
+
+    writer->db = db;
+    writer->workers = workers_new(base, 1, TOGETHER_MAX, WAITING_MAX, run, writer);
+    return writer;
+}
+
+int writer_submit(struct writer *writer, struct writing *writing)
+{
+    writing->work.done = done;
+    return workers_submit(writer->workers, &writing->work);
+}
+
+void writer_free(struct writer *writer)
+{
+    if (writer == NULL)
+        return;
+    workers_free(writer->workers);
+    db_close(writer->db);
+    free(writer);
+}
