@@ -1,0 +1,489 @@
+"""The HTTP API: keys, conventions, and what can be made, changed and removed through it."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from api import UNKNOWN, Api, made_key, operator, send
+from bellhop import Account, descriptors, wait_gone, wait_until
+
+
+@pytest.fixture(scope="module")
+def api(shared):
+    """An operator's, for tests that leave no trace."""
+    return operator(shared)
+
+
+def ids(api):
+    """Of the two customers."""
+    names = {item["name"]: item["id"] for item in api.all("/customers")}
+    return [names[customer.name] for customer in api.instance.customers]
+
+
+# --- keys
+
+
+def test_a_key_is_asked_for(shared):
+    for headers in {}, {"Authorization": "Basic eDp5"}, {"Authorization": "bh_x"}:
+        answer = send(shared, "GET", "/api/v1/plans", headers=headers)
+        assert answer.status == 401 and answer.code == "no-key"
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="bellhop"'
+
+
+def test_keys_expire_and_are_removed(instance):
+    key = made_key(instance, "short", "--expires", "1")
+    api = Api(instance, key)
+    assert api.get("/self").json["name"] == "short"
+    subprocess.run(["sqlite3", instance.dir / "accounts.db", "UPDATE api_key SET expires = 1000"],
+                   check=True, timeout=10)
+    answer = api.get("/self")
+    assert answer.status == 401 and answer.code == "expired-key"
+    instance.cli("api-key", "remove", "short")
+    answer = api.get("/self")
+    assert answer.status == 401 and answer.code == "wrong-key"
+    assert key not in instance.log and key[3:20] not in instance.log
+
+
+def test_keys_are_for_networks(shared):
+    elsewhere = Api(shared, made_key(shared, "elsewhere", "--network", "192.0.2.0/24"))
+    answer = elsewhere.get("/self")
+    assert answer.status == 403 and answer.code == "network"
+    here = Api(shared, made_key(shared, "here", "--network", "192.0.2.7", "--network", "127.0.0.0/8"))
+    assert here.get("/self").json["networks"] == ["192.0.2.7", "127.0.0.0/8"]
+
+
+def test_keys_have_a_rate(shared):
+    slow = Api(shared, made_key(shared, "slow", "--rate", "3"))
+    answers = [slow.get("/self") for _ in range(30)]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert refused and refused[0].code == "rate" and int(refused[0].headers["Retry-After"]) >= 1
+    assert sum(answer.status == 200 for answer in answers) >= 3
+
+
+def test_wrong_keys_are_throttled(instance):
+    """After some nobody looks any more; a good key from the same address is as good as before."""
+    good, wrong = operator(instance), Api(instance, UNKNOWN)
+    statuses = [wrong.get("/self").status for _ in range(15)]
+    assert statuses[:10] == [401] * 10 and statuses[-1] == 429
+    assert int(wrong.get("/self").headers["Retry-After"]) >= 1
+    assert good.get("/self").status == 200
+    assert len(re.findall("refused: wrong-key", instance.log)) < 15
+
+
+def test_the_last_use_is_kept(instance):
+    api = operator(instance)
+    assert api.get("/self").json["used"] is None
+
+    def used():
+        return [key for key in json.loads(instance.cli("api-key", "list", "--json").stdout)
+                if key["used"]]
+
+    (key,) = wait_until(used, 10, "the last use")
+    assert key["used_address"] == "127.0.0.1"
+
+
+def test_keys_through_the_api(instance):
+    api = operator(instance)
+    one, other = ids(api)
+    made = api.post("/api-keys", {"name": "panel", "role": "admin", "customer": one, "rate": 1000,
+                                  "networks": ["127.0.0.1"], "expires": "2099-01-01T00:00:00+01:00"})
+    assert made.status == 201 and made.json["expires"] == "2098-12-31T23:00:00Z"
+    panel = Api(instance, made.json["key"], api.document)
+    assert panel.get("/self").json["customer"] == one
+    assert api.get(made.headers["Location"].removeprefix("/api/v1")).json["name"] == "panel"
+    # It makes some that reach no further.
+    assert panel.post("/api-keys", {"name": "desk", "role": "helpdesk"}).status == 201
+    for body, wrong in [({"role": "operator"}, "/role"), ({"role": "admin", "customer": other}, "/customer"),
+                        ({"role": "admin", "domain": instance.customers[1].domain}, "/domain"),
+                        ({"role": "owner"}, "/address"),
+                        ({"role": "owner", "address": instance.customers[1].accounts[0].address}, "/address"),
+                        ({"role": "admin", "networks": ["x"]}, "/networks/0"),
+                        ({"role": "admin", "expires": "tomorrow"}, "/expires")]:
+        answer = panel.post("/api-keys", {"name": "more", **body})
+        assert answer.status == 422 and wrong in answer.errors, answer.text
+    assert panel.post("/api-keys", {"name": "panel", "role": "admin"}).code == "exists"
+    assert panel.delete(made.headers["Location"].removeprefix("/api/v1")).status == 204
+    assert panel.get("/self").status == 401
+
+
+# --- what is asked
+
+
+@pytest.mark.parametrize("body, status", [
+    (b"", 400), (b"{", 400), (b'{"name": "a", "name": "b"}', 400), (b"{}x", 400), (b'"\xff"', 400),
+    (b'{"name": "\\u0000"}', 400), (b"[" * 100000, 400), (b'{"a":' * 17 + b"1" + b"}" * 17, 400),
+    (b"[]", 422), (b"null", 422), (b"7", 422), (b'{"a":{"b":[[[]]]}}', 422),
+])
+def test_bodies(api, body, status):
+    answer = api.ask("POST", "/plans", body, Content_Type="application/json")
+    assert answer.status == status, answer.text
+
+
+def test_all_members_are_told_at_once(api):
+    answer = api.post("/plans", {"name": "x" * 40, "addresses": 0, "domains": "3", "sending": 1,
+                                 "protection": "perhaps", "colour": "red", "quota_bytes": 1.5})
+    assert answer.status == 422
+    assert answer.errors == {"/name": "too-long", "/addresses": "range", "/domains": "type",
+                             "/sending": "type", "/protection": "choice", "/colour": "unknown",
+                             "/quota_bytes": "type"}
+    assert api.post("/plans", {}).errors == {"/name": "missing"}
+
+
+def test_media_types(api):
+    assert api.ask("POST", "/plans", b"{}").status == 415
+    assert api.ask("POST", "/plans", b"{}", Content_Type="text/plain").status == 415
+    assert api.ask("POST", "/plans", b"{}", Content_Type="application/merge-patch+json").status == 415
+    assert api.ask("PATCH", "/plans/house", b"{}", Content_Type="application/merge-patch+json").status == 200
+    assert api.get("/plans", Accept="text/html").status == 406
+    assert api.get("/plans", Accept="text/html, application/*;q=0.5").status == 200
+
+
+def test_methods_and_paths(api):
+    answer = api.ask("PUT", "/plans")
+    assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD, POST"
+    for path in "/nothing", "/plans/", "/plans/house/x", "/plans/%2e%2e", "/plans/%00", "/plans/%ff":
+        assert api.get(path).status == 404
+    head = api.ask("HEAD", "/plans/house")
+    assert head.status == 200 and head.text == "" and head.headers["ETag"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "limit=1&limit=2", "colour=red",
+                                   "cursor=%21", "cursor=", "cursor=AAAA", "fields=nothing", "fields",
+                                   "customer=x", "customer=0", "domain=x%20y", "kind=person"])
+def test_queries(api, query):
+    answer = api.get("/addresses?" + query)
+    assert answer.status == 400 and answer.code == "query", answer.text
+
+
+def test_request_ids(api):
+    assert api.get("/self", X_Request_Id="panel-7.1").headers["X-Request-Id"] == "panel-7.1"
+    for given in "a b", "x" * 65, "ä".encode().decode("latin-1"), "":
+        drawn = api.get("/self", X_Request_Id=given).headers["X-Request-Id"]
+        assert re.fullmatch("[0-9a-f]{24}", drawn)
+    assert api.get("/nothing", X_Request_Id="panel-8").json["request"] == "panel-8"
+
+
+def test_security_headers(api):
+    headers = api.get("/self").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+# --- conventions
+
+
+def test_etags(instance):
+    api = operator(instance)
+    path = "/addresses/" + instance.customers[0].accounts[0].address
+    first = api.get(path)
+    assert api.get(path, If_None_Match=first.headers["ETag"]).status == 304
+    assert api.get(path, If_None_Match='"other"').status == 200
+    assert api.get(path + "?fields=name").headers["ETag"] == first.headers["ETag"]
+    changed = api.patch(path, {"name": "Anna"}, If_Match=first.headers["ETag"])
+    assert changed.status == 200 and changed.headers["ETag"] != first.headers["ETag"]
+    for stale in first.headers["ETag"], "W/" + changed.headers["ETag"]:
+        answer = api.patch(path, {"name": "Berta"}, If_Match=stale)
+        assert answer.status == 412 and answer.code == "changed"
+        assert api.delete(path, If_Match=stale).status == 412
+    assert api.get(path).json["name"] == "Anna"
+    assert api.delete(path, If_Match=f'"x", {changed.headers["ETag"]}').status == 204
+    assert api.get(path).status == 404
+
+
+def test_a_request_is_done_once(instance):
+    api, other = operator(instance), Api(instance, made_key(instance, "other"))
+    address = "new@" + instance.customers[0].domain
+    body = {"address": address, "app_password": "phone"}
+    first = api.post("/addresses", body, Idempotency_Key="one")
+    assert first.status == 201
+    again = api.post("/addresses", body, Idempotency_Key="one")
+    assert (again.status, again.text) == (201, first.text)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert api.post("/addresses", {"address": "b@" + instance.customers[0].domain},
+                    Idempotency_Key="one").code == "idempotency-key-reused"
+    assert other.post("/addresses", body, Idempotency_Key="one").code == "exists"
+    assert api.post("/addresses", body, Idempotency_Key="a b").status == 400
+    # Also after a crash; and what was shown once is in no file.
+    pid = instance.pids()["admin"][0]
+    os.kill(pid, signal.SIGKILL)
+    wait_gone(pid)
+    wait_until(lambda: send(instance, "GET", "/healthz").status == 200, 20, "admin")
+    assert api.post("/addresses", body, Idempotency_Key="one").text == first.text
+    instance.stop()
+    for file in instance.dir.glob("accounts.db*"):
+        assert first.json["app_password"].encode() not in file.read_bytes()
+
+
+def test_a_refused_request_is_tried_again(instance):
+    api = operator(instance)
+    (customer, _) = ids(api)
+    body = {"domain": "later.example", "customer": customer}
+    instance.cli("domain", "add", "later.example", "--customer", instance.customers[1].name)
+    assert api.post("/domains", body, Idempotency_Key="k").status == 409
+    instance.cli("domain", "remove", "later.example")
+    assert api.post("/domains", body, Idempotency_Key="k").status == 201
+
+
+def test_pages(instance):
+    api = operator(instance)
+    domain = instance.customers[1].domain
+    for number in range(20):
+        assert api.post("/addresses", {"address": f"p{number}@{domain}"}).status == 201
+    everything = api.all("/addresses")
+    assert api.all("/addresses", limit=3) == everything
+    assert sorted(item["address"] for item in everything) == sorted(
+        [f"p{number}@{domain}" for number in range(20)] +
+        [account.address for customer in instance.customers for account in customer.accounts])
+    of_domain = api.all(f"/addresses?domain={domain}", limit=7)
+    assert [item for item in everything if item["address"].endswith(domain)] == of_domain
+    some = api.get("/addresses?fields=address,kind&limit=2").json["items"]
+    assert [set(item) for item in some] == [{"address", "kind"}] * 2
+    # What goes in between moves nothing.
+    page = api.get(f"/addresses?domain={domain}&limit=5").json
+    api.delete("/addresses/" + page["items"][4]["address"])
+    following = api.get(page["next"].removeprefix("/api/v1")).json["items"]
+    assert following == of_domain[5:10]
+
+
+# --- resources
+
+
+def test_a_customer_from_the_plan_to_the_mail(instance):
+    """All that a panel does for a new customer; then mail comes, is fetched, and all is removed."""
+    api = operator(instance)
+    assert api.post("/plans", {"name": "inn", "addresses": 3, "domains": 1}).status == 201
+    assert api.get("/plans/inn").json["sending"] is True
+    made = api.post("/customers", {"name": "Zum Löwen", "plan": "inn", "language": "de"})
+    path = made.headers["Location"].removeprefix("/api/v1")
+    domain = api.post("/domains", {"domain": "LÖWEN.example", "customer": made.json["id"]})
+    assert domain.json["domain"] == "xn--lwen-5qa.example"
+    assert api.post("/domains", {"domain": "zwei.example", "customer": made.json["id"]}).code == "limit"
+    assert api.get("/domains/l%C3%B6wen.example").json == domain.json
+
+    owner = api.post("/addresses", {"address": "Wirt@Löwen.example", "name": "Der Wirt",
+                                    "password": "ein langes Passwort"})
+    assert owner.json["address"] == "wirt@xn--lwen-5qa.example" and owner.json["password"]
+    guest = api.post("/addresses", {"address": "gast@löwen.example", "app_password": "Telefon"})
+    alias = api.post("/addresses", {"address": "info@löwen.example",
+                                    "targets": [owner.json["address"], "gast@löwen.example"]})
+    assert alias.json["targets"] == ["gast@xn--lwen-5qa.example", "wirt@xn--lwen-5qa.example"]
+    assert api.post("/addresses", {"address": "mehr@löwen.example"}).code == "limit"
+
+    reply, = instance.deliver([alias.json["address"]], b"Subject: a\r\n\r\nb\r\n")
+    assert reply.code == 250
+    accounts = [Account(owner.json["address"], "ein langes Passwort"),
+                Account(guest.json["address"], guest.json["app_password"])]
+    assert [len(instance.messages(account)) for account in accounts] == [1, 1]
+    usage = api.get(f"/addresses/{accounts[0].address}/usage").json
+    assert usage["used_messages"] == 1 and usage["used_bytes"] > 0
+
+    assert api.patch(path, {"suspended": True}).json["suspended"] is True
+    events = wait_until(lambda: [event for event in api.all(f"/events?customer={made.json['id']}")
+                                 if event["kind"] == "login"], 20, "the logins")
+    assert {event["address"] for event in events} == {account.address for account in accounts}
+    audit = api.all(f"/audit?customer={made.json['id']}")
+    assert audit[0]["action"] == "customer.suspend" and audit[0]["actor"] == "api-key operator"
+    assert audit[0]["remote"] == "127.0.0.1" and audit[0]["request"]
+    assert api.delete("/plans/inn").code == "in-use"
+    assert api.delete(path).status == 204
+    assert api.get(path).status == 404
+    assert api.delete("/plans/inn").status == 204
+
+
+def test_passwords(instance):
+    api = operator(instance)
+    account = instance.customers[0].accounts[0]
+    path = f"/addresses/{account.address}"
+    assert api.ask("PUT", path + "/password", {"password": "kurz"}).errors == {"/password": "password"}
+    assert api.ask("PUT", path + "/password", {"password": "lang genug", "hash": "x"}).status == 422
+    assert api.ask("PUT", path + "/password", {"password": "lang genug"}).status == 204
+    assert instance.messages(Account(account.address, "lang genug")) == {}
+    drawn = api.post(path + "/password", {}).json["password"]
+    assert instance.messages(Account(account.address, drawn)) == {}
+    assert api.delete(path + "/password").status == 204
+    assert api.get(path).json["password"] is False
+    invited = api.post(path + "/invitation", {})
+    assert invited.status == 201 and api.get(path).json["invited_until"] == invited.json["invited_until"]
+    made = api.post(path + "/app-passwords", {"name": "a/b ä", "smtp": False})
+    assert instance.messages(Account(account.address, made.json["password"])) == {}
+    (listed,) = api.all(path + "/app-passwords")
+    assert (listed["name"], listed["pop3"], listed["smtp"]) == ("a/b ä", True, False)
+    assert api.post(path + "/app-passwords", {"name": "a/b ä"}).code == "exists"
+    assert api.delete(path + "/app-passwords/a%2Fb%20%C3%A4").status == 204
+    assert api.all(path + "/app-passwords") == []
+    for secret in drawn, made.json["password"], invited.json["invitation"]:
+        assert secret not in instance.log
+
+
+def test_addresses_that_cannot_be(api):
+    domain = api.instance.customers[0].domain
+    there = api.instance.customers[0].accounts[0].address
+    theirs = api.instance.customers[1].accounts[0].address
+    for body, wrong in [({"address": "x"}, "/address"), ({"address": "a@nobody.example"}, "/address"),
+                        ({"address": f"a@{domain}", "targets": []}, "/targets"),
+                        ({"address": f"a@{domain}", "targets": [theirs]}, "/targets"),
+                        ({"address": f"a@{domain}", "targets": ["x"]}, "/targets/0"),
+                        ({"address": f"a@{domain}", "targets": [there], "name": "A"}, "/name"),
+                        ({"address": f"a@{domain}", "hash": "{NONE}x"}, "/hash"),
+                        ({"address": f"a@{domain}", "name": "a\nb"}, "/name")]:
+        answer = api.post("/addresses", body)
+        assert answer.status == 422 and wrong in answer.errors, answer.text
+    assert api.post("/addresses", {"address": there}).code == "exists"
+
+
+def test_changes_while_another_program_writes(instance):
+    """What waits for the writer delays nobody who reads."""
+    api = operator(instance)
+    path = "/addresses/" + instance.customers[0].accounts[0].address
+    blocker = subprocess.Popen(["sqlite3", instance.dir / "accounts.db"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    blocker.stdin.write("BEGIN IMMEDIATE;\nSELECT 'held';\n")
+    blocker.stdin.flush()
+    assert blocker.stdout.readline() == "held\n"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        change = pool.submit(api.patch, path, {"name": "Late"})
+        for _ in range(20):
+            begin = time.monotonic()
+            assert api.get(path).json["name"] != "Late"
+            assert time.monotonic() - begin < 2
+        assert not change.done()
+        blocker.stdin.write("ROLLBACK;\n")
+        blocker.stdin.close()
+        blocker.wait(10)
+        assert change.result(20).json["name"] == "Late"
+
+
+def test_many_at_once(instance):
+    """Each has its own answer, and each change is there."""
+    api = operator(instance)
+    instance.cli("plan", "set", instance.customers[1].plan, "--addresses", "100")
+    domain = instance.customers[1].domain
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: api.post("/addresses", {"address": f"m{n % 60}@{domain}"}),
+                                range(80)))
+    assert sorted(answer.status for answer in answers) == [201] * 60 + [409] * 20
+    assert len([item for item in api.all(f"/addresses?domain={domain}")
+                if item["address"].startswith("m")]) == 60
+
+
+# --- bodies, time and connections
+
+
+def raw(instance):
+    return socket.create_connection(("127.0.0.1", instance.ports.http), 40)
+
+
+def head(api, length, path="/api/v1/plans"):
+    return (f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {api.key}\r\n"
+            f"Content-Type: application/json\r\n{length}\r\n\r\n").encode()
+
+
+def test_large_bodies(api):
+    big = b'{"name":"' + b"x" * (1 << 20) + b'"}'
+    assert api.ask("POST", "/plans", big, Content_Type="application/json").status == 413
+    with raw(api.instance) as client:
+        client.sendall(head(api, "Content-Length: 99999999999999999999"))
+        assert b" 413 " in client.recv(4096) or client.recv(4096) == b""
+    with raw(api.instance) as client:
+        client.sendall(head(api, "Transfer-Encoding: chunked"))
+        try:
+            for _ in range(40):
+                client.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+            client.sendall(b"0\r\n\r\n")
+            answer = client.recv(4096)
+        except ConnectionError:
+            answer = b""
+        assert answer == b"" or b" 413 " in answer
+    assert api.get("/self").status == 200
+
+
+def test_what_is_expected_is_refused_at_once(api):
+    with raw(api.instance) as client:
+        client.sendall(head(api, "Content-Length: 10\r\nExpect: 100-continue")
+                       .replace(api.key.encode(), b"x"))
+        assert b" 401 " in client.recv(4096)
+    with raw(api.instance) as client:
+        client.sendall(head(api, "Content-Length: 2\r\nExpect: 100-continue"))
+        assert client.recv(4096).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"{}")
+        assert b" 422 " in client.recv(4096)
+
+
+def test_a_refused_body_leaves_the_connection(api):
+    with raw(api.instance) as client:
+        for _ in range(3):
+            client.sendall(head(api, "Content-Length: 5").replace(b"json", b"text") + b"hello")
+            assert b" 415 " in client.recv(4096)
+
+
+def test_slow_clients_are_closed(shared, api):
+    """Octets that trickle in are no silence; a header has 20 s and a body 30."""
+    def trickle(begin):
+        started = time.monotonic()
+        with raw(shared) as client:
+            client.sendall(begin)
+            client.settimeout(1)
+            while time.monotonic() - started < 60:
+                try:
+                    client.sendall(b"x")
+                    if client.recv(4096) == b"":
+                        break
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    break
+            return time.monotonic() - started
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        times = list(pool.map(trickle, [b"GET / HTTP/1.1\r\nX: ", head(api, "Content-Length: 9999")]))
+    assert 15 < times[0] < 40 and 25 < times[1] < 50
+
+
+def test_many_connections(shared, api):
+    """Some thousand that say nothing leave others their answers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(2000, hard - 200)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, wanted + 200)), hard))
+    idle = []
+    try:
+        for _ in range(wanted):
+            idle.append(socket.create_connection(("127.0.0.1", shared.ports.http), 10))
+        begin = time.monotonic()
+        assert api.get("/self").status == 200
+        assert time.monotonic() - begin < 5
+        assert len(descriptors(shared.pids()["admin"][0])) > wanted // 2
+    finally:
+        for client in idle:
+            client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# --- the document
+
+
+def test_the_document_says_what_is_served(api):
+    document = api.document
+    assert document.text["openapi"] == "3.1.0"
+    names = [operation["operationId"] for operation in document.operations.values()]
+    assert len(names) == len(set(names)) > 30
+    for (method, path), operation in document.operations.items():
+        wanted = {"/healthz", "/metrics", "/api/v1/openapi.json"}
+        assert (path in wanted) == (operation["x-roles"] == []), path
+        # Each is there: a key is asked for, and not what else might be wrong.
+        concrete = re.sub(r"\{\w+\}", "x", path)
+        answer = send(api.instance, method, concrete)
+        assert answer.status in ((200,) if path in wanted else (401,)), (method, path, answer.text)
+    for name, schema in document.text["components"]["schemas"].items():
+        used = json.dumps(document.text["paths"]) + json.dumps(document.text["components"]["responses"])
+        assert f'schemas/{name}"' in used, f"{name} is used nowhere"

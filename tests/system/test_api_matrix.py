@@ -1,0 +1,152 @@
+"""Who may do what over the HTTP API: every route with every role, two customers and two domains."""
+
+import pytest
+
+from api import Api, Document, made_key
+from bellhop import ROOT
+
+MATRIX = ROOT / "tests" / "system" / "api_matrix.txt"
+
+CALLERS = ("operator", "operator-read", "admin", "helpdesk", "customer-read", "owner", "domain")
+
+
+def rows():
+    """{(method, path): {caller: [status, ...]}}"""
+    found = {}
+    for line in MATRIX.read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        method, path, *cells = line.split()
+        assert (method, path) not in found and len(cells) == len(CALLERS), line
+        found[method, path] = {caller: cell.split("/") for caller, cell in zip(CALLERS, cells)}
+    return found
+
+
+class World:
+    """Hotel has two domains, its owner a mailbox in the first; group is somebody else."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.document = Document(instance)
+        hotel, group = instance.customers
+        self.hotel, self.group = hotel, group
+        self.operator = self.caller("operator")
+        own = [account.address for account in hotel.accounts]
+        instance.cli("domain", "add", "annex.example", "--customer", hotel.name)
+        instance.cli("address", "add", "x@annex.example")
+        self.apis = {
+            "operator": self.operator,
+            "operator-read": self.caller("operator-read", "--role", "operator-read"),
+            "owner": self.caller("owner", "--role", "owner", "--address", own[0]),
+            "domain": self.caller("domain", "--customer", hotel.name, "--domain", hotel.domain)}
+        for role in "admin", "helpdesk", "customer-read":
+            self.apis[role] = self.caller(role, "--role", role, "--customer", hotel.name)
+        self.caller("foreign", "--customer", group.name)
+        customers = {item["name"]: item["id"] for item in self.operator.all("/customers")}
+        keys = {item["name"]: item["id"] for item in self.operator.all("/api-keys")}
+        # The caller's own, one beside it, another customer's.
+        self.objects = {
+            "plan": [hotel.plan, None, group.plan],
+            "customer": [customers[hotel.name], None, customers[group.name]],
+            "domain": [hotel.domain, "annex.example", group.domain],
+            "address": [own[0], "x@annex.example", group.accounts[0].address],
+            "key": [keys["domain"], keys["admin"], keys["foreign"]]}
+        self.foreign = [group.name, group.domain, str(customers[group.name])]
+
+    def caller(self, name, *options):
+        return Api(self.instance, made_key(self.instance, name, *options), self.document)
+
+    def ask(self, caller, method, path, which):
+        """What the caller is answered for its own object (0), the one beside it (1), a foreign one (2)."""
+        for name, objects in self.objects.items():
+            path = path.replace("{" + name + "}", str(objects[which]))
+        if path.endswith("/app-passwords/{name}"):
+            made = self.operator.post(path.removeprefix("/api/v1").removesuffix("/{name}"), {"name": "n"})
+            assert made.status in (201, 409)
+            path = path.replace("{name}", "n")
+        operation = self.document.find(method, path)
+        headers = {"If_Match": '"never"'} if method in ("PATCH", "DELETE") else {}
+        body = {} if "requestBody" in operation else None
+        return self.apis[caller].ask(method, path.removeprefix("/api/v1"), body, **headers)
+
+
+@pytest.fixture(scope="module")
+def world(shared):
+    return World(shared)
+
+
+def test_every_route_has_a_row(world):
+    served = {route for route, operation in world.document.operations.items() if operation["x-roles"]}
+    assert served == set(rows()), "a route without a row in api_matrix.txt, or a row without a route"
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_who_may_do_what(world, caller):
+    wrong = []
+    for (method, path), cells in rows().items():
+        for which, expected in enumerate(cells[caller]):
+            if expected == "-":
+                continue
+            answer = world.ask(caller, method, path, which)
+            if str(answer.status) != expected:
+                wrong.append(f"{method} {path}, object {which}: {answer.status}, not {expected}: "
+                             f"{answer.text[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_foreign_object_is_answered_as_none_at_all(world):
+    """To the word, but for the request's id."""
+    nothing = {"plan": "none", "customer": 999999, "domain": "none.example", "address": "a@none.example",
+               "key": 999999}
+    for (method, path), cells in rows().items():
+        for caller, statuses in cells.items():
+            if len(statuses) != 3 or statuses[2] != "404" or "{name}" in path:
+                continue
+            foreign = world.ask(caller, method, path, 2)
+            kept = world.objects
+            world.objects = {name: [None, None, value] for name, value in nothing.items()}
+            missing = world.ask(caller, method, path, 2)
+            world.objects = kept
+            for answer in foreign, missing:
+                assert answer.status == 404, (caller, method, path)
+            assert {**foreign.json, "request": ""} == {**missing.json, "request": ""}
+
+
+@pytest.mark.parametrize("caller", [caller for caller in CALLERS if not caller.startswith("operator")])
+def test_lists_hold_nothing_foreign(world, caller):
+    api = world.apis[caller]
+    for (method, path), cells in rows().items():
+        if method != "GET" or cells[caller] != ["200"] or path == "/api/v1/self":
+            continue
+        text = "".join(map(str, api.all(path.removeprefix("/api/v1"))))
+        assert text
+        for name in world.foreign[:2]:
+            assert name not in text, path
+        if caller in ("domain", "owner"):
+            assert "annex.example" not in text, path
+        if "customer" in [parameter["name"] for parameter in
+                          world.document.operations[method, path]["parameters"]]:
+            assert api.get(f"{path.removeprefix('/api/v1')}?customer={world.foreign[2]}").status == 404
+
+
+def test_what_is_made_reaches_no_further(world):
+    """Bodies that name what is another customer's, or out of the key's reach, are as of nothing."""
+    theirs = world.objects["customer"][2]
+    for caller, domain in [("admin", world.group.domain), ("domain", "annex.example"),
+                           ("domain", world.group.domain)]:
+        api = world.apis[caller]
+        foreign = api.post("/addresses", {"address": f"new@{domain}"})
+        none = api.post("/addresses", {"address": "new@none.example"})
+        assert foreign.status == none.status == 422
+        assert foreign.json["errors"] == none.json["errors"]
+        for body in {"role": "admin", "domain": domain}, {"role": "owner", "address": f"a@{domain}"}:
+            assert api.post("/api-keys", {"name": "more", **body}).status == 422
+    admin = world.apis["admin"]
+    foreign = admin.post("/domains", {"domain": "new.example", "customer": theirs})
+    none = admin.post("/domains", {"domain": "new.example", "customer": 999999})
+    assert foreign.status == none.status == 422 and foreign.json["errors"] == none.json["errors"]
+    alias = admin.post("/addresses", {"address": f"new@{world.hotel.domain}",
+                                      "targets": [world.group.accounts[0].address]})
+    assert alias.status == 422
+    # Only that a domain is taken can be told, as DNS tells it anyway.
+    assert admin.post("/domains", {"domain": world.group.domain}).code == "exists"
