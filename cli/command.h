@@ -85,6 +85,8 @@ int api_key_remove_main(struct instance *instance, int argc, char **argv);
 int trusted_network_add_main(struct instance *instance, int argc, char **argv);
 int trusted_network_list_main(struct instance *instance, int argc, char **argv);
 int trusted_network_remove_main(struct instance *instance, int argc, char **argv);
+int session_list_main(struct instance *instance, int argc, char **argv);
+int session_end_main(struct instance *instance, int argc, char **argv);
 int mailbox_import_main(struct instance *instance, int argc, char **argv);
 int mailbox_export_main(struct instance *instance, int argc, char **argv);
 int auth_events_main(struct instance *instance, int argc, char **argv);

@@ -107,6 +107,13 @@ static const struct command commands[] = {
      COMMAND_INSTANCE, trusted_network_list_main},
     {"trusted-network remove", "NETWORK --customer NAME", "trust a network no more",
      COMMAND_INSTANCE, trusted_network_remove_main},
+    {"session list", "[ADDRESS | --customer NAME] [--json]",
+     "show who has a mailbox open over POP3, since when and from where", COMMAND_INSTANCE,
+     session_list_main},
+    {"session end", "ADDRESS | --customer NAME",
+     "end the POP3 session of an address, or all of a customer's; nothing keeps anybody from "
+     "logging in again",
+     COMMAND_INSTANCE, session_end_main},
     {"mailbox import",
      "ADDRESS --maildir DIR | --mbox FILE | --pop3 HOST[:PORT] --user NAME [--password-stdin] "
      "[--ca FILE] [--stls | --cleartext] [--progress]",

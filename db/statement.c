@@ -146,6 +146,8 @@ const struct statement statements[STATEMENT__MAX] = {
         " CROSS JOIN customer ON customer.id = mailbox.customer"
         " CROSS JOIN plan ON plan.id = customer.plan"
         " WHERE mailbox.id > ?1 AND plan.retention_days > 0 ORDER BY mailbox.id LIMIT 1"},
+    [STATEMENT_OPERATOR_MAILBOX_LIST] = {"operator_mailbox_list", STATEMENT_OPERATOR,
+        "SELECT id FROM mailbox WHERE ?1 = 0 AND id > ?2 ORDER BY id LIMIT ?3"},
     [STATEMENT_DROP_NEXT] = {"drop_next", STATEMENT_OPERATOR,
         "SELECT mailbox FROM mailbox_drop WHERE mailbox > ?1 ORDER BY mailbox LIMIT 1"},
     [STATEMENT_DROP_DONE] = {"drop_done", STATEMENT_OPERATOR,
@@ -267,6 +269,8 @@ const struct statement statements[STATEMENT__MAX] = {
         "UPDATE mailbox SET name = ?3 WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_MAILBOX_SET_SUSPENDED] = {"mailbox_set_suspended", STATEMENT_TENANT,
         "UPDATE mailbox SET suspended = ?3 WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_MAILBOX_LIST] = {"mailbox_list", STATEMENT_TENANT,
+        "SELECT id FROM mailbox WHERE customer = ?1 AND id > ?2 ORDER BY id LIMIT ?3"},
     [STATEMENT_LOGOUT_MAILBOX] = {"logout_mailbox", STATEMENT_TENANT,
         "INSERT INTO logout (mailbox, created)"
         " SELECT id, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"},

@@ -1,5 +1,7 @@
-"""POP3 sessions of mailboxes whose owners may not be logged in any more: they end, and nobody else's do."""
+"""POP3 sessions: which there are, and that they end when their owners may not be logged in any more."""
 
+import json
+import re
 import signal
 import socket
 import sqlite3
@@ -195,3 +197,74 @@ def test_a_thousand_sessions_end_at_once(stopped, capsys):
     with capsys.disabled():
         print(f"\n{len(guests)} sessions ended {took:.2f} s after their customers were suspended")
     assert took < SOON
+
+
+def sessions(instance, *arguments):
+    return json.loads(instance.cli("session", "list", *arguments, "--json").stdout)
+
+
+def test_the_list_tells_who_is_logged_in(instance):
+    hotel, group = instance.customers
+    instance.deliver([hotel.accounts[0].address], b"Subject: one\r\n\r\ntext\r\n")
+    assert sessions(instance) == []
+    with (logged_in(instance, hotel.accounts[0]) as wire, logged_in(instance, hotel.accounts[1], "pop3s"),
+          logged_in(instance, group.accounts[0]), greeted(instance)):
+        assert wire.command("RETR 1").startswith(b"+OK")
+        size = sum(len(line) + 2 for line in wire.lines())
+        listed = {row["address"]: row for row in sessions(instance)}
+        assert list(listed) == [hotel.accounts[0].address, hotel.accounts[1].address, group.accounts[0].address]
+        first = listed[hotel.accounts[0].address]
+        assert f"session={first['session']} " in instance.log
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", first.pop("since"))
+        del first["session"]
+        assert first == {"address": hotel.accounts[0].address, "customer": hotel.name, "remote": "127.0.0.1",
+                         "tls": None, "messages": 1, "read_bytes": size}
+        assert listed[hotel.accounts[1].address]["tls"] == "TLSv1.3"
+        assert [row["address"] for row in sessions(instance, "--customer", group.name)] == [group.accounts[0].address]
+        assert [row["address"] for row in sessions(instance, hotel.accounts[1].address)] == [hotel.accounts[1].address]
+        assert sessions(instance, hotel.accounts[2].address) == []
+        table = instance.cli("session", "list").stdout.splitlines()
+        assert table[0].split() == ["ADDRESS", "CUSTOMER", "SINCE", "FROM", "TLS", "MESSAGES", "READ", "SESSION"]
+        assert len(table) == 4
+        wire.command("QUIT")
+    wait_until(lambda: sessions(instance) == [])
+
+
+def actions(instance, customer):
+    with closing(sqlite3.connect(instance.dir / "accounts.db")) as database:
+        return database.execute("SELECT object FROM audit JOIN customer ON customer.id = audit.customer"
+                                " WHERE action = 'session.end' AND name = ? ORDER BY audit.id", [customer.name]).fetchall()
+
+
+def test_an_operator_ends_sessions(instance):
+    hotel, group = instance.customers
+    with logged_in(instance, hotel.accounts[0]) as one, logged_in(instance, hotel.accounts[1]) as two, \
+            logged_in(instance, group.accounts[0]) as other:
+        assert instance.cli("session", "end", hotel.accounts[0].address).stdout == "1 session ended\n"
+        assert_ended(one)
+        # The mailbox is free at once, whatever its plan wants between two logins.
+        with logged_in(instance, hotel.accounts[0]) as again:
+            assert_goes_on(two)
+            assert instance.cli("session", "end", "--customer", hotel.name).stdout == "2 sessions ended\n"
+            assert_ended(again)
+            assert_ended(two)
+        with logged_in(instance, hotel.accounts[0]) as last:
+            time.sleep(ROUNDS)
+            assert_goes_on(last)
+        assert_goes_on(other)
+    assert actions(instance, hotel) == [(hotel.accounts[0].address,), (hotel.name,)]
+    assert actions(instance, group) == []
+
+
+def test_what_cannot_be_listed_or_ended_is_said(instance):
+    hotel = instance.customers[0]
+    for arguments, words in ((["end", hotel.accounts[0].address], "nobody is logged in there"),
+                             (["end", "--customer", hotel.name], "nobody is logged in there"),
+                             (["end", "--customer", "Nobody"], "Nobody"),
+                             (["list", "nobody@nowhere.example"], "nobody@nowhere.example")):
+        done = instance.cli("session", *arguments, check=False)
+        assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1
+    instance.stop()
+    done = instance.cli("session", "list", check=False)
+    assert done.returncode == 1 and "the service is not running" in done.stderr
+    assert actions(instance, hotel) == []

@@ -59,6 +59,7 @@ static const struct tenant_case {
     {STATEMENT_MAILBOX_FIND, false, {T("ours.example"), T("a")}},
     {STATEMENT_MAILBOX_SET_NAME, false, {K(MAILBOX), T("x")}},
     {STATEMENT_MAILBOX_SET_SUSPENDED, false, {K(MAILBOX), N(1)}},
+    {STATEMENT_MAILBOX_LIST, false, {N(0), N(9)}},
     {STATEMENT_LOGOUT_MAILBOX, false, {K(MAILBOX)}},
     {STATEMENT_LOGOUT_CUSTOMER, true, {K(NOTHING)}},
     {STATEMENT_CREDENTIAL_SET, false, {K(MAILBOX), T("x"), T("y")}},
