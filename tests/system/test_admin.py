@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from bellhop import wait_gone, wait_until
+from bellhop import ROOT, wait_gone, wait_until
 
 
 def ask(instance, method, path, body=None, headers=None):
@@ -350,3 +350,25 @@ def test_drops_that_fail_are_told_once(instance):
     wait_until(lambda: dropped(instance), 15, "the drop")
     assert len(re.findall(r"stored\[\d+\]: error: ", instance.log)) == 1
     assert len(re.findall(r"admin\[\d+\]: error: ", instance.log)) == 1
+
+
+# --- the dashboard
+
+
+def test_the_dashboard_names_metrics_that_there_are(shared):
+    dashboard = json.loads((ROOT / "packaging" / "grafana.json").read_text())
+    shown = {target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])}
+    named = set(re.findall(r"\bbellhop_\w+", " ".join(shown)))
+    found = set(metrics(shared))
+    assert named <= found, f"there is no {named - found}"
+
+
+def test_the_dashboards_panels_do_not_overlap():
+    dashboard = json.loads((ROOT / "packaging" / "grafana.json").read_text())
+    taken = {}
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert 0 <= x < 24 and taken.setdefault((x, y), panel["title"]) is panel["title"]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
