@@ -12,7 +12,8 @@ struct store;
 
 /*
  * Has stored drop the mail of mailboxes that were removed from the account database (db/drop.h): at
- * the start, and then each second whatever waits. A mailbox that is in use waits for its session.
+ * the start, and then each second whatever waits. A mailbox that is in use waits for the end of its
+ * session, which comes soon (admin/logouts.h).
  */
 struct dropper {
     struct db *db;

@@ -310,20 +310,6 @@ def test_mail_of_a_removed_address_leaves_the_store(instance):
     assert instance.messages(gone) == {}
 
 
-def test_mailbox_in_use_is_dropped_after_its_session(instance):
-    account, other = instance.customers[0].accounts[:2]
-    assert instance.deliver([account.address], b"Subject: a\r\n\r\nb\r\n")[0].code == 250
-    pop3 = instance.pop3(account)
-    instance.cli("address", "remove", account.address)
-    # One that is free does not wait behind the one in use.
-    instance.cli("address", "remove", other.address)
-    wait_until(lambda: dropped(instance), 10, "the other drop")
-    assert dropped(instance) == 1
-    assert pop3.retr(1)
-    pop3.quit()
-    wait_until(lambda: dropped(instance) == 2, 10, "the drop")
-
-
 def test_drops_wait_for_stored(instance):
     """stored dies; what was removed meanwhile is dropped when it is back. So after a restart."""
     accounts = instance.customers[1].accounts
