@@ -19,8 +19,8 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 
-/* Of the hash threads beside all else: with as much to do, a tenth of a core's time. */
-#define NICENESS 10
+/* Of the hash threads: beside something that wants all of a core, they get a quarter of it. */
+#define NICENESS 5
 
 struct hashpool {
     pthread_mutex_t lock; /* guards all members down to `stopping` and every job's state */
