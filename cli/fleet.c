@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/fleet.h"
+#include "cli/inventory.h"
 #include "lib/log.h"
 
 int fleet_init(struct fleet *fleet, const struct process_setting *setting, char *error_r,
@@ -39,18 +40,18 @@ unsigned fleet_room(struct fleet *fleet)
     return room;
 }
 
-static int memory_of(struct fleet *fleet, const struct program *program)
+int fleet_memory(struct fleet *fleet, const struct program *program)
 {
     FLEET_EACH (fleet, process)
         if (process->program == program && process->role == PROCESS_SERVING)
             return process->memory;
-    return -1;
+    return inventory_find(fleet->setting.inventory, "last");
 }
 
 int fleet_start(struct fleet *fleet, const struct program *program, const struct conf *conf,
                 enum process_role role, int binary)
 {
-    const int last = memory_of(fleet, program);
+    const int last = fleet_memory(fleet, program);
 
     for (unsigned i = 0; i < program_count(program, conf); i++)
         if (process_start(take(fleet, program, role), binary, last) < 0)

@@ -28,6 +28,11 @@ int fleet_init(struct fleet *fleet, const struct process_setting *setting, char 
 /* Closes the binaries; leaves running programs alone. */
 void fleet_fini(struct fleet *fleet);
 
+/* What the process of this program that serves remembers, or else the last service has; -1:
+ * nothing.
+ */
+int fleet_memory(struct fleet *fleet, const struct program *program);
+
 /*
  * Starts as many processes of the program as the configuration wants, from this binary, with what
  * the one that serves remembers. Returns 0, or -1 after a log line.

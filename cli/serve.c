@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/fdstore.h"
 #include "cli/inventory.h"
 #include "cli/listen.h"
 #include "cli/lock.h"
@@ -165,6 +166,9 @@ static int open_shared(struct inventory *inventory, struct material *material)
 {
     int metrics = share_area("bellhop-metrics", metrics_size());
 
+    int last = fdstore_take();
+    if (last >= 0)
+        inventory_add(inventory, "last", last);
     if (metrics >= 0 && metrics_attach(metrics, 0) < 0)
         log_fatal("cannot map the shared counters: %s", strerror(errno));
     if (add_shared(inventory, "metrics", metrics) < 0 ||

@@ -15,6 +15,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "cli/callers.h"
+#include "cli/fdstore.h"
 #include "cli/fleet.h"
 #include "cli/inventory.h"
 #include "cli/material.h"
@@ -428,6 +429,7 @@ static int start_all(struct supervisor *supervisor)
         if (fleet_start(fleet, &programs[i], &supervisor->running, PROCESS_SERVING,
                         fleet->binaries[i]) < 0)
             return -1;
+    inventory_close(supervisor->inventory, "last");
     return 0;
 }
 
@@ -448,6 +450,9 @@ int supervisor_run(struct inventory *inventory, struct material *material, const
         drain_begin(supervisor);
     }
     event_base_dispatch(supervisor->base);
+    int memory = fleet_memory(&supervisor->fleet, &programs[PROGRAM_AUTHD]);
+    if (memory >= 0)
+        fdstore_put(memory);
     int result = supervisor->result;
     supervisor_fini(supervisor);
     free(supervisor);

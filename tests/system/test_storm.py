@@ -1,7 +1,9 @@
 """Everybody comes back at once after a restart; each test with two customers."""
 
+import fcntl
 import os
 import signal
+import socket
 import sqlite3
 import sys
 import time
@@ -9,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bellhop import QUICK, ROOT, Account, Instance, sanitized, wait_gone, wait_until
+from bellhop import BIN, QUICK, ROOT, Account, Instance, sanitized, wait_gone, wait_until
 from crowd import busy
 from scale import MB, Memory, mailbox_of
 from test_authd import FRONT, Auth, counter
 from test_reload import install, reload, upgradable  # noqa: F401
+from test_supervisor import hangup
 from test_throttle import guess, logs_in, many, wait_of
 
 sys.path.append(str(ROOT / "tests" / "bench"))
@@ -21,6 +24,7 @@ sys.path.append(str(ROOT / "tests" / "bench"))
 import generator  # noqa: E402
 import growth  # noqa: E402
 
+SEALED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 HOME, AWAY = "192.0.2.1", "198.51.100.1"
 NOBODY = Account("nobody@quayside.example", "")
 
@@ -99,6 +103,39 @@ def test_not_on_the_disk(instance):
     before = counter(instance, "hashes_total")
     assert logs_in(instance, hotel, HOME) and logs_in(instance, group, HOME)
     assert counter(instance, "hashes_total") == before + 2
+
+
+SERVE_WITH = """#!/bin/sh
+[ "$3" = serve ] && {{ exec 3</proc/{pid}/fd/{fd}; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=authd; }}
+exec {bellhop} "$@"
+"""
+
+
+def test_systemd_keeps_it(stopped, tmp_path, monkeypatch):
+    """Its descriptor store, played by a socket, is what lasts from one service to the next."""
+    hotel, group = (customer.accounts[0] for customer in stopped.customers)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify.sock"))
+        manager.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify.sock"))
+        stopped.start()
+        for account in (hotel, group):
+            assert logs_in(stopped, account, HOME)
+        stopped.stop()
+        assert [manager.recv(1000) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+        message, [kept], _, _ = socket.recv_fds(manager, 1000, 2)
+        assert message == b"FDSTORE=1\nFDNAME=authd"
+        with os.fdopen(kept, "rb") as memory:
+            assert fcntl.fcntl(memory, fcntl.F_GET_SEALS) & SEALED == SEALED
+            stopped.programs = tmp_path
+            script = tmp_path / "bellhop"
+            script.write_text(SERVE_WITH.format(pid=os.getpid(), fd=kept, bellhop=BIN / "bellhop"))
+            script.chmod(0o755)
+            stopped.start()
+        assert manager.recv(1000) == b"FDSTOREREMOVE=1\nFDNAME=authd"
+        for account in (hotel, group):
+            assert logs_in(stopped, account, HOME)
+        assert counter(stopped, "hashes_total") == 0
 
 
 # --- customers take turns
@@ -236,7 +273,7 @@ def test_everybody_comes_back(storm):
     instance = storm.instance
     assert storm.log_in("known", 100)["operations"] == KNOWN
     storm.hash_as_an_operator()
-    instance.cli("reload")
+    hangup(instance)
     come_back(storm)
     taken = Memory(instance, "authd")
     compare_times(storm)
