@@ -55,6 +55,11 @@ def times_less_cpu(times):
                   lambda o: o.ratio(CPU, "Dovecot", "Bellhop"), times, unit=" times")
 
 
+def cpu_at_most(microseconds):
+    return Target(f"{microseconds:g} us of CPU", lambda o: o.median("Bellhop", CPU), microseconds,
+                  least=False, unit=" us")
+
+
 def times_sooner(times):
     return Target(f"{times:g} times sooner than Dovecot",
                   lambda o: o.ratio(P50, "Dovecot", "Bellhop"), times, unit=" times")

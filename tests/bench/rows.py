@@ -8,11 +8,11 @@ from functools import partial
 
 import growth
 import limits
-from bellhop import BIN
+from bellhop import BIN, cpu_seconds
 from contenders import memory, restart, restart_cold
 from disk import Disk
-from outcome import (CPU, MEMORY, P50, RATE, Target, memory_at_most, part_of, times_less_cpu,
-                     times_sooner, times_the_rate, within)
+from outcome import (CPU, MEMORY, P50, RATE, Target, cpu_at_most, memory_at_most, part_of,
+                     times_less_cpu, times_sooner, times_the_rate, within)
 from stage import CLIENTS, MESSAGES
 
 SYNC_MS = 1  # what a sync takes longer on the slow disk
@@ -163,6 +163,18 @@ def idle(port):
 
 
 @contextmanager
+def warm(stage):
+    """What is authd's of a session whose credential is known."""
+    def measure():
+        [pid] = stage.bellhop.instance.pids()["authd"]
+        before = cpu_seconds(pid)
+        sessions = stage.load(stage.bellhop, "session", "readers", count=stage.some(20000))
+        return {CPU: (cpu_seconds(pid) - before) * 1e6 / sessions["operations"]}
+
+    yield {"Bellhop": measure}
+
+
+@contextmanager
 def cold(stage):
     """Credentials that nobody has used since the start, hashed as an operator's are."""
     def measure(contender, _):
@@ -194,6 +206,8 @@ SESSIONS = [
         figures=(MEMORY,)),
     Row("idle session over TLS", "idle session, TLS", idle("pop3s"), [memory_at_most(40)], rounds=3,
         figures=(MEMORY,)),
+    Row("warm login, CPU of authd alone", "warm login, authd", warm, [cpu_at_most(40)],
+        figures=(CPU,)),
     Row("cold login, Argon2id", "cold login", cold, [part_of(RAW, 0.95)], rounds=3,
         note="64 MiB and 2 passes, as `bellhop init` sets it"),
 ]

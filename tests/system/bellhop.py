@@ -1,5 +1,6 @@
 """A private Bellhop instance for a test: its directory, its ports, its programs, its clients."""
 
+import ctypes
 import http.client
 import os
 import poplib
@@ -404,6 +405,13 @@ def state(pid):
 def status(pid) -> dict[str, str]:
     """What proc(5) says in /proc/PID/status, by name."""
     return dict(re.findall(r"(?m)^(\w+):[ \t]*(.*?)[ \t]*$", Path(f"/proc/{pid}/status").read_text()))
+
+
+def cpu_seconds(pid):
+    """Of all its threads, to the nanosecond: other work on the machine does not count."""
+    clock = ctypes.c_int()
+    assert ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)) == 0
+    return time.clock_gettime(clock.value)
 
 
 def descriptors(pid):

@@ -1,7 +1,6 @@
 """authd over its two sockets: what Postfix, Exim and pop3d rely on, and what nobody may learn."""
 
 import base64
-import ctypes
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import time
 
 import pytest
 
-from bellhop import wait_until
+from bellhop import cpu_seconds, wait_until
 from wire import TIMEOUT
 
 MTA = "auth.sock"
@@ -383,13 +382,6 @@ def test_the_second_login_costs_no_hash(instance):
             log_in(instance, account, password)
             assert counter(instance, known) == hits + 1
             assert counter(instance, "hashes_total") == hashes
-
-
-def cpu_seconds(pid):
-    """Of all its threads, to the nanosecond: other work on the machine does not count."""
-    clock = ctypes.c_int()
-    assert ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)) == 0
-    return time.clock_gettime(clock.value)
 
 
 def test_unknown_costs_as_much_as_wrong(stopped):
