@@ -13,22 +13,13 @@ from pathlib import Path
 import pytest
 
 from bellhop import BIN, STOP_TIME, port_is_free, wait_until
-from proxies import free_port
+from proxies import free_port, settings
 
-ROOT = Path(__file__).parents[2]
 UNPACKED = BIN.parent / "mta"
 
 # A user and a group that every Debian has, for what is postfix's on a machine that runs it.
 USER, GROUP = "mail", "mail"
 SETGID = "daemon"
-
-
-def settings(page, kind, instance):
-    """What a page of docs/operating/ says to put into a file, for this instance."""
-    text = (ROOT / "docs" / "operating" / page).read_text()
-    found = re.findall(rf"(?ms)^```{re.escape(kind)}\n(.*?)^```$", text)
-    assert found, (page, kind)
-    return "".join(found).replace("/var/lib/bellhop", str(instance.dir))
 
 
 def unpacked(package):
@@ -46,8 +37,53 @@ def end(process):
         process.wait()
 
 
-class Postfix:
+class MailServer:
     """Runs from where it was unpacked, as root, until the end of the `with`."""
+
+    environment = None
+
+    def __init__(self, instance, package):
+        self.instance = instance
+        self.home = unpacked(package)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"bellhop-{package}-"))
+        self.folder.chmod(0o755)
+        self.port = free_port(instance)
+        self.ports = [self.port]
+
+    def another_port(self):
+        last = self.ports[-1]
+        self.ports.append(next(port for port in range(last + 1, last + 500) if port_is_free(port)))
+        return self.ports[-1]
+
+    def __enter__(self):
+        with (self.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(self.daemon(), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                                            env=self.environment, start_new_session=True)
+        try:
+            wait_until(self._listens, 30, f"{type(self).__name__} on its ports")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _listens(self):
+        assert self.process.poll() is None, self.log
+        return not any(port_is_free(port) for port in self.ports)
+
+    def __exit__(self, *_):
+        end(self.process)
+        print(f"-- log of {type(self).__name__}\n{self.log}")
+        shutil.rmtree(self.folder)
+
+    @property
+    def log(self):
+        return "".join(part.read_text() for part in [self.folder / "out", *self.logs()] if part.exists())
+
+    def logs(self):
+        return []
+
+
+class Postfix(MailServer):
 
     MAIN = """
 compatibility_level = 3.6
@@ -85,21 +121,14 @@ smtpd_tls_security_level = may
             ("scache", "-", "-", 1, "")]]
 
     def __init__(self, instance):
-        self.instance = instance
-        self.home = unpacked("postfix")
-        self.folder = Path(tempfile.mkdtemp(prefix="bellhop-postfix-"))
-        self.folder.chmod(0o755)
-        self.port = free_port(instance)
-        self.submission = next(port for port in range(self.port + 1, self.port + 500)
-                               if port_is_free(port))
-        self.submissions = next(port for port in range(self.submission + 1, self.port + 500)
-                                if port_is_free(port))
+        super().__init__(instance, "postfix")
+        self.submission, self.submissions = self.another_port(), self.another_port()
         self.configuration = self.folder / "etc"
         self.configuration.mkdir()
         main = self.MAIN.format(home=self.home, folder=self.folder, user=USER, setgid=SETGID,
                                 instance=instance.dir)
-        (self.configuration / "main.cf").write_text(main + settings("postfix.md", "main.cf", instance))
-        services = settings("postfix.md", "master.cf", instance)
+        (self.configuration / "main.cf").write_text(main + settings("operating/postfix.md", "main.cf", instance))
+        services = settings("operating/postfix.md", "master.cf", instance)
         for name in ("submissions", "submission"):
             services = re.sub(rf"(?m)^{name} inet", f"127.0.0.1:{getattr(self, name)} inet", services)
         (self.configuration / "master.cf").write_text(
@@ -121,32 +150,11 @@ smtpd_tls_security_level = may
         return os.environ | {"LD_LIBRARY_PATH": str(self.home / "usr/lib/postfix"),
                              "MAIL_CONFIG": str(self.configuration)}
 
-    def __enter__(self):
-        master = self.home / "usr/lib/postfix/sbin/master"
-        with (self.folder / "out").open("ab") as out:
-            self.process = subprocess.Popen([master, "-c", self.configuration, "-d"], stdout=out,
-                                            stderr=out, stdin=subprocess.DEVNULL, env=self.environment,
-                                            start_new_session=True)
-        try:
-            wait_until(self._listens, 30, "Postfix on its ports")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+    def daemon(self):
+        return [self.home / "usr/lib/postfix/sbin/master", "-c", self.configuration, "-d"]
 
-    def _listens(self):
-        assert self.process.poll() is None, self.log
-        return not any(port_is_free(port) for port in (self.port, self.submission, self.submissions))
-
-    def __exit__(self, *_):
-        end(self.process)
-        print(f"-- log of Postfix\n{self.log}")
-        shutil.rmtree(self.folder)
-
-    @property
-    def log(self):
-        parts = [self.folder / "out", self.folder / "log"]
-        return "".join(part.read_text() for part in parts if part.exists())
+    def logs(self):
+        return [self.folder / "log"]
 
     tried = ("desk@quayside.example", "")
 
@@ -158,11 +166,8 @@ smtpd_tls_security_level = may
         return ran.stdout
 
 
-class Exim:
-    """
-    Runs from where it was unpacked, as root, until the end of the `with`. It looks for its own user
-    when it starts, so it sees a list of users of its own that has one.
-    """
+class Exim(MailServer):
+    """It looks for its own user when it starts, so it sees a list of users of its own that has one."""
 
     MAIN = """
 exim_path = {home}/usr/sbin/exim4
@@ -184,12 +189,8 @@ keep_environment =
 """
 
     def __init__(self, instance):
-        self.home = unpacked("exim4-daemon-heavy")
-        self.folder = Path(tempfile.mkdtemp(prefix="bellhop-exim-"))
-        self.folder.chmod(0o755)
-        self.port = self.submission = free_port(instance)
-        self.submissions = next(port for port in range(self.port + 1, self.port + 500)
-                                if port_is_free(port))
+        super().__init__(instance, "exim4-daemon-heavy")
+        self.submission, self.submissions = self.port, self.another_port()
         for name in ("spool", "log"):
             (self.folder / name).mkdir()
             shutil.chown(self.folder / name, USER, GROUP)
@@ -198,7 +199,7 @@ keep_environment =
             shutil.chown(self.folder / name, USER)
         main = self.MAIN.format(home=self.home, folder=self.folder, port=self.port,
                                 tls_port=self.submissions)
-        sections = {name: settings("exim.md", f"exim.{name}", instance)
+        sections = {name: settings("operating/exim.md", f"exim.{name}", instance)
                     for name in ("main", "acl", "router", "transport", "auth")}
         self.configuration = self.folder / "exim.conf"
         self.configuration.write_text(
@@ -217,25 +218,11 @@ keep_environment =
         return ["unshare", "-m", "sh", "-c", f'{binds} && exec "$0" "$@"', exim, "-C",
                 self.configuration, *arguments]
 
-    def __enter__(self):
-        with (self.folder / "out").open("ab") as out:
-            self.process = subprocess.Popen(self.command("-bdf", "-q1m"), stdout=out, stderr=out,
-                                            stdin=subprocess.DEVNULL)
-        try:
-            wait_until(self._listens, 30, "Exim on its ports")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+    def daemon(self):
+        return self.command("-bdf", "-q1m")
 
-    def _listens(self):
-        assert self.process.poll() is None, self.log
-        return not any(port_is_free(port) for port in (self.port, self.submissions))
-
-    def __exit__(self, *_):
-        end(self.process)
-        print(f"-- log of Exim\n{self.log}")
-        shutil.rmtree(self.folder)
+    def logs(self):
+        return (self.folder / "log").iterdir()
 
     tried = ("transport = bellhop", "is undeliverable")
 
@@ -243,28 +230,16 @@ keep_environment =
         return subprocess.run(self.command("-bt", address), text=True, capture_output=True,
                               timeout=60).stdout
 
-    @property
-    def log(self):
-        parts = [self.folder / "out", *(self.folder / "log").iterdir()]
-        return "".join(part.read_text() for part in parts if part.exists())
 
-
-class OpenSMTPD:
-    """
-    Runs from where it was unpacked, as root, until the end of the `with`, with folders, sockets and
-    users of its own where it looks for its own.
-    """
+class OpenSMTPD(MailServer):
+    """It sees folders and users of the test's where it looks for its own."""
 
     tried = ("configuration OK", "configuration OK")
 
     def __init__(self, instance):
-        self.instance = instance
-        self.home = unpacked("opensmtpd")
-        self.folder = Path(tempfile.mkdtemp(prefix="bellhop-opensmtpd-"))
-        self.folder.chmod(0o755)
-        self.port = free_port(instance)
+        super().__init__(instance, "opensmtpd")
         self.configuration = self.folder / "smtpd.conf"
-        self.configuration.write_text(self._here(settings("opensmtpd.md", "smtpd.conf", instance)))
+        self.configuration.write_text(self._here(settings("operating/opensmtpd.md", "smtpd.conf", instance)))
         uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(GROUP).gr_gid
         users = "".join(f"{name}:x:{uid}:{gid}::/nonexistent:/bin/false\n" for name in ("opensmtpd", "opensmtpq"))
         groups = "".join(f"{name}:x:{gid}:\n" for name in ("opensmtpd", "opensmtpq"))
@@ -281,7 +256,7 @@ class OpenSMTPD:
 
     @property
     def _copying(self):
-        text = settings("opensmtpd.md", "sh", self.instance)
+        text = settings("operating/opensmtpd.md", "sh", self.instance)
         lines = [line for line in self._here(text).splitlines() if "domains" in line]
         assert len(lines) == 3 and lines[-1].startswith("smtpctl "), lines
         return lines
@@ -301,32 +276,11 @@ class OpenSMTPD:
         return ["unshare", "-m", "sh", "-c", " && ".join([*mounts, 'exec "$0" "$@"']),
                 self.home / "usr/sbin/smtpd", "-f", self.configuration, *arguments]
 
-    def __enter__(self):
-        with (self.folder / "out").open("ab") as out:
-            self.process = subprocess.Popen(self.command("-d"), stdout=out, stderr=out,
-                                            stdin=subprocess.DEVNULL)
-        try:
-            wait_until(self._listens, 30, "OpenSMTPD on its port")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _listens(self):
-        assert self.process.poll() is None, self.log
-        return not port_is_free(self.port)
-
-    def __exit__(self, *_):
-        end(self.process)
-        print(f"-- log of OpenSMTPD\n{self.log}")
-        shutil.rmtree(self.folder)
+    def daemon(self):
+        return self.command("-d")
 
     def try_address(self, _address):
         return subprocess.run(self.command("-n"), text=True, capture_output=True, timeout=60).stderr
-
-    @property
-    def log(self):
-        return (self.folder / "out").read_text()
 
 
 def swaks(port, *options, sender="guest@elsewhere.example", to, body="one line\n"):

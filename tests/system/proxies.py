@@ -33,12 +33,19 @@ error_log stderr info;
 events {{}}
 {settings}
 """
-PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def settings(page, kind, instance):
+    """What a page of docs/ says to put into a file, for this instance."""
+    found = re.findall(rf"(?ms)^```{re.escape(kind)}\n(.*?)^```$", (DOCS / page).read_text())
+    assert found, (page, kind)
+    return "".join(found).replace("/var/lib/bellhop", str(instance.dir))
 
 
 def nginx_settings(instance, port):
-    [text] = re.findall(r"(?ms)^```nginx\n(.*?)^```$", PAGE.read_text())
-    for place, own in [("/var/lib/bellhop", instance.dir), ("/etc/nginx/mail.pem", instance.dir / "tls/cert.pem"),
+    text = settings("proxies.md", "nginx", instance)
+    for place, own in [("/etc/nginx/mail.pem", instance.dir / "tls/cert.pem"),
                        ("/etc/nginx/mail.key", instance.dir / "tls/key.pem"),
                        ("listen 995 ssl;", f"listen 127.0.0.1:{port} ssl proxy_protocol;"),
                        ("mail {\n", "mail {\n    set_real_ip_from 127.0.0.1;\n")]:
