@@ -1,7 +1,8 @@
 /*
  * The program admin: the HTTP service of an instance. It also has stored drop the mail of removed
- * mailboxes and what is older than a plan allows, because it is the one that both reads the account
- * database and may tell stored so, and it writes what authd wants to have written.
+ * mailboxes and what is older than a plan allows, and end sessions whose logins are good no more,
+ * because it is the one that both reads the account database and may tell stored so; and it writes
+ * what authd wants to have written.
  */
 #include <event2/event.h>
 #include <jansson.h>

@@ -179,6 +179,23 @@ static void take_descriptors(const char *name)
     log_report_to(child_descriptor("supervisor", 0));
 }
 
+/* During a reload there are those that finish and those that have taken over. */
+static void count_process(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum metric metric;
+    } programs[] = {
+        {"pop3d", METRIC_POP3_PROCESSES}, {"authd", METRIC_AUTH_PROCESSES},
+        {"lmtpd", METRIC_LMTP_PROCESSES}, {"stored", METRIC_STORE_PROCESSES},
+        {"admin", METRIC_HTTP_PROCESSES}, {"fetchd", METRIC_FETCH_PROCESSES},
+    };
+
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+        if (strcmp(programs[i].name, name) == 0)
+            metric_add(programs[i].metric, 1);
+}
+
 void child_init(struct child *child, const char *name)
 {
     memset(child, 0, sizeof(*child));
@@ -194,6 +211,7 @@ void child_init(struct child *child, const char *name)
         log_fatal("cannot map the shared counters: %s",
                   errno == EPROTO ? "the supervisor is of another version; restart bellhop serve"
                                   : strerror(errno));
+    count_process(name);
     if (read_conf(child) < 0)
         exit(1);
     if (sodium_init() < 0)

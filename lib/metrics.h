@@ -59,6 +59,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
         "events of logins that could not be written to the account database")                      \
     ROW(LMTP_CONNECTIONS, METRIC_COUNTER, "bellhop_lmtp_connections_total",                        \
         "LMTP connections accepted")                                                               \
+    ROW(LMTP_SESSIONS, METRIC_GAUGE, "bellhop_lmtp_sessions", "LMTP connections open now")         \
     ROW(LMTP_DELIVERED, METRIC_COUNTER, "bellhop_lmtp_delivered_total",                            \
         "recipients answered with 250 after DATA")                                                 \
     ROW(LMTP_REFUSED, METRIC_COUNTER, "bellhop_lmtp_refused_total",                                \
@@ -91,6 +92,12 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(STORE_RECLAIMED_OCTETS, METRIC_COUNTER, "bellhop_store_reclaimed_octets_total",            \
         "octets of segments removed")                                                              \
     ROW(HTTP_REQUESTS, METRIC_COUNTER, "bellhop_http_requests_total", "HTTP requests answered")    \
+    ROW(POP3_PROCESSES, METRIC_GAUGE, "bellhop_pop3_processes", "processes of pop3d")              \
+    ROW(AUTH_PROCESSES, METRIC_GAUGE, "bellhop_auth_processes", "processes of authd")              \
+    ROW(LMTP_PROCESSES, METRIC_GAUGE, "bellhop_lmtp_processes", "processes of lmtpd")              \
+    ROW(STORE_PROCESSES, METRIC_GAUGE, "bellhop_store_processes", "processes of stored")           \
+    ROW(HTTP_PROCESSES, METRIC_GAUGE, "bellhop_http_processes", "processes of admin")              \
+    ROW(FETCH_PROCESSES, METRIC_GAUGE, "bellhop_fetch_processes", "processes of fetchd")           \
     ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total",                                        \
         "programs started again after a crash")                                                    \
     ROW(CONFINED, METRIC_GAUGE, "bellhop_confined",                                                \

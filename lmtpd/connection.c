@@ -56,6 +56,7 @@ static void connection_free(struct connection *connection)
 
     DL_DELETE(connections->all, connection);
     connections->count--;
+    metric_add(METRIC_LMTP_SESSIONS, -1);
     session_free(connection->session);
     event_free(connection->readable);
     event_free(connection->writable);
@@ -239,6 +240,7 @@ void connection_add(struct connections *connections, int fd, const char *peer)
     DL_APPEND(connections->all, connection);
     connections->count++;
     metric_add(METRIC_LMTP_CONNECTIONS, 1);
+    metric_add(METRIC_LMTP_SESSIONS, 1);
     settle(connection);
 }
 

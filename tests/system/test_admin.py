@@ -242,6 +242,18 @@ def test_metrics_format(shared):
         assert int(value) >= 0
 
 
+def test_gauges_tell_what_there_is_now(instance):
+    running = {name: len(pids) for name, pids in instance.pids().items()}
+    programs = {"pop3d": "pop3", "authd": "auth", "lmtpd": "lmtp", "stored": "store", "admin": "http",
+                "fetchd": "fetch"}
+    assert set(running) == set(programs)
+    wait_until(lambda: all(metrics(instance)[f"bellhop_{programs[name]}_processes"] == count
+                           for name, count in running.items()))
+    with instance.lmtp():
+        assert metrics(instance)["bellhop_lmtp_sessions"] == 1
+    wait_until(lambda: metrics(instance)["bellhop_lmtp_sessions"] == 0)
+
+
 def test_counters_move(instance):
     account = instance.customers[0].accounts[0]
     before = metrics(instance)
