@@ -114,6 +114,15 @@ static const struct command commands[] = {
      "end the POP3 session of an address, or all of a customer's; nothing keeps anybody from "
      "logging in again",
      COMMAND_INSTANCE, session_end_main},
+    {"token-issuer add", "ISSUER --customer NAME --audience TEXT [--claim NAME]",
+     "let tokens of an issuer like https://login.example open a customer's mailboxes (OAUTHBEARER, "
+     "XOAUTH2); the address is in the claim NAME, email if not given",
+     COMMAND_INSTANCE, token_issuer_add_main},
+    {"token-issuer list", "[--customer NAME] [--json]",
+     "show customers' issuers of tokens, and how fetching their keys goes", COMMAND_INSTANCE,
+     token_issuer_list_main},
+    {"token-issuer remove", "ISSUER --customer NAME", "take an issuer's tokens no more",
+     COMMAND_INSTANCE, token_issuer_remove_main},
     {"mailbox import",
      "ADDRESS --maildir DIR | --mbox FILE | --pop3 HOST[:PORT] --user NAME [--password-stdin] "
      "[--ca FILE] [--stls | --cleartext] [--progress]",

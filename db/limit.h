@@ -13,7 +13,8 @@ enum db_limit_kind {
     DB_LIMIT_DOMAINS,
     DB_LIMIT_TRUSTED_NETWORKS,
     DB_LIMIT_APP_PASSWORDS,
-    DB_LIMIT_API_KEYS
+    DB_LIMIT_API_KEYS,
+    DB_LIMIT_TOKEN_ISSUERS
 };
 
 struct db_limit {

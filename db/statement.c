@@ -45,6 +45,10 @@
     " audit.request, audit.action, audit.object, audit.digest, audit.chain, audit.changes"         \
     " FROM audit"
 
+#define ISSUER_COLUMNS                                                                             \
+    "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, failure" \
+    " FROM token_issuer"
+
 /* ?1 to ?3: customer, admin user, mailbox; NULL for what a person is not. */
 #define PERSON "customer IS ?1 AND admin_user IS ?2 AND mailbox IS ?3"
 
@@ -156,6 +160,10 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT id, mailbox, created FROM logout WHERE id > ?1 ORDER BY id LIMIT ?2"},
     [STATEMENT_LOGOUT_FORGET] = {"logout_forget", STATEMENT_OPERATOR,
         "DELETE FROM logout WHERE id <= ?1 AND created + ?2 < unixepoch()"},
+    [STATEMENT_ISSUER_DUE] = {"issuer_due", STATEMENT_OPERATOR,
+        "SELECT " ISSUER_COLUMNS " WHERE due <= ?1 ORDER BY due LIMIT 1"},
+    [STATEMENT_ISSUER_ANY] = {"issuer_any", STATEMENT_OPERATOR,
+        "SELECT 1 FROM token_issuer WHERE id > 0 LIMIT 1"},
     [STATEMENT_EVENT_CUSTOMER_NEXT] = {"event_customer_next", STATEMENT_OPERATOR,
         "SELECT event.customer FROM event WHERE event.customer > ?1"
         " ORDER BY event.customer LIMIT 1"},
@@ -211,6 +219,10 @@ const struct statement statements[STATEMENT__MAX] = {
         "DELETE FROM session WHERE expires <= ?1"},
     [STATEMENT_APP_PASSWORD_FIND] = {"app_password_find", STATEMENT_FINDS,
         "SELECT " APP_PASSWORD_COLUMNS " WHERE digest = ?1 AND mailbox = ?2"},
+    [STATEMENT_ISSUER_OF_DOMAIN] = {"issuer_of_domain", STATEMENT_FINDS,
+        "SELECT issuer FROM domain CROSS JOIN token_issuer"
+        " ON token_issuer.customer = domain.customer"
+        " WHERE domain.name = ?1 ORDER BY issuer LIMIT 1"},
     [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,
         "SELECT address.local, domain.name, customer.language FROM address"
         " JOIN domain ON domain.id = address.domain"
@@ -421,6 +433,28 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_TRUSTED_NEXT] = {"trusted_next", STATEMENT_TENANT,
         "SELECT network, created FROM trusted_network WHERE customer = ?1 AND network > ?2"
         " ORDER BY network LIMIT 1"},
+    [STATEMENT_ISSUER_ADD] = {"issuer_add", STATEMENT_TENANT,
+        "INSERT INTO token_issuer (customer, issuer, audience, claim, created)"
+        " SELECT id, ?2, ?3, ?4, unixepoch() FROM customer WHERE id = ?1"},
+    [STATEMENT_ISSUER_REMOVE] = {"issuer_remove", STATEMENT_TENANT,
+        "DELETE FROM token_issuer WHERE customer = ?1 AND issuer = ?2"},
+    [STATEMENT_ISSUER_NEXT] = {"issuer_next", STATEMENT_TENANT,
+        "SELECT " ISSUER_COLUMNS " WHERE customer = ?1 AND issuer > ?2 ORDER BY issuer LIMIT 1"},
+    [STATEMENT_ISSUER_FIND] = {"issuer_find", STATEMENT_TENANT,
+        "SELECT " ISSUER_COLUMNS " WHERE customer = ?1 AND issuer = ?2"},
+    [STATEMENT_ISSUER_KEYS] = {"issuer_keys", STATEMENT_TENANT,
+        "SELECT keys FROM token_issuer WHERE customer = ?1 AND id = ?2 AND keys IS NOT NULL"},
+    [STATEMENT_ISSUER_TRY] = {"issuer_try", STATEMENT_TENANT,
+        "UPDATE token_issuer SET tried = ?3, due = ?4 WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_ISSUER_FETCHED] = {"issuer_fetched", STATEMENT_TENANT,
+        "UPDATE token_issuer SET keys = ?3, fetched = ?4, due = ?5, failures = 0, failure = ''"
+        " WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_ISSUER_FAILED] = {"issuer_failed", STATEMENT_TENANT,
+        "UPDATE token_issuer SET failures = failures + 1, failure = ?3, due = ?4"
+        " WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_ISSUER_WANTED] = {"issuer_wanted", STATEMENT_TENANT,
+        "UPDATE token_issuer SET due = ?3 WHERE customer = ?1 AND id = ?2"
+        " AND due > ?3 AND tried <= ?4"},
     [STATEMENT_AUDIT_ADD] = {"audit_add", STATEMENT_NOTES,
         "INSERT INTO audit (customer, number, time, actor, remote, request, action, object, digest,"
         "                   chain, changes)"
@@ -484,6 +518,7 @@ static const struct {
     {"limit: trusted networks", DB_LIMIT_TRUSTED_NETWORKS},
     {"limit: app passwords", DB_LIMIT_APP_PASSWORDS},
     {"limit: api keys", DB_LIMIT_API_KEYS},
+    {"limit: token issuers", DB_LIMIT_TOKEN_ISSUERS},
 };
 
 static enum db_result report(const struct db *db, const char *what)
@@ -587,7 +622,8 @@ static const enum statement_id by_itself[] = {
     STATEMENT_IDEMPOTENCY_REMOVE,  STATEMENT_IDEMPOTENCY_PRUNE, STATEMENT_SECOND_FACTOR_TAKE,
     STATEMENT_SECOND_FACTOR_WRONG, STATEMENT_EVENT_ADD,         STATEMENT_EVENT_COUNT,
     STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,       STATEMENT_NOTE_UPGRADE,
-    STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,
+    STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,         STATEMENT_ISSUER_TRY,
+    STATEMENT_ISSUER_FETCHED,      STATEMENT_ISSUER_FAILED,     STATEMENT_ISSUER_WANTED,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

@@ -166,3 +166,22 @@ WHEN OLD.pop3 AND EXISTS (SELECT 1 FROM mailbox WHERE id = OLD.mailbox)
 BEGIN
     INSERT INTO logout (mailbox, created) VALUES (OLD.mailbox, unixepoch());
 END;
+
+-- When the keys of a token issuer are to be fetched again (0: at once) and were last tried, and how
+-- that went: see db/issuer.h.
+ALTER TABLE token_issuer ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE token_issuer ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;
+-- in a row, and the last one's reason; 0 and empty: the last try has fetched them
+ALTER TABLE token_issuer ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE token_issuer ADD COLUMN failure TEXT NOT NULL DEFAULT ''
+    CHECK (length(CAST(failure AS BLOB)) <= 300);
+
+CREATE INDEX token_issuer_by_due ON token_issuer (due);
+
+CREATE TRIGGER token_issuer_limit BEFORE INSERT ON token_issuer
+WHEN (SELECT count(*) FROM token_issuer WHERE customer = NEW.customer) >= 16
+    AND NOT EXISTS (SELECT 1 FROM token_issuer
+                    WHERE customer = NEW.customer AND issuer = NEW.issuer)
+BEGIN
+    SELECT RAISE(ABORT, 'limit: token issuers');
+END;

@@ -6,6 +6,7 @@
 #include "db/apikey.h"
 #include "db/apppassword.h"
 #include "db/handle.h"
+#include "db/issuer.h"
 #include "db/pagesession.h"
 #include "db/secondfactor.h"
 #include "db/statement.h"
@@ -104,6 +105,15 @@ static const struct tenant_case {
     {STATEMENT_TRUSTED_ADD, true, {T("198.51.100.7")}},
     {STATEMENT_TRUSTED_REMOVE, false, {T("192.0.2.0/24")}},
     {STATEMENT_TRUSTED_NEXT, false, {T("")}},
+    {STATEMENT_ISSUER_ADD, true, {T("https://new.example"), T("mail"), T("email")}},
+    {STATEMENT_ISSUER_REMOVE, false, {T("https://id.example")}},
+    {STATEMENT_ISSUER_NEXT, false, {T("")}},
+    {STATEMENT_ISSUER_FIND, false, {T("https://id.example")}},
+    {STATEMENT_ISSUER_KEYS, false, {N(1)}},
+    {STATEMENT_ISSUER_TRY, false, {N(1), N(5), N(6)}},
+    {STATEMENT_ISSUER_FETCHED, false, {N(1), T("{}"), N(5), N(6)}},
+    {STATEMENT_ISSUER_FAILED, false, {N(1), T("away"), N(6)}},
+    {STATEMENT_ISSUER_WANTED, false, {N(1), N(50), N(5)}},
     {STATEMENT_AUDIT_NEXT, false, {N(INT64_MAX)}},
     {STATEMENT_AUDIT_FOLLOW, false, {N(0)}},
     {STATEMENT_EVENT_COUNT, false, {N(2), K(MAILBOX), T("login"), N(9), N(9)}},
@@ -180,6 +190,10 @@ static int set_up(void **state)
     const struct db_api_key key = {
         .name = "panel", .role = DB_ROLE_ADMIN, .customer = fixture->ours};
     assert_int_equal(db_api_key_add(db, &key, digest, NULL), DB_OK);
+    const struct db_issuer issuer = {
+        .issuer = "https://id.example", .audience = "mail", .claim = "email"};
+    assert_int_equal(db_issuer_add(db, fixture->ours, &issuer), DB_OK);
+    assert_int_equal(db_issuer_fetched(db, fixture->ours, 1, "{}", 1, 100), DB_OK);
     const struct db_app_password phone = {.name = "phone", .pop3 = true};
     const uint8_t phones[APPPASSWORD_DIGEST_SIZE] = {8};
     assert_int_equal(db_app_password_add(db, fixture->ours, &a, &phone, phones), DB_OK);
