@@ -53,7 +53,7 @@ POP3D_SOURCES := $(sort $(wildcard pop3d/*.c))
 POP3D_LIBS    := libssl libcrypto
 
 AUTHD_SOURCES := $(sort $(wildcard authd/*.c))
-AUTHD_LIBS    := libargon2 libcrypt libcrypto -pthread
+AUTHD_LIBS    := jansson libargon2 libcrypt libcrypto -pthread
 
 STORED_SOURCES := $(sort $(wildcard stored/*.c))
 STORED_LIBS    := jansson sqlite3 libxxhash -pthread
