@@ -5,6 +5,8 @@
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
 #include "admin/hasher.h"
+#include "admin/fetcher.h"
+#include "admin/issuers.h"
 #include "admin/logouts.h"
 #include "admin/retention.h"
 #include "admin/store.h"
@@ -29,6 +31,8 @@ struct admin {
     struct retention retention;
     struct eventpruner eventpruner;
     struct authlink *authlink;
+    struct fetcher *fetcher;
+    struct issuers *issuers;
 };
 
 #endif

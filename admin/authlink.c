@@ -4,9 +4,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "admin/authlink.h"
 #include "db/event.h"
+#include "db/issuer.h"
 #include "db/note.h"
 #include "db/transaction.h"
 #include "lib/authmsg.h"
@@ -21,6 +23,9 @@
 #define BUSY_PAUSE   50
 #define BROKEN_PAUSE 5000
 
+/* Seconds from one try to fetch an issuer's keys to the next that a token may bring about. */
+#define WANTED_EVERY 60
+
 /* One thing to be written. */
 struct note {
     uint8_t type;
@@ -29,6 +34,7 @@ struct note {
         struct auth_upgrade upgrade;
         struct auth_scram scram;
         struct auth_used used;
+        struct auth_wanted wanted;
     };
 };
 
@@ -131,6 +137,7 @@ static int take_note(struct note *note, const struct channel_message *message)
                        is_text(note->used.remote, sizeof(note->used.remote))
                    ? 0
                    : -1;
+    case AUTH_WANTED: return take_fixed(&note->wanted, sizeof(note->wanted), message);
     default: return -1;
     }
 }
@@ -147,6 +154,11 @@ static enum db_result write_note(struct db *db, const struct note *note)
     case AUTH_SCRAM:
         return db_note_scram(db, note->scram.customer, note->scram.mailbox, note->scram.hash,
                              note->scram.keys);
+    case AUTH_WANTED: {
+        const uint64_t now = (uint64_t)time(NULL);
+        return db_issuer_wanted(db, note->wanted.customer, note->wanted.issuer, now,
+                                now - WANTED_EVERY);
+    }
     default:
         return db_note_used(db, note->used.customer, note->used.app_password, note->used.time,
                             note->used.remote);

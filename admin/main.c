@@ -40,6 +40,8 @@ static void stop_sweeping(struct admin *admin)
     logouts_stop(&admin->logouts);
     retention_stop(&admin->retention);
     eventpruner_stop(&admin->eventpruner);
+    fetcher_free(admin->fetcher);
+    issuers_free(admin->issuers);
 }
 
 /*
@@ -93,6 +95,8 @@ static void serve(void *context)
     logouts_init(&admin->logouts, admin->child.base, admin->db, admin->notes, admin->store);
     retention_init(&admin->retention, admin->child.base, admin->db, admin->store);
     eventpruner_init(&admin->eventpruner, admin->child.base, admin->notes);
+    admin->fetcher = fetcher_new(admin->child.base);
+    admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
 }
 
 static void retire(void *context)
