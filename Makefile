@@ -21,7 +21,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
 	libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 ca-certificates curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
+CHECK_PACKAGES := libcmocka-dev python3-cryptography python3-jwt python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \

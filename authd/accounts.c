@@ -139,6 +139,39 @@ uint64_t accounts_customer(struct accounts *accounts, const char *address)
     return answered(accounts, result) == DB_OK ? domain.customer : 0;
 }
 
+enum db_result accounts_find_issuer(struct accounts *accounts, uint64_t customer, const char *text,
+                                    struct db_issuer *issuer_r)
+{
+    if (reopen(accounts) < 0)
+        return DB_BROKEN;
+    return answered(accounts, db_issuer_find(accounts->db, customer, text, issuer_r));
+}
+
+enum db_result accounts_issuer_keys(struct accounts *accounts, const struct db_issuer *issuer,
+                                    char **keys_r)
+{
+    *keys_r = NULL;
+    if (reopen(accounts) < 0)
+        return DB_BROKEN;
+    *keys_r = xmalloc(DB_ISSUER_KEYS_MAX + 1);
+    return answered(accounts, db_issuer_keys(accounts->db, issuer->customer, issuer->id, *keys_r));
+}
+
+enum db_result accounts_issuer_of_domain(struct accounts *accounts, const char *domain,
+                                         char issuer_r[DB_ISSUER_MAX + 1])
+{
+    if (reopen(accounts) < 0)
+        return DB_BROKEN;
+    return answered(accounts, db_issuer_of_domain(accounts->db, domain, issuer_r));
+}
+
+enum db_result accounts_issuers(struct accounts *accounts, bool *any_r)
+{
+    if (reopen(accounts) < 0)
+        return DB_BROKEN;
+    return answered(accounts, db_issuer_any(accounts->db, any_r));
+}
+
 enum db_result accounts_plans(struct accounts *accounts, struct db_plan_range *range_r)
 {
     if (reopen(accounts) < 0)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "db/apppassword.h"
+#include "db/issuer.h"
 #include "db/login.h"
 
 struct accounts;
@@ -43,6 +44,21 @@ bool accounts_trust(struct accounts *accounts, uint64_t customer, const struct i
 
 /* Whose domain an address is in; 0: nobody's, or it cannot be read. */
 uint64_t accounts_customer(struct accounts *accounts, const char *address);
+
+/* As db_issuer_find(). */
+enum db_result accounts_find_issuer(struct accounts *accounts, uint64_t customer, const char *text,
+                                    struct db_issuer *issuer_r);
+
+/* As db_issuer_keys(); *keys_r is to be freed, whatever came of it. */
+enum db_result accounts_issuer_keys(struct accounts *accounts, const struct db_issuer *issuer,
+                                    char **keys_r);
+
+/* As db_issuer_of_domain(). */
+enum db_result accounts_issuer_of_domain(struct accounts *accounts, const char *domain,
+                                         char issuer_r[DB_ISSUER_MAX + 1]);
+
+/* Whether any customer has an issuer of tokens; as db_issuer_any(). */
+enum db_result accounts_issuers(struct accounts *accounts, bool *any_r);
 
 /* As db_plan_range(). */
 enum db_result accounts_plans(struct accounts *accounts, struct db_plan_range *range_r);

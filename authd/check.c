@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "authd/accounts.h"
+#include "authd/bearer.h"
 #include "authd/cache.h"
 #include "authd/check.h"
 #include "authd/hashpool.h"
@@ -38,6 +39,7 @@ struct checker {
     struct upgrader *upgrader;
     struct report *report;
     struct memory *memory;
+    struct bearer bearer;
     struct pendings *pendings;
     unsigned threads;
     uint64_t nobody_operations; /* the cost of nobody_hash */
@@ -100,6 +102,10 @@ struct checker *checker_new(struct event_base *base, const struct conf *conf, st
     checker->keymaker = keymaker_new(checker->pool, report);
     checker->report = report;
     checker->upgrader = upgrader_new(checker->pool, report, on_upgraded, checker);
+    checker->bearer = (struct bearer){.accounts = checker->accounts,
+                                      .cache = checker->cache,
+                                      .report = report,
+                                      .key = checker->key};
     return checker;
 }
 
@@ -538,6 +544,82 @@ void check_start(struct checker *checker, struct check *check, const char *name,
     sodium_memzero(&login, sizeof(login));
     sodium_memzero(octets, sizeof(octets));
     sodium_memzero(&typed, sizeof(typed));
+}
+
+static void finish_token(struct checker *checker, struct check *check, enum bearer_result result,
+                         const char *reason)
+{
+    if (result == BEARER_GOOD || result == BEARER_FORGED)
+        check->delays =
+            throttle_note(checker->throttle, &check->try,
+                          result == BEARER_GOOD ? THROTTLE_GOOD : THROTTLE_WRONG, clock_seconds());
+    if (result == BEARER_GOOD) {
+        enum check_result admitted = admit(check, &reason);
+        finish(check, admitted, reason);
+    } else if (result == BEARER_BROKEN) {
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+    } else if (result == BEARER_NO_KEYS) {
+        finish(check, CHECK_BROKEN, reason);
+    } else {
+        finish_wrong(check, reason);
+    }
+}
+
+/* Not held back while others are checked, since it costs no hash. */
+static void judge_token(struct checker *checker, struct check *check, const struct typed *token)
+{
+    const struct bearer_try try = {check->customer, check->address, token->raw, token->raw_length};
+    uint8_t digest[CACHE_DIGEST_SIZE];
+    struct throttle_wait wait;
+    const char *reason = "it was refused before";
+    enum bearer_result result = BEARER_FORGED;
+
+    typed_digest(token, check->address, "token", checker->key, digest);
+    enum throttle_verdict verdict = judge(checker, check, digest, token, &wait);
+    if (verdict == THROTTLE_WAIT) {
+        finish_delayed(check, &wait);
+        return;
+    }
+    if (verdict == THROTTLE_KNOWN_WRONG)
+        metric_add(METRIC_AUTH_KNOWN_WRONG, 1);
+    else
+        result = bearer_check(&checker->bearer, &try, &reason);
+    finish_token(checker, check, result, reason);
+}
+
+void check_token(struct checker *checker, struct check *check, const char *name, size_t name_length,
+                 const char *token, size_t token_length)
+{
+    const struct typed typed = {.raw = token, .raw_length = token_length};
+    struct db_login login;
+
+    metric_add(METRIC_AUTH_CHECKS, 1);
+    memcpy(check->address, name, name_length);
+    check->address[name_length] = '\0';
+    memcpy(check->credential, "token", sizeof("token"));
+    enum db_result found = find_login(checker, check, &login);
+    sodium_memzero(&login, sizeof(login));
+    if (found == DB_OK || found == DB_NONE)
+        judge_token(checker, check, &typed);
+    else
+        finish(check, CHECK_BROKEN, "the account database cannot be read");
+}
+
+void checker_issuer(struct checker *checker, const struct check *check,
+                    char issuer_r[DB_ISSUER_MAX + 1])
+{
+    const char *domain = strrchr(check->address, '@');
+
+    if (!check->is_address ||
+        accounts_issuer_of_domain(checker->accounts, domain + 1, issuer_r) != DB_OK)
+        issuer_r[0] = '\0';
+}
+
+int checker_takes_tokens(struct checker *checker)
+{
+    bool any = false;
+
+    return accounts_issuers(checker->accounts, &any) == DB_OK ? any : -1;
 }
 
 /* The keys that are stored for a login; false: there are none that can be used. */

@@ -8,6 +8,7 @@
 #include "authd/mechanism.h"
 #include "authd/throttle.h"
 #include "db/apppassword.h"
+#include "db/issuer.h"
 #include "lib/language.h"
 
 struct conf;
@@ -116,6 +117,20 @@ void checker_end(struct checker *checker);
  */
 void check_start(struct checker *checker, struct check *check, const char *name, size_t name_length,
                  const char *password, size_t password_length);
+
+/*
+ * The same with a token (authd/bearer.h) in place of a password; the credential is "token". What is
+ * forged counts as a wrong password does.
+ */
+void check_token(struct checker *checker, struct check *check, const char *name, size_t name_length,
+                 const char *token, size_t token_length);
+
+/* An issuer whose tokens are taken for the domain of a check's address; empty: there is none. */
+void checker_issuer(struct checker *checker, const struct check *check,
+                    char issuer_r[DB_ISSUER_MAX + 1]);
+
+/* Whether any tokens are taken; -1 where that cannot be read. */
+int checker_takes_tokens(struct checker *checker);
 
 /*
  * A check of somebody who proves the password without sending it, in two calls. The first finds the

@@ -224,6 +224,23 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
         client->events->closed(client, client->context);
 }
 
+/*
+ * A mail server connects anew each time that it starts a process, so it is told what is there now.
+ * A front is told which of them take tokens, and with the plans whether any are taken.
+ */
+static void tell_mechanism(struct client *client, const struct mechanism *mechanism)
+{
+    const struct service *service = client->service;
+    const bool front = service->plans != NULL;
+    const bool takes_tokens = mechanism->refusal != NULL;
+
+    if ((mechanism->binds && !service->binds) ||
+        (takes_tokens && !front && checker_takes_tokens(service->checker) != 1))
+        return;
+    client_answer(client, "MECH\t%s\t%s%s\n", mechanism->name, mechanism->flags,
+                  takes_tokens && front ? "\ttoken" : "");
+}
+
 static void greet(struct client *client)
 {
     static unsigned connection;
@@ -232,8 +249,7 @@ static void greet(struct client *client)
 
     client_answer(client, "VERSION\t" VERSION_MAJOR "\t" VERSION_MINOR "\n");
     for (const struct mechanism *mechanism = mechanisms; mechanism->name != NULL; mechanism++)
-        if (client->service->binds || !mechanism->binds)
-            client_answer(client, "MECH\t%s\t%s\n", mechanism->name, mechanism->flags);
+        tell_mechanism(client, mechanism);
     if (client->service->plans != NULL)
         plans_tell(client->service->plans, client);
     randombytes_buf(cookie, sizeof(cookie));

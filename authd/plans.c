@@ -18,6 +18,7 @@ struct plans {
     struct listener *listener;
     struct event *timer;
     bool known; /* they have been read once */
+    bool tokens;
     struct db_plan_range range;
 };
 
@@ -26,8 +27,9 @@ void plans_tell(const struct plans *plans, struct client *client)
     const struct db_plan_range *range = &plans->range;
 
     if (plans->known)
-        client_answer(client, "PLANS\tretention=%u,%u\tpoll=%u,%u\n", range->retention_least,
-                      range->retention_most, range->poll_least, range->poll_most);
+        client_answer(client, "PLANS\tretention=%u,%u\tpoll=%u,%u\ttokens=%s\n",
+                      range->retention_least, range->retention_most, range->poll_least,
+                      range->poll_most, plans->tokens ? "yes" : "no");
 }
 
 static void tell(void *context, struct client *client)
@@ -40,11 +42,14 @@ static bool look(struct plans *plans)
 {
     struct db_plan_range range = {0};
 
-    if (checker_plans(plans->checker, &range) < 0)
+    const int tokens = checker_takes_tokens(plans->checker);
+    if (checker_plans(plans->checker, &range) < 0 || tokens < 0)
         return false;
-    if (plans->known && memcmp(&range, &plans->range, sizeof(range)) == 0)
+    if (plans->known && plans->tokens == (tokens == 1) &&
+        memcmp(&range, &plans->range, sizeof(range)) == 0)
         return false;
     plans->range = range;
+    plans->tokens = tokens == 1;
     plans->known = true;
     return true;
 }

@@ -8,9 +8,11 @@ struct listener;
 
 /*
  * What pop3d announces before it knows who logs in (RFC 2449 sections 6.5 and 6.7): the smallest
- * and largest retention and poll interval of all plans. A line of our own, for the fronts alone:
+ * and largest retention and poll interval of all plans; and whether any customer has an issuer of
+ * tokens, without which the mechanisms that take them are not offered. A line of our own, for the
+ * fronts alone:
  *
- *   PLANS retention=LEAST,MOST poll=LEAST,MOST     (tabs between; days and seconds)
+ *   PLANS retention=LEAST,MOST poll=LEAST,MOST tokens=no   (tabs between; days and seconds)
  *
  * in the handshake, and again when it has changed.
  */

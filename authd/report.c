@@ -418,6 +418,13 @@ void report_used(struct report *report, uint64_t customer, uint64_t app_password
     note(report, AUTH_USED, &used, sizeof(used));
 }
 
+void report_wanted(struct report *report, uint64_t customer, uint64_t issuer)
+{
+    const struct auth_wanted wanted = {.customer = customer, .issuer = issuer};
+
+    note(report, AUTH_WANTED, &wanted, sizeof(wanted));
+}
+
 /* --- life */
 
 struct report *report_new(struct event_base *base)

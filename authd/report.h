@@ -71,6 +71,9 @@ void report_scram(struct report *report, uint64_t customer, uint64_t mailbox, co
 void report_used(struct report *report, uint64_t customer, uint64_t app_password,
                  const char *remote);
 
+/* A token names a key that its issuer is not known to have. For the caller to say seldom. */
+void report_wanted(struct report *report, uint64_t customer, uint64_t issuer);
+
 /*
  * Who writes: from now on everything is sent over this channel, first what was sent over the last
  * one and not answered. NULL: nobody, so it is kept. The channel stays the caller's.

@@ -98,6 +98,32 @@ static void send_success(const struct request *request)
     sodium_memzero(&capability, sizeof(capability));
 }
 
+/* Octets of what a refused token's client is told, with a NUL: more than any other challenge. */
+#define CHALLENGE_MAX 512
+
+static void send_challenge(const struct request *request, const char *challenge)
+{
+    char text[sodium_base64_ENCODED_LEN(CHALLENGE_MAX, sodium_base64_VARIANT_ORIGINAL)];
+
+    sodium_bin2base64(text, sizeof(text), (const uint8_t *)challenge, strlen(challenge),
+                      sodium_base64_VARIANT_ORIGINAL);
+    client_answer(request->table->client, "CONT\t%u\t%s\n", request->id, text);
+}
+
+/* RFC 7628 section 3.2.3: in JSON first. The exchange is over when the client has answered that. */
+static void refuse_token(struct request *request)
+{
+    const struct service *service = request->table->service;
+    char issuer[DB_ISSUER_MAX + 1];
+    char text[CHALLENGE_MAX];
+
+    login_refused(&request->login, service->report, CHECK_WRONG);
+    checker_issuer(service->checker, &request->login.check, issuer);
+    request->mechanism->refusal(text, sizeof(text), issuer);
+    mechanism_refuse(&request->exchange);
+    send_challenge(request, text);
+}
+
 /* `wait` is a field of our own, for the fronts. */
 static void refuse(const struct request *request, enum check_result result)
 {
@@ -118,6 +144,10 @@ static void on_checked(struct check *check, enum check_result result)
     struct request *request =
         (struct request *)(void *)((char *)check - offsetof(struct request, login.check));
 
+    if (result == CHECK_WRONG && request->mechanism->refusal != NULL) {
+        refuse_token(request);
+        return;
+    }
     if (result == CHECK_GOOD)
         send_success(request);
     else
@@ -134,15 +164,6 @@ static void refuse_authzid(struct request *request, const struct mechanism_outco
     login_malformed(&request->login, "asks to act for somebody else");
     send_failure(request, user, "\tcode=authz_fail", "Nobody can log in for somebody else here.");
     request_free(request);
-}
-
-static void send_challenge(const struct request *request, const char *challenge)
-{
-    char text[sodium_base64_ENCODED_LEN(SCRAM_MESSAGE_SIZE, sodium_base64_VARIANT_ORIGINAL)];
-
-    sodium_bin2base64(text, sizeof(text), (const uint8_t *)challenge, strlen(challenge),
-                      sodium_base64_VARIANT_ORIGINAL);
-    client_answer(request->table->client, "CONT\t%u\t%s\n", request->id, text);
 }
 
 /* The name is known: on with what its owner has to prove. May free the request. */
@@ -171,6 +192,14 @@ static void step(struct request *request, const char *response, size_t length)
     case MECHANISM_CREDENTIALS:
         check_start(checker, &request->login.check, outcome.name, outcome.name_length,
                     outcome.password, outcome.password_length);
+        break;
+    case MECHANISM_TOKEN:
+        check_token(checker, &request->login.check, outcome.name, outcome.name_length,
+                    outcome.token, outcome.token_length);
+        break;
+    case MECHANISM_REFUSED:
+        send_failure(request, request->login.check.address, parameters[CHECK_WRONG], "");
+        request_free(request);
         break;
     case MECHANISM_NAME: give_keys(request, &outcome); break;
     case MECHANISM_PROVED:

@@ -26,7 +26,8 @@ enum auth_type {
     AUTH_UPGRADE, /* struct auth_upgrade */
     AUTH_SCRAM,   /* struct auth_scram */
     AUTH_USED,    /* struct auth_used */
-    AUTH_BATCH,   /* empty, ends up to AUTH_BATCH_MAX of these four, all with its id -> AUTH_WRITTEN
+    AUTH_WANTED,  /* struct auth_wanted */
+    AUTH_BATCH,   /* empty, ends up to AUTH_BATCH_MAX of these five, all with its id -> AUTH_WRITTEN
                    */
     AUTH_WRITTEN, /* empty: the batch with this id is in the database */
 
@@ -103,6 +104,12 @@ struct auth_used {
     uint64_t app_password;
     uint64_t time; /* seconds since 1970 */
     char remote[AUTH_REMOTE_MAX + 1];
+};
+
+/* A key of a token issuer's is missing: its keys are to be fetched soon. */
+struct auth_wanted {
+    uint64_t customer;
+    uint64_t issuer; /* the id of db/issuer.h */
 };
 
 /* Asks what is delayed now because of wrong passwords. */

@@ -104,6 +104,7 @@ static enum auth_line parse_mechanism(char *rest, struct auth_mechanism *mechani
     while ((field = next_field(&rest)) != NULL) {
         mechanism_r->plaintext |= strcmp(field, "plaintext") == 0;
         mechanism_r->binds |= strcmp(field, "channel-binding") == 0;
+        mechanism_r->tokens |= strcmp(field, "token") == 0;
     }
     return AUTH_LINE_MECHANISM;
 }
@@ -130,6 +131,8 @@ static enum auth_line parse_plans(char *rest, struct auth_plans *plans_r)
                 parse_range(field, &plans_r->retention_least, &plans_r->retention_most) == 0;
         else if (field != NULL && strcmp(name, "poll") == 0)
             poll = parse_range(field, &plans_r->poll_least, &plans_r->poll_most) == 0;
+        else if (field != NULL && strcmp(name, "tokens") == 0)
+            plans_r->tokens = strcmp(field, "yes") == 0;
     }
     plans_r->known = retention && poll;
     return plans_r->known ? AUTH_LINE_PLANS : AUTH_LINE_BAD;

@@ -44,6 +44,7 @@ struct auth_mechanism {
     char name[AUTH_MECHANISM_SIZE];
     bool plaintext; /* sends the password itself */
     bool binds;     /* binds to the TLS connection, and needs one that can be bound to */
+    bool tokens;    /* takes tokens, and is of use where any are taken */
 };
 
 /* What all plans have in common. A retention of 0 days is the longest. */
@@ -51,6 +52,7 @@ struct auth_plans {
     bool known;
     uint32_t retention_least, retention_most;
     uint32_t poll_least, poll_most; /* seconds from one login to the next */
+    bool tokens;                    /* some customer has an issuer of tokens */
 };
 
 /* What a line tells. */

@@ -177,7 +177,8 @@ enum reply login_pass(struct session *session, const struct words *words)
  */
 static bool is_usable(const struct session *session, const struct auth_mechanism *mechanism)
 {
-    return session_is_private(session) && (!mechanism->binds || tls_can_bind(session->tls));
+    return session_is_private(session) && (!mechanism->binds || tls_can_bind(session->tls)) &&
+           (!mechanism->tokens || authclient_plans(session->server->auth)->tokens);
 }
 
 static const struct auth_mechanism *find_mechanism(const struct session *session, const char *name)

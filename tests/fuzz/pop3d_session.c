@@ -49,10 +49,10 @@ static unsigned logins;            /* good ones */
 
 const struct auth_mechanism *authclient_mechanism(const struct authclient *client, unsigned number)
 {
-    static const struct auth_mechanism mechanisms[] = {{"PLAIN", true, false},
-                                                       {"LOGIN", true, false},
-                                                       {"X-TOKEN", false, false},
-                                                       {"X-BOUND", false, true}};
+    static const struct auth_mechanism mechanisms[] = {{"PLAIN", true, false, false},
+                                                       {"LOGIN", true, false, false},
+                                                       {"X-TOKEN", false, false, true},
+                                                       {"X-BOUND", false, true, false}};
     (void)client;
 
     return number < sizeof(mechanisms) / sizeof(mechanisms[0]) ? &mechanisms[number] : NULL;
@@ -61,7 +61,7 @@ const struct auth_mechanism *authclient_mechanism(const struct authclient *clien
 const struct auth_plans *authclient_plans(const struct authclient *client)
 {
     static const struct auth_plans plans[] = {
-        {.known = false}, {true, 0, 0, 0, 0}, {true, 0, 30, 60, 600}};
+        {.known = false}, {true, 0, 0, 0, 0, true}, {true, 0, 30, 60, 600, true}};
     (void)client;
 
     return &plans[script_draw(&script, sizeof(plans) / sizeof(plans[0]))];

@@ -208,9 +208,85 @@ static void test_table(void **state)
         assert_ptr_equal(mechanism_find(mechanism->name), mechanism);
 }
 
+static const struct {
+    const char *mechanism;
+    const char *response;
+    const char *name; /* NULL: malformed */
+    const char *token;
+} tokens[] = {
+    {"OAUTHBEARER", "n,a=anna@example.com,\1auth=Bearer abc\1\1", "anna@example.com", "abc"},
+    {"OAUTHBEARER", "y,a=a=2Cb=3D,\1host=x\1port=995\1auth=bearer a=b\1\1", "a,b=", "a=b"},
+    {"XOAUTH2", "user=anna@example.com\1auth=Bearer abc\1\1", "anna@example.com", "abc"},
+    {"OAUTHBEARER", "n,,\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=,\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "p=tls-exporter,a=anna,\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=an=na,\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna=2,\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=an,na,\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1auth=Bearer abc\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1auth=Bearer abc\1\1x", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1auth=Bearer abc\1auth=Bearer abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1auth=Bearer \1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1auth=Basic abc\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1host=x\1\1", NULL, NULL},
+    {"OAUTHBEARER", "n,a=anna,\1\1", NULL, NULL},
+    {"OAUTHBEARER", "\1", NULL, NULL},
+    {"OAUTHBEARER", "", NULL, NULL},
+    {"XOAUTH2", "", NULL, NULL},
+    {"XOAUTH2", "user=\1auth=Bearer abc\1\1", NULL, NULL},
+    {"XOAUTH2", "auth=Bearer abc\1\1", NULL, NULL},
+    {"XOAUTH2", "user=anna\1\1", NULL, NULL},
+    {"XOAUTH2", "n,a=anna,\1auth=Bearer abc\1\1", NULL, NULL},
+};
+
+static void test_tokens(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        const struct mechanism *mechanism = mechanism_find(tokens[i].mechanism);
+        const size_t length = strlen(tokens[i].response);
+        struct exchange exchange = {0};
+        struct mechanism_outcome outcome = {0};
+        char *response = malloc(length + 1);
+        memcpy(response, tokens[i].response, length);
+        const enum mechanism_result result = mechanism->step(&exchange, response, length, &outcome);
+        if (result != (tokens[i].name != NULL ? MECHANISM_TOKEN : MECHANISM_MALFORMED))
+            fail_msg("%s", tokens[i].response);
+        if (tokens[i].name != NULL) {
+            assert_octets(outcome.name, outcome.name_length, tokens[i].name);
+            assert_octets(outcome.token, outcome.token_length, tokens[i].token);
+        }
+        free(response);
+    }
+}
+
+static void test_refused_tokens(void **state)
+{
+    static const char *const names[] = {"OAUTHBEARER", "XOAUTH2"};
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const struct mechanism *mechanism = mechanism_find(names[i]);
+        struct exchange exchange = {0};
+        struct mechanism_outcome outcome = {0};
+        assert_int_equal(mechanism->step(&exchange, NULL, 0, &outcome), MECHANISM_CHALLENGE);
+        assert_string_equal(outcome.challenge, "");
+        mechanism_refuse(&exchange);
+        assert_int_equal(mechanism->step(&exchange, OCTETS("\1"), &outcome), MECHANISM_REFUSED);
+        assert_int_equal(mechanism->step(&exchange, OCTETS(""), &outcome), MECHANISM_REFUSED);
+    }
+    mechanism_find("OAUTHBEARER")->refusal(text, sizeof(text), "https://a.example/");
+    assert_string_equal(text, "{\"status\":\"invalid_token\",\"scope\":\"openid email\","
+                              "\"openid-configuration\":"
+                              "\"https://a.example/.well-known/openid-configuration\"}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_refused_tokens),
         cmocka_unit_test(test_plain),         cmocka_unit_test(test_plain_asks),
         cmocka_unit_test(test_limits),        cmocka_unit_test(test_login),
         cmocka_unit_test(test_login_initial), cmocka_unit_test(test_login_refuses),

@@ -102,9 +102,9 @@ static void test_plan(void **state)
     assert_int_equal(told.answer.capability.delay, 60);
     assert_int_equal(told.answer.retention_days, 30);
     assert_int_equal(told.answer.language, LANGUAGE_FR);
-    char plans[] = "PLANS\tretention=30,0\tnew=1\tpoll=0,4294967295";
+    char plans[] = "PLANS\tretention=30,0\tnew=1\tpoll=0,4294967295\ttokens=yes";
     assert_int_equal(authline_parse(plans, &told), AUTH_LINE_PLANS);
-    assert_true(told.plans.known);
+    assert_true(told.plans.known && told.plans.tokens);
     assert_int_equal(told.plans.retention_least, 30);
     assert_int_equal(told.plans.retention_most, 0);
     assert_int_equal(told.plans.poll_least, 0);
