@@ -1,6 +1,6 @@
 /*
- * A page with the header, and the tables behind it, each from a page's begin on. The last one's is
- * read with pread(), so nothing that is wrong with it can end this process.
+ * The header, and the tables behind it, each from a page's begin on. The last one's is read with
+ * pread(), so nothing that is wrong with it can end this process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "authd/memory.h"
@@ -17,7 +16,8 @@
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
-#define PAGE UINT64_C(4096)
+/* The largest that a kernel of ours may have. */
+#define PAGE UINT64_C(65536)
 
 struct table {
     uint64_t begin; /* 0: not taken */
@@ -80,7 +80,7 @@ struct memory *memory_new(int fd, int last)
     memory->last = last;
     memory->header = map(memory, 0, PAGE);
     memory->end = PAGE;
-    if (mlock(memory->header, PAGE) < 0)
+    if (mlock(memory->header, sizeof(*memory->header)) < 0)
         log_warning("cannot keep the key of what is remembered out of swap: %s", strerror(errno));
     crypto_kdf_keygen(memory->header->secret);
     if (read_header(last, &before) == 0)

@@ -285,8 +285,8 @@ static void test_damage(void **state)
     assert_int_equal(fstat(one.fd, &about), 0);
     for (unsigned round = 0; round < 400; round++) {
         struct authd two;
-        const off_t at = round < 200 ? (off_t)round : 4096 + (off_t)randombytes_uniform(40000);
-        const off_t size = round % 3 != 0 ? 60000 : (off_t)randombytes_uniform(60000);
+        const off_t at = round < 200 ? (off_t)round : 65536 + (off_t)randombytes_uniform(40000);
+        const off_t size = round % 3 != 0 ? 120000 : (off_t)randombytes_uniform(120000);
         int copy = damaged(one.fd, size, at, (uint8_t)randombytes_uniform(256));
         start(&two, copy, 100);
         serve(&two);
