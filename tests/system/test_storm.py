@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bellhop import BIN, QUICK, ROOT, Account, Instance, sanitized, wait_gone, wait_until
+from bellhop import BIN, QUICK, ROOT, Account, Instance, descriptors, sanitized, wait_gone, wait_until
 from crowd import busy
 from scale import MB, Memory, mailbox_of
 from test_authd import FRONT, Auth, counter
@@ -24,7 +24,11 @@ sys.path.append(str(ROOT / "tests" / "bench"))
 import generator  # noqa: E402
 import growth  # noqa: E402
 
+MEMFD = "/memfd:authd (deleted)"
 SEALED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+LONG = os.environ.get("BELLHOP_STORM") == "1"
+WRONG = 100_000 if LONG else 2_000
+AHEAD = 200        # of which the answers are awaited
 HOME, AWAY = "192.0.2.1", "198.51.100.1"
 NOBODY = Account("nobody@quayside.example", "")
 
@@ -88,15 +92,9 @@ def test_not_on_the_disk(instance):
     """It is memory that nobody else has open, sealed, and ends with the service."""
     [pid] = instance.pids()["authd"]
     serve = instance.process.pid
-    for process in (serve, pid):
-        links = {os.readlink(f"/proc/{process}/fd/{fd}") for fd in os.listdir(f"/proc/{process}/fd")}
-        assert "/memfd:authd (deleted)" in links
-    for name, pids in instance.pids().items():
-        if name == "authd":
-            continue
-        for other in pids:
-            links = {os.readlink(f"/proc/{other}/fd/{fd}") for fd in os.listdir(f"/proc/{other}/fd")}
-            assert "/memfd:authd (deleted)" not in links, name
+    holders = {pid for pids in [[serve], *instance.pids().values()] for pid in pids
+               if MEMFD in descriptors(pid).values()}
+    assert holders == {serve, pid}
     hotel, group = (customer.accounts[0] for customer in instance.customers)
     assert logs_in(instance, hotel, HOME) and logs_in(instance, group, HOME)
     instance.restart()
@@ -109,6 +107,37 @@ SERVE_WITH = """#!/bin/sh
 [ "$3" = serve ] && {{ exec 3</proc/{pid}/fd/{fd}; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=authd; }}
 exec {bellhop} "$@"
 """
+
+
+def guess_everywhere(instance, count):
+    """Each of another mailbox of two customers, from another address, with another password."""
+    names = [f"guest{number}@{instance.customers[number % 2].domain}" for number in range(count)]
+    with Auth(instance, FRONT) as auth:
+        for begin in range(0, count, AHEAD):
+            some = range(begin, min(begin + AHEAD, count))
+            for number in some:
+                auth.remote = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+                auth.begin("PLAIN", f"\0{names[number]}\0password {number}".encode())
+            assert all(auth.fields()[0] == "FAIL" for _ in some)
+
+
+def remembered(instance):
+    """Megabytes that are in authd's memory for the next one."""
+    [pid] = instance.pids()["authd"]
+    [memory] = [fd for fd, name in descriptors(pid).items() if name == MEMFD]
+    return os.stat(f"/proc/{pid}/fd/{memory}").st_blocks * 512 / MB
+
+
+def test_wrong_passwords_cost_little(instance):
+    """In memory; and the next authd has taken over all that there is room for."""
+    guess_everywhere(instance, WRONG)
+    taken = remembered(instance)
+    print(f"\n{WRONG} wrong passwords: {taken:.1f} MB", end="")
+    assert taken < 32
+    replace_by_signal(signal.SIGKILL)(instance, None)
+    before = counter(instance, "known_wrong_total")
+    guess_everywhere(instance, WRONG)
+    assert counter(instance, "known_wrong_total") - before > 0.99 * WRONG
 
 
 def test_systemd_keeps_it(stopped, tmp_path, monkeypatch):
@@ -173,7 +202,6 @@ def test_who_has_most_waiting_loses(stopped):
 
 # --- a storm
 
-LONG = os.environ.get("BELLHOP_STORM") == "1"
 MIB = 1 << 20
 KNOWN, UNKNOWN = (20_000, 3_000) if LONG else (200, 90)
 HASH_MIB = 64 if LONG else 4
