@@ -195,7 +195,7 @@ static void end_answer(struct reading *reading, uint8_t *body, size_t length,
         channel_end(channel, STORE_DATA, session->id, sizeof(*data) + length);
     }
     metric_add(METRIC_STORE_READ_OCTETS, (int64_t)length);
-    session->told.octets += length;
+    session->octets += length;
     next_request(reading);
 }
 

@@ -139,10 +139,10 @@ static void start_session(struct connection *connection, uint32_t id, struct mai
     session->connection = connection;
     session->store = connection->store;
     session->mailbox = mailbox;
+    session->name = open->capability.session;
     session->logout = open->capability.logout;
-    session->told = (struct store_session_is){
-        .mailbox = mailbox->id, .session = open->capability.session, .tls = open->tls};
-    memcpy(session->told.remote, open->remote, sizeof(open->remote));
+    session->tls = open->tls;
+    memcpy(session->remote, open->remote, sizeof(open->remote));
     mailbox->session = session;
     HASH_ADD(hh, connection->sessions, id, sizeof(session->id), session);
     metric_add(METRIC_STORE_SESSIONS, 1);

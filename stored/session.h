@@ -27,14 +27,17 @@ struct session {
     struct mailbox *mailbox; /* NULL: logged out, and the front has not closed it yet */
     uint64_t *uids;          /* ascending; with SESSION_EXPUNGED */
     uint32_t count;
-    bool large;              /* one of those that are read without the index's own cache */
-    unsigned expunging;      /* group commits that this session waits for */
+    unsigned expunging; /* group commits that this session waits for */
+    bool large;         /* one of those that are read without the index's own cache */
+    bool logged_out;    /* nothing more is done for it; it ends behind running expunges */
+    uint16_t tls;       /* this and `remote` as the front has told (struct store_open) */
+    uint8_t remote[16];
+    uint64_t name;           /* the session's, of its capability */
+    uint64_t logout;         /* as well */
+    uint64_t octets;         /* that have been read for it */
     struct opening *opening; /* not all messages have been told to the front yet */
     struct places *places;
     struct reading *reading;
-    bool logged_out;              /* nothing more is done for it; it ends behind running expunges */
-    struct store_session_is told; /* for the list of sessions; without `seconds` */
-    uint64_t logout;              /* of its capability */
     UT_hash_handle hh;
 };
 

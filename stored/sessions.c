@@ -9,10 +9,16 @@
 
 static struct store_session_is describe(const struct session *session)
 {
-    struct store_session_is is = session->told;
+    struct store_session_is is = {
+        .mailbox = session->mailbox->id,
+        .session = session->name,
+        .seconds = mailbox_locked_for(session->mailbox),
+        .octets = session->octets,
+        .messages = session->count,
+        .tls = session->tls,
+    };
 
-    is.seconds = mailbox_locked_for(session->mailbox);
-    is.messages = session->count;
+    memcpy(is.remote, session->remote, sizeof(is.remote));
     return is;
 }
 
