@@ -7,17 +7,18 @@
 #include "db/logout.h"
 #include "lib/log.h"
 
-/* In ms, between two looks: each is one indexed query. */
-#define PAUSE 250
+/* In ms: between two looks, each of which is one indexed query, and after a failure. */
+#define PAUSE    250
+#define PATIENCE 1000
 
 /* Looks for new ones until all are told again. */
 #define ROUND 4
 
 static void step(struct logouts *logouts);
 
-static void pause_until_next(struct logouts *logouts)
+static void wait_for(struct logouts *logouts, int duration)
 {
-    static const struct timeval pause = {.tv_usec = PAUSE * 1000};
+    const struct timeval pause = {.tv_sec = duration / 1000, .tv_usec = duration % 1000 * 1000};
 
     event_add(logouts->tick, &pause);
 }
@@ -29,7 +30,7 @@ static void end_round(struct logouts *logouts)
     if (logouts->old)
         (void)db_logout_forget(logouts->notes, logouts->told);
     logouts->old = false;
-    pause_until_next(logouts);
+    wait_for(logouts, PAUSE);
 }
 
 static void on_told(void *context, enum store_result result)
@@ -42,7 +43,7 @@ static void on_told(void *context, enum store_result result)
         logouts->told = logouts->asking;
         step(logouts);
     } else {
-        pause_until_next(logouts);
+        wait_for(logouts, PATIENCE);
     }
 }
 
@@ -62,10 +63,11 @@ static void step(struct logouts *logouts)
     static struct db_logout found[STORE_MAILBOXES_MAX];
     size_t count;
 
-    if (db_logout_list(logouts->db, logouts->told, found, STORE_MAILBOXES_MAX, &count) == DB_OK)
-        tell(logouts, found, count);
-    else
-        end_round(logouts);
+    switch (db_logout_list(logouts->db, logouts->told, found, STORE_MAILBOXES_MAX, &count)) {
+    case DB_OK: tell(logouts, found, count); break;
+    case DB_NONE: end_round(logouts); break;
+    default: wait_for(logouts, PATIENCE);
+    }
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
