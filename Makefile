@@ -21,13 +21,14 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
 	libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 ca-certificates curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-cryptography python3-jwt python3-pytest python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
+CHECK_PACKAGES := libcmocka-dev python3-cryptography python3-jsonschema python3-jwt python3-pytest \
+	python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
 	libidn12 libldap-2.5-0 libmariadb3 libpam0g libpcre2-8-0 libperl5.36 libpq5 libspf2-2
 MTA_UNPACKED   := postfix exim4-daemon-heavy opensmtpd
-BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite
+BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite wrk
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 FUZZ_PACKAGES  := clang libclang-rt-dev
 
@@ -75,7 +76,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl
 PROGRAMS := pop3d authd stored lmtpd fetchd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture grade system load storm bench bench-built bench-deps compare compare-built measure-scale lint install clean
+.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture grade system load storm bench bench-built bench-deps bench-http compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -194,6 +195,10 @@ bench: deps bench-deps
 bench-built: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill $(BUILD)/tests/disk.so
 	$(PYTHON) tests/bench/bench $(BUILD) $(if $(QUICK),--quick) $(if $(ROWS),--rows '$(ROWS)')
 
+# The HTTP API under wrk.
+bench-http: deps bench-deps all
+	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) tests/bench/http/measure $(BUILD)
+
 measure-scale: all $(BENCH_PROGRAMS) $(BUILD)/bench/fill
 	$(PYTHON) tests/bench/scale/measure $(BUILD)
 
@@ -264,8 +269,9 @@ $(call fuzz_targets_of,pop3d,pop3d,POP3D)
 $(call fuzz_targets_of,authd,authd,AUTHD)
 $(call fuzz_targets_of,stored,stored,STORED)
 $(call fuzz_targets_of,lmtpd,lmtpd,LMTPD)
+$(call fuzz_targets_of,admin,admin,ADMIN)
 $(call fuzz_targets_of,cli,bellhop,BELLHOP)
-$(foreach target,$(filter-out $(foreach program,pop3d authd stored lmtpd cli,$(program)_%),\
+$(foreach target,$(filter-out $(foreach program,pop3d authd stored lmtpd admin cli,$(program)_%),\
 	$(FUZZ_TARGETS)),$(eval $(call fuzz_target,$(target))))
 
 fuzz-replay: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
@@ -348,6 +354,7 @@ help:
 	@echo 'make fuzz     SECONDS=60 of made-up input for each target in tests/fuzz; FUZZ=surrogate for one'
 	@echo 'make lint     formatting, static analysis, layers'
 	@echo 'make bench    Bellhop measured beside Dovecot, which is installed for it; QUICK=1 for a trial'
+	@echo 'make bench-http  the HTTP API under wrk'
 	@echo 'make compare  the conformance suite against Bellhop and Dovecot: docs/conformance.md'
 	@echo 'make measure-scale  how it does with much mail'
 	@echo 'make install  PREFIX=/usr/local DESTDIR='

@@ -11,6 +11,7 @@
 
 #include "admin/admin.h"
 #include "admin/api.h"
+#include "admin/body.h"
 #include "admin/bucket.h"
 #include "admin/change.h"
 #include "admin/field.h"
@@ -300,41 +301,14 @@ void api_begin(struct request *request, bool body)
 
 /* --- its body */
 
-#define DEPTH_MAX 16
-
-/* The parser's own bound is thousands, each of which is a call. */
-static bool is_too_deep(const char *text, size_t length)
-{
-    unsigned depth = 0;
-    bool quoted = false;
-
-    for (size_t i = 0; i < length; i++) {
-        if (quoted && text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
-            quoted = !quoted;
-        else if (!quoted && (text[i] == '{' || text[i] == '[')) {
-            if (++depth > DEPTH_MAX)
-                return true;
-        } else if (!quoted && (text[i] == '}' || text[i] == ']'))
-            depth -= depth > 0;
-    }
-    return false;
-}
-
 static void read_body(struct request *request)
 {
-    json_error_t error;
+    char error[BODY_ERROR_SIZE];
 
-    if (is_too_deep(request->body, request->body_length)) {
-        problem_set(request, PROBLEM_MALFORMED, "the body is nested more than %d deep", DEPTH_MAX);
-        return;
-    }
-    request->json = json_loadb(request->body != NULL ? request->body : "", request->body_length,
-                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    request->json =
+        body_parse(request->body != NULL ? request->body : "", request->body_length, error);
     if (request->json == NULL)
-        problem_set(request, PROBLEM_MALFORMED, "the body is no JSON: line %d, column %d",
-                    error.line, error.column);
+        problem_set(request, PROBLEM_MALFORMED, "%s", error);
 }
 
 /* --- the answer */

@@ -15,6 +15,6 @@ struct route;
 void document_get(struct admin *admin, struct request *request);
 
 /* That document. */
-struct json_t *document_make(const struct route *routes, size_t count);
+struct json_t *document_make(const struct route *table, size_t count);
 
 #endif
