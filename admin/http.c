@@ -26,7 +26,7 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 
-/* On each listening socket. One that waits for its next request takes some 3 KiB. */
+/* On each listening socket. An idle one takes 4.6 KiB, one with 6,000 octets of header 10.5. */
 #define CONNECTIONS_MAX 10000
 
 /* Octets for the header of one request and its answer. */

@@ -54,7 +54,7 @@ const char *problem_title(enum problem problem)
     return problems[problem].title;
 }
 
-static char *detail_of(const char *format, va_list arguments)
+static __attribute__((format(printf, 1, 0))) char *detail_of(const char *format, va_list arguments)
 {
     char *detail = NULL;
 
