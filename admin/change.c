@@ -338,13 +338,9 @@ struct use {
 
 static enum db_result run_use(struct writing *writing, struct db *db)
 {
-    struct use *use = (struct use *)writing;
-    enum db_result result =
-        db_api_key_used(db, use->customer, use->key, (uint64_t)time(NULL), use->remote);
+    const struct use *use = (struct use *)writing;
 
-    if (result == DB_OK)
-        (void)db_idempotency_prune(db, (uint64_t)time(NULL));
-    return result;
+    return db_api_key_used(db, use->customer, use->key, (uint64_t)time(NULL), use->remote);
 }
 
 static void done_use(struct writing *writing)

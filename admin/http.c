@@ -120,12 +120,21 @@ static void set_due(struct MHD_Connection *connection, uint64_t time)
     client_of(connection)->due = time == 0 ? 0 : clock_milliseconds() + time;
 }
 
+/* It may have held a password that is shown once. */
+static void wipe(void *text)
+{
+    sodium_memzero(text, strlen(text));
+    free(text);
+}
+
 static enum MHD_Result queue_answer(struct request *request)
 {
     struct answer *answer = &request->answer;
     size_t length = answer->text == NULL ? 0 : strlen(answer->text);
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(length, answer->text, MHD_RESPMEM_MUST_FREE);
+        answer->text == NULL
+            ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
+            : MHD_create_response_from_buffer_with_free_callback(length, answer->text, wipe);
 
     if (response == NULL)
         log_panic("out of memory");
@@ -140,7 +149,8 @@ static enum MHD_Result queue_answer(struct request *request)
 
 void request_clear(struct request *request)
 {
-    free(request->answer.text);
+    if (request->answer.text != NULL)
+        wipe(request->answer.text);
     free(request->answer.location);
     memset(&request->answer, 0, sizeof(request->answer));
 }
@@ -330,10 +340,25 @@ static bool begin_body(struct request *request)
            (request->taking || request_header(request, "Expect") == NULL);
 }
 
+/* A body may hold a password. */
+static void grow(struct request *request, size_t room)
+{
+    char *body = xmalloc(room);
+
+    if (request->body != NULL) {
+        memcpy(body, request->body, request->body_length);
+        sodium_memzero(request->body, request->room);
+        free(request->body);
+    }
+    request->service->http->bodies += room - request->room;
+    request->body = body;
+    request->room = room;
+}
+
 /* Takes what has come of the body, or forgets it. Returns whether to go on. */
 static bool take(struct request *request, const char *data, size_t length)
 {
-    struct http *http = request->service->http;
+    const struct http *http = request->service->http;
 
     request->read += length;
     if (request->taking && request->read > HTTP_BODY_MAX) {
@@ -351,9 +376,8 @@ static bool take(struct request *request, const char *data, size_t length)
         request->answer.retry_after = 1;
         return true;
     }
-    http->bodies += room - request->room;
-    request->body = xrealloc(request->body, room);
-    request->room = room;
+    if (room > request->room)
+        grow(request, room);
     memcpy(request->body + request->body_length, data, length);
     request->body_length += length;
     return true;

@@ -9,6 +9,9 @@
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
+/* Members that are told of; a body of rubbish would come back many times as large. */
+#define ERRORS_MAX 100
+
 static const struct {
     unsigned status;
     const char *code;
@@ -100,6 +103,10 @@ void problem_member(struct request *request, const char *pointer, const char *co
     va_end(arguments);
     if (request->errors == NULL)
         request->errors = json_array();
+    if (json_array_size(request->errors) >= ERRORS_MAX) {
+        free(detail);
+        return;
+    }
     json_t *error = json_pack("{ss ss}", "pointer", pointer, "code", code);
     json_object_set_new(error, "detail", json_string(detail));
     json_array_append_new(request->errors, error);

@@ -34,12 +34,23 @@ enum db_result db_idempotency_find(struct db *db, struct db_idempotency *idempot
     return DB_OK;
 }
 
+static enum db_result prune(struct db *db, uint64_t now)
+{
+    struct sqlite3_stmt *prune = statement_get(db, STATEMENT_IDEMPOTENCY_PRUNE);
+    statement_bind_number(prune, 1, now - DB_IDEMPOTENCY_TIME);
+    enum db_result result = statement_change(db, prune);
+    return result == DB_NONE ? DB_OK : result;
+}
+
 enum db_result db_idempotency_add(struct db *db, const struct db_idempotency *idempotency,
                                   uint64_t now)
 {
     struct sqlite3_stmt *remove = start(db, STATEMENT_IDEMPOTENCY_REMOVE, idempotency);
     enum db_result result = statement_change(db, remove);
-    if (result != DB_OK && result != DB_NONE) {
+    if (result == DB_OK || result == DB_NONE) {
+        result = prune(db, now);
+    }
+    if (result != DB_OK) {
         return result;
     }
     struct sqlite3_stmt *add = start(db, STATEMENT_IDEMPOTENCY_ADD, idempotency);
@@ -47,11 +58,4 @@ enum db_result db_idempotency_add(struct db *db, const struct db_idempotency *id
     statement_bind_blob(add, 4, idempotency->answer, idempotency->length);
     statement_bind_number(add, 5, now);
     return statement_change(db, add);
-}
-
-enum db_result db_idempotency_prune(struct db *db, uint64_t now)
-{
-    struct sqlite3_stmt *prune = statement_get(db, STATEMENT_IDEMPOTENCY_PRUNE);
-    statement_bind_number(prune, 1, now - DB_IDEMPOTENCY_TIME);
-    return statement_change(db, prune);
 }

@@ -29,11 +29,8 @@ struct db_idempotency {
  */
 enum db_result db_idempotency_find(struct db *db, struct db_idempotency *idempotency, uint64_t now);
 
-/* Keeps an answer, in place of one that is older than a day. */
+/* Keeps an answer, and forgets some that are older than a day: more than come in. */
 enum db_result db_idempotency_add(struct db *db, const struct db_idempotency *idempotency,
                                   uint64_t now);
-
-/* Removes some of those that are older than a day: DB_NONE when there are none left. */
-enum db_result db_idempotency_prune(struct db *db, uint64_t now);
 
 #endif

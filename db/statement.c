@@ -178,7 +178,7 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_IDEMPOTENCY_PRUNE] = {"idempotency_prune", STATEMENT_OPERATOR,
         "DELETE FROM idempotency_key WHERE (api_key, key) IN ("
         "     SELECT old.api_key, old.key FROM idempotency_key AS old WHERE old.created < ?1"
-        "     ORDER BY old.created LIMIT 1000)"},
+        "     ORDER BY old.created LIMIT 10)"},
     [STATEMENT_PLAN_REMOVE] = {"plan_remove", STATEMENT_OPERATOR,
         "DELETE FROM plan WHERE name = ?1"
         " AND NOT EXISTS (SELECT 1 FROM customer WHERE customer.plan = plan.id)"},

@@ -487,3 +487,9 @@ def test_the_document_says_what_is_served(api):
     for name, schema in document.text["components"]["schemas"].items():
         used = json.dumps(document.text["paths"]) + json.dumps(document.text["components"]["responses"])
         assert f'schemas/{name}"' in used, f"{name} is used nowhere"
+
+
+def test_rubbish_does_not_come_back_larger(api):
+    body = {f"member{number}": number for number in range(20000)}
+    answer = api.post("/plans", body)
+    assert answer.status == 422 and len(answer.json["errors"]) == 100 and len(answer.text) < 20000
