@@ -220,18 +220,23 @@ static json_t *next_link(const struct page *page, const char *last)
     return next;
 }
 
+void page_answer(struct page *page, const char *last)
+{
+    json_t *next = last != NULL ? next_link(page, last) : json_null();
+
+    request_set(page->request, 200, json_pack("{so so}", "items", page->items, "next", next));
+}
+
 static void end(struct page *page, enum db_result result, const char *last)
 {
     struct request *request = page->request;
 
     if (result != DB_OK && result != DB_NONE)
         change_problem(request, request->admin->db, result);
-    if (request->answer.status != 0) {
+    if (request->answer.status != 0)
         json_decref(page->items);
-        return;
-    }
-    json_t *next = result == DB_OK ? next_link(page, last) : json_null();
-    request_set(request, 200, json_pack("{so so}", "items", page->items, "next", next));
+    else
+        page_answer(page, result == DB_OK ? last : NULL);
 }
 
 void page_fill(struct page *page, const struct listing *listing, void *row)

@@ -56,4 +56,8 @@ struct listing {
 /* Answers with what is there from `page->after` on, which the caller has put into `row`. */
 void page_fill(struct page *page, const struct listing *listing, void *row);
 
+/* Answers with `page->items`; `last` is where the next page begins behind, NULL: this is the last.
+ */
+void page_answer(struct page *page, const char *last);
+
 #endif

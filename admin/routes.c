@@ -9,6 +9,7 @@
 #include "admin/health.h"
 #include "admin/plans.h"
 #include "admin/records.h"
+#include "admin/sessions.h"
 
 #define API "/api/v1"
 
@@ -74,6 +75,12 @@ const struct route routes[] = {
      .handle = address_events_list, .about = "logins, refusals and new passwords of a mailbox",
      .schema = "Event"},
 
+    {"GET", API "/addresses/{address}/sessions", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
+     .handle = address_sessions_list, .about = "the POP3 session that has a mailbox",
+     .schema = "Session"},
+    {"DELETE", API "/addresses/{address}/sessions", SCOPE_MAILBOX, RESETTERS | ROLE(OWNER),
+     .apply = address_sessions_end, .about = "end the POP3 session that has a mailbox"},
+
     {"PUT", API "/addresses/{address}/password", SCOPE_MAILBOX, RESETTERS | ROLE(OWNER), 0,
      password_fields, .handle = password_check_new, .apply = password_set,
      .about = "set a mailbox's password"},
@@ -103,6 +110,11 @@ const struct route routes[] = {
      .about = "an API key", .schema = "ApiKey"},
     {"DELETE", API "/api-keys/{key}", SCOPE_KEY, ADMINS, .apply = api_key_remove,
      .show = api_key_show, .about = "let an API key open nothing any more"},
+
+    {"GET", API "/sessions", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
+     .handle = sessions_list, .about = "the POP3 sessions that are open", .schema = "Session"},
+    {"DELETE", API "/customers/{customer}/sessions", SCOPE_CUSTOMER, RESETTERS, ROUTE_WHOLE,
+     .apply = customer_sessions_end, .about = "end all POP3 sessions of a customer"},
 
     {"GET", API "/events", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = events_list, .about = "logins, refusals and new passwords, the newest first",

@@ -27,8 +27,9 @@ struct pending {
     uint8_t type;
     struct store_caller caller;
     union {
-        struct store_expired *expired_r; /* of STORE_EXPIRE */
-        struct store_usage_is *usage_r;  /* of STORE_USAGE */
+        struct store_expired *expired_r;   /* of STORE_EXPIRE */
+        struct store_usage_is *usage_r;    /* of STORE_USAGE */
+        struct store_sessions *sessions_r; /* of STORE_SESSIONS */
     };
     struct event *late;
 };
@@ -65,6 +66,19 @@ static struct pending *pending_find(struct store *store, uint32_t id)
     return pending;
 }
 
+static int take_sessions(const struct pending *pending, const struct channel_message *message)
+{
+    struct store_sessions *sessions = pending->sessions_r;
+    size_t size = sizeof(sessions->found[0]);
+
+    if (pending->type != STORE_SESSIONS || message->length % size != 0 ||
+        message->length > sizeof(sessions->found))
+        return -1;
+    sessions->count = message->length / size;
+    memcpy(sessions->found, message->payload, message->length);
+    return STORE_OK;
+}
+
 /* What an answer means to a request, or -1 when it is not an answer to it. */
 static int read_answer(const struct pending *pending, const struct channel_message *message)
 {
@@ -82,6 +96,7 @@ static int read_answer(const struct pending *pending, const struct channel_messa
             return -1;
         memcpy(pending->expired_r, payload, sizeof(*pending->expired_r));
         return STORE_OK;
+    case STORE_SESSIONS_ARE: return take_sessions(pending, message);
     case STORE_USAGE_IS:
         if (pending->type != STORE_USAGE || message->length != sizeof(*pending->usage_r))
             return -1;
@@ -202,6 +217,16 @@ void store_log_out(struct store *store, const struct store_logout *logouts, size
                    struct store_caller caller)
 {
     request(store, STORE_LOGOUT, logouts, count * sizeof(logouts[0]), LOGOUT_TIME, caller);
+}
+
+void store_find_sessions(struct store *store, const uint64_t *mailboxes, size_t count,
+                         struct store_sessions *sessions_r, struct store_caller caller)
+{
+    _Static_assert(sizeof(struct store_mailbox_id) == sizeof(*mailboxes), "an id is what is sent");
+    struct pending *pending =
+        request(store, STORE_SESSIONS, mailboxes, count * sizeof(*mailboxes), USAGE_TIME, caller);
+
+    pending->sessions_r = sessions_r;
 }
 
 void store_usage(struct store *store, uint64_t mailbox, struct store_usage_is *usage_r,

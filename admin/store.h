@@ -36,6 +36,16 @@ void store_drop(struct store *store, uint64_t mailbox, struct store_caller calle
 void store_log_out(struct store *store, const struct store_logout *logouts, size_t count,
                    struct store_caller caller);
 
+/* The sessions of up to STORE_MAILBOXES_MAX mailboxes, in the order of the mailboxes. */
+struct store_sessions {
+    size_t count;
+    struct store_session_is found[STORE_MAILBOXES_MAX];
+};
+
+/* Fills in sessions_r when `done` gets STORE_OK. */
+void store_find_sessions(struct store *store, const uint64_t *mailboxes, size_t count,
+                         struct store_sessions *sessions_r, struct store_caller caller);
+
 /* Tells how full a mailbox is. usage_r is filled in when `done` gets STORE_OK. */
 void store_usage(struct store *store, uint64_t mailbox, struct store_usage_is *usage_r,
                  struct store_caller caller);

@@ -493,3 +493,25 @@ def test_rubbish_does_not_come_back_larger(api):
     body = {f"member{number}": number for number in range(20000)}
     answer = api.post("/plans", body)
     assert answer.status == 422 and len(answer.json["errors"]) == 100 and len(answer.text) < 20000
+
+
+def test_sessions(instance):
+    """Seen and ended, each customer's for itself."""
+    api = operator(instance)
+    mine, theirs = (customer.accounts[0] for customer in instance.customers)
+    first, second = instance.pop3(mine, tls=True), instance.pop3(theirs)
+    found = {item["address"]: item for item in api.all("/sessions")}
+    assert set(found) == {mine.address, theirs.address}
+    assert found[mine.address]["tls"] == "TLSv1.3" and found[mine.address]["remote"] == "127.0.0.1"
+    admin = Api(instance, made_key(instance, "admin", "--customer", instance.customers[0].name))
+    assert [item["address"] for item in admin.all("/sessions")] == [mine.address]
+    (item,) = admin.all(f"/addresses/{mine.address}/sessions")
+    assert item["session"] == found[mine.address]["session"]
+    assert admin.delete(f"/addresses/{mine.address}/sessions").status == 204
+    wait_until(lambda: admin.all("/sessions") == [], 5, "the end of the session")
+    assert second.stat() == (0, 0)
+    assert len(api.all("/sessions", limit=1)) == 1
+    assert api.delete(f"/customers/{ids(api)[1]}/sessions").status == 204
+    wait_until(lambda: api.all("/sessions") == [], 5, "the end of the other")
+    for pop3 in first, second:
+        pop3.close()

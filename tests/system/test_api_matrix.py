@@ -119,7 +119,7 @@ def test_lists_hold_nothing_foreign(world, caller):
         if method != "GET" or cells[caller] != ["200"] or path == "/api/v1/self":
             continue
         text = "".join(map(str, api.all(path.removeprefix("/api/v1"))))
-        assert text
+        assert text or path == "/api/v1/sessions"
         for name in world.foreign[:2]:
             assert name not in text, path
         if caller in ("domain", "owner"):
