@@ -7,6 +7,7 @@
 #include "admin/domains.h"
 #include "admin/exposition.h"
 #include "admin/health.h"
+#include "admin/meta.h"
 #include "admin/plans.h"
 #include "admin/records.h"
 #include "admin/sessions.h"
@@ -21,6 +22,9 @@ const struct route routes[] = {
 
     {"GET", API "/self", SCOPE_ANY, EVERYBODY, .handle = self_show,
      .about = "the key that asks", .schema = "ApiKey"},
+
+    {"GET", API "/meta", SCOPE_ANY, EVERYBODY, .handle = meta_show,
+     .about = "limits, and what can be set", .schema = "Meta"},
 
     {"GET", API "/plans", SCOPE_ANY, READERS, ROUTE_LIST, .handle = plans_list,
      .about = "the plans; a customer sees its own", .schema = "Plan"},

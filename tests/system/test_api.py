@@ -495,6 +495,19 @@ def test_rubbish_does_not_come_back_larger(api):
     assert answer.status == 422 and len(answer.json["errors"]) == 100 and len(answer.text) < 20000
 
 
+def test_meta_says_what_can_be_set(api):
+    meta = api.get("/meta").json
+    assert meta["limits"]["app_passwords"] == 100
+    made = meta["resources"]["plans"]["POST"]
+    assert made["required"] == ["name"] and made["properties"]["protection"]["enum"] == ["none", "mark", "refuse"]
+    assert {"plans", "customers", "domains", "addresses", "password", "app-passwords", "api-keys"} <= set(
+        meta["resources"])
+    for resource, methods in meta["resources"].items():
+        for method, schema in methods.items():
+            api.document.validate({"type": "object"}, schema)
+            assert all(member.get("description") for member in schema["properties"].values()), resource
+
+
 def test_sessions(instance):
     """Seen and ended, each customer's for itself."""
     api = operator(instance)
