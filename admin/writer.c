@@ -1,13 +1,22 @@
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "admin/writer.h"
 #include "db/transaction.h"
+#include "lib/clock.h"
 #include "lib/xalloc.h"
 
 /* Changes in one transaction: beyond that the commit is a small part of the work. */
 #define TOGETHER_MAX 256
+
+/*
+ * SQLite's lock has no queue: who waits for it looks now and then. So it is free for a part of the
+ * time, this one of what the last transaction took.
+ */
+#define REST_PART 10
 
 /* More cannot be answered within seconds. */
 #define WAITING_MAX 4096
@@ -15,6 +24,7 @@
 struct writer {
     struct db *db;
     struct workers *workers;
+    uint64_t rested; /* when it may begin again, in microseconds */
 };
 
 static struct writing *writing_of(struct work *work)
@@ -55,10 +65,8 @@ static enum db_result write_all(struct db *db, struct work *first, const struct 
 }
 
 /* One that fails must not take the others with it, so each is then tried by itself. */
-static void run(void *context, struct work *first)
+static void write_somehow(const struct writer *writer, struct work *first)
 {
-    struct writer *writer = context;
-
     if (write_all(writer->db, first, NULL) == DB_OK)
         return;
     for (struct work *work = first; work != NULL; work = work->next) {
@@ -66,6 +74,24 @@ static void run(void *context, struct work *first)
         if (result != DB_OK)
             writing_of(work)->result = result;
     }
+}
+
+/* The rest comes before what is next, so nobody waits for it who comes alone. */
+static void run(void *context, struct work *first)
+{
+    struct writer *writer = context;
+    uint64_t begin = clock_microseconds();
+
+    if (begin < writer->rested) {
+        uint64_t rest = writer->rested - begin;
+        const struct timespec pause = {.tv_sec = (time_t)(rest / 1000000),
+                                       .tv_nsec = (long)(rest % 1000000 * 1000)};
+        nanosleep(&pause, NULL);
+        begin = clock_microseconds();
+    }
+    write_somehow(writer, first);
+    uint64_t end = clock_microseconds();
+    writer->rested = end + (end - begin) / REST_PART;
 }
 
 static void done(struct work *work)
