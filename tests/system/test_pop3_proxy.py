@@ -1,6 +1,7 @@
 """POP3 behind HAProxy, nginx and a webmail: the client's own address counts, and only who is listed says it."""
 
 import base64
+import json
 import re
 import signal
 import socket
@@ -314,6 +315,8 @@ def test_a_webmail_names_its_clients(webmail, tls):
             assert wire.command("XCLIENT ADDR=192.0.2.9").startswith(b"-ERR unknown command")
             # It is on this machine, so it needs no TLS for what it brings.
             log_in(wire, account)
+            [session] = json.loads(webmail.cli("session", "list", account.address, "--json").stdout)
+            assert session["remote"] == address and session["tls"] == ("TLSv1.3" if tls else None)
             assert wire.command("XCLIENT ADDR=192.0.2.9").startswith(b"-ERR")
             assert b"XCLIENT" not in capabilities(wire)
             assert wire.command("QUIT").startswith(b"+OK")
