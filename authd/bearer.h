@@ -12,7 +12,7 @@ struct report;
 
 /*
  * Whether a token (authd/token.h) opens a mailbox: it is signed by an issuer of the mailbox's own
- * customer, whose keys admin keeps in the account database. A signature costs up to 300
+ * customer, whose keys admin keeps in the account database. A signature costs 60 to 870
  * microseconds once, and is remembered as good passwords are; all else is checked each time.
  */
 
