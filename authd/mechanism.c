@@ -148,7 +148,7 @@ void mechanism_keys(struct exchange *exchange, const struct scramkeys *keys,
     outcome->challenge = outcome->text;
 }
 
-enum { TOKEN_BEGIN, TOKEN_REFUSED };
+enum { TOKEN_BEGIN, TOKEN_ASKED, TOKEN_REFUSED };
 
 void mechanism_refuse(struct exchange *exchange)
 {
@@ -264,6 +264,7 @@ static enum mechanism_result take_xoauth2(struct exchange *exchange, struct word
                : MECHANISM_MALFORMED;
 }
 
+/* Exim says an empty initial response where its client has sent none. */
 static enum mechanism_result step_token(
     struct exchange *exchange, const char *response, size_t length,
     struct mechanism_outcome *outcome_r,
@@ -272,7 +273,8 @@ static enum mechanism_result step_token(
 {
     if (exchange->step == TOKEN_REFUSED)
         return MECHANISM_REFUSED;
-    if (response == NULL) {
+    if (exchange->step == TOKEN_BEGIN && length == 0) {
+        exchange->step = TOKEN_ASKED;
         outcome_r->challenge = "";
         return MECHANISM_CHALLENGE;
     }

@@ -1,14 +1,21 @@
 """Mail through real mail servers that are set up as the pages of docs/operating/ say."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import smtplib
+import sqlite3
+import subprocess
 import tempfile
+import time
+from contextlib import closing
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bellhop import QUICK, Instance, children, wait_until
 from mailservers import GROUP, Exim, OpenSMTPD, Postfix, needs_root, swaks
@@ -140,6 +147,39 @@ def test_submission(served, server, mechanism, port, tls):
                        sender=sender.address, to=recipient.address)
     assert code == 0, said
     wait_for(served, recipient, subject)
+
+
+@pytest.fixture(scope="module")
+def issuer(served):
+    """Makes tokens for the customers' addresses; its keys need no fetching here."""
+    url = "https://login.example"
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key())
+    for customer in served.customers:
+        served.cli("token-issuer", "add", url, "--customer", customer.name, "--audience", "mail")
+    with closing(sqlite3.connect(served.dir / "accounts.db", timeout=30)) as db, db:
+        db.execute("UPDATE token_issuer SET keys = ?, fetched = unixepoch(), due = unixepoch() + 3600",
+                   [json.dumps({"keys": [public if isinstance(public, dict) else json.loads(public)]})])
+    return lambda address, **claims: jwt.encode(
+        {"iss": url, "aud": "mail", "email": address, "exp": int(time.time()) + 600, **claims}, private,
+        algorithm="ES256")
+
+
+@for_submission
+def test_submission_with_a_token(served, server, issuer, tmp_path):
+    mine, theirs = accounts(served)
+    subject = f"{name(server)} with a token"
+    letter = tmp_path / "letter"
+    letter.write_text(f"From: {mine.address}\nSubject: {subject}\n\none line\n")
+    command = ["curl", "-sS", f"smtp://127.0.0.1:{server.submission}", "--ssl-reqd", "--insecure", "--user",
+               f"{mine.address}:", "--mail-from", mine.address, "--mail-rcpt", theirs.address, "--upload-file",
+               letter, "--oauth2-bearer"]
+    long = issuer(mine.address, groups=["x" * 100] * 30)
+    done = subprocess.run([*command, long], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    wait_for(served, theirs, subject)
+    done = subprocess.run([*command, issuer(theirs.address)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 67, done.stderr  # login denied
 
 
 def answer_to_auth(server, account):

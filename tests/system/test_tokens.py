@@ -316,11 +316,11 @@ def test_none_and_keys_of_the_tokens_own(serving, hotels):
 @pytest.mark.parametrize("mechanism, text", [
     ("OAUTHBEARER", b"\1"), ("OAUTHBEARER", b"n,,\1auth=Bearer x\1\1"), ("OAUTHBEARER", b"p=x,a=b,\1auth=Bearer x\1\1"),
     ("OAUTHBEARER", b"n,a=anna,\1auth=Bearer x\1"), ("OAUTHBEARER", b"n,a=anna,\1host=x\1\1"),
-    ("XOAUTH2", b"auth=Bearer x\1\1"), ("XOAUTH2", b"user=anna\1auth=Basic x\1\1"), ("XOAUTH2", b"")])
+    ("XOAUTH2", b"auth=Bearer x\1\1"), ("XOAUTH2", b"user=anna\1auth=Basic x\1\1")])
 def test_malformed(serving, mechanism, text):
     with serving.wire("pop3s") as wire:
         wire.line()
-        assert wire.command(f"AUTH {mechanism} {b64(text) or '='}").startswith(b"-ERR")
+        assert wire.command(f"AUTH {mechanism} {b64(text)}").startswith(b"-ERR")
         assert wire.command("CAPA").startswith(b"+OK")
 
 
