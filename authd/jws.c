@@ -24,7 +24,7 @@ static int split(struct part parts_r[3], const char *text, size_t length)
         parts_r[i] = (struct part){text, (size_t)((dot != NULL ? dot : end) - text)};
         if (parts_r[i].length == 0)
             return -1;
-        text = dot + (dot != NULL);
+        text = dot != NULL ? dot + 1 : end;
     }
     return 0;
 }
