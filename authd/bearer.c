@@ -49,11 +49,11 @@ static enum bearer_result verify_by(struct bearer *bearer, const struct token *t
     if (result == JWS_GOOD)
         return BEARER_GOOD;
     *reason_r = "its signature is wrong";
-    if (result == JWS_NO_KEY) {
-        *reason_r = "its issuer has no such key";
-        miss_key(bearer, issuer);
-    }
-    return BEARER_FORGED;
+    if (result == JWS_WRONG)
+        return BEARER_FORGED;
+    *reason_r = "its issuer has no such key";
+    miss_key(bearer, issuer);
+    return BEARER_UNFIT;
 }
 
 static enum bearer_result verify(struct bearer *bearer, const struct token *token,

@@ -24,7 +24,8 @@ struct report;
 
 enum bearer_result {
     BEARER_GOOD,
-    BEARER_UNFIT,   /* no: it is the issuer's, but not for this, or not now */
+    BEARER_UNFIT,   /* no: but nobody has guessed: it is the issuer's and not good, or its key is
+                       not known yet */
     BEARER_FORGED,  /* no: nobody whose word counts has signed it */
     BEARER_NO_KEYS, /* not now: the issuer's keys could not be fetched */
     BEARER_BROKEN   /* ours; logged */
