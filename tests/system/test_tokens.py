@@ -331,16 +331,37 @@ def test_a_long_one(serving, hotels):
     assert log_in(serving, address, token, "XOAUTH2")[0].startswith(b"+OK")
 
 
-@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
-def test_curl(serving, hotels, mechanism):
+def test_curl(serving, hotels):
     account = accounts(serving)[0][1]
     serving.deliver([account.address], b"Subject: token\r\n\r\nby curl\r\n")
+    mark = len(serving.log)
     command = ["curl", "-sS", f"pop3s://localhost:{serving.ports.pop3s}/1", "--insecure", "--user", f"{account.address}:",
-               "--login-options", f"AUTH={mechanism}", "--oauth2-bearer"]
+               "--oauth2-bearer"]
     done = subprocess.run([*command, hotels.token(account.address)], capture_output=True, timeout=60)
     assert done.returncode == 0 and b"by curl" in done.stdout, done.stderr
+    assert "mechanism=OAUTHBEARER credential=token" in serving.log[mark:]
     done = subprocess.run([*command, hotels.token(account.address, aud="pages")], capture_output=True, timeout=60)
     assert done.returncode == 67, done.stderr  # login denied
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_mpop(serving, hotels, mechanism, tmp_path):
+    account = accounts(serving)[0][2]
+    serving.deliver([account.address], b"Subject: token\r\n\r\nby mpop\r\n")
+    mark = len(serving.log)
+    settings = tmp_path / "mpoprc"
+    fetched_mail = tmp_path / "mail"
+    settings.write_text(f"account a\nhost localhost\nport {serving.ports.pop3s}\nuser {account.address}\n"
+                        f"auth {mechanism.lower()}\ntls on\ntls_starttls off\ntls_certcheck off\n"
+                        f"delivery mbox {fetched_mail}\nuidls_file {tmp_path / 'uidls'}\n"
+                        f"passwordeval \"cat {tmp_path / 'token'}\"\naccount default : a\n")
+    settings.chmod(0o600)
+    for audience, status in [(AUDIENCE, 0), ("pages", 77)]:  # EX_NOPERM
+        (tmp_path / "token").write_text(hotels.token(account.address, aud=audience) + "\n")
+        done = subprocess.run(["mpop", "-C", settings], capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, done.stdout + done.stderr
+    assert "by mpop" in fetched_mail.read_text()
+    assert f"mechanism={mechanism} credential=token" in serving.log[mark:]
 
 
 def test_without_tls_elsewhere(serving):
