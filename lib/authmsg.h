@@ -26,7 +26,6 @@ enum auth_type {
     AUTH_UPGRADE, /* struct auth_upgrade */
     AUTH_SCRAM,   /* struct auth_scram */
     AUTH_USED,    /* struct auth_used */
-    AUTH_WANTED,  /* struct auth_wanted */
     AUTH_BATCH,   /* empty, ends up to AUTH_BATCH_MAX of these five, all with its id -> AUTH_WRITTEN
                    */
     AUTH_WRITTEN, /* empty: the batch with this id is in the database */
@@ -38,7 +37,10 @@ enum auth_type {
     AUTH_BLOCK,   /* struct auth_block */
     AUTH_LISTED,  /* struct auth_listed: that was all */
     AUTH_LIFT,    /* struct auth_lift           -> AUTH_LIFTED */
-    AUTH_LIFTED   /* struct auth_lifted */
+    AUTH_LIFTED,  /* struct auth_lifted */
+
+    /* admin */
+    AUTH_WANTED /* struct auth_wanted */
 };
 
 /* Short enough for one transaction to be in nobody's way. */
@@ -50,7 +52,7 @@ enum auth_text {
     AUTH_TEXT_REMOTE,     /* where the client is */
     AUTH_TEXT_PROTOCOL,   /* pop3, smtp: as the server that asks calls it */
     AUTH_TEXT_MECHANISM,  /* PLAIN */
-    AUTH_TEXT_CREDENTIAL, /* password, or the name of the app password */
+    AUTH_TEXT_CREDENTIAL, /* password, token, or the name of the app password */
     AUTH_TEXT_REASON,     /* of a refusal */
     AUTH_TEXT__MAX
 };
