@@ -663,17 +663,24 @@ int check_keys(struct checker *checker, struct check *check, const char *name, s
  * It costs no hash, so nothing is held back: of proofs that are begun at once, each is judged by
  * what has become of those before it.
  */
+int check_may_know(struct checker *checker, struct check *check)
+{
+    struct throttle_wait wait;
+
+    if (throttle_judge(checker->throttle, &check->try, clock_seconds(), &wait) != THROTTLE_WAIT)
+        return 0;
+    finish_delayed(check, &wait);
+    return -1;
+}
+
 void check_proved(struct checker *checker, struct check *check, bool fits,
                   const uint8_t *stored_key)
 {
-    struct throttle_wait wait;
     struct db_login login;
     struct scramkeys keys;
 
-    if (throttle_judge(checker->throttle, &check->try, clock_seconds(), &wait) == THROTTLE_WAIT) {
-        finish_delayed(check, &wait);
+    if (check_may_know(checker, check) < 0)
         return;
-    }
     if (!fits) {
         check->delays =
             throttle_note(checker->throttle, &check->try, THROTTLE_WRONG, clock_seconds());

@@ -142,6 +142,12 @@ int check_keys(struct checker *checker, struct check *check, const char *name, s
                struct scramkeys *keys_r);
 
 /*
+ * Between the two, before the client is shown that its proof fits. Returns 0; or -1, and done() has
+ * been called: proofs may have been wrong since the first call, and who is delayed learns nothing.
+ */
+int check_may_know(struct checker *checker, struct check *check);
+
+/*
  * The second tells whether it fits keys with this StoredKey, and calls done(). What is stored for
  * the mailbox is read again: a password that was changed meanwhile is wrong.
  */

@@ -110,6 +110,8 @@ static enum mechanism_result step_any_scram(struct exchange *exchange, const cha
                                             size_t length, struct mechanism_outcome *outcome_r,
                                             bool plus)
 {
+    enum scram_result result;
+
     switch (exchange->step) {
     case SCRAM_BEGIN:
         if (response != NULL)
@@ -121,7 +123,8 @@ static enum mechanism_result step_any_scram(struct exchange *exchange, const cha
     case SCRAM_LAST:
         exchange->step = SCRAM_TOLD;
         outcome_r->challenge = outcome_r->text;
-        return result_of(scram_last(&exchange->scram, response, length, outcome_r->text));
+        result = scram_last(&exchange->scram, response, length, outcome_r->text);
+        return result == SCRAM_GOOD ? MECHANISM_FITS : result_of(result);
     default: return length == 0 ? MECHANISM_PROVED : MECHANISM_MALFORMED;
     }
 }

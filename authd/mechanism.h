@@ -22,6 +22,7 @@ enum mechanism_result {
     MECHANISM_CREDENTIALS, /* name and password are complete */
     MECHANISM_TOKEN,       /* name and token are complete */
     MECHANISM_NAME,        /* the name is complete: go on with mechanism_keys() */
+    MECHANISM_FITS,        /* send `challenge`, which tells that the proof fits, and come back */
     MECHANISM_PROVED,      /* the client knows the password that the keys are of */
     MECHANISM_WRONG,       /* no: it does not */
     MECHANISM_AUTHZ,       /* no: asks to act for somebody else; the name is set */

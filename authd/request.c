@@ -202,6 +202,10 @@ static void step(struct request *request, const char *response, size_t length)
         request_free(request);
         break;
     case MECHANISM_NAME: give_keys(request, &outcome); break;
+    case MECHANISM_FITS:
+        if (check_may_know(checker, &request->login.check) == 0)
+            send_challenge(request, outcome.challenge);
+        break;
     case MECHANISM_PROVED:
     case MECHANISM_WRONG:
         check_proved(checker, &request->login.check, result == MECHANISM_PROVED,

@@ -154,6 +154,16 @@ int check_keys(struct checker *checker, struct check *check, const char *name, s
     return 0;
 }
 
+int check_may_know(struct checker *checker, struct check *check)
+{
+    (void)checker;
+    assert(check->pending == NULL);
+    if (script_draw(&script, 4) != 3)
+        return 0;
+    finish(check, CHECK_DELAYED);
+    return -1;
+}
+
 void check_proved(struct checker *checker, struct check *check, bool fits,
                   const uint8_t *stored_key)
 {

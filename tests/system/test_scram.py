@@ -521,6 +521,23 @@ def test_many_exchanges_at_once(shared):
             assert auth.fields()[:2] == ["OK", number]
 
 
+def test_a_proof_that_fits_is_not_told_while_there_is_a_delay(instance):
+    """Else all that is begun before the first is wrong would be guesses, as many as there are."""
+    account = instance.customers[0].accounts[0]
+    begun = []
+    with Auth(instance, FRONT) as auth:
+        for number, password in enumerate(5 * ["wrong"] + [account.password]):
+            scram = client(account, password)
+            auth.send(f"AUTH\t{number}\t{SHA_256}\tservice=pop3\trip=192.0.2.7\tresp=".encode()
+                      + scram.first() + b"\n")
+            begun.append(scram.final(auth.fields()[2].encode()))
+        for number, final in enumerate(begun):
+            auth.send(f"CONT\t{number}\t".encode() + final + b"\n")
+            answer = auth.fields()
+            assert answer[0] == "FAIL"
+            assert ("code=temp_fail" in answer) == (number == 5)
+
+
 def test_wrong_and_unknown_look_the_same(instance):
     account = instance.customers[0].accounts[0]
     with Auth(instance, MTA) as auth:

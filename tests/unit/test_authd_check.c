@@ -503,6 +503,9 @@ static void test_proofs_are_guesses(void **state)
         keys = keys_of(&answered[i], "anna@example.com");
     for (size_t i = 0; i < 7; i++)
         assert_int_equal(prove(&answered[i], &keys, false), i < 5 ? CHECK_WRONG : CHECK_DELAYED);
+    assert_int_equal(check_may_know(checker, &answered[7].check), -1);
+    assert_int_equal(answered[7].result, CHECK_DELAYED);
+    answered[7].count = 0;
     assert_int_equal(prove(&answered[7], &keys, true), CHECK_DELAYED);
     assert_in_range(answered[7].check.seconds, 14, 15);
     memset(&answered[0], 0, sizeof(answered[0]));
@@ -512,6 +515,7 @@ static void test_proofs_are_guesses(void **state)
     assert_int_equal(answered[0].result, CHECK_DELAYED);
     remote = "192.0.2.2";
     keys = keys_of(&answered[0], "anna@example.com");
+    assert_int_equal(check_may_know(checker, &answered[0].check), 0);
     assert_int_equal(prove(&answered[0], &keys, true), CHECK_GOOD);
     remote = "192.0.2.1"; /* from the same network, so it is no stranger's any more */
     assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
