@@ -208,6 +208,18 @@ def test_who_may_not_send_at_all(served, server):
 
 
 @for_submission
+def test_a_receipt_has_no_sender(served, server):
+    """RFC 8098 section 3: what tells that a message was read comes from <>."""
+    own, other = accounts(served)
+    subject = f"{name(server)} was read"
+    code, said = swaks(server.submission, "--tls", "--auth", "PLAIN", "--auth-user", own.address,
+                       "--auth-password", own.password, "--header", f"Subject: {subject}",
+                       sender="<>", to=other.address)
+    assert code == 0, said
+    wait_for(served, other, subject)
+
+
+@for_submission
 @pytest.mark.parametrize("password, sender, options, answer", [
     ("wrong", None, ["--tls"], "535"),
     (None, "chef@quayside.example", ["--tls"], NOT_YOURS),
