@@ -311,6 +311,14 @@ void client_answer(struct client *client, const char *format, ...)
     event_active(client->turn, EV_WRITE, 0);
 }
 
+bool client_hang_up(struct client *client)
+{
+    if (client_has_output(client))
+        return false;
+    break_off(client);
+    return true;
+}
+
 void client_drain(struct client *client)
 {
     client->draining = true;

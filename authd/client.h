@@ -31,6 +31,9 @@ void client_free(struct client *client);
 void client_answer(struct client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Ends its connection. Returns false, and does not, where it has not been told all up to now. */
+bool client_hang_up(struct client *client);
+
 /* Reads no further lines; what is asked already will be answered. */
 void client_drain(struct client *client);
 

@@ -159,6 +159,7 @@ static void start(struct authd *authd)
                                   .checker = authd->checker,
                                   .report = authd->report,
                                   .connections_max = MTA_CONNECTIONS_MAX,
+                                  .hangs_up = true,
                                   .requests_max = MTA_REQUESTS_MAX};
     authd->front = (struct service){.name = "auth-front",
                                     .base = base,

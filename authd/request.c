@@ -124,6 +124,19 @@ static void refuse_token(struct request *request)
     send_challenge(request, text);
 }
 
+/*
+ * Whether the client's connection ends instead of an answer. Postfix 3.7 and Exim 4.96 make the
+ * refusal of a wrong password of every FAIL, whatever it says, and a temporary one of a lost
+ * connection; they have one request on each.
+ */
+static bool hangs_up(const struct request *request, enum check_result result)
+{
+    const struct request_table *table = request->table;
+
+    return table->service->hangs_up && strcmp(parameters[result], TEMPORARY) == 0 &&
+           HASH_COUNT(table->requests) == 1 && client_hang_up(table->client);
+}
+
 /* `wait` is a field of our own, for the fronts. */
 static void refuse(const struct request *request, enum check_result result)
 {
@@ -132,6 +145,8 @@ static void refuse(const struct request *request, enum check_result result)
     char how[64];
 
     login_refused(login, request->table->service->report, result);
+    if (hangs_up(request, result))
+        return;
     login_reason(login, result, reason);
     snprintf(how, sizeof(how), "%s", parameters[result]);
     if (result == CHECK_DELAYED)

@@ -310,6 +310,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (script_draw(&script, 2) == 0)
         service.key = key;
     service.binds = service.key != NULL;
+    service.hangs_up = service.key == NULL;
     good = 0;
     ear.length = ear.good = ear.ends = 0;
     for (size_t i = 0; i < size; i++)

@@ -17,7 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bellhop import QUICK, Instance, children, wait_until
+from bellhop import QUICK, Account, Instance, children, wait_until
 from mailservers import GROUP, Exim, OpenSMTPD, Postfix, needs_root, swaks
 
 pytestmark = needs_root
@@ -205,6 +205,23 @@ def test_who_may_not_send_at_all(served, server):
         finally:
             served.cli(*allow)
         assert answer_to_auth(server, own).startswith("235 ")
+
+
+@for_submission
+def test_who_guesses_is_asked_to_come_again(served, server):
+    """Not told that the password is wrong, or a phone would ask its user for another."""
+    own, other = accounts(served)
+    later = {"Postfix": "454 4.7.0 ", "Exim": "435 "}[name(server)]
+    served.cli("auth", "lift", own.address, check=False)  # what other tests have tried
+    try:
+        for number in range(5):
+            guess = Account(own.address, f"a guess at {name(server)} {number}")
+            assert answer_to_auth(server, guess).startswith("535 ")
+        assert answer_to_auth(server, own).startswith(later)
+        assert answer_to_auth(server, other).startswith("235 ")
+    finally:
+        served.cli("auth", "lift", own.address)
+    assert answer_to_auth(server, own).startswith("235 ")
 
 
 @for_submission

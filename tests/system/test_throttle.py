@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from bellhop import Account
-from test_authd import FRONT, Auth, counter
+from test_authd import FRONT, MTA, Auth, counter
 
 SECONDS = 600 if os.environ.get("BELLHOP_STORM") == "1" else 6
 
@@ -66,6 +66,22 @@ def test_guesses_at_one_mailbox(instance):
     assert "blocked address=frontdesk@quayside.example" in instance.log
     assert f"address={ours.address} mailbox=1 rip=192.0.2.1 service=pop3 mechanism=PLAIN " \
            "reason=too many wrong passwords" in instance.log
+
+
+def test_mail_servers_are_hung_up_on(instance):
+    """They take each FAIL for a wrong password; one that has asked more is answered nevertheless."""
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    with Auth(instance, MTA, remote="192.0.2.1") as auth:
+        for number in range(5):
+            assert auth.plain(ours.address, f"wrong {number}") == ["FAIL", f"user={ours.address}"]
+        auth.begin("LOGIN")
+        assert auth.fields()[0] == "CONT"
+        assert wait_of(auth.plain(ours.address, ours.password)) in (14, 15)
+    with Auth(instance, MTA, remote="192.0.2.1") as auth:
+        auth.begin("PLAIN", f"\0{ours.address}\0{ours.password}".encode())
+        assert auth.fields() == []
+    with Auth(instance, MTA, remote="192.0.2.9") as auth:
+        assert auth.plain(theirs.address, theirs.password)[0] == "OK"
 
 
 def test_what_mail_programs_are_told(instance):
