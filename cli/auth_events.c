@@ -1,5 +1,6 @@
 /* bellhop auth events: what happened with credentials. */
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -58,7 +59,11 @@ static void flush(void)
     if (conversation == NULL)
         return;
     conversation_send(conversation, AUTH_FLUSH, 1, NULL, 0);
-    (void)conversation_wait(conversation, WAIT_SECONDS);
+    if (!conversation_wait(conversation, WAIT_SECONDS))
+        fprintf(stderr,
+                "bellhop: the last events are not shown: admin has not written them within "
+                "%d seconds, and the log of the service says why\n",
+                WAIT_SECONDS);
     conversation_free(conversation);
 }
 

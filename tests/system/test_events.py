@@ -162,8 +162,10 @@ def test_nobody_waits_for_who_writes(instance):
             for account in accounts:
                 instance.pop3(account).quit()
         assert rows(instance, accounts[1].address) == []
+        assert "the last events are not shown" in instance.cli("auth", "events").stderr
     finally:
         signal_process(pid, signal.SIGCONT)
+    assert instance.cli("auth", "events").stderr == ""
     assert [row["count"] for row in events(instance)] == [6, 5]
 
 
