@@ -114,6 +114,13 @@ static enum db_result note_wrong(struct db *db, const struct db_person *person,
     return db_second_factor_wrong(db, person, wrong, now + (wait < WAIT_MOST ? wait : WAIT_MOST));
 }
 
+/* Nobody waits for longer than the longest time: the clock was ahead then, and has been set right.
+ */
+static bool is_blocked(const struct db_second_factor *factor, uint64_t now)
+{
+    return now < factor->blocked && factor->blocked - now <= WAIT_MOST;
+}
+
 /* Within a transaction, so that guesses at once are counted one after the other. */
 static enum second_factor_result judge(struct db *db, const struct db_person *person,
                                        const char *text, uint64_t now, uint64_t *wait_r)
@@ -122,7 +129,7 @@ static enum second_factor_result judge(struct db *db, const struct db_person *pe
     enum second_factor_result judged = SECOND_FACTOR_GOOD;
 
     enum db_result result = db_second_factor_find(db, person, &factor);
-    if (result == DB_OK && now < factor.blocked) {
+    if (result == DB_OK && is_blocked(&factor, now)) {
         *wait_r = factor.blocked - now;
         judged = SECOND_FACTOR_WAIT;
     } else if (result == DB_OK) {

@@ -161,6 +161,21 @@ static void slows_guesses(void **state)
     assert_int_equal(check(&people, &people.owner, codes[0], now), SECOND_FACTOR_GOOD);
 }
 
+/* A day ahead, and set right: the wait of that day is not one of 25 hours. */
+static void a_clock_that_was_ahead_blocks_nobody(void **state)
+{
+    const uint64_t ahead = NOW + 86400;
+    struct people people = meet(state);
+    second_factor_recovery_codes codes;
+    uint8_t secret[TOTP_SECRET_SIZE];
+
+    enrol(people.db, &people.owner, secret, codes);
+    for (unsigned i = 0; i < SECOND_FACTOR_TRIES; i++)
+        assert_int_equal(check(&people, &people.owner, "wrong", ahead), SECOND_FACTOR_WRONG);
+    assert_int_equal(check(&people, &people.owner, codes[0], ahead), SECOND_FACTOR_WAIT);
+    assert_int_equal(check(&people, &people.owner, codes[0], NOW + 60), SECOND_FACTOR_GOOD);
+}
+
 static void belongs_to_one_person(void **state)
 {
     struct people people = meet(state);
@@ -204,9 +219,13 @@ static void is_in_the_audit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(is_asked_for_once_confirmed),  fixture_test(takes_a_code_once),
-        fixture_test(recovers_once_with_each_code), fixture_test(slows_guesses),
-        fixture_test(belongs_to_one_person),        fixture_test(is_in_the_audit),
+        fixture_test(is_asked_for_once_confirmed),
+        fixture_test(takes_a_code_once),
+        fixture_test(recovers_once_with_each_code),
+        fixture_test(slows_guesses),
+        fixture_test(a_clock_that_was_ahead_blocks_nobody),
+        fixture_test(belongs_to_one_person),
+        fixture_test(is_in_the_audit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
