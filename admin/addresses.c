@@ -335,7 +335,8 @@ enum db_result address_change(struct db *db, struct request *request)
     if (strcmp(name, now->name) != 0)
         result = db_mailaddress_set_name(db, customer, &request->address, name);
     if (result == DB_OK && suspended != now->suspended)
-        result = db_mailaddress_set_suspended(db, customer, &request->address, suspended);
+        result = db_mailaddress_set_suspended(db, customer, &request->address, suspended,
+                                              DB_SUSPENDED_AS_CONFIGURED);
     if (result == DB_OK && given->count > 0)
         result = no_target(
             request, db_alias_set(db, customer, &request->address, given->targets, given->count));
@@ -344,7 +345,7 @@ enum db_result address_change(struct db *db, struct request *request)
 
 enum db_result address_remove(struct db *db, struct request *request)
 {
-    return db_mailaddress_remove(db, request->customer, &request->address);
+    return db_mailaddress_remove(db, request->customer, &request->address, request->keep);
 }
 
 /* --- passwords */

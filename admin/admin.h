@@ -8,6 +8,7 @@
 #include "admin/hasher.h"
 #include "admin/issuers.h"
 #include "admin/logouts.h"
+#include "admin/purger.h"
 #include "admin/retention.h"
 #include "admin/store.h"
 #include "admin/writer.h"
@@ -30,6 +31,7 @@ struct admin {
     struct logouts logouts;
     struct retention retention;
     struct eventpruner eventpruner;
+    struct purger purger;
     struct authlink *authlink;
     struct fetcher *fetcher;
     struct issuers *issuers;

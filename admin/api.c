@@ -368,6 +368,7 @@ void api_run(struct request *request)
         read_and_answer(request);
         return;
     }
+    request->keep = request->admin->child.conf.removed_days * 86400;
     if (route->handle != NULL)
         route->handle(request->admin, request);
     if (!is_refused(request) && problem_wrong(request) == 0)

@@ -106,11 +106,11 @@ enum db_result customer_change(struct db *db, struct request *request)
     bool suspended = field_bool(body, "suspended", now->suspended);
     (void)language_parse(field_text(body, "language", language_code(language)), &language);
     if (strcmp(plan, now->plan) != 0)
-        result = no_plan(request, db_customer_set_plan(db, now->id, plan));
+        result = no_plan(request, db_customer_set_plan(db, now->id, plan, DB_OVERPLAN_REFUSE));
     if (result == DB_OK && language != now->language)
         result = db_customer_set_language(db, now->id, language);
     if (result == DB_OK && suspended != now->suspended)
-        result = db_customer_set_suspended(db, now->id, suspended);
+        result = db_customer_set_suspended(db, now->id, suspended, DB_SUSPENDED_AS_CONFIGURED);
     if (result == DB_OK && strcmp(name, now->name) != 0)
         result = db_customer_set_name(db, now->id, name);
     return result;
@@ -118,7 +118,7 @@ enum db_result customer_change(struct db *db, struct request *request)
 
 enum db_result customer_remove(struct db *db, struct request *request)
 {
-    return db_customer_remove(db, request->customer);
+    return db_customer_remove(db, request->customer, request->keep);
 }
 
 /* --- the list */

@@ -75,7 +75,7 @@ enum db_result domain_add(struct db *db, struct request *request)
 
 enum db_result domain_remove(struct db *db, struct request *request)
 {
-    return db_domain_remove(db, request->customer, request->domain);
+    return db_domain_remove(db, request->customer, request->domain, request->keep);
 }
 
 /* --- the list */

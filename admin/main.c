@@ -1,8 +1,8 @@
 /*
- * The program admin: the HTTP service of an instance. It also has stored drop the mail of removed
- * mailboxes and what is older than a plan allows, and end sessions whose logins are good no more,
- * because it is the one that both reads the account database and may tell stored so; and it writes
- * what authd wants to have written.
+ * The program admin: the HTTP service of an instance. It also purges what was removed, has stored
+ * drop the mail of mailboxes that are gone and what is older than a plan allows, and end sessions
+ * whose logins are good no more, because it is the one that both reads the account database and may
+ * tell stored so; and it writes what authd wants to have written.
  */
 #include <event2/event.h>
 #include <jansson.h>
@@ -42,6 +42,7 @@ static void stop_sweeping(struct admin *admin)
     eventpruner_stop(&admin->eventpruner);
     fetcher_free(admin->fetcher);
     issuers_free(admin->issuers);
+    purger_stop(&admin->purger);
 }
 
 /*
@@ -97,6 +98,7 @@ static void serve(void *context)
     eventpruner_init(&admin->eventpruner, admin->child.base, admin->notes);
     admin->fetcher = fetcher_new(admin->child.base);
     admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
+    purger_init(&admin->purger, admin->child.base, admin->db);
 }
 
 static void retire(void *context)

@@ -143,7 +143,9 @@ enum db_result plan_remove(struct db *db, struct request *request)
     enum db_result result = db_plan_remove(db, request->name);
 
     if (result == DB_TAKEN)
-        problem_set(request, PROBLEM_IN_USE, "customers are on this plan; give them another one");
+        problem_set(request, PROBLEM_IN_USE,
+                    "customers are on this plan, perhaps removed ones; give them another one, or "
+                    "purge them");
     return result;
 }
 

@@ -64,7 +64,8 @@ struct request {
     char token[APIKEY_TEXT_SIZE];
     const char *idempotency_key; /* NULL: none */
     const char *if_match;
-    char *name; /* what stood in the path */
+    uint64_t keep; /* seconds for which what it removes can be restored */
+    char *name;    /* what stood in the path */
     uint64_t customer;
     struct db_plan plan;
     struct db_customer owner;

@@ -227,6 +227,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     check->logout = login_r->logout;
     check->suspended = login_r->suspended;
     check->sending = login_r->sending;
+    check->fetching = login_r->fetching;
     check->has_password = login_r->hash[0] != '\0';
     check->keyless = check->has_password && login_r->scram[0] == '\0';
     return result;
@@ -260,7 +261,10 @@ static enum check_result admit(const struct check *check, const char **reason_r)
     *reason_r = "suspended";
     if (check->suspended)
         return CHECK_DISABLED;
-    *reason_r = "the plan does not allow sending";
+    *reason_r = "POP3 is not allowed";
+    if (!check->fetching && strcmp(check->service, "pop3") == 0)
+        return CHECK_DISABLED;
+    *reason_r = "sending is not allowed";
     if (!check->sending && strcmp(check->service, "smtp") == 0)
         return CHECK_FORBIDDEN;
     *reason_r = "";

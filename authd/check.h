@@ -62,9 +62,10 @@ struct check {
     bool is_address;   /* what was sent is one */
     bool has_password; /* this and what follows are the checker's */
     bool suspended;
-    bool sending; /* the plan has it */
-    bool keyless; /* there is a password, and no keys of it for SCRAM */
-    bool proves;  /* begun by check_keys() */
+    bool sending;  /* the plan and the mailbox have it */
+    bool fetching; /* the mailbox has POP3 */
+    bool keyless;  /* there is a password, and no keys of it for SCRAM */
+    bool proves;   /* begun by check_keys() */
     struct throttle_try try;
     struct pending *pending;
     struct check *prev;

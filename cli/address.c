@@ -6,9 +6,12 @@
 #include <sodium.h>
 
 #include "cli/address.h"
+#include "cli/alias.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/password.h"
+#include "cli/removal.h"
+#include "cli/suspension.h"
 #include "db/domain.h"
 #include "lib/invitation.h"
 
@@ -186,6 +189,15 @@ static int add_address(struct instance *instance, struct db *db, struct db_maila
     return add_with_password(instance, db, customer, new, source);
 }
 
+static int add_alias(struct db *db, const struct address *alias, const char *targets)
+{
+    uint64_t customer = 0;
+
+    if (find_place(db, alias, &customer) != EXIT_DONE)
+        return EXIT_REFUSED;
+    return alias_add(db, customer, alias, targets);
+}
+
 /* One option that says where the password comes from. */
 static int take_source(enum password_source *source, enum password_source taken)
 {
@@ -195,34 +207,43 @@ static int take_source(enum password_source *source, enum password_source taken)
     return 0;
 }
 
-static int parse_add(enum password_source *source_r, const char **name_r, int argc, char **argv)
+static int parse_add(enum password_source *source_r, const char **name_r, const char **targets_r,
+                     int argc, char **argv)
 {
     static const struct option options[] = {{"password-stdin", no_argument, NULL, SOURCE_STDIN},
                                             {"hash-stdin", no_argument, NULL, SOURCE_HASH},
                                             {"invite", no_argument, NULL, SOURCE_INVITATION},
                                             {"name", required_argument, NULL, 'n'},
+                                            {"to", required_argument, NULL, 't'},
                                             {0}};
     int option;
 
+    *name_r = *targets_r = NULL;
     while ((option = command_option(argc, argv, options)) != -1) {
         if (option == '?')
             return EXIT_USAGE;
         if (option == 'n')
             *name_r = optarg;
+        else if (option == 't')
+            *targets_r = optarg;
         else if (take_source(source_r, (enum password_source)option) != 0)
             return EXIT_USAGE;
     }
+    if (*targets_r != NULL && (*name_r != NULL || *source_r != SOURCE_DEFAULT))
+        return wrong_usage("an alias (--to) has no name and no password");
     return command_arguments(argc, argv, 1, 1);
 }
 
 int address_add_main(struct instance *instance, int argc, char **argv)
 {
-    struct db_mailaddress_new new = {.name = ""};
+    struct db_mailaddress_new new = {0};
     enum password_source source = SOURCE_DEFAULT;
+    const char *targets;
     const char *error;
 
-    if (parse_add(&source, &new.name, argc, argv) != 0)
+    if (parse_add(&source, &new.name, &targets, argc, argv) != 0)
         return EXIT_USAGE;
+    new.name = new.name != NULL ? new.name : "";
     if (address_argument(&new.address, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;
     if (db_mailbox_name_check(new.name, &error) < 0)
@@ -230,18 +251,15 @@ int address_add_main(struct instance *instance, int argc, char **argv)
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = add_address(instance, db, &new, source);
+    int done = targets != NULL ? add_alias(db, &new.address, targets)
+                               : add_address(instance, db, &new, source);
     db_close(db);
     return done;
 }
 
-static int remove_address(struct db *db, const struct address *address)
+static int change_result(const struct db *db, const struct address *address, enum db_result result)
 {
-    struct db_mailaddress found;
-
-    if (address_lookup(db, address, &found) != EXIT_DONE)
-        return EXIT_REFUSED;
-    switch (database_result(db, db_mailaddress_remove(db, found.customer, address))) {
+    switch (database_result(db, result)) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE: return removed(address);
     default: return EXIT_REFUSED;
@@ -250,28 +268,70 @@ static int remove_address(struct db *db, const struct address *address)
 
 int address_remove_main(struct instance *instance, int argc, char **argv)
 {
+    struct db_mailaddress found;
+    struct address address;
+    bool now;
+
+    if (removal_options(argc, argv, &now) != 0)
+        return EXIT_USAGE;
+    struct db *db = address_open(instance, argv[optind], &address);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = address_lookup(db, &address, &found);
+    if (done == EXIT_DONE)
+        done = change_result(
+            db, &address,
+            db_mailaddress_remove(db, found.customer, &address, removal_keep(instance, now)));
+    db_close(db);
+    return done;
+}
+
+int address_restore_main(struct instance *instance, int argc, char **argv)
+{
     static const struct option none[] = {{0}};
     struct address address;
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    struct db *db = address_open(instance, argv[optind], &address);
+    if (address_argument(&address, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    return removal_restore(instance, DB_REMOVAL_ADDRESS, address.text, NULL);
+}
+
+static int set_suspended(struct instance *instance, const char *text, bool suspended,
+                         enum db_suspended_mail mail)
+{
+    struct db_mailaddress found;
+    struct address address;
+
+    struct db *db = address_open(instance, text, &address);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = remove_address(db, &address);
+    int done = address_lookup_mailbox(db, &address, &found);
+    if (done == EXIT_DONE)
+        done = change_result(
+            db, &address,
+            db_mailaddress_set_suspended(db, found.customer, &address, suspended, mail));
     db_close(db);
     return done;
 }
 
-static int set_hash(struct db *db, const struct db_mailaddress *found,
-                    const struct address *address, const struct password_kept *kept)
+int address_suspend_main(struct instance *instance, int argc, char **argv)
 {
-    switch (database_result(
-        db, db_mailaddress_set_hash(db, found->customer, address, kept->hash, kept->scram))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_NONE: return removed(address);
-    default: return EXIT_REFUSED;
-    }
+    enum db_suspended_mail mail;
+
+    if (suspension_options(argc, argv, &mail) != 0)
+        return EXIT_USAGE;
+    return set_suspended(instance, argv[optind], true, mail);
+}
+
+int address_resume_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    return set_suspended(instance, argv[optind], false, DB_SUSPENDED_AS_CONFIGURED);
 }
 
 static int set_password(struct instance *instance, struct db *db, const struct address *address,
@@ -286,7 +346,9 @@ static int set_password(struct instance *instance, struct db *db, const struct a
         return EXIT_REFUSED;
     int done = get_kept(instance, db, source, address, &password, &kept, &generated);
     if (done == EXIT_DONE)
-        done = set_hash(db, &found, address, &kept);
+        done = change_result(
+            db, address,
+            db_mailaddress_set_hash(db, found.customer, address, kept.hash, kept.scram));
     if (done == EXIT_DONE && generated)
         done = password_show("password", password.text);
     password_wipe(&password);

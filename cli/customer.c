@@ -3,6 +3,8 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
+#include "cli/removal.h"
+#include "cli/suspension.h"
 #include "db/transaction.h"
 
 static const struct listing_column columns[] = {
@@ -147,7 +149,7 @@ static int removed(void)
 
 static int set_plan(struct db *db, const struct db_customer *customer, const char *plan)
 {
-    switch (database_result(db, db_customer_set_plan(db, customer->id, plan))) {
+    switch (database_result(db, db_customer_set_plan(db, customer->id, plan, DB_OVERPLAN_REFUSE))) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE: return no_plan(plan);
     default: return EXIT_REFUSED;
@@ -217,16 +219,6 @@ int customer_set_main(struct instance *instance, int argc, char **argv)
     return done;
 }
 
-static enum db_result suspend(struct db *db, uint64_t customer)
-{
-    return db_customer_set_suspended(db, customer, true);
-}
-
-static enum db_result resume(struct db *db, uint64_t customer)
-{
-    return db_customer_set_suspended(db, customer, false);
-}
-
 static int change_result(const struct db *db, enum db_result result)
 {
     switch (database_result(db, result)) {
@@ -236,36 +228,61 @@ static int change_result(const struct db *db, enum db_result result)
     }
 }
 
-/* For the commands that name a customer and nothing else. */
-static int change(struct instance *instance, int argc, char **argv,
-                  enum db_result (*function)(struct db *db, uint64_t customer))
+static int set_suspended(struct instance *instance, const char *name, bool suspended,
+                         enum db_suspended_mail mail)
 {
-    static const struct option none[] = {{0}};
     struct db_customer customer;
 
-    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
-        return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = database_customer(db, argv[optind], &customer);
+    int done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
-        done = change_result(db, function(db, customer.id));
+        done = change_result(db, db_customer_set_suspended(db, customer.id, suspended, mail));
     db_close(db);
     return done;
 }
 
 int customer_suspend_main(struct instance *instance, int argc, char **argv)
 {
-    return change(instance, argc, argv, suspend);
+    enum db_suspended_mail mail;
+
+    if (suspension_options(argc, argv, &mail) != 0)
+        return EXIT_USAGE;
+    return set_suspended(instance, argv[optind], true, mail);
 }
 
 int customer_resume_main(struct instance *instance, int argc, char **argv)
 {
-    return change(instance, argc, argv, resume);
+    static const struct option none[] = {{0}};
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    return set_suspended(instance, argv[optind], false, DB_SUSPENDED_AS_CONFIGURED);
 }
 
 int customer_remove_main(struct instance *instance, int argc, char **argv)
 {
-    return change(instance, argc, argv, db_customer_remove);
+    struct db_customer customer;
+    bool now;
+
+    if (removal_options(argc, argv, &now) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = database_customer(db, argv[optind], &customer);
+    if (done == EXIT_DONE)
+        done = change_result(db, db_customer_remove(db, customer.id, removal_keep(instance, now)));
+    db_close(db);
+    return done;
+}
+
+int customer_restore_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    return removal_restore(instance, DB_REMOVAL_CUSTOMER, argv[optind], NULL);
 }

@@ -21,6 +21,12 @@ static void refuse_limit(const struct db *db)
                DB_API_KEYS_MAX);
         return;
     }
+    if (limit.kind == DB_LIMIT_MAILBOX_OCTETS) {
+        refuse("the plan \"%s\" allows a mailbox less than that; take a smaller quota, or give "
+               "\"%s\" a larger plan with \"bellhop customer set\"",
+               limit.plan, limit.customer);
+        return;
+    }
     const char *thing = limit.kind == DB_LIMIT_ADDRESSES ? "address" : "domain";
     const char *plural = limit.kind == DB_LIMIT_ADDRESSES ? "es" : "s";
     refuse("the plan \"%s\" allows %u %s%s, and \"%s\" has %u; remove some, or give it a larger "

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
+#include "cli/removal.h"
 #include "db/domain.h"
 #include "lib/address.h"
 
@@ -83,13 +84,13 @@ int domain_list_main(struct instance *instance, int argc, char **argv)
     return database_listing(instance, argc, argv, list_domains);
 }
 
-static int remove_domain(struct db *db, const char *name)
+static int remove_domain(struct db *db, const char *name, uint64_t keep)
 {
     struct db_domain domain;
 
     enum db_result result = database_result(db, db_domain_find(db, name, &domain));
     if (result == DB_OK)
-        result = database_result(db, db_domain_remove(db, domain.customer, name));
+        result = database_result(db, db_domain_remove(db, domain.customer, name, keep));
     if (result == DB_NONE)
         refuse("there is no domain %s; \"bellhop domain list\" shows them", name);
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
@@ -97,17 +98,29 @@ static int remove_domain(struct db *db, const char *name)
 
 int domain_remove_main(struct instance *instance, int argc, char **argv)
 {
-    static const struct option none[] = {{0}};
     char domain[ADDRESS_DOMAIN_MAX + 1];
+    bool now;
 
-    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
+    if (removal_options(argc, argv, &now) != 0)
         return EXIT_USAGE;
     if (parse_domain(domain, argv[optind]) != EXIT_DONE)
         return EXIT_REFUSED;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = remove_domain(db, domain);
+    int done = remove_domain(db, domain, removal_keep(instance, now));
     db_close(db);
     return done;
+}
+
+int domain_restore_main(struct instance *instance, int argc, char **argv)
+{
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+    const char *customer;
+
+    if (command_customer(argc, argv, &customer) != 0 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (parse_domain(domain, argv[optind]) != EXIT_DONE)
+        return EXIT_REFUSED;
+    return removal_restore(instance, DB_REMOVAL_DOMAIN, domain, customer);
 }

@@ -93,6 +93,16 @@ static enum db_result targets_keep(struct db *db, uint64_t customer, uint64_t al
     return result == DB_NONE ? DB_OK : result;
 }
 
+/* Those that are removed: whoever is restored later gets no mail of an alias that has gone on. */
+static enum db_result targets_forget(struct db *db, uint64_t customer, uint64_t alias)
+{
+    struct sqlite3_stmt *forget = statement_get(db, STATEMENT_TARGETS_FORGET);
+    statement_bind_number(forget, 1, customer);
+    statement_bind_number(forget, 2, alias);
+    enum db_result result = statement_change(db, forget);
+    return result == DB_NONE ? DB_OK : result;
+}
+
 static enum db_result targets_set(struct db *db, uint64_t customer, const struct address *alias,
                                   const struct address *targets, unsigned count)
 {
@@ -107,6 +117,9 @@ static enum db_result targets_set(struct db *db, uint64_t customer, const struct
     }
     if (result == DB_OK) {
         result = targets_keep(db, customer, id, mailboxes, count);
+    }
+    if (result == DB_OK) {
+        result = targets_forget(db, customer, id);
     }
     return result;
 }
@@ -143,23 +156,4 @@ enum db_result db_alias_target_next(struct db *db, uint64_t customer, const stru
     uint64_t mailbox;
     enum db_result result = alias_find(db, customer, alias, &id);
     return result == DB_OK ? target_next(db, customer, id, target, &mailbox) : result;
-}
-
-enum db_result alias_audit(struct db *db, uint64_t customer, const char *domain, const char *local)
-{
-    char alias[ADDRESS_MAX + 1];
-    enum db_result result;
-    struct sqlite3_stmt *lost = statement_get(db, STATEMENT_ALIAS_LOST);
-    statement_bind_number(lost, 1, customer);
-    statement_bind_text(lost, 2, domain);
-    statement_bind_text(lost, 3, local);
-    while ((result = statement_row(db, lost)) == DB_OK) {
-        statement_text(lost, 0, alias, sizeof(alias));
-        result = audit_add(db, "address.remove", customer, alias, "");
-        if (result != DB_OK) {
-            statement_reset(lost);
-            return result;
-        }
-    }
-    return result == DB_NONE ? DB_OK : result;
 }

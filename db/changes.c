@@ -12,8 +12,8 @@
 #include "lib/xalloc.h"
 
 /* What the audit does not follow: it, and what is no business of anybody's. */
-static const char *const ignored[] = {"audit",           "event",  "mailbox_drop",
-                                      "idempotency_key", "secret", "logout"};
+static const char *const ignored[] = {"audit",  "event",  "mailbox_drop", "idempotency_key",
+                                      "secret", "logout", "removal"};
 
 /* Beside all that is a BLOB. */
 static const struct {
@@ -28,6 +28,7 @@ static const struct {
     enum statement_id name;
 } references[] = {{"customer", "plan", STATEMENT_CHANGES_PLAN},
                   {"address", "domain", STATEMENT_CHANGES_DOMAIN},
+                  {"domain", "catch_all", STATEMENT_CHANGES_ADDRESS},
                   {"address_target", "mailbox", STATEMENT_CHANGES_MAILBOX}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -43,6 +44,7 @@ struct column {
 
 struct table {
     char *name;
+    const char *shown; /* without the "any_" of those that hold what was removed, too */
     struct column *columns;
     unsigned count;
 };
@@ -108,9 +110,10 @@ static void add_column(struct table *table, struct sqlite3_stmt *row)
     struct column *column = &table->columns[table->count++];
     *column = (struct column){
         .name = column_copy(row, 1), .missing = column_copy(row, 2), .key = statement_bool(row, 3)};
-    column->left_out = strcmp(column->name, "customer") == 0;
-    column->secret = is_secret(table->name, column->name);
-    column->reference = find_reference(table->name, column->name);
+    column->left_out =
+        strcmp(column->name, "customer") == 0 || strcmp(column->name, "removed") == 0;
+    column->secret = is_secret(table->shown, column->name);
+    column->reference = find_reference(table->shown, column->name);
 }
 
 static void add(struct changes *changes, struct sqlite3_stmt *row)
@@ -126,6 +129,7 @@ static void add(struct changes *changes, struct sqlite3_stmt *row)
             xrealloc(changes->tables, (changes->table_count + 1) * sizeof(*changes->tables));
         last = &changes->tables[changes->table_count++];
         *last = (struct table){.name = xstrdup(name)};
+        last->shown = last->name + (strncmp(last->name, "any_", 4) == 0 ? 4 : 0);
     }
     add_column(last, row);
 }
@@ -366,7 +370,7 @@ static void write_entry(struct writer *writer, const struct entry *entry)
     const struct table *table = entry->table;
     sqlite3_value **row = entry->after != NULL ? entry->after : entry->before;
     sqlite3_str_appendf(writer->out, "%s{\"of\":\"%s\"",
-                        sqlite3_str_length(writer->out) > 1 ? "," : "", table->name);
+                        sqlite3_str_length(writer->out) > 1 ? "," : "", table->shown);
     for (unsigned i = 0; i < table->count; i++) {
         if (table->columns[i].key && !table->columns[i].left_out) {
             sqlite3_str_appendchar(writer->out, 1, ',');

@@ -10,12 +10,12 @@
  *
  * As text it is a JSON array of what happened, in order:
  *   {"of": "mailbox", "id": 7, "before": {"name": "A"}, "after": {"name": "B"}}
- * "of" is the table; what its primary key consists of follows, then the columns: all of a row that
- * is new ("after" alone) or gone ("before" alone), and those that differ of one that stays. Left
- * out are the customer, who stands in the audit row, and what is NULL in a new or old row.
- * References are told by name (a plan's, a domain's, a mailbox's address) where the name can still
- * be found, else by number. A secret is "set", and a new one in place of another "changed"; so is
- * every BLOB. After DB_CHANGES_MAX rows comes {"more": N}.
+ * "of" is the table, without "any_"; what its primary key consists of follows, then the columns:
+ * all of a row that is new ("after" alone) or gone ("before" alone), and those that differ of one
+ * that stays. Left out are the customer, who stands in the audit row, and what is NULL in a new or
+ * old row. References are told by name (a plan's, a domain's, a mailbox's address) where the name
+ * can still be found, else by number. A secret is "set", and a new one in place of another
+ * "changed"; so is every BLOB. After DB_CHANGES_MAX rows comes {"more": N}.
  */
 
 #define DB_CHANGES_MAX 500

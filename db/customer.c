@@ -45,6 +45,19 @@ enum db_result db_customer_add(struct db *db, const char *name, const char *plan
     return change_end(db, result, "customer.add", id, name);
 }
 
+/* The table's CHECKs allow no other words. */
+static void read_rules(struct sqlite3_stmt *row, struct db_customer *customer_r)
+{
+    char mail[16];
+    char over[16];
+    statement_text(row, 8, mail, sizeof(mail));
+    statement_text(row, 9, over, sizeof(over));
+    customer_r->suspended_mail = DB_SUSPENDED_AS_CONFIGURED;
+    customer_r->over_plan = DB_OVERPLAN_REFUSE;
+    db_suspended_mail_parse(mail, &customer_r->suspended_mail);
+    db_overplan_parse(over, &customer_r->over_plan);
+}
+
 static enum db_result read_customer(struct db *db, struct sqlite3_stmt *row,
                                     struct db_customer *customer_r)
 {
@@ -61,6 +74,7 @@ static enum db_result read_customer(struct db *db, struct sqlite3_stmt *row,
     customer_r->domains = statement_count(row, 5);
     customer_r->addresses = statement_count(row, 6);
     statement_text(row, 7, language, sizeof(language));
+    read_rules(row, customer_r);
     statement_reset(row);
     if (language_parse(language, &customer_r->language) < 0) {
         log_error("accounts: a customer has the language \"%s\", which this program does not know",
@@ -102,7 +116,8 @@ static enum db_result begin_with_name(struct db *db, uint64_t customer, struct d
     return result == DB_OK ? DB_OK : change_end(db, result, "", 0, "");
 }
 
-enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char *plan)
+enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char *plan,
+                                    enum db_overplan over)
 {
     struct db_customer now;
     enum db_result result = begin_with_name(db, customer, &now);
@@ -112,9 +127,13 @@ enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char
     struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_PLAN);
     statement_bind_number(set, 1, customer);
     statement_bind_text(set, 2, plan);
+    statement_bind_text(set, 3, db_overplan_name(over));
     result = statement_change(db, set);
     if (result == DB_LIMIT) {
         result = limit_note(db, customer, plan);
+    }
+    if (result == DB_OK) {
+        result = overplan_fit(db, customer);
     }
     return change_end(db, result, "customer.plan", customer, now.name);
 }
@@ -149,7 +168,8 @@ enum db_result db_customer_set_language(struct db *db, uint64_t customer, enum l
                     "customer.language");
 }
 
-enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended)
+enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended,
+                                         enum db_suspended_mail mail)
 {
     struct db_customer now;
     enum db_result result = begin_with_name(db, customer, &now);
@@ -159,6 +179,7 @@ enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool 
     struct sqlite3_stmt *set = statement_get(db, STATEMENT_CUSTOMER_SET_SUSPENDED);
     statement_bind_number(set, 1, customer);
     statement_bind_number(set, 2, suspended);
+    statement_bind_text(set, 3, db_suspended_mail_name(mail));
     result = statement_change(db, set);
     if (result == DB_OK) {
         result =
@@ -168,15 +189,12 @@ enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool 
                       now.name);
 }
 
-enum db_result db_customer_remove(struct db *db, uint64_t customer)
+enum db_result db_customer_remove(struct db *db, uint64_t customer, uint64_t keep)
 {
     struct db_customer now;
-    enum db_result result = begin_with_name(db, customer, &now);
+    enum db_result result = db_customer_get(db, customer, &now);
     if (result != DB_OK) {
         return result;
     }
-    struct sqlite3_stmt *remove = statement_get(db, STATEMENT_CUSTOMER_REMOVE);
-    statement_bind_number(remove, 1, customer);
-    result = statement_change(db, remove);
-    return change_end(db, result, "customer.remove", customer, now.name);
+    return removal_make(db, customer, DB_REMOVAL_CUSTOMER, now.name, NULL, keep);
 }

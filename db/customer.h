@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "db/overplan.h"
 #include "db/plan.h"
+#include "db/suspension.h"
 #include "lib/language.h"
 
 /* The paying tenants. The id is what all functions about a tenant's things ask for. */
@@ -18,9 +20,11 @@ struct db_customer {
     char plan[DB_PLAN_NAME_MAX + 1];
     enum language language; /* in which its people are written to */
     bool suspended;
-    uint64_t created;   /* seconds since 1970 */
-    unsigned domains;   /* how many there are now */
-    unsigned addresses; /* how many there are now, mailboxes and aliases */
+    enum db_suspended_mail suspended_mail; /* of its mailboxes, while it is */
+    enum db_overplan over_plan;            /* with which its plan was set */
+    uint64_t created;                      /* seconds since 1970 */
+    unsigned domains;                      /* how many there are now */
+    unsigned addresses;                    /* how many there are now, mailboxes and aliases */
 };
 
 /*
@@ -40,10 +44,12 @@ enum db_result db_customer_find(struct db *db, const char *name, struct db_custo
 enum db_result db_customer_get(struct db *db, uint64_t customer, struct db_customer *customer_r);
 
 /*
- * DB_OK, DB_NONE (no such customer or no such plan), or DB_LIMIT: it uses more than that plan
- * allows (db/limit.h).
+ * DB_OK, DB_NONE (no such customer or no such plan), or with DB_OVERPLAN_REFUSE DB_LIMIT: it uses
+ * more than that plan allows (db/limit.h). The other rules, which stay with the customer:
+ * db/overplan.h.
  */
-enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char *plan);
+enum db_result db_customer_set_plan(struct db *db, uint64_t customer, const char *plan,
+                                    enum db_overplan over);
 
 /* DB_OK, DB_NONE or DB_TAKEN. */
 enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char *name);
@@ -51,14 +57,19 @@ enum db_result db_customer_set_name(struct db *db, uint64_t customer, const char
 /* DB_OK or DB_NONE. */
 enum db_result db_customer_set_language(struct db *db, uint64_t customer, enum language language);
 
-/* Suspends, or resumes with false; DB_OK also when it is so already. DB_OK or DB_NONE. */
-enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended);
+/*
+ * Suspends, or resumes with false; DB_OK also when it is so already. `mail` is what happens to its
+ * mailboxes' mail until it is resumed. DB_OK or DB_NONE.
+ */
+enum db_result db_customer_set_suspended(struct db *db, uint64_t customer, bool suspended,
+                                         enum db_suspended_mail mail);
 
 /*
- * Removes the customer with its domains, addresses and mailboxes, which go to the list of drops
+ * Removes the customer with its domains, addresses and mailboxes. For `keep` seconds all of it can
+ * be restored (db/removal.h); 0: it is gone for good, and its mailboxes are on the list of drops
  * (db/drop.h). DB_OK or DB_NONE.
  */
-enum db_result db_customer_remove(struct db *db, uint64_t customer);
+enum db_result db_customer_remove(struct db *db, uint64_t customer, uint64_t keep);
 
 /*
  * The next customer by name (in the order of its octets) after the one in *customer (begin with a

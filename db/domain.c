@@ -1,5 +1,7 @@
 #include "db/domain.h"
 
+#include <stdio.h>
+
 #include "db/handle.h"
 
 enum db_result db_domain_add(struct db *db, uint64_t customer, const char *name)
@@ -18,20 +20,29 @@ enum db_result db_domain_add(struct db *db, uint64_t customer, const char *name)
     return change_end(db, result, "domain.add", customer, name);
 }
 
-enum db_result db_domain_remove(struct db *db, uint64_t customer, const char *name)
+enum db_result db_domain_remove(struct db *db, uint64_t customer, const char *name, uint64_t keep)
+{
+    struct address address;
+    snprintf(address.domain, sizeof(address.domain), "%s", name);
+    return removal_make(db, customer, DB_REMOVAL_DOMAIN, name, &address, keep);
+}
+
+enum db_result db_domain_set_catch_all(struct db *db, uint64_t customer, const char *name,
+                                       const struct address *address)
 {
     enum db_result result = change_begin(db);
     if (result != DB_OK) {
         return result;
     }
-    result = alias_audit(db, customer, name, NULL);
-    if (result == DB_OK) {
-        struct sqlite3_stmt *remove = statement_get(db, STATEMENT_DOMAIN_REMOVE);
-        statement_bind_number(remove, 1, customer);
-        statement_bind_text(remove, 2, name);
-        result = statement_change(db, remove);
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_DOMAIN_SET_CATCH_ALL);
+    statement_bind_number(set, 1, customer);
+    statement_bind_text(set, 2, name);
+    if (address != NULL) {
+        statement_bind_text(set, 3, address->domain);
+        statement_bind_text(set, 4, address->local);
     }
-    return change_end(db, result, "domain.remove", customer, name);
+    result = statement_change(db, set);
+    return change_end(db, result, "domain.catch-all", customer, name);
 }
 
 static enum db_result read_domain(struct db *db, struct sqlite3_stmt *row,
@@ -46,6 +57,7 @@ static enum db_result read_domain(struct db *db, struct sqlite3_stmt *row,
     statement_text(row, 2, domain_r->name, sizeof(domain_r->name));
     domain_r->created = statement_number(row, 3);
     domain_r->addresses = statement_count(row, 4);
+    statement_text(row, 5, domain_r->catch_all, sizeof(domain_r->catch_all));
     statement_reset(row);
     return DB_OK;
 }

@@ -9,6 +9,7 @@
 #include "db/db.h"
 #include "db/event.h"
 #include "db/limit.h"
+#include "db/removal.h"
 #include "db/statement.h"
 
 /* The inside of a handle, for the files of this folder. */
@@ -82,10 +83,18 @@ enum db_result event_note(struct db *db, enum db_event_kind kind, uint64_t custo
 enum db_result limit_note(struct db *db, uint64_t customer, const char *plan);
 
 /*
- * Called before a removal: writes audit rows for the aliases that will be gone because they lead
- * only to the mailbox of local@domain, or, where `local` is NULL, to mailboxes of the domain.
+ * Removes a customer, a domain (of which `address` holds the name) or an address, as a change with
+ * its audit row, to be kept for so many seconds; 0: it is purged at once. DB_OK or DB_NONE.
  */
-enum db_result alias_audit(struct db *db, uint64_t customer, const char *domain, const char *local);
+enum db_result removal_make(struct db *db, uint64_t customer, enum db_removal_kind kind,
+                            const char *name, const struct address *address, uint64_t keep);
+
+/*
+ * Called within a change that gave a customer, or all of a plan, more or less room: suspends and
+ * resumes addresses as db/overplan.h has it, each with its audit row.
+ */
+enum db_result overplan_fit(struct db *db, uint64_t customer);
+enum db_result overplan_fit_all(struct db *db, const char *plan);
 
 /* The id of a mailbox by its own address: DB_OK, DB_NONE (an alias too). */
 enum db_result mailbox_find(struct db *db, uint64_t customer, const struct address *address,

@@ -17,7 +17,7 @@ enum db_result limit_note(struct db *db, uint64_t customer, const char *plan)
     if (result != DB_OK) {
         return result;
     }
-    int kind = limit->kind == DB_LIMIT_ADDRESSES ? 0 : 1;
+    int kind = limit->kind == DB_LIMIT_DOMAINS ? 1 : 0;
     statement_text(use, 0, limit->customer, sizeof(limit->customer));
     statement_text(use, 1, limit->plan, sizeof(limit->plan));
     limit->allowed = statement_count(use, 2 + kind);

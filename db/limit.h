@@ -7,10 +7,11 @@
 
 /* What DB_LIMIT means in detail. */
 
-/* Of those after the second the kind is all there is to tell: every customer has the same. */
+/* Of those after the third the kind is all there is to tell: every customer has the same. */
 enum db_limit_kind {
     DB_LIMIT_ADDRESSES,
     DB_LIMIT_DOMAINS,
+    DB_LIMIT_MAILBOX_OCTETS, /* of one mailbox: `allowed` and `used` mean nothing */
     DB_LIMIT_TRUSTED_NETWORKS,
     DB_LIMIT_APP_PASSWORDS,
     DB_LIMIT_API_KEYS,

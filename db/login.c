@@ -22,6 +22,7 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
     statement_text(find, 7, login_r->scram, sizeof(login_r->scram));
     login_r->sending = statement_bool(find, 8);
     login_r->logout = statement_number(find, 9);
+    login_r->fetching = statement_bool(find, 10);
     /* The table's CHECK allows no other word; it is no reason to refuse a login. */
     login_r->language = LANGUAGE_EN;
     language_parse(language, &login_r->language);

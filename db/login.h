@@ -17,10 +17,12 @@ struct db_login {
     uint64_t mailbox;
     uint64_t customer;
     bool suspended; /* the customer or this mailbox */
-    bool sending;   /* these three of the plan (db/plan.h) */
+    bool sending;   /* the plan (db/plan.h) and the mailbox have it */
+    bool fetching;  /* by POP3: the mailbox has it */
+    /* These two of the plan. */
     unsigned retention_days;
     unsigned poll_seconds;
-    enum language language;          /* the customer's */
+    enum language language;          /* the mailbox's or the customer's */
     uint64_t logout;                 /* the newest one (db/logout.h); 0: none */
     char hash[DB_HASH_SIZE];         /* lib/storedhash.h; empty: no password has been set */
     char scram[SCRAMKEYS_TEXT_SIZE]; /* as of scramkeys_format(); empty: there are none yet */

@@ -135,21 +135,9 @@ enum db_result db_mailaddress_add(struct db *db, uint64_t customer,
 }
 
 enum db_result db_mailaddress_remove(struct db *db, uint64_t customer,
-                                     const struct address *address)
+                                     const struct address *address, uint64_t keep)
 {
-    enum db_result result = change_begin(db);
-    if (result != DB_OK) {
-        return result;
-    }
-    result = alias_audit(db, customer, address->domain, address->local);
-    if (result == DB_OK) {
-        struct sqlite3_stmt *remove = statement_get(db, STATEMENT_ADDRESS_REMOVE);
-        statement_bind_number(remove, 1, customer);
-        statement_bind_text(remove, 2, address->domain);
-        statement_bind_text(remove, 3, address->local);
-        result = statement_change(db, remove);
-    }
-    return change_end(db, result, "address.remove", customer, address->text);
+    return removal_make(db, customer, DB_REMOVAL_ADDRESS, address->text, address, keep);
 }
 
 enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
@@ -214,8 +202,20 @@ enum db_result db_mailaddress_set_name(struct db *db, uint64_t customer,
     return change_end(db, result, "address.name", customer, address->text);
 }
 
+static enum db_result set_suspended(struct db *db, uint64_t customer, uint64_t mailbox,
+                                    bool suspended, enum db_suspended_mail mail)
+{
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_MAILBOX_SET_SUSPENDED);
+    statement_bind_number(set, 1, customer);
+    statement_bind_number(set, 2, mailbox);
+    statement_bind_number(set, 3, suspended);
+    statement_bind_text(set, 4, db_suspended_mail_name(mail));
+    return statement_change(db, set);
+}
+
 enum db_result db_mailaddress_set_suspended(struct db *db, uint64_t customer,
-                                            const struct address *address, bool suspended)
+                                            const struct address *address, bool suspended,
+                                            enum db_suspended_mail mail)
 {
     uint64_t mailbox;
     enum db_result result = change_begin(db);
@@ -224,11 +224,7 @@ enum db_result db_mailaddress_set_suspended(struct db *db, uint64_t customer,
     }
     result = mailbox_find(db, customer, address, &mailbox);
     if (result == DB_OK) {
-        struct sqlite3_stmt *set = statement_get(db, STATEMENT_MAILBOX_SET_SUSPENDED);
-        statement_bind_number(set, 1, customer);
-        statement_bind_number(set, 2, mailbox);
-        statement_bind_number(set, 3, suspended);
-        result = statement_change(db, set);
+        result = set_suspended(db, customer, mailbox, suspended, mail);
     }
     if (result == DB_OK) {
         result = event_note(db, suspended ? DB_EVENT_SUSPENDED : DB_EVENT_RESUMED, customer,
@@ -236,6 +232,52 @@ enum db_result db_mailaddress_set_suspended(struct db *db, uint64_t customer,
     }
     return change_end(db, result, suspended ? "address.suspend" : "address.resume", customer,
                       address->text);
+}
+
+static enum db_result set_settings(struct db *db, uint64_t customer, uint64_t mailbox,
+                                   const struct db_mailbox_settings *settings)
+{
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_MAILBOX_SET_SETTINGS);
+    statement_bind_number(set, 1, customer);
+    statement_bind_number(set, 2, mailbox);
+    statement_bind_number(set, 3, settings->octets);
+    statement_bind_text(set, 4,
+                        settings->language_given ? language_code(settings->language) : NULL);
+    statement_bind_number(set, 5, settings->pop3);
+    statement_bind_number(set, 6, settings->smtp);
+    enum db_result result = statement_change(db, set);
+    return result == DB_LIMIT ? limit_note(db, customer, NULL) : result;
+}
+
+enum db_result db_mailaddress_set_settings(struct db *db, uint64_t customer,
+                                           const struct address *address,
+                                           const struct db_mailbox_settings *settings)
+{
+    uint64_t mailbox;
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    result = mailbox_find(db, customer, address, &mailbox);
+    if (result == DB_OK) {
+        result = set_settings(db, customer, mailbox, settings);
+    }
+    return change_end(db, result, "address.settings", customer, address->text);
+}
+
+static void read_settings(struct sqlite3_stmt *row, struct db_mailbox_settings *settings_r)
+{
+    char mail[16];
+    char language[8];
+    statement_text(row, 11, mail, sizeof(mail));
+    settings_r->suspended_mail = DB_SUSPENDED_AS_CONFIGURED;
+    db_suspended_mail_parse(mail, &settings_r->suspended_mail);
+    settings_r->octets = statement_number(row, 12);
+    statement_text(row, 13, language, sizeof(language));
+    settings_r->language = LANGUAGE_EN;
+    settings_r->language_given = language_parse(language, &settings_r->language) == 0;
+    settings_r->pop3 = statement_bool(row, 14);
+    settings_r->smtp = statement_bool(row, 15);
 }
 
 static enum db_result read_mailaddress(struct db *db, struct sqlite3_stmt *row,
@@ -255,6 +297,8 @@ static enum db_result read_mailaddress(struct db *db, struct sqlite3_stmt *row,
     address_r->invited_until = statement_number(row, 7);
     address_r->targets = statement_count(row, 8);
     address_r->created = statement_number(row, 9);
+    address_r->over_plan = statement_bool(row, 10);
+    read_settings(row, &address_r->settings);
     statement_reset(row);
     return DB_OK;
 }

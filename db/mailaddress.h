@@ -20,17 +20,28 @@
 /* Keyed or plain BLAKE2b digest of a token that only the invited person holds. */
 #define DB_DIGEST_SIZE 32
 
+/* What a mailbox has of its own. */
+struct db_mailbox_settings {
+    uint64_t octets;     /* the most that it holds, if the plan allows as much; 0: the plan's */
+    bool language_given; /* or else it has the customer's */
+    enum language language;
+    bool pop3, smtp;                       /* what its passwords open, where the plan does */
+    enum db_suspended_mail suspended_mail; /* while it is suspended, and not its customer */
+};
+
 struct db_mailaddress {
     uint64_t customer;
     char customer_name[DB_CUSTOMER_NAME_MAX + 1];
     char text[ADDRESS_MAX + 1];
-    uint64_t mailbox;                   /* 0: an alias; then the next four are empty */
+    uint64_t mailbox;                   /* 0: an alias; then the next five are empty */
     char name[DB_MAILBOX_NAME_MAX + 1]; /* the owner's, as people write it; may be empty */
     bool suspended;                     /* this mailbox, not its customer */
-    bool password;                      /* one has been set */
-    uint64_t invited_until;             /* seconds since 1970; 0: no open invitation */
-    unsigned targets;                   /* an alias: to how many mailboxes it leads */
-    uint64_t created;                   /* seconds since 1970 */
+    struct db_mailbox_settings settings;
+    bool password;          /* one has been set */
+    uint64_t invited_until; /* seconds since 1970; 0: no open invitation */
+    unsigned targets;       /* an alias: to how many mailboxes it leads */
+    bool over_plan;         /* suspended because the plan allows fewer (db/overplan.h) */
+    uint64_t created;       /* seconds since 1970 */
 };
 
 /* A mailbox to be made with its address. At most one of hash and invitation is set. */
@@ -58,16 +69,16 @@ enum db_result db_mailaddress_find(struct db *db, const struct address *address,
                                    struct db_mailaddress *address_r);
 
 /*
- * Removes the address; with a mailbox's, the mailbox, which goes to the list of drops (db/drop.h),
- * and the aliases that led to it alone. DB_OK or DB_NONE.
+ * Removes the address; with a mailbox's, the mailbox and the aliases that led to it alone. `keep`
+ * as for db_customer_remove(). DB_OK or DB_NONE.
  */
 enum db_result db_mailaddress_remove(struct db *db, uint64_t customer,
-                                     const struct address *address);
+                                     const struct address *address, uint64_t keep);
 
 /*
  * Sets the password of a mailbox and ends its invitation, if any. `scram` goes with it; NULL:
  * nobody has made these keys yet. With no hash: no login any more. DB_OK or DB_NONE (an alias too),
- * as the next three.
+ * as the next four.
  */
 enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
                                        const struct address *address, const char *hash,
@@ -81,8 +92,15 @@ enum db_result db_mailaddress_invite(struct db *db, uint64_t customer,
 enum db_result db_mailaddress_set_name(struct db *db, uint64_t customer,
                                        const struct address *address, const char *name);
 
+/* As db_customer_set_suspended(). */
 enum db_result db_mailaddress_set_suspended(struct db *db, uint64_t customer,
-                                            const struct address *address, bool suspended);
+                                            const struct address *address, bool suspended,
+                                            enum db_suspended_mail mail);
+
+/* Sets all but suspended_mail. DB_LIMIT: it would hold more than the plan allows (db/limit.h). */
+enum db_result db_mailaddress_set_settings(struct db *db, uint64_t customer,
+                                           const struct address *address,
+                                           const struct db_mailbox_settings *settings);
 
 /*
  * The next address, by domain and then by local part, after the one in *address (begin with a

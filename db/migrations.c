@@ -18,7 +18,9 @@ MIGRATION(migration_0001, "0001-accounts.sql");
 MIGRATION(migration_0002, "0002-language.sql");
 MIGRATION(migration_0003, "0003-credentials.sql");
 MIGRATION(migration_0004, "0004-admin.sql");
+MIGRATION(migration_0005, "0005-lifecycle.sql");
 
-const char *const migrations[] = {migration_0001, migration_0002, migration_0003, migration_0004};
+const char *const migrations[] = {migration_0001, migration_0002, migration_0003, migration_0004,
+                                  migration_0005};
 
 const unsigned migrations_count = sizeof(migrations) / sizeof(migrations[0]);

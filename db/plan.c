@@ -90,6 +90,7 @@ static enum db_result write_plan(struct db *db, enum statement_id id, const stru
     statement_bind_number(write, 8, plan->poll_seconds);
     statement_bind_text(write, 9, db_protection_name(plan->protection));
     statement_bind_number(write, 10, plan->sending);
+    statement_bind_number(write, 11, plan->catch_all);
     return statement_change(db, write);
 }
 
@@ -164,6 +165,9 @@ enum db_result db_plan_set(struct db *db, const struct db_plan *plan)
     if (result == DB_LIMIT) {
         result = exceeded(db, plan);
     }
+    if (result == DB_OK) {
+        result = overplan_fit_all(db, plan->name);
+    }
     return change_end(db, result, "plan.set", 0, plan->name);
 }
 
@@ -187,6 +191,7 @@ static enum db_result read_plan(struct db *db, struct sqlite3_stmt *row, struct 
     plan_r->protection = DB_PROTECTION_NONE;
     db_protection_parse(protection, &plan_r->protection);
     plan_r->sending = statement_bool(row, 9);
+    plan_r->catch_all = statement_bool(row, 10);
     statement_reset(row);
     return DB_OK;
 }

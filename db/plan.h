@@ -30,6 +30,7 @@ struct db_plan {
     unsigned poll_seconds;     /* the shortest time between two logins; 0: no limit */
     enum db_protection protection;
     bool sending; /* its mailboxes may log in to send mail */
+    bool catch_all; /* its domains may have one (db/domain.h) */
 };
 
 /* The word for it, in the database and on the command line: none, mark, refuse. */

@@ -15,30 +15,50 @@
 #define PLAN_COLUMNS                                                                               \
     "plan.name, plan.addresses, plan.domains, plan.mailbox_octets, plan.mailbox_messages,"         \
     " plan.message_octets, plan.retention_days, plan.poll_seconds, plan.protection,"               \
-    " plan.sending"
+    " plan.sending, plan.catch_all"
 
 #define CUSTOMER_COLUMNS                                                                           \
     "customer.id, customer.name, plan.name, customer.suspended, customer.created,"                 \
     " (SELECT count(*) FROM domain WHERE domain.customer = customer.id),"                          \
-    " (SELECT count(*) FROM address WHERE address.customer = customer.id), customer.language"      \
+    " (SELECT count(*) FROM address WHERE address.customer = customer.id), customer.language,"     \
+    " customer.suspended_mail, customer.over_plan"                                                 \
     " FROM customer JOIN plan ON plan.id = customer.plan"
 
 #define DOMAIN_COLUMNS                                                                             \
     "domain.customer, customer.name, domain.name, domain.created,"                                 \
-    " (SELECT count(*) FROM address WHERE address.domain = domain.id)"                             \
+    " (SELECT count(*) FROM address WHERE address.domain = domain.id),"                            \
+    " (SELECT address.local || '@' || own.name FROM address"                                       \
+    "  JOIN domain AS own ON own.id = address.domain WHERE address.id = domain.catch_all)"         \
     " FROM domain JOIN customer ON customer.id = domain.customer"
 
 #define MAILADDRESS_COLUMNS                                                                        \
     "address.customer, customer.name, address.local || '@' || domain.name, address.mailbox,"       \
     " mailbox.name, mailbox.suspended, credential.mailbox IS NOT NULL,"                            \
     " CASE WHEN invitation.expires > unixepoch() THEN invitation.expires END,"                     \
-    " (SELECT count(*) FROM address_target WHERE address_target.address = address.id),"            \
-    " address.created"                                                                             \
+    " (SELECT count(*) FROM address_target JOIN mailbox AS target"                                 \
+    "  ON target.id = address_target.mailbox WHERE address_target.address = address.id),"          \
+    " address.created, address.over_plan, mailbox.suspended_mail, mailbox.octets,"                 \
+    " mailbox.language, mailbox.pop3, mailbox.smtp"                                                \
     " FROM domain JOIN address ON address.domain = domain.id"                                      \
     " JOIN customer ON customer.id = address.customer"                                             \
     " LEFT JOIN mailbox ON mailbox.id = address.mailbox"                                           \
     " LEFT JOIN credential ON credential.mailbox = address.mailbox"                                \
     " LEFT JOIN invitation ON invitation.mailbox = address.mailbox"
+
+/* `mail`: what happens to it while the mailbox is suspended. */
+#define ROUTE_COLUMNS                                                                              \
+    "mailbox.id, min(plan.mailbox_octets, coalesce(mailbox.octets, plan.mailbox_octets)),"         \
+    " plan.mailbox_messages, plan.message_octets,"                                                 \
+    " mailbox.suspended OR customer.suspended OR address.over_plan OR own.over_plan,"              \
+    " CASE WHEN customer.suspended THEN customer.suspended_mail"                                   \
+    "      WHEN mailbox.suspended THEN mailbox.suspended_mail END"
+
+#define ROUTE_JOINS                                                                                \
+    " LEFT JOIN address_target ON address_target.address = address.id"                             \
+    " JOIN mailbox ON mailbox.id = coalesce(address.mailbox, address_target.mailbox)"              \
+    " JOIN address AS own ON own.mailbox = mailbox.id"                                             \
+    " JOIN customer ON customer.id = mailbox.customer"                                             \
+    " JOIN plan ON plan.id = customer.plan"
 
 #define AUDIT_COLUMNS                                                                              \
     "audit.id, audit.number, audit.time, audit.customer, audit.actor, audit.remote,"               \
@@ -48,6 +68,22 @@
 #define ISSUER_COLUMNS                                                                             \
     "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, failure" \
     " FROM token_issuer"
+
+/* The addresses of ?1 on `plan`, with which are beyond it, from the oldest on. */
+#define RANKED_ADDRESSES(plan_is)                                                                  \
+    "(SELECT address.id, address.local || '@' || place.name AS text, address.mailbox,"             \
+    "        address.over_plan, customer.over_plan AS rule,"                                       \
+    "        place.rank > plan.domains OR row_number() OVER (PARTITION BY"                         \
+    "            place.rank > plan.domains ORDER BY address.created, address.id)"                  \
+    "            > plan.addresses AS beyond"                                                       \
+    " FROM (SELECT domain.id, domain.name, row_number() OVER (ORDER BY created, id) AS rank"       \
+    "       FROM domain WHERE domain.customer = ?1) AS place"                                      \
+    " JOIN address ON address.domain = place.id"                                                   \
+    " JOIN customer ON customer.id = ?1 JOIN plan ON " plan_is ")"
+
+#define REMOVAL_COLUMNS                                                                            \
+    "removal.id, removal.customer, any_customer.name, removal.kind, removal.name, removal.time,"   \
+    " removal.purge FROM removal JOIN any_customer ON any_customer.id = removal.customer"
 
 /* ?1 to ?3: customer, admin user, mailbox; NULL for what a person is not. */
 #define PERSON "customer IS ?1 AND admin_user IS ?2 AND mailbox IS ?3"
@@ -74,10 +110,11 @@
     "api_key.id, api_key.name, api_key.role, api_key.customer, customer.name, domain.name,"        \
     " api_key.mailbox, address.local || '@' || home.name, api_key.networks, api_key.rate,"         \
     " api_key.expires, api_key.created, api_key.used, api_key.used_address FROM api_key"           \
-    " LEFT JOIN customer ON customer.id = api_key.customer"                                        \
-    " LEFT JOIN domain ON domain.id = api_key.domain"                                              \
-    " LEFT JOIN address ON address.mailbox = api_key.mailbox"                                      \
-    " LEFT JOIN domain AS home ON home.id = address.domain"
+    " LEFT JOIN any_customer AS customer ON customer.id = api_key.customer"                        \
+    " LEFT JOIN any_domain AS domain ON domain.id = api_key.domain"                                \
+    " LEFT JOIN any_address AS address ON address.mailbox = api_key.mailbox"                       \
+    " LEFT JOIN any_domain AS home ON home.id = address.domain"                                    \
+    " WHERE customer.removed IS NULL AND domain.removed IS NULL AND address.removed IS NULL"
 
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
@@ -91,14 +128,15 @@ const struct statement statements[STATEMENT__MAX] = {
 
     [STATEMENT_PLAN_ADD] = {"plan_add", STATEMENT_OPERATOR,
         "INSERT INTO plan (name, addresses, domains, mailbox_octets, mailbox_messages,"
-        "                  message_octets, retention_days, poll_seconds, protection, sending)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},
+        "                  message_octets, retention_days, poll_seconds, protection, sending,"
+        "                  catch_all)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
     [STATEMENT_PLAN_FIND] = {"plan_find", STATEMENT_OPERATOR,
         "SELECT " PLAN_COLUMNS " FROM plan WHERE plan.name = ?1"},
     [STATEMENT_PLAN_SET] = {"plan_set", STATEMENT_OPERATOR,
         "UPDATE plan SET addresses = ?2, domains = ?3, mailbox_octets = ?4, mailbox_messages = ?5,"
         "                message_octets = ?6, retention_days = ?7, poll_seconds = ?8,"
-        "                protection = ?9, sending = ?10"
+        "                protection = ?9, sending = ?10, catch_all = ?11"
         " WHERE name = ?1"},
     [STATEMENT_PLAN_NEXT] = {"plan_next", STATEMENT_OPERATOR,
         "SELECT " PLAN_COLUMNS " FROM plan WHERE plan.name > ?1 ORDER BY plan.name LIMIT 1"},
@@ -108,9 +146,10 @@ const struct statement statements[STATEMENT__MAX] = {
         "       (SELECT count(*) FROM address WHERE address.customer = customer.id) AS addresses,"
         "       (SELECT count(*) FROM domain WHERE domain.customer = customer.id) AS domains"
         " FROM plan JOIN customer ON customer.plan = plan.id"
-        " WHERE plan.name = ?1 AND (addresses > ?2 OR domains > ?3) LIMIT 1"},
+        " WHERE plan.name = ?1 AND customer.over_plan = 'refuse'"
+        "   AND (addresses > ?2 OR domains > ?3) LIMIT 1"},
     [STATEMENT_CUSTOMER_ADD] = {"customer_add", STATEMENT_OPERATOR,
-        "INSERT INTO customer (name, plan, created)"
+        "INSERT INTO any_customer (name, plan, created)"
         " SELECT ?1, plan.id, unixepoch() FROM plan WHERE plan.name = ?2"},
     [STATEMENT_CUSTOMER_NEXT] = {"customer_next", STATEMENT_OPERATOR,
         "SELECT " CUSTOMER_COLUMNS
@@ -140,10 +179,13 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_CHANGES_PLAN] = {"changes_plan", STATEMENT_OPERATOR,
         "SELECT name FROM plan WHERE id = ?1"},
     [STATEMENT_CHANGES_DOMAIN] = {"changes_domain", STATEMENT_OPERATOR,
-        "SELECT name FROM domain WHERE id = ?1"},
+        "SELECT name FROM any_domain WHERE id = ?1"},
     [STATEMENT_CHANGES_MAILBOX] = {"changes_mailbox", STATEMENT_OPERATOR,
-        "SELECT address.local || '@' || domain.name FROM address"
-        " JOIN domain ON domain.id = address.domain WHERE address.mailbox = ?1"},
+        "SELECT own.local || '@' || at.name FROM any_address AS own"
+        " JOIN any_domain AS at ON at.id = own.domain WHERE own.mailbox = ?1"},
+    [STATEMENT_CHANGES_ADDRESS] = {"changes_address", STATEMENT_OPERATOR,
+        "SELECT own.local || '@' || at.name FROM any_address AS own"
+        " JOIN any_domain AS at ON at.id = own.domain WHERE own.id = ?1"},
     /* CROSS JOIN: along the mailboxes' ids, so that a sweep passes each of them once. */
     [STATEMENT_OPERATOR_RETENTION_NEXT] = {"operator_retention_next", STATEMENT_OPERATOR,
         "SELECT mailbox.id, plan.retention_days FROM mailbox"
@@ -164,6 +206,16 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT " ISSUER_COLUMNS " WHERE due <= ?1 ORDER BY due LIMIT 1"},
     [STATEMENT_ISSUER_ANY] = {"issuer_any", STATEMENT_OPERATOR,
         "SELECT 1 FROM token_issuer WHERE id > 0 LIMIT 1"},
+    /* A customer of the plan ?1 that may have to be fitted into it. */
+    [STATEMENT_OVERPLAN_CUSTOMER_NEXT] = {"overplan_customer_next", STATEMENT_OPERATOR,
+        "SELECT customer.id FROM plan JOIN customer ON customer.plan = plan.id"
+        " WHERE plan.name = ?1 AND customer.id > ?2 AND customer.over_plan = 'suspend'"
+        " ORDER BY customer.id LIMIT 1"},
+    [STATEMENT_OPERATOR_REMOVAL_NEXT] = {"operator_removal_next", STATEMENT_OPERATOR,
+        "SELECT " REMOVAL_COLUMNS " WHERE removal.id > ?1 ORDER BY removal.id LIMIT 1"},
+    [STATEMENT_REMOVAL_DUE] = {"removal_due", STATEMENT_OPERATOR,
+        "SELECT " REMOVAL_COLUMNS " WHERE removal.purge <= unixepoch()"
+        " ORDER BY removal.purge LIMIT 1"},
     [STATEMENT_EVENT_CUSTOMER_NEXT] = {"event_customer_next", STATEMENT_OPERATOR,
         "SELECT event.customer FROM event WHERE event.customer > ?1"
         " ORDER BY event.customer LIMIT 1"},
@@ -174,17 +226,17 @@ const struct statement statements[STATEMENT__MAX] = {
         "INSERT INTO api_key (name, role, digest, networks, rate, expires, created)"
         " VALUES (?2, ?3, ?4, ?5, ?6, nullif(?7, 0), unixepoch())"},
     [STATEMENT_OPERATOR_API_KEY_NEXT] = {"operator_api_key_next", STATEMENT_OPERATOR,
-        "SELECT " API_KEY_COLUMNS " WHERE api_key.id > ?1 ORDER BY api_key.id LIMIT 1"},
+        "SELECT " API_KEY_COLUMNS " AND api_key.id > ?1 ORDER BY api_key.id LIMIT 1"},
     [STATEMENT_IDEMPOTENCY_PRUNE] = {"idempotency_prune", STATEMENT_OPERATOR,
         "DELETE FROM idempotency_key WHERE (api_key, key) IN ("
         "     SELECT old.api_key, old.key FROM idempotency_key AS old WHERE old.created < ?1"
         "     ORDER BY old.created LIMIT 10)"},
     [STATEMENT_PLAN_REMOVE] = {"plan_remove", STATEMENT_OPERATOR,
         "DELETE FROM plan WHERE name = ?1"
-        " AND NOT EXISTS (SELECT 1 FROM customer WHERE customer.plan = plan.id)"},
+        " AND NOT EXISTS (SELECT 1 FROM any_customer WHERE any_customer.plan = plan.id)"},
 
     [STATEMENT_API_KEY_FIND] = {"api_key_find", STATEMENT_FINDS,
-        "SELECT " API_KEY_COLUMNS " WHERE api_key.digest = ?1"},
+        "SELECT " API_KEY_COLUMNS " AND api_key.digest = ?1"},
     [STATEMENT_IDEMPOTENCY_FIND] = {"idempotency_find", STATEMENT_FINDS,
         "SELECT request, answer FROM idempotency_key"
         " WHERE api_key = ?1 AND key = ?2 AND created >= ?3"},
@@ -200,9 +252,12 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_MAILADDRESS_FIND] = {"mailaddress_find", STATEMENT_FINDS,
         "SELECT " MAILADDRESS_COLUMNS " WHERE domain.name = ?1 AND address.local = ?2"},
     [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
-        "SELECT mailbox.id, mailbox.customer, mailbox.suspended OR customer.suspended,"
-        "       credential.hash, plan.retention_days, plan.poll_seconds, customer.language,"
-        "       credential.scram, plan.sending, (SELECT max(id) FROM logout)"
+        "SELECT mailbox.id, mailbox.customer,"
+        "       mailbox.suspended OR customer.suspended OR address.over_plan,"
+        "       credential.hash, plan.retention_days, plan.poll_seconds,"
+        "       coalesce(mailbox.language, customer.language),"
+        "       credential.scram, plan.sending AND mailbox.smtp,"
+        "       (SELECT max(id) FROM logout), mailbox.pop3"
         " FROM domain JOIN address ON address.domain = domain.id"
         " JOIN mailbox ON mailbox.id = address.mailbox"
         " JOIN customer ON customer.id = mailbox.customer"
@@ -212,7 +267,11 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_SECRET_FIND] = {"secret_find", STATEMENT_OPERATOR,
         "SELECT octets FROM secret WHERE name = ?1"},
     [STATEMENT_PAGE_SESSION_FIND] = {"page_session_find", STATEMENT_FINDS,
-        "SELECT " PAGE_SESSION_COLUMNS " WHERE digest = ?1 AND expires > ?2"},
+        "SELECT " PAGE_SESSION_COLUMNS " WHERE digest = ?1 AND expires > ?2"
+        "   AND (customer IS NULL OR EXISTS ("
+        "        SELECT 1 FROM customer AS theirs WHERE theirs.id = session.customer))"
+        "   AND (mailbox IS NULL OR EXISTS ("
+        "        SELECT 1 FROM mailbox AS own WHERE own.id = session.mailbox))"},
     [STATEMENT_PAGE_SESSION_SEEN] = {"page_session_seen", STATEMENT_FINDS,
         "UPDATE session SET seen = ?2, expires = ?3 WHERE digest = ?1"},
     [STATEMENT_PAGE_SESSION_PRUNE] = {"page_session_prune", STATEMENT_OPERATOR,
@@ -224,7 +283,8 @@ const struct statement statements[STATEMENT__MAX] = {
         " ON token_issuer.customer = domain.customer"
         " WHERE domain.name = ?1 ORDER BY issuer LIMIT 1"},
     [STATEMENT_OWNER_FIND] = {"owner_find", STATEMENT_FINDS,
-        "SELECT address.local, domain.name, customer.language FROM address"
+        "SELECT address.local, domain.name, coalesce(mailbox.language, customer.language)"
+        " FROM address JOIN mailbox ON mailbox.id = address.mailbox"
         " JOIN domain ON domain.id = address.domain"
         " JOIN customer ON customer.id = address.customer"
         " WHERE address.mailbox = ?1"},
@@ -232,28 +292,35 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT domain.customer FROM domain WHERE domain.name = ?1"},
     /* An address has a mailbox or targets, never both: the limit is DB_ROUTE_MAX. */
     [STATEMENT_ROUTE_FIND] = {"route_find", STATEMENT_FINDS,
-        "SELECT mailbox.id, plan.mailbox_octets, plan.mailbox_messages, plan.message_octets,"
-        "       mailbox.suspended OR customer.suspended"
-        " FROM domain JOIN address ON address.domain = domain.id"
-        " LEFT JOIN address_target ON address_target.address = address.id"
-        " JOIN mailbox ON mailbox.id = coalesce(address.mailbox, address_target.mailbox)"
-        " JOIN customer ON customer.id = mailbox.customer"
-        " JOIN plan ON plan.id = customer.plan"
+        "SELECT " ROUTE_COLUMNS " FROM domain JOIN address ON address.domain = domain.id" ROUTE_JOINS
         " WHERE domain.name = ?1 AND address.local = ?2 LIMIT 100"},
+    /* For an address that there is not, and that nobody can restore. */
+    [STATEMENT_ROUTE_CATCH_ALL] = {"route_catch_all", STATEMENT_FINDS,
+        "SELECT " ROUTE_COLUMNS " FROM domain JOIN address ON address.id = domain.catch_all"
+        ROUTE_JOINS
+        " WHERE domain.name = ?1 AND plan.catch_all AND NOT EXISTS ("
+        "     SELECT 1 FROM any_address AS gone WHERE gone.domain = domain.id"
+        "     AND gone.customer = domain.customer AND gone.local = ?2"
+        "     AND gone.removed IS NOT NULL) LIMIT 100"},
+
+    /* The last one of the name, of the customer ?3 where it is not 0. */
+    [STATEMENT_REMOVAL_FIND] = {"removal_find", STATEMENT_FINDS,
+        "SELECT " REMOVAL_COLUMNS " WHERE removal.kind = ?1 AND removal.name = ?2"
+        " AND removal.customer = coalesce(nullif(?3, 0), removal.customer)"
+        " ORDER BY removal.id DESC LIMIT 1"},
 
     [STATEMENT_CUSTOMER_GET] = {"customer_get", STATEMENT_TENANT,
         "SELECT " CUSTOMER_COLUMNS " WHERE customer.id = ?1"},
     [STATEMENT_CUSTOMER_SET_PLAN] = {"customer_set_plan", STATEMENT_TENANT,
-        "UPDATE customer SET plan = (SELECT id FROM plan WHERE name = ?2)"
-        " WHERE id = ?1 AND EXISTS (SELECT 1 FROM plan WHERE name = ?2)"},
+        "UPDATE any_customer SET plan = (SELECT id FROM plan WHERE name = ?2), over_plan = ?3"
+        " WHERE id = ?1 AND removed IS NULL AND EXISTS (SELECT 1 FROM plan WHERE name = ?2)"},
     [STATEMENT_CUSTOMER_SET_NAME] = {"customer_set_name", STATEMENT_TENANT,
-        "UPDATE customer SET name = ?2 WHERE id = ?1"},
+        "UPDATE any_customer SET name = ?2 WHERE id = ?1 AND removed IS NULL"},
     [STATEMENT_CUSTOMER_SET_LANGUAGE] = {"customer_set_language", STATEMENT_TENANT,
-        "UPDATE customer SET language = ?2 WHERE id = ?1"},
+        "UPDATE any_customer SET language = ?2 WHERE id = ?1 AND removed IS NULL"},
     [STATEMENT_CUSTOMER_SET_SUSPENDED] = {"customer_set_suspended", STATEMENT_TENANT,
-        "UPDATE customer SET suspended = ?2 WHERE id = ?1"},
-    [STATEMENT_CUSTOMER_REMOVE] = {"customer_remove", STATEMENT_TENANT,
-        "DELETE FROM customer WHERE id = ?1"},
+        "UPDATE any_customer SET suspended = ?2, suspended_mail = ?3"
+        " WHERE id = ?1 AND removed IS NULL"},
     /* What the customer uses, beside the limits of its own plan or of the plan named ?2. */
     [STATEMENT_CUSTOMER_USE] = {"customer_use", STATEMENT_TENANT,
         "SELECT customer.name, plan.name, plan.addresses, plan.domains,"
@@ -263,24 +330,34 @@ const struct statement statements[STATEMENT__MAX] = {
         "     (SELECT wanted.id FROM plan AS wanted WHERE wanted.name = ?2), customer.plan)"
         " WHERE customer.id = ?1"},
     [STATEMENT_DOMAIN_ADD] = {"domain_add", STATEMENT_NOTES,
-        "INSERT INTO domain (customer, name, created)"
+        "INSERT INTO any_domain (customer, name, created)"
         " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
-    [STATEMENT_DOMAIN_REMOVE] = {"domain_remove", STATEMENT_TENANT,
-        "DELETE FROM domain WHERE customer = ?1 AND name = ?2"},
+    /* To the address ?4@?3, or to none where they are NULL. */
+    [STATEMENT_DOMAIN_SET_CATCH_ALL] = {"domain_set_catch_all", STATEMENT_TENANT,
+        "UPDATE any_domain SET catch_all = (SELECT address.id FROM domain"
+        "     JOIN address ON address.domain = domain.id"
+        "     WHERE domain.name = ?3 AND address.local = ?4 AND address.customer = ?1)"
+        " WHERE customer = ?1 AND name = ?2 AND removed IS NULL AND (?4 IS NULL OR EXISTS ("
+        "     SELECT 1 FROM domain AS at JOIN address ON address.domain = at.id"
+        "     WHERE at.name = ?3 AND address.local = ?4 AND address.customer = ?1))"},
     [STATEMENT_DOMAIN_NEXT] = {"domain_next", STATEMENT_TENANT,
         "SELECT " DOMAIN_COLUMNS
         " WHERE domain.customer = ?1 AND domain.name > ?2 ORDER BY domain.name LIMIT 1"},
     [STATEMENT_MAILBOX_ADD] = {"mailbox_add", STATEMENT_NOTES,
-        "INSERT INTO mailbox (customer, name, created)"
+        "INSERT INTO any_mailbox (customer, name, created)"
         " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
     [STATEMENT_MAILBOX_FIND] = {"mailbox_find", STATEMENT_TENANT,
         "SELECT address.mailbox FROM domain JOIN address ON address.domain = domain.id"
         " WHERE domain.name = ?2 AND address.local = ?3 AND address.customer = ?1"
         "   AND address.mailbox IS NOT NULL"},
     [STATEMENT_MAILBOX_SET_NAME] = {"mailbox_set_name", STATEMENT_TENANT,
-        "UPDATE mailbox SET name = ?3 WHERE customer = ?1 AND id = ?2"},
+        "UPDATE any_mailbox SET name = ?3 WHERE customer = ?1 AND id = ?2 AND removed IS NULL"},
+    [STATEMENT_MAILBOX_SET_SETTINGS] = {"mailbox_set_settings", STATEMENT_TENANT,
+        "UPDATE any_mailbox SET octets = nullif(?3, 0), language = ?4, pop3 = ?5, smtp = ?6"
+        " WHERE customer = ?1 AND id = ?2 AND removed IS NULL"},
     [STATEMENT_MAILBOX_SET_SUSPENDED] = {"mailbox_set_suspended", STATEMENT_TENANT,
-        "UPDATE mailbox SET suspended = ?3 WHERE customer = ?1 AND id = ?2"},
+        "UPDATE any_mailbox SET suspended = ?3, suspended_mail = ?4"
+        " WHERE customer = ?1 AND id = ?2 AND removed IS NULL"},
     [STATEMENT_MAILBOX_LIST] = {"mailbox_list", STATEMENT_TENANT,
         "SELECT id FROM mailbox WHERE customer = ?1 AND id > ?2 ORDER BY id LIMIT ?3"},
     [STATEMENT_LOGOUT_MAILBOX] = {"logout_mailbox", STATEMENT_TENANT,
@@ -321,11 +398,8 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_INVITATION_REMOVE] = {"invitation_remove", STATEMENT_TENANT,
         "DELETE FROM invitation WHERE customer = ?1 AND mailbox = ?2"},
     [STATEMENT_ADDRESS_ADD] = {"address_add", STATEMENT_TENANT,
-        "INSERT INTO address (customer, domain, local, mailbox, created)"
+        "INSERT INTO any_address (customer, domain, local, mailbox, created)"
         " SELECT customer, id, ?3, ?4, unixepoch() FROM domain WHERE customer = ?1 AND name = ?2"},
-    [STATEMENT_ADDRESS_REMOVE] = {"address_remove", STATEMENT_TENANT,
-        "DELETE FROM address WHERE customer = ?1 AND local = ?3"
-        " AND domain = (SELECT id FROM domain WHERE name = ?2)"},
     [STATEMENT_MAILADDRESS_NEXT] = {"mailaddress_next", STATEMENT_TENANT,
         "SELECT " MAILADDRESS_COLUMNS
         " WHERE domain.customer = ?1 AND domain.name >= ?2"
@@ -335,20 +409,6 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT address.id FROM domain JOIN address ON address.domain = domain.id"
         " WHERE domain.name = ?2 AND address.local = ?3 AND address.customer = ?1"
         "   AND address.mailbox IS NULL"},
-    /*
-     * For each alias that will be removed because the mailbox of ?3@?2, or all mailboxes of the
-     * domain ?2 where ?3 is NULL, will be: see address_target in migrations/0001-accounts.sql.
-     */
-    /* The aliases that lead nowhere without the address, or without the domain ?2. */
-    [STATEMENT_ALIAS_LOST] = {"alias_lost", STATEMENT_TENANT,
-        "SELECT alias.local || '@' || domain.name"
-        " FROM address AS alias JOIN domain ON domain.id = alias.domain"
-        " WHERE alias.customer = ?1 AND alias.mailbox IS NULL AND NOT EXISTS ("
-        "     SELECT 1 FROM address_target"
-        "     JOIN address AS own ON own.mailbox = address_target.mailbox"
-        "     JOIN domain AS at ON at.id = own.domain"
-        "     WHERE address_target.address = alias.id"
-        "       AND NOT (at.name = ?2 AND own.local = coalesce(?3, own.local)))"},
     [STATEMENT_TARGET_ADD] = {"target_add", STATEMENT_TENANT,
         "INSERT INTO address_target (address, mailbox, customer)"
         " SELECT address.id, mailbox.id, mailbox.customer FROM address, mailbox"
@@ -357,6 +417,10 @@ const struct statement statements[STATEMENT__MAX] = {
         " ON CONFLICT (address, mailbox) DO UPDATE SET customer = excluded.customer"},
     [STATEMENT_TARGET_REMOVE] = {"target_remove", STATEMENT_TENANT,
         "DELETE FROM address_target WHERE customer = ?1 AND address = ?2 AND mailbox = ?3"},
+    /* Those that are removed, so that nobody who comes back gets the alias's mail again. */
+    [STATEMENT_TARGETS_FORGET] = {"targets_forget", STATEMENT_TENANT,
+        "DELETE FROM address_target WHERE customer = ?1 AND address = ?2 AND NOT EXISTS ("
+        "     SELECT 1 FROM mailbox WHERE mailbox.id = address_target.mailbox)"},
     [STATEMENT_TARGET_NEXT] = {"target_next", STATEMENT_TENANT,
         "SELECT own.mailbox, own.local, domain.name FROM address_target"
         " JOIN address AS own ON own.mailbox = address_target.mailbox"
@@ -364,6 +428,79 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE address_target.customer = ?1 AND address_target.address = ?2"
         "   AND (domain.name > ?3 OR (domain.name = ?3 AND own.local > ?4))"
         " ORDER BY domain.name, own.local LIMIT 1"},
+    [STATEMENT_OVERPLAN_LIMITS] = {"overplan_limits", STATEMENT_TENANT,
+        "SELECT plan_use.addresses, plan.addresses, plan_use.domains, plan.domains, plan.mailbox_octets,"
+        "       plan.mailbox_messages"
+        " FROM plan_use JOIN plan ON plan.name = ?2 WHERE plan_use.customer = ?1"},
+    [STATEMENT_OVERPLAN_PREVIEW] = {"overplan_preview", STATEMENT_TENANT,
+        "SELECT text FROM " RANKED_ADDRESSES("plan.name = ?2") " WHERE beyond ORDER BY id"},
+    /* Suspends and resumes what must be, by the rule and the plan of the customer. */
+    [STATEMENT_OVERPLAN_FIT] = {"overplan_fit", STATEMENT_TENANT,
+        "UPDATE any_address SET over_plan = NOT over_plan WHERE removed IS NULL AND id IN ("
+        "     SELECT id FROM " RANKED_ADDRESSES("plan.id = customer.plan")
+        "     WHERE over_plan <> (rule = 'suspend' AND beyond))"
+        " RETURNING over_plan, mailbox, local || '@' || ("
+        "     SELECT name FROM domain WHERE domain.id = any_address.domain)"},
+    [STATEMENT_REMOVAL_ADD] = {"removal_add", STATEMENT_NOTES,
+        "INSERT INTO removal (customer, kind, name, time, purge)"
+        " SELECT id, ?2, ?3, unixepoch(), unixepoch() + ?4 FROM customer WHERE id = ?1"},
+    /* What goes with the removal ?2: a customer's, a domain's, an address's. */
+    [STATEMENT_REMOVE_CUSTOMER] = {"remove_customer", STATEMENT_TENANT,
+        "UPDATE any_customer SET removed = ?2 WHERE id = ?1 AND removed IS NULL"},
+    [STATEMENT_REMOVE_DOMAINS] = {"remove_domains", STATEMENT_TENANT,
+        "UPDATE any_domain SET removed = ?2 WHERE customer = ?1 AND removed IS NULL"},
+    [STATEMENT_REMOVE_DOMAIN] = {"remove_domain", STATEMENT_TENANT,
+        "UPDATE any_domain SET removed = ?2 WHERE customer = ?1 AND removed IS NULL"
+        " AND name = ?3"},
+    [STATEMENT_REMOVE_ADDRESSES] = {"remove_addresses", STATEMENT_TENANT,
+        "UPDATE any_address SET removed = ?2 WHERE customer = ?1 AND removed IS NULL"},
+    [STATEMENT_REMOVE_DOMAIN_ADDRESSES] = {"remove_domain_addresses", STATEMENT_TENANT,
+        "UPDATE any_address SET removed = ?2 WHERE customer = ?1 AND removed IS NULL"
+        " AND domain = (SELECT id FROM domain WHERE name = ?3)"},
+    [STATEMENT_REMOVE_ADDRESS] = {"remove_address", STATEMENT_TENANT,
+        "UPDATE any_address SET removed = ?2 WHERE customer = ?1 AND removed IS NULL"
+        " AND domain = (SELECT id FROM domain WHERE name = ?3) AND local = ?4"},
+    [STATEMENT_REMOVE_MAILBOXES] = {"remove_mailboxes", STATEMENT_TENANT,
+        "UPDATE any_mailbox SET removed = ?2 WHERE customer = ?1 AND removed IS NULL AND id IN ("
+        "     SELECT mailbox FROM any_address WHERE removed = ?2 AND customer = ?1)"},
+    /* An alias that leads to mailboxes of the removal alone, one at a time. */
+    [STATEMENT_REMOVE_ALIAS] = {"remove_alias", STATEMENT_TENANT,
+        "UPDATE any_address SET removed = ?2 WHERE customer = ?1 AND removed IS NULL AND id = ("
+        "     SELECT alias.id FROM any_mailbox AS gone"
+        "     JOIN address_target ON address_target.mailbox = gone.id"
+        "     JOIN address AS alias ON alias.id = address_target.address"
+        "     WHERE gone.removed = ?2 AND gone.customer = ?1 AND NOT EXISTS ("
+        "         SELECT 1 FROM address_target AS other JOIN mailbox ON mailbox.id = other.mailbox"
+        "         WHERE other.address = alias.id)"
+        "     LIMIT 1)"
+        " RETURNING local || '@' || (SELECT name FROM any_domain WHERE any_domain.id = domain)"},
+    /* A thing comes back only to a place that is there. */
+    [STATEMENT_RESTORE_CUSTOMER] = {"restore_customer", STATEMENT_TENANT,
+        "UPDATE any_customer SET removed = NULL WHERE id = ?1 AND removed = ?2"},
+    [STATEMENT_RESTORE_DOMAINS] = {"restore_domains", STATEMENT_TENANT,
+        "UPDATE any_domain SET removed = NULL WHERE customer = ?1 AND removed = ?2"
+        " AND EXISTS (SELECT 1 FROM customer WHERE id = ?1)"},
+    [STATEMENT_RESTORE_MAILBOXES] = {"restore_mailboxes", STATEMENT_TENANT,
+        "UPDATE any_mailbox SET removed = NULL WHERE customer = ?1 AND removed = ?2"},
+    [STATEMENT_RESTORE_ADDRESSES] = {"restore_addresses", STATEMENT_TENANT,
+        "UPDATE any_address SET removed = NULL WHERE customer = ?1 AND removed = ?2"
+        " AND EXISTS (SELECT 1 FROM domain WHERE id = any_address.domain)"},
+    /* What could not come back, because its domain has been removed since, comes back with that. */
+    [STATEMENT_REMOVAL_HAND_ON] = {"removal_hand_on", STATEMENT_TENANT,
+        "UPDATE any_address SET removed = ("
+        "     SELECT removed FROM any_domain WHERE any_domain.id = any_address.domain)"
+        " WHERE customer = ?1 AND removed = ?2"},
+    [STATEMENT_PURGE_CUSTOMER] = {"purge_customer", STATEMENT_TENANT,
+        "DELETE FROM any_customer WHERE id = ?1 AND removed = ?2"},
+    [STATEMENT_PURGE_DOMAINS] = {"purge_domains", STATEMENT_TENANT,
+        "DELETE FROM any_domain WHERE customer = ?1 AND removed = ?2"},
+    [STATEMENT_PURGE_ADDRESSES] = {"purge_addresses", STATEMENT_TENANT,
+        "DELETE FROM any_address WHERE customer = ?1 AND removed = ?2"},
+    [STATEMENT_REMOVAL_END] = {"removal_end", STATEMENT_TENANT,
+        "DELETE FROM removal WHERE customer = ?1 AND id = ?2"},
+    [STATEMENT_REMOVAL_NEXT] = {"removal_next", STATEMENT_TENANT,
+        "SELECT " REMOVAL_COLUMNS
+        " WHERE removal.customer = ?1 AND removal.id > ?2 ORDER BY removal.id LIMIT 1"},
     [STATEMENT_PERSON_NAME] = {"person_name", STATEMENT_TENANT,
         "SELECT address.local || '@' || domain.name FROM address"
         " JOIN domain ON domain.id = address.domain"
@@ -416,10 +553,10 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE customer.id = ?1 AND (?8 = '' OR domain.id IS NOT NULL)"
         "   AND (?9 = 0 OR mailbox.id IS NOT NULL)"},
     [STATEMENT_API_KEY_GET] = {"api_key_get", STATEMENT_TENANT,
-        "SELECT " API_KEY_COLUMNS " WHERE api_key.customer IS ?1 AND api_key.id = ?2"},
+        "SELECT " API_KEY_COLUMNS " AND api_key.customer IS ?1 AND api_key.id = ?2"},
     [STATEMENT_API_KEY_NEXT] = {"api_key_next", STATEMENT_TENANT,
         "SELECT " API_KEY_COLUMNS
-        " WHERE api_key.customer = ?1 AND api_key.id > ?2 ORDER BY api_key.id LIMIT 1"},
+        " AND api_key.customer = ?1 AND api_key.id > ?2 ORDER BY api_key.id LIMIT 1"},
     [STATEMENT_API_KEY_REMOVE] = {"api_key_remove", STATEMENT_TENANT,
         "DELETE FROM api_key WHERE customer IS ?1 AND id = ?2"},
     [STATEMENT_API_KEY_USED] = {"api_key_used", STATEMENT_TENANT,
@@ -515,6 +652,7 @@ static const struct {
 } limits[] = {
     {"limit: addresses", DB_LIMIT_ADDRESSES},
     {"limit: domains", DB_LIMIT_DOMAINS},
+    {"limit: mailbox octets", DB_LIMIT_MAILBOX_OCTETS},
     {"limit: trusted networks", DB_LIMIT_TRUSTED_NETWORKS},
     {"limit: app passwords", DB_LIMIT_APP_PASSWORDS},
     {"limit: api keys", DB_LIMIT_API_KEYS},

@@ -78,8 +78,13 @@ static const struct conf_setting conf_settings[] = {
      "on this machine or in private networks unless it is listed here, like 127.0.0.1 10.0.0.0/8."},
     {"fetch_authorities", CONF_STRING, AT(fetch_authorities), "/etc/ssl/certs/ca-certificates.crt", 1, 255, {0},
      "A PEM file with the certificates of the authorities that it believes there."},
-    {"suspended", CONF_CHOICE, AT(suspended), "defer", 0, 0, {"defer", "refuse"},
-     "Mail for a suspended customer: defer (450, the sender keeps it) or refuse (550)."},
+    {"suspended", CONF_CHOICE, AT(suspended), "defer", 0, 0,
+     {"defer", "refuse", "keep"},
+     "Mail for who is suspended, unless that was said with it: defer (450, the sender keeps it),\n"
+     "refuse (550) or keep (it is delivered)."},
+    {"removed_days", CONF_NUMBER, AT(removed_days), "30", 0, 3650, {0},
+     "Days for which a removed customer, domain or address can be restored with all its mail;\n"
+     "0: it is gone at once. What was removed before keeps the days it had."},
     {"language", CONF_CHOICE, AT(language), "en", 0, 0, {LANGUAGE_CODES},
      "The language of new customers: in which warnings are written to their mailboxes."},
     {"segment_size", CONF_SIZE, AT(segment_size), "64M", UINT64_C(4) << 20, UINT64_C(4) << 30, {0},

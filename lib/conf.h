@@ -14,10 +14,11 @@
 
 #define CONF_TEXT_MAX 256
 
-/* What a sender is told about an address of a suspended customer. */
+/* What happens to mail for who is suspended, where nothing else was said when that was done. */
 enum conf_suspended {
-    CONF_SUSPENDED_DEFER, /* 450: the sender's queue keeps the mail until the customer is back */
-    CONF_SUSPENDED_REFUSE /* 550: the sender is told at once */
+    CONF_SUSPENDED_DEFER,  /* 450: the sender's queue keeps the mail until the customer is back */
+    CONF_SUSPENDED_REFUSE, /* 550: the sender is told at once */
+    CONF_SUSPENDED_KEEP    /* it is delivered */
 };
 
 struct conf {
@@ -42,7 +43,8 @@ struct conf {
     char fetch_networks[CONF_TEXT_MAX]; /* as pop3_proxy_networks */
     char fetch_authorities[CONF_TEXT_MAX];
     uint64_t suspended; /* enum conf_suspended */
-    uint64_t language;  /* enum language, of new customers */
+    uint64_t removed_days;
+    uint64_t language; /* enum language, of new customers */
     uint64_t segment_size;
     uint64_t reclaim_rate; /* octets a second */
 };

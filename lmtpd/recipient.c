@@ -70,11 +70,25 @@ static int on_usage(struct store_call *call, const struct channel_message *messa
     return result;
 }
 
+/* What was said when it was suspended, or else the configuration. */
+static enum db_suspended_mail mail_of(const struct db_route *route, const struct conf *conf)
+{
+    static const enum db_suspended_mail configured[] = {
+        [CONF_SUSPENDED_DEFER] = DB_SUSPENDED_DEFER,
+        [CONF_SUSPENDED_REFUSE] = DB_SUSPENDED_REFUSE,
+        [CONF_SUSPENDED_KEEP] = DB_SUSPENDED_KEEP,
+    };
+
+    return route->suspended_mail != DB_SUSPENDED_AS_CONFIGURED ? route->suspended_mail
+                                                               : configured[conf->suspended];
+}
+
 static enum reply judge(const struct recipient_check *check, const struct db_route *route)
 {
-    if (route->suspended)
-        return check->server->conf->suspended == CONF_SUSPENDED_REFUSE ? REPLY_SUSPENDED
-                                                                       : REPLY_SUSPENDED_FOR_NOW;
+    enum db_suspended_mail mail = mail_of(route, check->server->conf);
+
+    if (route->suspended && mail != DB_SUSPENDED_KEEP)
+        return mail == DB_SUSPENDED_REFUSE ? REPLY_SUSPENDED : REPLY_SUSPENDED_FOR_NOW;
     if (transaction_declared(check->transaction) > route->message_octets_max)
         return REPLY_TOO_LARGE;
     return REPLY_RECIPIENT_OK;

@@ -30,22 +30,25 @@ CREATE TABLE plan (
 -- The paying tenants. AUTOINCREMENT: the audit speaks of removed customers, so no id comes again.
 CREATE TABLE customer (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
-    name      TEXT    NOT NULL UNIQUE CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 100),
+    name      TEXT    NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 100),
     plan      INTEGER NOT NULL REFERENCES plan (id) ON DELETE RESTRICT,
     suspended INTEGER NOT NULL DEFAULT 0 CHECK (suspended IN (0, 1)),
     created   INTEGER NOT NULL
 ) STRICT;
 
+CREATE UNIQUE INDEX customer_by_name ON customer (name);
 CREATE INDEX customer_by_plan ON customer (plan);
 
 -- A domain belongs to one customer, whole.
 CREATE TABLE domain (
     id       INTEGER PRIMARY KEY,
     customer INTEGER NOT NULL REFERENCES customer (id) ON DELETE CASCADE,
-    name     TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 3 AND 253),
+    name     TEXT    NOT NULL CHECK (length(name) BETWEEN 3 AND 253),
     created  INTEGER NOT NULL,
     UNIQUE (id, customer)
 ) STRICT;
+
+CREATE UNIQUE INDEX domain_by_name ON domain (name);
 
 -- Unique, so that listings by customer and name need no sorting.
 CREATE UNIQUE INDEX domain_by_customer ON domain (customer, name);
@@ -74,12 +77,12 @@ CREATE TABLE address (
     -- NULL: an alias, see address_target
     mailbox  INTEGER UNIQUE,
     created  INTEGER NOT NULL,
-    UNIQUE (domain, local),
     UNIQUE (id, customer),
     FOREIGN KEY (domain, customer) REFERENCES domain (id, customer) ON DELETE CASCADE,
     FOREIGN KEY (mailbox, customer) REFERENCES mailbox (id, customer) ON DELETE CASCADE
 ) STRICT;
 
+CREATE UNIQUE INDEX address_by_name ON address (domain, local);
 CREATE INDEX address_by_customer ON address (customer, mailbox);
 
 -- The mailboxes that an alias leads to. An alias that loses its last target is removed with it: mail

@@ -15,14 +15,14 @@ FILL_TIME = 1200  # seconds, on a slow disk
 # Copies of the first customer, whose only mailbox is the first one, with its password. The index of
 # accounts.db that is about names has them all; so do the mailboxes' numbers, which run through.
 COPIES = [
-    "INSERT INTO customer (name, plan, created)"
+    "INSERT INTO any_customer (name, plan, created)"
     " SELECT 'House ' || n, plan, created FROM customer, n WHERE id = 1",
-    "INSERT INTO domain (customer, name, created)"
+    "INSERT INTO any_domain (customer, name, created)"
     " SELECT id, 'house' || (id - 1) || '.example', created FROM customer WHERE id > 1",
-    "INSERT INTO mailbox (customer, name, created)"
+    "INSERT INTO any_mailbox (customer, name, created)"
     " SELECT customer.id, '', mailbox.created FROM customer, mailbox, n"
     f" WHERE customer.id > 1 AND mailbox.id = 1 AND n < {CUSTOMER}",
-    "INSERT INTO address (customer, domain, local, mailbox, created)"
+    "INSERT INTO any_address (customer, domain, local, mailbox, created)"
     " SELECT mailbox.customer, domain.id, 'room' || mailbox.id, mailbox.id, mailbox.created"
     " FROM mailbox JOIN domain USING (customer) WHERE mailbox.id > 1",
     "INSERT INTO credential (mailbox, customer, hash, changed)"

@@ -26,7 +26,7 @@ static struct script script;
 enum db_result lookup_route(struct lookup *lookup, const struct address *address,
                             struct db_route routes_r[DB_ROUTE_MAX], unsigned *count_r)
 {
-    const struct db_route wide = {1, 100000, 10, 50000, false};
+    const struct db_route wide = {1, 100000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED};
     (void)lookup;
 
     assert(strlen(address->text) < sizeof(address->text));

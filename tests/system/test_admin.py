@@ -313,7 +313,7 @@ def test_mail_of_a_removed_address_leaves_the_store(instance):
     message = b"Subject: a\r\n\r\n" + b"text\r\n" * 100
     for account in (gone, gone, kept):
         assert instance.deliver([account.address], message)[0].code == 250
-    instance.cli("address", "remove", gone.address)
+    instance.cli("address", "remove", gone.address, "--now")
     wait_until(lambda: dropped(instance), 10, "the drop")
     assert dropped(instance) == 1
     assert len(instance.messages(kept)) == 1
@@ -329,12 +329,12 @@ def test_drops_wait_for_stored(instance):
         assert instance.deliver([account.address], b"Subject: a\r\n\r\nb\r\n")[0].code == 250
     pid = instance.pids()["stored"][0]
     os.kill(pid, signal.SIGSTOP)
-    instance.cli("address", "remove", accounts[0].address)
-    instance.cli("address", "remove", accounts[1].address)
+    instance.cli("address", "remove", accounts[0].address, "--now")
+    instance.cli("address", "remove", accounts[1].address, "--now")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: dropped(instance) == 2, 15, "the drops")
     instance.stop()
-    instance.cli("address", "remove", accounts[2].address)
+    instance.cli("address", "remove", accounts[2].address, "--now")
     instance.start()
     wait_until(lambda: dropped(instance) == 3, 10, "the drop at the start")
 
@@ -344,7 +344,7 @@ def test_drops_that_fail_are_told_once(instance):
     wait_until(lambda: "the store is ready" in instance.log)
     for number in range(1, 4):
         (instance.dir / "store" / f"{number:08x}.seg").mkdir()
-    instance.cli("address", "remove", instance.customers[0].accounts[0].address)
+    instance.cli("address", "remove", instance.customers[0].accounts[0].address, "--now")
     wait_until(lambda: dropped(instance), 15, "the drop")
     assert len(re.findall(r"stored\[\d+\]: error: ", instance.log)) == 1
     assert len(re.findall(r"admin\[\d+\]: error: ", instance.log)) == 1

@@ -298,6 +298,9 @@ def test_a_customer_from_the_plan_to_the_mail(instance):
     assert api.delete("/plans/inn").code == "in-use"
     assert api.delete(path).status == 204
     assert api.get(path).status == 404
+    assert api.delete("/plans/inn").code == "in-use"  # of who can be restored
+    [removal] = json.loads(instance.cli("removed", "list", "--json").stdout)
+    instance.cli("removed", "purge", removal["id"])
     assert api.delete("/plans/inn").status == 204
 
 

@@ -361,10 +361,10 @@ def test_a_plan_without_sending(instance):
     assert counter(instance, "hashes_total") == hashes
     assert log_in(instance, ours, "a wrong password", service="smtp") == refused(ours)
     assert log_in(instance, theirs, service="smtp")[0] == "OK"
-    assert "service=smtp mechanism=PLAIN reason=the plan does not allow sending\n" in instance.log
+    assert "service=smtp mechanism=PLAIN reason=sending is not allowed\n" in instance.log
     shown = json.loads(instance.cli("auth", "events", ours.address, "--json").stdout)
     assert {(row["credential"], row["count"]) for row in shown
-            if row["event"] == "refused" and row["reason"] == "the plan does not allow sending"} == {
+            if row["event"] == "refused" and row["reason"] == "sending is not allowed"} == {
         ("password", 8), ("phone", 8)}
     instance.cli("plan", "set", instance.customers[0].plan, "--sending", "yes")
     assert log_in(instance, ours, service="smtp")[0] == "OK"

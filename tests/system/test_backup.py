@@ -107,7 +107,7 @@ def test_increments(instance, empty, tmp_path):
     fill(instance, 20, "later")
     hostel = instance.customers[1]
     gone = hostel.accounts.pop(0)
-    instance.cli("address", "remove", gone.address)
+    instance.cli("address", "remove", gone.address, "--now")
     instance.cli("backup", tmp_path / "1", "--since", tmp_path / "0")
     instance.address(hostel, "pool")
     instance.address(hostel, gone.address.split("@")[0])  # the same name, another mailbox
@@ -449,7 +449,7 @@ class Changes:
         self.instance.cli("address", "add", address, "--password-stdin", input="a good password\n")
         self.instance.deliver(address, b"X-For: " + address.encode() + b"\r\n\r\n")
         if draw.randrange(3) > 0:
-            self.instance.cli("address", "remove", address)
+            self.instance.cli("address", "remove", address, "--now")
 
 
 def mailboxes_in_store(instance):

@@ -14,6 +14,8 @@ COMMANDS = [
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "app-password add", "app-password list", "app-password remove", "auth audit",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
+    "customer restore", "domain restore", "address restore", "address set", "address suspend",
+    "address resume", "removed list", "removed purge",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
     "address remove", "address passwd", "address import", "auth events", "auth blocks", "auth lift",
     "api-key add", "api-key list", "api-key remove", "session list", "session end",
@@ -52,7 +54,7 @@ def test_help_shows_the_usage_of_a_command(command):
 
 def test_help_of_a_group_shows_its_commands():
     lines = run("help", "domain").stdout.splitlines()
-    assert [line.split()[5] for line in lines] == ["add", "list", "remove"]
+    assert [line.split()[5] for line in lines] == ["add", "list", "remove", "restore"]
 
 
 def test_version_is_one_line():
@@ -100,6 +102,22 @@ def test_version_is_one_line():
     ["customer", "suspend"],
     ["customer", "resume", "one", "two"],
     ["customer", "remove", "--all"],
+    ["customer", "remove", "one", "--now", "two"],
+    ["customer", "suspend", "one", "--mail", "later"],
+    ["customer", "restore"],
+    ["domain", "restore", "--customer", "one"],
+    ["address", "restore", "a@one.example", "--now"],
+    ["address", "suspend", "a@one.example", "--mail"],
+    ["address", "resume"],
+    ["address", "set", "a@one.example"],
+    ["address", "set", "a@one.example", "--pop3", "maybe"],
+    ["address", "set", "a@one.example", "--quota-bytes", "0"],
+    ["address", "set", "a@one.example", "--language", "xx"],
+    ["address", "set", "a@one.example", "--to", "b@one.example", "--name", "A"],
+    ["address", "add", "a@one.example", "--to", "b@one.example", "--invite"],
+    ["removed", "list", "one"],
+    ["removed", "purge"],
+    ["removed", "purge", "one"],
     ["domain", "add", "one.example"],
     ["domain", "add", "--customer", "one"],
     ["domain", "list", "one.example"],
@@ -191,8 +209,8 @@ def test_wrong_usage(arguments, tmp_path):
 @pytest.mark.parametrize("typed, sentence, shown", [
     ("frobnicate", 'bellhop: "frobnicate" is not a command; "bellhop help" shows them all', 0),
     ("frobnicate now", 'bellhop: "frobnicate" is not a command; "bellhop help" shows them all', 0),
-    ("domain", 'bellhop: "domain" is not a whole command; these are', 3),
-    ("domain ad", 'bellhop: "domain ad" is not a command; these are', 3),
+    ("domain", 'bellhop: "domain" is not a whole command; these are', 4),
+    ("domain ad", 'bellhop: "domain ad" is not a command; these are', 4),
 ])
 def test_an_unknown_command_is_told_from_half_of_one(typed, sentence, shown):
     first, *usages = run(*typed.split(), check=False).stderr.splitlines()

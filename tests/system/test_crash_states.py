@@ -171,7 +171,7 @@ def remove(world, faults):
                    if not account.address.startswith("bookings@"))
     world.mail.mailboxes.remove(account)
     world.arm(faults)
-    world.instance.cli("address", "remove", account.address)
+    world.instance.cli("address", "remove", account.address, "--now")
     world.fired()
     dropped(world)
 

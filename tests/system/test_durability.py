@@ -197,7 +197,7 @@ def test_unique_ids_of_a_removed_address_do_not_return(instance):
     account = customer.accounts[0]
     fill(instance, account, 3)
     seen = set(instance.messages(account))
-    instance.cli("address", "remove", account.address)
+    instance.cli("address", "remove", account.address, "--now")
     instance.cli("address", "add", account.address, "--password-stdin",
                  input=account.password + "\n")
     assert instance.messages(account) == {}

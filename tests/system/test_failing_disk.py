@@ -384,7 +384,7 @@ def test_removed_mailbox_on_a_failing_disk(failing):
         assert witness.small() == 250
     disk.fail("write|sync", SEGMENTS, EIO)
     gone = witness.accounts.pop()
-    instance.cli("address", "remove", gone.address)
+    instance.cli("address", "remove", gone.address, "--now")
     wait_until(disk.acted, AGAIN, "the first try")
     disk.clear()
     wait_until(lambda: "dropped mailbox=" in instance.log, AGAIN, "the drop")

@@ -1,7 +1,6 @@
 """What a mail server asks before it accepts mail: Postfix's policy delegation and socketmap."""
 
 import signal
-import sqlite3
 from socket import SHUT_WR
 
 import pytest
@@ -60,14 +59,7 @@ def hotels(stopped):
                 "--message-bytes", "64K")
     stopped.customer("A hotel", "small", "palace.example", "desk", "full")
     stopped.customer("An inn", "house", "inn.example", "desk")
-    with sqlite3.connect(stopped.dir / "accounts.db") as accounts:
-        accounts.execute(
-            "INSERT INTO address (customer, domain, local, created)"
-            " SELECT customer, id, 'all', 0 FROM domain WHERE name = 'palace.example'")
-        accounts.execute(
-            "INSERT INTO address_target SELECT alias.id, address.mailbox, alias.customer"
-            " FROM address AS alias JOIN address USING (customer)"
-            " WHERE alias.local = 'all' AND address.mailbox IS NOT NULL")
+    stopped.cli("address", "add", "all@palace.example", "--to", "desk@palace.example,full@palace.example")
     stopped.start()
     [reply] = stopped.deliver("full@palace.example",
                               b"Subject: x\r\n\r\n" + 700 * (b"x" * 76 + b"\r\n"))

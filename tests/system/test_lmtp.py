@@ -3,7 +3,6 @@
 import re
 import signal
 import smtplib
-import sqlite3
 import time
 
 import pytest
@@ -43,21 +42,7 @@ def codes(replies):
 
 
 def alias(instance, address, accounts):
-    """The command line has no word for an alias yet."""
-    local, domain = address.split("@")
-    db = sqlite3.connect(instance.dir / "accounts.db", timeout=30)
-    db.execute("PRAGMA foreign_keys = ON")
-    with db:
-        number, customer = db.execute("SELECT id, customer FROM domain WHERE name = ?",
-                                      [domain]).fetchone()
-        made = db.execute("INSERT INTO address (customer, domain, local, created) "
-                          "VALUES (?, ?, ?, unixepoch())", [customer, number, local]).lastrowid
-        for account in accounts:
-            db.execute("INSERT INTO address_target (address, mailbox, customer) "
-                       "SELECT ?, mailbox, customer FROM address "
-                       "WHERE domain = ? AND local = ? AND customer = ?",
-                       [made, number, account.address.split("@")[0], customer])
-    db.close()
+    instance.cli("address", "add", address, "--to", ",".join(account.address for account in accounts))
 
 
 def test_lhlo_names_what_there_is(shared):

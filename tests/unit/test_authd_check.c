@@ -248,7 +248,7 @@ static int set_up(void **state)
     memset(&reported, 0, sizeof(reported));
     accounts.login.mailbox = 7;
     accounts.login.customer = 8;
-    accounts.login.sending = true;
+    accounts.login.sending = accounts.login.fetching = true;
     remote = "192.0.2.1";
     set_password("secret");
     conf_default(&conf);
@@ -979,7 +979,7 @@ static const struct {
     {"pop3", {.pop3 = true, .expires = UINT32_MAX}, false, true, CHECK_GOOD, ""},
     {"pop3", {.pop3 = true}, true, true, CHECK_DISABLED, "suspended"},
     {"smtp", {.pop3 = true}, true, true, CHECK_WRONG, "the app password is not for smtp"},
-    {"smtp", {.smtp = true}, false, false, CHECK_FORBIDDEN, "the plan does not allow sending"},
+    {"smtp", {.smtp = true}, false, false, CHECK_FORBIDDEN, "sending is not allowed"},
     {"smtp", {.smtp = true}, true, false, CHECK_DISABLED, "suspended"},
     {"pop3", {.pop3 = true}, false, false, CHECK_GOOD, ""},
 };
@@ -1004,6 +1004,29 @@ static void test_app_password_rules(void **state)
         assert_string_equal(answered.check.reason, app_password_rules[i].reason);
     }
     assert_int_equal(reported.used, 0);
+}
+
+/* The mailbox that has only one of the two services has it with any password. */
+static void test_service_switched_off(void **state)
+{
+    static const struct {
+        const char *service;
+        bool fetching;
+        enum check_result result;
+    } cases[] = {
+        {"pop3", false, CHECK_DISABLED}, {"pop3", true, CHECK_GOOD}, {"smtp", false, CHECK_GOOD}};
+    char text[APPPASSWORD_TEXT_SIZE];
+
+    (void)state;
+    set_app_password(text);
+    accounts.app_password.pop3 = accounts.app_password.smtp = true;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct answered answered = {
+            .check.done = on_done, .check.service = cases[i].service, .check.remote = ""};
+        accounts.login.fetching = cases[i].fetching;
+        check_start(checker, &answered.check, "anna@example.com", 16, text, strlen(text));
+        assert_int_equal(answered.result, cases[i].result);
+    }
 }
 
 /* The mailbox needs no other password, and a database that fails is no wrong one. */
@@ -1044,6 +1067,7 @@ int main(void)
         TEST(test_cancel),
         TEST(test_busy),
         TEST(test_held_back),
+        TEST(test_service_switched_off),
         TEST(test_guesses_at_once),
         TEST(test_broken_off_guesses),
         TEST(test_trusted),

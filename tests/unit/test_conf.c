@@ -52,7 +52,7 @@ static const struct {
     {"segment_size = 99999999999G\n", "takes a size"},
     {"segment_size = 64MB\n", "takes a size"},
     {"cleartext_login = maybe\n", "takes yes or no, not \"maybe\""},
-    {"suspended = later\n", "takes defer or refuse"},
+    {"suspended = later\n", "takes defer, refuse or keep"},
     {"pop3_proxy_networks =\n", NULL},
     {"pop3_xclient_networks = 127.0.0.1, ::1\n", NULL},
     {"pop3_proxy_networks = 192.0.2.1 2001:db8::/32\n", NULL},

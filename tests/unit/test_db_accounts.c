@@ -14,8 +14,8 @@
 
 static void checks_plans(void **state)
 {
-    const struct db_plan good = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE,
-                                 true};
+    const struct db_plan good = {"suite", 5,    2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE,
+                                 true,    false};
     struct db_plan bad[11];
     const char *error = "";
     (void)state;
@@ -57,8 +57,8 @@ static void keeps_plans(void **state)
 {
     struct fixture *fixture = *state;
     struct db *db = fixture->db;
-    struct db_plan plan = {"suite", 5,  2,  1ULL << 40,           10,
-                           1 << 20, 30, 60, DB_PROTECTION_REFUSE, true};
+    struct db_plan plan = {"suite", 5,    2, 1ULL << 40, 10, 1 << 20, 30, 60, DB_PROTECTION_REFUSE,
+                           true,    false};
     struct db_plan found = {0};
     assert_int_equal(db_plan_find(db, "suite", &found), DB_NONE);
     assert_int_equal(db_plan_set(db, &plan), DB_NONE);
@@ -97,7 +97,8 @@ static void tells_what_plans_have_in_common(void **state)
         {9, 600, {9, 0, 0, 600}},
     };
     struct fixture *fixture = *state;
-    struct db_plan plan = {"suite", 5, 2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE, true};
+    struct db_plan plan = {"suite", 5,    2, 1 << 20, 10, 1 << 20, 0, 0, DB_PROTECTION_NONE,
+                           true,    false};
     struct db_plan_range range;
     assert_int_equal(db_plan_add(fixture->db, &plan), DB_OK);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -186,25 +187,25 @@ static void keeps_customers(void **state)
 
     assert_int_equal(db_customer_set_name(db, id, "ours"), DB_TAKEN);
     assert_int_equal(db_customer_set_name(db, id, "fourth"), DB_OK);
-    assert_int_equal(db_customer_set_plan(db, id, "none"), DB_NONE);
-    assert_int_equal(db_customer_set_plan(db, id, "single"), DB_OK);
-    assert_int_equal(db_customer_set_suspended(db, id, true), DB_OK);
-    assert_int_equal(db_customer_set_suspended(db, id, true), DB_OK);
+    assert_int_equal(db_customer_set_plan(db, id, "none", DB_OVERPLAN_REFUSE), DB_NONE);
+    assert_int_equal(db_customer_set_plan(db, id, "single", DB_OVERPLAN_REFUSE), DB_OK);
+    assert_int_equal(db_customer_set_suspended(db, id, true, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
+    assert_int_equal(db_customer_set_suspended(db, id, true, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
     assert_int_equal(db_customer_get(db, id, &customer), DB_OK);
     assert_string_equal(customer.name, "fourth");
     assert_string_equal(customer.plan, "single");
     assert_true(customer.suspended);
-    assert_int_equal(db_customer_set_suspended(db, id, false), DB_OK);
+    assert_int_equal(db_customer_set_suspended(db, id, false, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
     assert_int_equal(db_customer_get(db, id, &customer), DB_OK);
     assert_false(customer.suspended);
 
-    assert_int_equal(db_customer_remove(db, id), DB_OK);
-    assert_int_equal(db_customer_remove(db, id), DB_NONE);
+    assert_int_equal(db_customer_remove(db, id, 0), DB_OK);
+    assert_int_equal(db_customer_remove(db, id, 0), DB_NONE);
     assert_int_equal(db_customer_get(db, id, &customer), DB_NONE);
     assert_int_equal(db_customer_find(db, "fourth", &customer), DB_NONE);
-    assert_int_equal(db_customer_set_plan(db, id, "single"), DB_NONE);
+    assert_int_equal(db_customer_set_plan(db, id, "single", DB_OVERPLAN_REFUSE), DB_NONE);
     assert_int_equal(db_customer_set_name(db, id, "fifth"), DB_NONE);
-    assert_int_equal(db_customer_set_suspended(db, id, true), DB_NONE);
+    assert_int_equal(db_customer_set_suspended(db, id, true, DB_SUSPENDED_AS_CONFIGURED), DB_NONE);
 
     uint64_t next = 0;
     assert_int_equal(db_customer_add(db, "fourth", "single", &next), DB_OK);
@@ -240,9 +241,9 @@ static void keeps_domains(void **state)
     assert_int_equal(domain.customer, fixture->ours);
     assert_string_equal(domain.customer_name, "ours");
     assert_int_equal(domain.addresses, 1);
-    assert_int_equal(db_domain_remove(db, fixture->theirs, "also.example"), DB_NONE);
-    assert_int_equal(db_domain_remove(db, fixture->ours, "also.example"), DB_OK);
-    assert_int_equal(db_domain_remove(db, fixture->ours, "also.example"), DB_NONE);
+    assert_int_equal(db_domain_remove(db, fixture->theirs, "also.example", 0), DB_NONE);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "also.example", 0), DB_OK);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "also.example", 0), DB_NONE);
     assert_int_equal(db_domain_find(db, "also.example", &domain), DB_NONE);
 }
 
@@ -298,9 +299,12 @@ static void keeps_addresses(void **state)
     assert_int_equal(db_mailaddress_set_name(db, fixture->theirs, &new.address, ""), DB_NONE);
     assert_int_equal(db_mailaddress_set_name(db, fixture->ours, &new.address, "a\tb"), DB_BROKEN);
     assert_int_equal(db_mailaddress_set_name(db, fixture->ours, &new.address, "Guest"), DB_OK);
-    assert_int_equal(db_mailaddress_set_suspended(db, fixture->theirs, &new.address, true),
+    assert_int_equal(db_mailaddress_set_suspended(db, fixture->theirs, &new.address, true,
+                                                  DB_SUSPENDED_AS_CONFIGURED),
                      DB_NONE);
-    assert_int_equal(db_mailaddress_set_suspended(db, fixture->ours, &new.address, true), DB_OK);
+    assert_int_equal(db_mailaddress_set_suspended(db, fixture->ours, &new.address, true,
+                                                  DB_SUSPENDED_AS_CONFIGURED),
+                     DB_OK);
     assert_int_equal(db_mailaddress_find(db, &new.address, &found), DB_OK);
     assert_true(found.password);
     assert_true(found.suspended);
@@ -318,9 +322,9 @@ static void keeps_addresses(void **state)
     assert_false(found.password);
     assert_int_equal(found.invited_until, 0);
 
-    assert_int_equal(db_mailaddress_remove(db, fixture->theirs, &new.address), DB_NONE);
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &new.address), DB_OK);
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &new.address), DB_NONE);
+    assert_int_equal(db_mailaddress_remove(db, fixture->theirs, &new.address, 0), DB_NONE);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &new.address, 0), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &new.address, 0), DB_NONE);
     assert_int_equal(db_mailaddress_find(db, &new.address, &found), DB_NONE);
     assert_int_equal(db_mailaddress_set_hash(db, fixture->ours, &new.address, "x", NULL), DB_NONE);
 }
@@ -337,7 +341,7 @@ static void never_reuses_a_mailbox(void **state)
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &first), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", NULL), DB_TAKEN);
     assert_int_equal(db_drop_next(db, 0, &dropped), DB_NONE);
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &address), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &address, 0), DB_OK);
     assert_int_equal(db_drop_next(db, 0, &dropped), DB_OK);
     assert_int_equal(dropped, first);
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &second), DB_OK);
@@ -422,7 +426,7 @@ static void keeps_aliases(void **state)
     assert_int_equal(db_alias_target_next(db, fixture->ours, &alias, &target), DB_NONE);
 
     uint64_t dropped;
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &alias), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &alias, 0), DB_OK);
     assert_int_equal(db_drop_next(db, 0, &dropped), DB_NONE);
     assert_int_equal(db_mailaddress_find(db, &targets[0], &found), DB_OK);
 }
@@ -457,7 +461,7 @@ static void removes_an_alias_with_its_last_target(void **state)
     add_three(fixture, mailboxes);
     assert_int_equal(db_alias_add(db, fixture->ours, &only, targets, 1), DB_OK);
     assert_int_equal(db_alias_add(db, fixture->ours, &both, targets, 2), DB_OK);
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &targets[0]), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &targets[0], 0), DB_OK);
     assert_int_equal(db_mailaddress_find(db, &only, &found), DB_NONE);
     assert_int_equal(db_mailaddress_find(db, &both, &found), DB_OK);
     assert_int_equal(found.targets, 1);
@@ -482,7 +486,7 @@ static void removes_a_domain_with_all_in_it(void **state)
                                 fixture_address("b@ours.example")};
     add_three(fixture, mailboxes);
     assert_int_equal(db_alias_add(db, fixture->ours, &only, targets, 2), DB_OK);
-    assert_int_equal(db_domain_remove(db, fixture->ours, "ours.example"), DB_OK);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "ours.example", 0), DB_OK);
     assert_int_equal(db_mailaddress_find(db, &targets[0], &found), DB_NONE);
     assert_int_equal(db_mailaddress_find(db, &only, &found), DB_NONE);
     assert_int_equal(db_mailaddress_find(db, &kept, &found), DB_OK);
@@ -510,7 +514,7 @@ static void removes_a_customer_with_all_it_has(void **state)
     assert_int_equal(fixture_add(db, fixture->theirs, "a@theirs.example", &theirs), DB_OK);
     assert_int_equal(db_alias_add(db, fixture->ours, &alias, targets, 2), DB_OK);
     assert_int_equal(db_mailaddress_set_hash(db, fixture->ours, &targets[0], "x", NULL), DB_OK);
-    assert_int_equal(db_customer_remove(db, fixture->ours), DB_OK);
+    assert_int_equal(db_customer_remove(db, fixture->ours, 0), DB_OK);
     assert_int_equal(db_domain_find(db, "ours.example", &domain), DB_NONE);
     assert_int_equal(db_operator_mailaddress_next(db, &found), DB_OK);
     assert_string_equal(found.text, "a@theirs.example");
@@ -543,7 +547,7 @@ static void tells_whose_mail_is_kept_for_a_time(void **state)
     plan.retention_days = 30;
     assert_int_equal(db_plan_set(db, &plan), DB_OK);
     assert_int_equal(db_retention_next(db, &retention), DB_NONE);
-    assert_int_equal(db_customer_set_plan(db, fixture->ours, "chain"), DB_OK);
+    assert_int_equal(db_customer_set_plan(db, fixture->ours, "chain", DB_OVERPLAN_REFUSE), DB_OK);
     for (size_t i = 0; i < 3; i += 2) {
         assert_int_equal(db_retention_next(db, &retention), DB_OK);
         assert_int_equal(retention.mailbox, mailboxes[i]);

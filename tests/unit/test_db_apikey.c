@@ -3,6 +3,7 @@
 #include "db/apikey.h"
 #include "db/idempotency.h"
 #include "db/limit.h"
+#include "db/removal.h"
 #include "db/secret.h"
 #include "db/transaction.h"
 
@@ -78,13 +79,33 @@ static void keeps_what_a_key_reaches(void **state)
     key = key_of("all", DB_ROLE_OPERATOR, 0);
     assert_int_equal(add(fixture, &key, 3), DB_OK);
     assert_int_equal(add(fixture, &key, 4), DB_TAKEN);
-    assert_int_equal(db_customer_remove(fixture->db, fixture->ours), DB_OK);
+    assert_int_equal(db_customer_remove(fixture->db, fixture->ours, 0), DB_OK);
     assert_int_equal(db_api_key_find(fixture->db, digest, &found), DB_NONE);
     memset(&found, 0, sizeof(found));
     assert_int_equal(db_operator_api_key_next(fixture->db, &found), DB_OK);
     assert_string_equal(found.name, "all");
     assert_int_equal(db_api_key_remove(fixture->db, 0, found.id), DB_OK);
     assert_int_equal(db_operator_api_key_next(fixture->db, &found), DB_NONE);
+}
+
+/* A key that is for one domain must not reach the others when that one is removed. */
+static void is_no_key_while_what_it_reaches_is_removed(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct db_api_key key = key_of("panel", DB_ROLE_ADMIN, fixture->ours), found;
+    const uint8_t digest[APIKEY_DIGEST_SIZE] = {1};
+    struct db_removal removal = {0};
+
+    snprintf(key.domain, sizeof(key.domain), "ours.example");
+    assert_int_equal(add(fixture, &key, 1), DB_OK);
+    assert_int_equal(db_domain_remove(fixture->db, fixture->ours, "ours.example", 9), DB_OK);
+    assert_int_equal(db_api_key_find(fixture->db, digest, &found), DB_NONE);
+    assert_int_equal(db_operator_removal_next(fixture->db, &removal), DB_OK);
+    assert_int_equal(db_removal_restore(fixture->db, &removal), DB_OK);
+    assert_int_equal(db_api_key_find(fixture->db, digest, &found), DB_OK);
+    assert_string_equal(found.domain, "ours.example");
+    assert_int_equal(db_customer_remove(fixture->db, fixture->ours, 9), DB_OK);
+    assert_int_equal(db_api_key_find(fixture->db, digest, &found), DB_NONE);
 }
 
 static void reaches_nothing_foreign(void **state)
@@ -165,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_a_key_by_its_form),
         fixture_test(keeps_what_a_key_reaches),
+        fixture_test(is_no_key_while_what_it_reaches_is_removed),
         fixture_test(reaches_nothing_foreign),
         fixture_test(keeps_an_answer_for_a_day),
         fixture_test(undoes_a_part),

@@ -68,7 +68,7 @@ static void test_add_find_list_remove(void **state)
     assert_int_equal(event.kind, DB_EVENT_APP_PASSWORD);
 
     /* They go with their mailbox. */
-    assert_int_equal(db_mailaddress_remove(fixture->db, fixture->ours, &a), DB_OK);
+    assert_int_equal(db_mailaddress_remove(fixture->db, fixture->ours, &a, 0), DB_OK);
     assert_int_equal(db_app_password_find(fixture->db, mailbox, digests[0], &found), DB_NONE);
 }
 

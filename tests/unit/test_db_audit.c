@@ -44,9 +44,10 @@ static void tells_new_rows(void **state)
     assert_int_equal(db_mailaddress_add(fixture->db, fixture->ours, &new, NULL), DB_OK);
     assert_changes(
         fixture, "address.add",
-        "[{\"of\":\"mailbox\",\"id\":1,\"after\":{\"name\":\"An \\\"A\\\"\",\"suspended\":0}},"
+        "[{\"of\":\"mailbox\",\"id\":1,\"after\":{\"name\":\"An \\\"A\\\"\",\"suspended\":0,"
+        "\"pop3\":1,\"smtp\":1}},"
         "{\"of\":\"address\",\"id\":1,\"after\":{\"domain\":\"ours.example\",\"local\":\"a\","
-        "\"mailbox\":1}},"
+        "\"mailbox\":1,\"over_plan\":0}},"
         "{\"of\":\"credential\",\"mailbox\":1,\"after\":{\"hash\":\"set\"}}]");
 }
 
@@ -56,7 +57,7 @@ static void tells_what_differs(void **state)
     struct address a = fixture_address("a@ours.example");
     uint64_t ours = fixture->ours;
     assert_int_equal(fixture_add(fixture->db, ours, a.text, NULL), DB_OK);
-    assert_int_equal(db_customer_set_plan(fixture->db, ours, "chain"), DB_OK);
+    assert_int_equal(db_customer_set_plan(fixture->db, ours, "chain", DB_OVERPLAN_REFUSE), DB_OK);
     assert_changes(fixture, "customer.plan",
                    "[{\"of\":\"customer\",\"id\":1,\"before\":{\"plan\":\"house\"},"
                    "\"after\":{\"plan\":\"chain\"}}]");
@@ -131,9 +132,10 @@ static void tells_what_goes_with_it(void **state)
     assert_int_equal(db_alias_add(fixture->db, ours, &info, &a, 1), DB_OK);
     assert_changes(
         fixture, "alias.add",
-        "[{\"of\":\"address\",\"id\":2,\"after\":{\"domain\":\"ours.example\",\"local\":\"info\"}},"
+        "[{\"of\":\"address\",\"id\":2,\"after\":{\"domain\":\"ours.example\",\"local\":\"info\","
+        "\"over_plan\":0}},"
         "{\"of\":\"address_target\",\"address\":2,\"mailbox\":\"a@ours.example\",\"after\":{}}]");
-    assert_int_equal(db_mailaddress_remove(fixture->db, ours, &a), DB_OK);
+    assert_int_equal(db_mailaddress_remove(fixture->db, ours, &a, 0), DB_OK);
     struct db_audit audit = newest(fixture);
     static const char *const gone[] = {
         "{\"of\":\"mailbox\",\"id\":1,", "{\"of\":\"address\",\"id\":1,",
@@ -154,12 +156,12 @@ static void counts_what_is_too_much(void **state)
     char sql[256];
     snprintf(sql, sizeof(sql),
              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-             " INSERT INTO mailbox (customer, name, created) SELECT 1, '', 1 FROM n",
+             " INSERT INTO any_mailbox (customer, name, created) SELECT 1, '', 1 FROM n",
              DB_CHANGES_MAX + 7);
     assert_int_equal(sqlite3_exec(fixture->db->sqlite, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(db_customer_remove(fixture->db, fixture->ours), DB_OK);
+    assert_int_equal(db_customer_remove(fixture->db, fixture->ours, 0), DB_OK);
     struct db_audit audit = newest(fixture);
-    const char *more = ",{\"more\":9}]"; /* the customer and its domain count too */
+    const char *more = ",{\"more\":11}]"; /* the customer and its domain count twice */
     assert_string_equal(audit.changes + strlen(audit.changes) - strlen(more), more);
     db_audit_free(&audit);
 }
@@ -170,17 +172,19 @@ static void knows_rows_that_are_older_than_a_column(void **state)
     struct fixture *fixture = *state;
     assert_int_equal(
         sqlite3_exec(fixture->db->sqlite,
-                     "ALTER TABLE mailbox ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'", NULL,
+                     "ALTER TABLE any_mailbox ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'", NULL,
                      NULL, NULL),
         SQLITE_OK);
-    assert_int_equal(sqlite3_exec(fixture->db->sqlite,
-                                  "ALTER TABLE domain ADD COLUMN rank INTEGER NOT NULL DEFAULT 3",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(fixture->db->sqlite,
+                     "ALTER TABLE any_domain ADD COLUMN rank INTEGER NOT NULL DEFAULT 3", NULL,
+                     NULL, NULL),
+        SQLITE_OK);
     struct db *db = fixture_open(fixture, DB_WRITE);
     assert_int_equal(change_begin(db), DB_OK);
-    assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE domain SET name = 'new.example' WHERE id = 1",
-                                  NULL, NULL, NULL),
+    assert_int_equal(sqlite3_exec(db->sqlite,
+                                  "UPDATE any_domain SET name = 'new.example' WHERE id = 1", NULL,
+                                  NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(change_end(db, DB_OK, "test", fixture->ours, ""), DB_OK);
     assert_changes(fixture, "test",
@@ -188,7 +192,7 @@ static void knows_rows_that_are_older_than_a_column(void **state)
                    "\"after\":{\"name\":\"new.example\"}}]");
     assert_int_equal(change_begin(db), DB_OK);
     assert_int_equal(
-        sqlite3_exec(db->sqlite, "UPDATE domain SET rank = 4 WHERE id = 2", NULL, NULL, NULL),
+        sqlite3_exec(db->sqlite, "UPDATE any_domain SET rank = 4 WHERE id = 2", NULL, NULL, NULL),
         SQLITE_OK);
     assert_int_equal(change_end(db, DB_OK, "test", fixture->ours, ""), DB_OK);
     assert_changes(fixture, "test",
@@ -201,7 +205,8 @@ static void says_who_and_from_where(void **state)
     struct fixture *fixture = *state;
     db_audit_actor(fixture->db, "key panel");
     db_audit_source(fixture->db, "192.0.2.1", "0123abcd");
-    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "chain"), DB_OK);
+    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "chain", DB_OVERPLAN_REFUSE),
+                     DB_OK);
     struct db_audit audit = newest(fixture);
     assert_string_equal(audit.actor, "key panel");
     assert_string_equal(audit.remote, "192.0.2.1");
@@ -218,7 +223,7 @@ static void forgets_what_is_undone(void **state)
     assert_int_equal(db_transaction_begin(db), DB_OK);
     assert_int_equal(fixture_add(db, ours, "a@ours.example", NULL), DB_OK);
     assert_int_equal(fixture_add(db, ours, "a@ours.example", NULL), DB_TAKEN);
-    assert_int_equal(db_customer_set_plan(db, ours, "chain"), DB_OK);
+    assert_int_equal(db_customer_set_plan(db, ours, "chain", DB_OVERPLAN_REFUSE), DB_OK);
     assert_int_equal(db_transaction_commit(db), DB_OK);
     assert_changes(fixture, "customer.plan",
                    "[{\"of\":\"customer\",\"id\":1,\"before\":{\"plan\":\"house\"},"
@@ -270,9 +275,11 @@ static void make_rows(struct fixture *fixture)
 {
     struct db_plan plan;
     assert_int_equal(db_plan_find(fixture->db, "house", &plan), DB_OK);
-    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "chain"), DB_OK);
+    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "chain", DB_OVERPLAN_REFUSE),
+                     DB_OK);
     assert_int_equal(db_plan_set(fixture->db, &plan), DB_OK);
-    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "house"), DB_OK);
+    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "house", DB_OVERPLAN_REFUSE),
+                     DB_OK);
 }
 
 static void chains_what_is_written(void **state)
@@ -347,12 +354,11 @@ static void keeps_a_removed_customers_chain(void **state)
 {
     struct fixture *fixture = *state;
     char error[512];
-    assert_int_equal(db_customer_remove(fixture->db, fixture->ours), DB_OK);
-    assert_changes(
-        fixture, "customer.remove",
-        "[{\"of\":\"customer\",\"id\":1,\"before\":{\"name\":\"ours\",\"plan\":\"house\","
-        "\"suspended\":0,\"language\":\"en\"}},"
-        "{\"of\":\"domain\",\"id\":1,\"before\":{\"name\":\"ours.example\"}}]");
+    assert_int_equal(db_customer_remove(fixture->db, fixture->ours, 0), DB_OK);
+    assert_changes(fixture, "customer.remove",
+                   "[{\"of\":\"domain\",\"id\":1,\"before\":{\"name\":\"ours.example\"}},"
+                   "{\"of\":\"customer\",\"id\":1,\"before\":{\"name\":\"ours\",\"plan\":\"house\","
+                   "\"suspended\":0,\"language\":\"en\",\"over_plan\":\"refuse\"}}]");
     check(fixture, fixture->ours, error, sizeof(error));
     assert_string_equal(error, "");
 }

@@ -211,8 +211,11 @@ static void a_change_by_command_is_an_event(void **state)
     uint64_t ours = world->fixture->ours;
     struct db_event event = {0};
     assert_int_equal(db_mailaddress_set_hash(world->db, ours, &anna, "x", NULL), DB_OK);
-    assert_int_equal(db_mailaddress_set_suspended(world->db, ours, &anna, true), DB_OK);
-    assert_int_equal(db_customer_set_suspended(world->db, ours, false), DB_OK);
+    assert_int_equal(
+        db_mailaddress_set_suspended(world->db, ours, &anna, true, DB_SUSPENDED_AS_CONFIGURED),
+        DB_OK);
+    assert_int_equal(db_customer_set_suspended(world->db, ours, false, DB_SUSPENDED_AS_CONFIGURED),
+                     DB_OK);
     assert_int_equal(db_mailaddress_set_hash(world->db, ours, &anna, NULL, NULL), DB_OK);
     assert_int_equal(db_transaction_begin(world->db), DB_OK);
     assert_int_equal(db_mailaddress_set_hash(world->db, ours, &anna, "y", NULL), DB_OK);

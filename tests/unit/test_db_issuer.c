@@ -45,7 +45,7 @@ static void are_a_customers_own(void **state)
     assert_int_equal(db_issuer_remove(db, fixture->theirs, first.issuer), DB_NONE);
     assert_int_equal(db_issuer_remove(db, fixture->ours, first.issuer), DB_OK);
     assert_int_equal(db_issuer_find(db, fixture->ours, first.issuer, &issuer), DB_NONE);
-    assert_int_equal(db_customer_remove(db, fixture->ours), DB_OK);
+    assert_int_equal(db_customer_remove(db, fixture->ours, 0), DB_OK);
     assert_int_equal(db_issuer_find(db, fixture->theirs, second.issuer, &issuer), DB_OK);
 }
 

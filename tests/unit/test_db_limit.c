@@ -38,7 +38,7 @@ static void limits_addresses_of_both_kinds(void **state)
     /* That it exists already says more than that there is no room. */
     assert_int_equal(fixture_add(db, fixture->ours, "m0@ours.example", NULL), DB_TAKEN);
     assert_int_equal(fixture_add(db, fixture->theirs, "m0@theirs.example", NULL), DB_OK);
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &target), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &target, 0), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "more@ours.example", NULL), DB_OK);
 }
 
@@ -60,18 +60,20 @@ static void refuses_a_plan_that_is_too_small(void **state)
     struct db_customer customer;
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", NULL), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "b@ours.example", NULL), DB_OK);
-    assert_int_equal(db_customer_set_plan(db, fixture->ours, "single"), DB_LIMIT);
+    assert_int_equal(db_customer_set_plan(db, fixture->ours, "single", DB_OVERPLAN_REFUSE),
+                     DB_LIMIT);
     assert_limit(db, DB_LIMIT_ADDRESSES, 1, 2, "single");
     assert_int_equal(db_customer_get(db, fixture->ours, &customer), DB_OK);
     assert_string_equal(customer.plan, "house");
 
     struct address b = fixture_address("b@ours.example");
-    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &b), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &b, 0), DB_OK);
     assert_int_equal(db_domain_add(db, fixture->ours, "two.example"), DB_OK);
-    assert_int_equal(db_customer_set_plan(db, fixture->ours, "single"), DB_LIMIT);
+    assert_int_equal(db_customer_set_plan(db, fixture->ours, "single", DB_OVERPLAN_REFUSE),
+                     DB_LIMIT);
     assert_limit(db, DB_LIMIT_DOMAINS, 1, 2, "single");
-    assert_int_equal(db_domain_remove(db, fixture->ours, "two.example"), DB_OK);
-    assert_int_equal(db_customer_set_plan(db, fixture->ours, "single"), DB_OK);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "two.example", 0), DB_OK);
+    assert_int_equal(db_customer_set_plan(db, fixture->ours, "single", DB_OVERPLAN_REFUSE), DB_OK);
 }
 
 static void refuses_to_make_a_plan_too_small(void **state)

@@ -96,7 +96,8 @@ static void sees_each_change_at_the_next_login(void **state)
         assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
         assert_string_equal(login.hash, "");
 
-        assert_int_equal(db_customer_set_suspended(db, ours, round == 0), DB_OK);
+        assert_int_equal(
+            db_customer_set_suspended(db, ours, round == 0, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
         assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
         assert_int_equal(login.suspended, round == 0);
     }
@@ -112,10 +113,12 @@ static void sees_each_change_at_the_next_login(void **state)
     assert_int_equal(login.poll_seconds, 77);
     assert_false(login.sending);
     assert_int_equal(login.language, LANGUAGE_ES);
-    assert_int_equal(db_mailaddress_set_suspended(db, ours, &reader->address, true), DB_OK);
+    assert_int_equal(
+        db_mailaddress_set_suspended(db, ours, &reader->address, true, DB_SUSPENDED_AS_CONFIGURED),
+        DB_OK);
     assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_OK);
     assert_true(login.suspended);
-    assert_int_equal(db_mailaddress_remove(db, ours, &reader->address), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, ours, &reader->address, 0), DB_OK);
     assert_int_equal(db_login_find(reader->db, &reader->address, &login), DB_NONE);
 }
 
@@ -145,19 +148,21 @@ static void routes_an_alias_to_each_target(void **state)
     uint64_t ours = reader->fixture->ours;
     struct db_route routes[DB_ROUTE_MAX];
     unsigned count = 0;
-    assert_int_equal(db_mailaddress_set_suspended(db, ours, &reader->address, true), DB_OK);
+    assert_int_equal(
+        db_mailaddress_set_suspended(db, ours, &reader->address, true, DB_SUSPENDED_AS_CONFIGURED),
+        DB_OK);
     assert_int_equal(db_route_find(reader->db, &reader->alias, routes, &count), DB_OK);
     assert_int_equal(count, 2);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(routes[i].suspended, routes[i].mailbox == reader->ours);
     }
     assert_int_not_equal(routes[0].mailbox, routes[1].mailbox);
-    assert_int_equal(db_customer_set_suspended(db, ours, true), DB_OK);
-    assert_int_equal(db_mailaddress_remove(db, ours, &reader->address), DB_OK);
+    assert_int_equal(db_customer_set_suspended(db, ours, true, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, ours, &reader->address, 0), DB_OK);
     assert_int_equal(db_route_find(reader->db, &reader->alias, routes, &count), DB_OK);
     assert_int_equal(count, 1);
     assert_true(routes[0].suspended);
-    assert_int_equal(db_customer_remove(db, ours), DB_OK);
+    assert_int_equal(db_customer_remove(db, ours, 0), DB_OK);
     assert_int_equal(db_route_find(reader->db, &reader->alias, routes, &count), DB_NONE);
 }
 

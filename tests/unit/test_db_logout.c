@@ -70,12 +70,15 @@ static size_t logouts(const struct world *world, uint64_t after, struct db_logou
 
 static void suspend_customer(const struct world *world, bool suspended)
 {
-    assert_int_equal(db_customer_set_suspended(world->db, world->customer, suspended), DB_OK);
+    assert_int_equal(db_customer_set_suspended(world->db, world->customer, suspended,
+                                               DB_SUSPENDED_AS_CONFIGURED),
+                     DB_OK);
 }
 
 static void suspend_mailbox(const struct world *world, bool suspended)
 {
-    assert_int_equal(db_mailaddress_set_suspended(world->db, world->customer, &world->a, suspended),
+    assert_int_equal(db_mailaddress_set_suspended(world->db, world->customer, &world->a, suspended,
+                                                  DB_SUSPENDED_AS_CONFIGURED),
                      DB_OK);
 }
 
@@ -122,17 +125,40 @@ static void suspend_mailbox_now(const struct world *world)
 
 static void remove_mailbox(const struct world *world)
 {
-    assert_int_equal(db_mailaddress_remove(world->db, world->customer, &world->a), DB_OK);
+    assert_int_equal(db_mailaddress_remove(world->db, world->customer, &world->a, 0), DB_OK);
 }
 
 static void remove_domain(const struct world *world)
 {
-    assert_int_equal(db_domain_remove(world->db, world->customer, "ours.example"), DB_OK);
+    assert_int_equal(db_domain_remove(world->db, world->customer, "ours.example", 0), DB_OK);
 }
 
 static void remove_customer(const struct world *world)
 {
-    assert_int_equal(db_customer_remove(world->db, world->customer), DB_OK);
+    assert_int_equal(db_customer_remove(world->db, world->customer, 0), DB_OK);
+}
+
+static void remove_mailbox_for_a_time(const struct world *world)
+{
+    assert_int_equal(db_mailaddress_remove(world->db, world->customer, &world->a, 9), DB_OK);
+}
+
+static void remove_customer_for_a_time(const struct world *world)
+{
+    assert_int_equal(db_customer_remove(world->db, world->customer, 9), DB_OK);
+}
+
+static void move_to_a_small_plan(const struct world *world)
+{
+    assert_int_equal(
+        db_customer_set_plan(world->db, world->customer, "single", DB_OVERPLAN_SUSPEND), DB_OK);
+}
+
+static void switch_pop3_off(const struct world *world)
+{
+    const struct db_mailbox_settings settings = {.smtp = true};
+    assert_int_equal(db_mailaddress_set_settings(world->db, world->customer, &world->a, &settings),
+                     DB_OK);
 }
 
 /* Each change with how many of the two mailboxes of ours it logs out. */
@@ -144,6 +170,10 @@ static const struct {
     {"a hash made anew", upgrade_hash, 0},
     {"an app password for sending removed", remove_sender, 0},
     {"an app password removed", remove_phone, 1},
+    {"POP3 switched off", switch_pop3_off, 1},
+    {"too many for the plan", move_to_a_small_plan, 1},
+    {"a mailbox removed for a time", remove_mailbox_for_a_time, 1},
+    {"a customer removed for a time", remove_customer_for_a_time, 2},
     {"a password set", set_password, 1},
     {"a password removed", remove_password, 1},
     {"a mailbox suspended", suspend_mailbox_now, 1},

@@ -90,7 +90,7 @@ static void goes_with_the_mailbox(void **state)
     struct db_person person = owner_of(fixture->db, fixture->ours, "a@ours.example");
     struct address address = fixture_address("a@ours.example");
     struct db_page_session session = begin(fixture->db, &person, 1, NOW);
-    assert_int_equal(db_mailaddress_remove(fixture->db, fixture->ours, &address), DB_OK);
+    assert_int_equal(db_mailaddress_remove(fixture->db, fixture->ours, &address, 0), DB_OK);
     assert_int_equal(db_page_session_find(fixture->db, session.digest, NOW, &found), DB_NONE);
 }
 

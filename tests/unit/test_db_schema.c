@@ -300,7 +300,9 @@ static void asks_for_what_it_needs(void **state)
             sqlite3_finalize(ask);
         }
     }
-    assert_int_equal(db_customer_set_suspended(reader, fixture->ours, true), DB_BROKEN);
+    assert_int_equal(
+        db_customer_set_suspended(reader, fixture->ours, true, DB_SUSPENDED_AS_CONFIGURED),
+        DB_BROKEN);
     db_close(reader);
 }
 

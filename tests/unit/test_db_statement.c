@@ -42,6 +42,7 @@ struct value {
 static const uint8_t digest[DB_DIGEST_SIZE] = {7}, other[DB_DIGEST_SIZE] = {8};
 
 /* The values of ?2 and so on: a@ours.example has a mailbox, alone@ours.example leads to it alone.
+ * The removal 1 is an address's, the removal 2 a domain's.
  */
 static const struct tenant_case {
     enum statement_id id;
@@ -49,16 +50,16 @@ static const struct tenant_case {
     struct value values[8];
 } cases[] = {
     {STATEMENT_CUSTOMER_GET, true, {K(NOTHING)}},
-    {STATEMENT_CUSTOMER_SET_PLAN, true, {T("chain")}},
+    {STATEMENT_CUSTOMER_SET_PLAN, true, {T("chain"), T("keep")}},
     {STATEMENT_CUSTOMER_SET_NAME, true, {T("renamed")}},
     {STATEMENT_CUSTOMER_SET_LANGUAGE, true, {T("de")}},
     {STATEMENT_CUSTOMER_SET_SUSPENDED, true, {N(1)}},
-    {STATEMENT_CUSTOMER_REMOVE, true, {K(NOTHING)}},
     {STATEMENT_CUSTOMER_USE, true, {T("chain")}},
-    {STATEMENT_DOMAIN_REMOVE, false, {T("ours.example")}},
+    {STATEMENT_DOMAIN_SET_CATCH_ALL, false, {T("ours.example"), T("ours.example"), T("a")}},
     {STATEMENT_DOMAIN_NEXT, false, {T("")}},
     {STATEMENT_MAILBOX_FIND, false, {T("ours.example"), T("a")}},
     {STATEMENT_MAILBOX_SET_NAME, false, {K(MAILBOX), T("x")}},
+    {STATEMENT_MAILBOX_SET_SETTINGS, false, {K(MAILBOX), N(1), T("de"), N(0), N(0)}},
     {STATEMENT_MAILBOX_SET_SUSPENDED, false, {K(MAILBOX), N(1)}},
     {STATEMENT_MAILBOX_LIST, false, {N(0), N(9)}},
     {STATEMENT_LOGOUT_MAILBOX, false, {K(MAILBOX)}},
@@ -72,13 +73,33 @@ static const struct tenant_case {
     {STATEMENT_INVITATION_SET, false, {K(MAILBOX), K(DIGEST), N(9)}},
     {STATEMENT_INVITATION_REMOVE, false, {K(MAILBOX)}},
     {STATEMENT_ADDRESS_ADD, false, {T("ours.example"), T("new")}},
-    {STATEMENT_ADDRESS_REMOVE, false, {T("ours.example"), T("a")}},
     {STATEMENT_MAILADDRESS_NEXT, false, {T(""), T("")}},
     {STATEMENT_ALIAS_FIND, false, {T("ours.example"), T("alone")}},
-    {STATEMENT_ALIAS_LOST, false, {T("ours.example"), T("a")}},
     {STATEMENT_TARGET_ADD, false, {K(ALIAS), K(SECOND)}},
     {STATEMENT_TARGET_REMOVE, false, {K(ALIAS), K(MAILBOX)}},
+    {STATEMENT_TARGETS_FORGET, false, {K(ALIAS)}},
     {STATEMENT_TARGET_NEXT, false, {K(ALIAS), T(""), T("")}},
+    {STATEMENT_OVERPLAN_LIMITS, true, {T("single")}},
+    {STATEMENT_OVERPLAN_PREVIEW, true, {T("single")}},
+    {STATEMENT_OVERPLAN_FIT, true, {K(NOTHING)}},
+    {STATEMENT_REMOVE_CUSTOMER, true, {N(1)}},
+    {STATEMENT_REMOVE_DOMAINS, false, {N(1)}},
+    {STATEMENT_REMOVE_DOMAIN, false, {N(1), T("ours.example")}},
+    {STATEMENT_REMOVE_ADDRESSES, false, {N(1)}},
+    {STATEMENT_REMOVE_DOMAIN_ADDRESSES, false, {N(1), T("ours.example")}},
+    {STATEMENT_REMOVE_ADDRESS, false, {N(1), T("ours.example"), T("a")}},
+    {STATEMENT_REMOVE_MAILBOXES, false, {N(1)}},
+    {STATEMENT_REMOVE_ALIAS, false, {N(1)}},
+    {STATEMENT_RESTORE_CUSTOMER, true, {N(1)}},
+    {STATEMENT_RESTORE_DOMAINS, false, {N(2)}},
+    {STATEMENT_RESTORE_MAILBOXES, false, {N(1)}},
+    {STATEMENT_RESTORE_ADDRESSES, false, {N(1)}},
+    {STATEMENT_REMOVAL_HAND_ON, false, {N(1)}},
+    {STATEMENT_PURGE_CUSTOMER, true, {N(1)}},
+    {STATEMENT_PURGE_DOMAINS, false, {N(2)}},
+    {STATEMENT_PURGE_ADDRESSES, false, {N(1)}},
+    {STATEMENT_REMOVAL_END, false, {N(1)}},
+    {STATEMENT_REMOVAL_NEXT, false, {N(0)}},
     {STATEMENT_PERSON_NAME, false, {K(NOTHING), K(MAILBOX)}},
     {STATEMENT_SECOND_FACTOR_BEGIN, false, {K(NOTHING), K(SECOND), K(SECRET)}},
     {STATEMENT_SECOND_FACTOR_FIND, false, {K(NOTHING), K(MAILBOX)}},
@@ -125,6 +146,27 @@ static const struct tenant_case {
     {STATEMENT_NOTE_UPGRADE, false, {K(MAILBOX), T("x"), T("y")}},
     {STATEMENT_NOTE_SCRAM, false, {K(MAILBOX), T("x"), T("y")}},
     {STATEMENT_NOTE_USED, false, {N(1), N(9), T("192.0.2.1")}},
+};
+
+/* What must have happened before some of them do anything, undone after it. */
+#define A_REMOVED                                                                                  \
+    "UPDATE any_mailbox SET removed = 1 WHERE id = (SELECT address.mailbox FROM address"           \
+    "    JOIN domain ON domain.id = address.domain WHERE domain.name = 'ours.example'"             \
+    "    AND address.local = 'a')"
+
+static const struct {
+    enum statement_id id;
+    const char *sql;
+} before[] = {
+    {STATEMENT_TARGETS_FORGET, A_REMOVED},
+    {STATEMENT_OVERPLAN_FIT,
+     "UPDATE any_customer SET over_plan = 'suspend'; UPDATE plan SET addresses = 1"},
+    {STATEMENT_REMOVE_MAILBOXES, "UPDATE any_address SET removed = 1 WHERE local = 'a'"},
+    {STATEMENT_REMOVE_ALIAS, A_REMOVED},
+    {STATEMENT_RESTORE_CUSTOMER, "UPDATE any_customer SET removed = 1 WHERE name = 'ours'"},
+    {STATEMENT_PURGE_CUSTOMER, "UPDATE any_customer SET removed = 1 WHERE name = 'ours'"},
+    {STATEMENT_REMOVAL_END,
+     "UPDATE any_address SET removed = NULL; UPDATE any_mailbox SET removed = NULL"},
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
@@ -197,9 +239,14 @@ static int set_up(void **state)
     const struct db_app_password phone = {.name = "phone", .pop3 = true};
     const uint8_t phones[APPPASSWORD_DIGEST_SIZE] = {8};
     assert_int_equal(db_app_password_add(db, fixture->ours, &a, &phone, phones), DB_OK);
+    const struct address gone = fixture_address("gone@ours.example");
+    assert_int_equal(fixture_add(db, fixture->ours, "gone@ours.example", NULL), DB_OK);
+    assert_int_equal(db_mailaddress_remove(db, fixture->ours, &gone, 9), DB_OK);
+    assert_int_equal(db_domain_add(db, fixture->ours, "gone.example"), DB_OK);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "gone.example", 9), DB_OK);
     world->alias = (uint64_t)ask(world->sqlite, "SELECT id FROM address WHERE mailbox IS NULL");
     /* Not by db_customer_add(): it would have an audit row. */
-    execute(world->sqlite, "INSERT INTO customer (name, plan, created)"
+    execute(world->sqlite, "INSERT INTO any_customer (name, plan, created)"
                            " SELECT 'foreign', id, 1 FROM plan WHERE name = 'house'");
     world->foreign = (uint64_t)sqlite3_last_insert_rowid(world->sqlite);
     add_events(world);
@@ -237,7 +284,12 @@ static int64_t effect(struct world *world, const struct tenant_case *tenant, uin
     struct db *db = world->fixture->db;
     int64_t rows = 0;
     execute(world->sqlite, "BEGIN IMMEDIATE");
-    int64_t before = sqlite3_total_changes64(world->sqlite);
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+        if (before[i].id == tenant->id) {
+            execute(world->sqlite, before[i].sql);
+        }
+    }
+    int64_t changed = sqlite3_total_changes64(world->sqlite);
     struct sqlite3_stmt *statement = statement_get(db, tenant->id);
     statement_bind_number(statement, 1, customer);
     for (int i = 0; i < 8; i++) {
@@ -249,7 +301,7 @@ static int64_t effect(struct world *world, const struct tenant_case *tenant, uin
         result = statement_row(db, statement);
     }
     assert_int_equal(result, DB_NONE);
-    int64_t changes = sqlite3_total_changes64(world->sqlite) - before;
+    int64_t changes = sqlite3_total_changes64(world->sqlite) - changed;
     execute(world->sqlite, "ROLLBACK");
     return rows + changes;
 }
@@ -303,9 +355,9 @@ static void only_adds_with_notes(void **state)
 static void joins_no_two_customers(void **state)
 {
     static const char *const attempts[] = {
-        "UPDATE domain SET customer = customer + 1 WHERE name = 'ours.example'",
-        "UPDATE address SET customer = customer + 1 WHERE local = 'b'",
-        "UPDATE address SET mailbox = (SELECT mailbox FROM address JOIN domain"
+        "UPDATE any_domain SET customer = customer + 1 WHERE name = 'ours.example'",
+        "UPDATE any_address SET customer = customer + 1 WHERE local = 'b'",
+        "UPDATE any_address SET mailbox = (SELECT mailbox FROM address JOIN domain"
         "    ON domain.id = address.domain WHERE domain.name = 'theirs.example') WHERE local = 'b'",
         "UPDATE address_target SET mailbox = (SELECT mailbox FROM address JOIN domain"
         "    ON domain.id = address.domain WHERE domain.name = 'theirs.example')",
@@ -314,6 +366,9 @@ static void joins_no_two_customers(void **state)
         "    WHERE alias.mailbox IS NULL AND domain.name = 'theirs.example'",
         "INSERT INTO address_target SELECT id, mailbox, customer FROM address WHERE local = 'b'",
         "UPDATE credential SET customer = customer + 1",
+        "UPDATE any_domain SET catch_all = (SELECT address.id FROM address JOIN domain"
+        "    ON domain.id = address.domain WHERE domain.name = 'theirs.example')"
+        "    WHERE name = 'ours.example'",
         "DELETE FROM plan WHERE name = 'house'",
     };
     struct world *world = *state;
@@ -346,19 +401,91 @@ static const char *slow_step(struct sqlite3 *sqlite, const char *sql, char *step
     return found;
 }
 
+/* Sorts what one customer has, at a change of its plan or when an address goes. */
+static bool ranks_all_of_a_customer(enum statement_id id)
+{
+    return id == STATEMENT_OVERPLAN_PREVIEW || id == STATEMENT_OVERPLAN_FIT;
+}
+
 static void finds_everything_by_index(void **state)
 {
     struct world *world = *state;
     for (unsigned id = 0; id < STATEMENT__MAX; id++) {
         char step[200];
         /* Sorts the targets of one alias, at most DB_ROUTE_MAX. */
-        if (statements[id].scope == STATEMENT_CONTROL || id == STATEMENT_TARGET_NEXT) {
+        if (statements[id].scope == STATEMENT_CONTROL || id == STATEMENT_TARGET_NEXT ||
+            ranks_all_of_a_customer((enum statement_id)id)) {
             continue;
         }
         if (slow_step(world->sqlite, statements[id].sql, step, sizeof(step)) != NULL) {
             fail_msg("%s: %s", statements[id].name, step);
         }
     }
+}
+
+/* The tables that hold what was removed, too. */
+static const char *const any[] = {"any_customer", "any_domain", "any_mailbox", "any_address"};
+
+#define ANY (sizeof(any) / sizeof(any[0]))
+
+struct reading {
+    bool table[ANY];   /* read without its view */
+    bool removed[ANY]; /* ... with a look at whether it was removed */
+};
+
+static int note_reading(void *context, int action, const char *table, const char *column,
+                        const char *database, const char *inner)
+{
+    struct reading *reading = context;
+    (void)database;
+    for (size_t i = 0; i < ANY && action == SQLITE_READ && inner == NULL; i++) {
+        if (strcmp(table, any[i]) == 0) {
+            reading->table[i] = true;
+            reading->removed[i] |= strcmp(column, "removed") == 0;
+        }
+    }
+    return SQLITE_OK;
+}
+
+/* What speaks of a removal shows whose it was, so does the audit, and who comes back has a plan. */
+static bool names_removed_things(const char *name)
+{
+    static const char *const names[] = {
+        "removal_find",          "removal_next",    "removal_due",
+        "operator_removal_next", "remove_alias",    "changes_domain",
+        "changes_mailbox",       "changes_address", "plan_remove"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void does_not_forget_what_was_removed(void **state)
+{
+    struct world *world = *state;
+    bool seen = false;
+    /* Or what they make SQLite read would be among it. */
+    execute(world->sqlite, "PRAGMA foreign_keys = OFF");
+    for (unsigned id = 0; id < STATEMENT__MAX; id++) {
+        struct reading reading = {0};
+        sqlite3_stmt *statement;
+        sqlite3_set_authorizer(world->sqlite, note_reading, &reading);
+        assert_int_equal(
+            sqlite3_prepare_v2(world->sqlite, statements[id].sql, -1, &statement, NULL), SQLITE_OK);
+        sqlite3_finalize(statement);
+        for (size_t i = 0; i < ANY; i++) {
+            seen |= reading.table[i];
+            if (reading.table[i] && !reading.removed[i] &&
+                !names_removed_things(statements[id].name)) {
+                fail_msg("%s reads %s and does not look whether it was removed",
+                         statements[id].name, any[i]);
+            }
+        }
+    }
+    sqlite3_set_authorizer(world->sqlite, NULL, NULL);
+    assert_true(seen);
 }
 
 static void says_what_it_reads(void **state)
@@ -380,6 +507,7 @@ int main(void)
         world_test(only_adds_with_notes),
         world_test(joins_no_two_customers),
         world_test(finds_everything_by_index),
+        world_test(does_not_forget_what_was_removed),
         cmocka_unit_test(says_what_it_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void keeps_what_was_not_refused(void **state)
     db_close(reader);
 
     /* The refused ones have left no mailbox behind. */
-    assert_int_equal(db_customer_remove(db, fixture->ours), DB_OK);
+    assert_int_equal(db_customer_remove(db, fixture->ours, 0), DB_OK);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(db_drop_next(db, dropped, &dropped), DB_OK);
     }
@@ -112,7 +112,7 @@ static void commits_nothing_after_a_failure(void **state)
     struct fixture *fixture = *state;
     struct db *db = fixture->db;
     assert_int_equal(sqlite3_exec(db->sqlite,
-                                  "CREATE TRIGGER fault BEFORE INSERT ON address"
+                                  "CREATE TRIGGER fault BEFORE INSERT ON any_address"
                                   " WHEN NEW.local = 'fault'"
                                   " BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END",
                                   NULL, NULL, NULL),
@@ -157,12 +157,14 @@ static void writes_an_audit_row_for_each_change(void **state)
     assert_int_equal(db_mailaddress_set_hash(db, ours, &a, "x", NULL), DB_OK);
     assert_int_equal(db_mailaddress_invite(db, ours, &a, digest, 1), DB_OK);
     assert_int_equal(db_mailaddress_set_name(db, ours, &a, "A"), DB_OK);
-    assert_int_equal(db_mailaddress_set_suspended(db, ours, &a, true), DB_OK);
-    assert_int_equal(db_mailaddress_set_suspended(db, ours, &a, false), DB_OK);
-    assert_int_equal(db_customer_set_plan(db, ours, "chain"), DB_OK);
+    assert_int_equal(db_mailaddress_set_suspended(db, ours, &a, true, DB_SUSPENDED_AS_CONFIGURED),
+                     DB_OK);
+    assert_int_equal(db_mailaddress_set_suspended(db, ours, &a, false, DB_SUSPENDED_AS_CONFIGURED),
+                     DB_OK);
+    assert_int_equal(db_customer_set_plan(db, ours, "chain", DB_OVERPLAN_REFUSE), DB_OK);
     assert_int_equal(db_customer_set_name(db, ours, "renamed"), DB_OK);
-    assert_int_equal(db_customer_set_suspended(db, ours, true), DB_OK);
-    assert_int_equal(db_customer_set_suspended(db, ours, false), DB_OK);
+    assert_int_equal(db_customer_set_suspended(db, ours, true, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
+    assert_int_equal(db_customer_set_suspended(db, ours, false, DB_SUSPENDED_AS_CONFIGURED), DB_OK);
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         assert_int_equal(db_audit_next(db, ours, &audit), DB_OK);
         assert_string_equal(audit.action, actions[i]);
@@ -184,7 +186,7 @@ static void writes_audit_rows_of_the_operator(void **state)
     struct db_plan plan;
     assert_int_equal(db_plan_find(db, "house", &plan), DB_OK);
     assert_int_equal(db_plan_set(db, &plan), DB_OK);
-    assert_int_equal(db_customer_remove(db, fixture->theirs), DB_OK);
+    assert_int_equal(db_customer_remove(db, fixture->theirs, 0), DB_OK);
     assert_int_equal(db_operator_audit_next(db, &audit), DB_OK);
     assert_string_equal(audit.action, "customer.remove");
     assert_string_equal(audit.object, "theirs");

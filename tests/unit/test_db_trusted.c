@@ -38,7 +38,7 @@ static void trusts_what_was_added(void **state)
     assert_int_equal(db_trusted_remove(db, fixture->theirs, "192.0.2.0/24"), DB_NONE);
     assert_int_equal(db_trusted_remove(db, fixture->ours, "192.0.2.0/24"), DB_OK);
     assert_false(holds(fixture, fixture->ours, "192.0.2.7"));
-    assert_int_equal(db_customer_remove(db, fixture->ours), DB_OK);
+    assert_int_equal(db_customer_remove(db, fixture->ours, 0), DB_OK);
     assert_false(holds(fixture, fixture->ours, "2001:db8::7"));
 }
 

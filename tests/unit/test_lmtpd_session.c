@@ -31,20 +31,32 @@ static const struct route_row {
     enum db_result result;
     struct db_route routes[3];
 } route_rows[] = {
-    {"ann@a.example", DB_OK, {{1, 100000, 10, 50000, false}}},
-    {"bob@b.example", DB_OK, {{2, 900000, 10, 80000, false}}},
-    {"postmaster@mx.example", DB_OK, {{1, 100000, 10, 50000, false}}},
-    {"full@a.example", DB_OK, {{3, 1000, 10, 50000, false}}},
-    {"many@a.example", DB_OK, {{4, 100000, 2, 50000, false}}},
-    {"off@b.example", DB_OK, {{5, 100000, 10, 50000, true}}},
-    {"small@b.example", DB_OK, {{6, 100000, 10, 200, false}}},
-    {"tiny@b.example", DB_OK, {{7, 100000, 10, 100, false}}},
-    {"late@b.example", DB_OK, {{8, 100000, 10, 50000, false}}},
-    {"big@b.example", DB_OK, {{9, 9000000, 10, 9000000, false}}},
-    {"wide@b.example", DB_OK, {{10, 900000000, 10, 900000000, false}}},
-    {"team@a.example", DB_OK, {{1, 100000, 10, 50000, false}, {2, 900000, 10, 80000, false}}},
-    {"mixed@a.example", DB_OK, {{1, 100000, 10, 50000, false}, {3, 1000, 10, 50000, false}}},
-    {"part@a.example", DB_OK, {{7, 100000, 10, 100, false}, {2, 900000, 10, 80000, false}}},
+    {"ann@a.example", DB_OK, {{1, 100000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"bob@b.example", DB_OK, {{2, 900000, 10, 80000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"postmaster@mx.example", DB_OK, {{1, 100000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"full@a.example", DB_OK, {{3, 1000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"many@a.example", DB_OK, {{4, 100000, 2, 50000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"off@b.example", DB_OK, {{5, 100000, 10, 50000, true, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"small@b.example", DB_OK, {{6, 100000, 10, 200, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"tiny@b.example", DB_OK, {{7, 100000, 10, 100, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"late@b.example", DB_OK, {{8, 100000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"big@b.example", DB_OK, {{9, 9000000, 10, 9000000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"wide@b.example", DB_OK, {{10, 900000000, 10, 900000000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"team@a.example",
+     DB_OK,
+     {{1, 100000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED},
+      {2, 900000, 10, 80000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"mixed@a.example",
+     DB_OK,
+     {{1, 100000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED},
+      {3, 1000, 10, 50000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"part@a.example",
+     DB_OK,
+     {{7, 100000, 10, 100, false, DB_SUSPENDED_AS_CONFIGURED},
+      {2, 900000, 10, 80000, false, DB_SUSPENDED_AS_CONFIGURED}}},
+    {"kept@b.example", DB_OK, {{11, 100000, 10, 50000, true, DB_SUSPENDED_KEEP}}},
+    {"deferred@b.example", DB_OK, {{12, 100000, 10, 50000, true, DB_SUSPENDED_DEFER}}},
+    {"refused@b.example", DB_OK, {{13, 100000, 10, 50000, true, DB_SUSPENDED_REFUSE}}},
     {"wait@a.example", DB_BUSY, {{0}}},
     {"torn@a.example", DB_BROKEN, {{0}}},
 };
@@ -1159,17 +1171,29 @@ static void tries_a_warning_again(void **state)
     }
 }
 
-static void refuses_suspended_addresses_if_told_so(void **state)
+/* What was said when somebody was suspended comes before the configuration. */
+static void does_with_mail_for_who_is_suspended_as_told(void **state)
 {
-    struct client client;
+    static const struct {
+        enum conf_suspended configured;
+        const char *replies;
+    } cases[] = {
+        {CONF_SUSPENDED_DEFER, "250\n450 4.2.1\n250\n450 4.2.1\n550 5.2.1\n"},
+        {CONF_SUSPENDED_REFUSE, "250\n550 5.2.1\n250\n450 4.2.1\n550 5.2.1\n"},
+        {CONF_SUSPENDED_KEEP, "250\n250\n250\n450 4.2.1\n550 5.2.1\n"},
+    };
     (void)state;
 
-    client_open(&client);
-    client.conf.suspended = CONF_SUSPENDED_REFUSE;
-    greet(&client);
-    say(&client, "MAIL FROM:<>\r\nRCPT TO:<off@b.example>\r\n");
-    hear(&client, "250\n550 5.2.1\n");
-    client_close(&client);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct client client;
+        client_open(&client);
+        client.conf.suspended = cases[i].configured;
+        greet(&client);
+        say(&client, "MAIL FROM:<>\r\nRCPT TO:<off@b.example>\r\nRCPT TO:<kept@b.example>\r\n"
+                     "RCPT TO:<deferred@b.example>\r\nRCPT TO:<refused@b.example>\r\n");
+        hear(&client, cases[i].replies);
+        client_close(&client);
+    }
 }
 
 /* Runs the session with standard error in a file; returns how many lines of it have `word`. */
@@ -1291,7 +1315,7 @@ int main(void)
         cmocka_unit_test(warns_of_a_line_that_is_crossed),
         cmocka_unit_test(warns_although_the_client_did_not_wait),
         cmocka_unit_test(tries_a_warning_again),
-        cmocka_unit_test(refuses_suspended_addresses_if_told_so),
+        cmocka_unit_test(does_with_mail_for_who_is_suspended_as_told),
         cmocka_unit_test(counts_and_logs_refused_recipients),
         cmocka_unit_test(does_not_let_refusals_fill_the_log),
         cmocka_unit_test(says_goodbye),
