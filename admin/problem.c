@@ -66,7 +66,14 @@ static __attribute__((format(printf, 1, 0))) char *detail_of(const char *format,
     return detail;
 }
 
-/* What quotes the request may have been cut within a character: such a detail is left out. */
+/* What quotes octets of the request that are no UTF-8 is left out. */
+static json_t *text_of(const char *detail)
+{
+    json_t *text = json_string(detail);
+
+    return text != NULL ? text : json_string("");
+}
+
 static void set(struct request *request, enum problem problem, char *detail)
 {
     char type[64];
@@ -75,7 +82,7 @@ static void set(struct request *request, enum problem problem, char *detail)
     json_t *body = json_pack("{ss ss si ss ss}", "type", type, "title", problems[problem].title,
                              "status", (int)problems[problem].status, "code",
                              problems[problem].code, "request", request->id);
-    json_object_set_new(body, "detail", json_string(detail));
+    json_object_set_new(body, "detail", text_of(detail));
     if (request->errors != NULL)
         json_object_set(body, "errors", request->errors);
     free(detail);
@@ -108,7 +115,7 @@ void problem_member(struct request *request, const char *pointer, const char *co
         return;
     }
     json_t *error = json_pack("{ss ss}", "pointer", pointer, "code", code);
-    json_object_set_new(error, "detail", json_string(detail));
+    json_object_set_new(error, "detail", text_of(detail));
     json_array_append_new(request->errors, error);
     free(detail);
 }

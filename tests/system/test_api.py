@@ -164,6 +164,15 @@ def test_queries(api, query):
     assert answer.status == 400 and answer.code == "query", answer.text
 
 
+def test_a_query_that_is_no_utf8(shared, api):
+    """Its octets are not in the answer, which is JSON all the same."""
+    with raw(shared) as client:
+        client.sendall(b"GET /api/v1/plans?\xff=1&\xff=2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                       b"Authorization: Bearer " + api.key.encode() + b"\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert b" 400 " in answer and json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "query"
+
+
 def test_request_ids(api):
     assert api.get("/self", X_Request_Id="panel-7.1").headers["X-Request-Id"] == "panel-7.1"
     for given in "a b", "x" * 65, "ä".encode().decode("latin-1"), "":

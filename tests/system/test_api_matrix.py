@@ -51,6 +51,9 @@ class World:
             "domain": [hotel.domain, "annex.example", group.domain],
             "address": [own[0], "x@annex.example", group.accounts[0].address],
             "key": [keys["domain"], keys["admin"], keys["foreign"]]}
+        for address in self.objects["address"]:  # an event of each
+            assert self.operator.ask("PUT", f"/addresses/{address}/password",
+                                     {"password": "a long password"}).status == 204
         self.foreign = [group.name, group.domain, str(customers[group.name])]
 
     def caller(self, name, *options):
