@@ -335,6 +335,7 @@ def test_a_sentence_of_the_program_is_passed_on(instance):
         subprocess.run(["sqlite3", instance.dir / "accounts.db", f"PRAGMA user_version = {number}"],
                        check=True, timeout=10)
 
+    assert instance.http("/healthz")[0] == 200  # admin has opened the accounts
     version = subprocess.run(["sqlite3", instance.dir / "accounts.db", "PRAGMA user_version"],
                              check=True, timeout=10, capture_output=True, text=True).stdout
     set_version(9999)
