@@ -553,6 +553,8 @@ void check_start(struct checker *checker, struct check *check, const char *name,
 static void finish_token(struct checker *checker, struct check *check, enum bearer_result result,
                          const char *reason)
 {
+    if (result == BEARER_GOOD && check->mailbox == 0)
+        result = BEARER_UNFIT;
     if (result == BEARER_GOOD || result == BEARER_FORGED)
         check->delays =
             throttle_note(checker->throttle, &check->try,
@@ -569,10 +571,13 @@ static void finish_token(struct checker *checker, struct check *check, enum bear
     }
 }
 
-/* Not held back while others are checked, since it costs no hash. */
+/*
+ * Not held back while others are checked, since it costs no hash. For a name that is no mailbox the
+ * issuers are those of its domain's customer, so that answer and time do not tell who exists.
+ */
 static void judge_token(struct checker *checker, struct check *check, const struct typed *token)
 {
-    const struct bearer_try try = {check->customer, check->address, token->raw, token->raw_length};
+    struct bearer_try try = {check->customer, check->address, token->raw, token->raw_length};
     uint8_t digest[CACHE_DIGEST_SIZE];
     struct throttle_wait wait;
     const char *reason = "it was refused before";
@@ -584,6 +589,8 @@ static void judge_token(struct checker *checker, struct check *check, const stru
         finish_delayed(check, &wait);
         return;
     }
+    if (check->mailbox == 0 && check->is_address)
+        try.customer = accounts_customer(checker->accounts, check->address);
     if (verdict == THROTTLE_KNOWN_WRONG)
         metric_add(METRIC_AUTH_KNOWN_WRONG, 1);
     else

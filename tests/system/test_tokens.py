@@ -237,6 +237,19 @@ def test_what_a_refusal_tells(serving, hotels):
     lift(serving, hotel[1].address)
 
 
+def test_who_does_not_exist(serving, hotels):
+    """Though a token of the right issuer says that address: the answers are those for one who does."""
+    hotel, _ = accounts(serving)
+    for address in ["nobody@quayside.example", "nobody@nowhere.example"]:
+        for _ in range(PAIR_FREE + 2):
+            answer, told = log_in(serving, address, hotels.token(address, jti=str(time.time())))
+            if address.endswith("@quayside.example"):
+                assert answer.startswith(b"-ERR [AUTH]") and told["status"] == "invalid_token"
+            else:  # no issuer there has signed it
+                assert answer.startswith(b"-ERR")
+    assert log_in(serving, hotel[0].address, hotels.token(hotel[0].address))[0].startswith(b"+OK")
+
+
 UNFIT = {
     "it has expired": {"exp": -61},
     "it is not good yet": {"nbf": 120},
