@@ -100,6 +100,7 @@ static enum db_result read_audit(struct db *db, struct sqlite3_stmt *row, struct
     statement_blob(row, 9, audit->digest, sizeof(audit->digest));
     statement_blob(row, 10, audit->chain, sizeof(audit->chain));
     audit->changes = xstrdup((const char *)sqlite3_column_text(row, 11));
+    statement_text(row, 12, audit->customer_name, sizeof(audit->customer_name));
     statement_reset(row);
     return DB_OK;
 }

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "db/customer.h"
 #include "db/db.h"
 #include "lib/address.h"
 
@@ -39,6 +40,7 @@ struct db_audit {
     char *changes;                        /* as in db/changes.h; empty: of no table's row */
     uint8_t digest[DB_AUDIT_DIGEST_SIZE]; /* this and the next zeros: from before the chains */
     uint8_t chain[DB_AUDIT_DIGEST_SIZE];
+    char customer_name[DB_CUSTOMER_NAME_MAX + 1]; /* when it is read; empty: none, or removed */
 };
 
 /*

@@ -77,6 +77,9 @@ void auditchain_free(struct auditchain *chain)
 {
     struct link *link;
     struct link *next;
+    if (chain == NULL) {
+        return;
+    }
     HASH_ITER (hh, chain->links, link, next) {
         HASH_DEL(chain->links, link);
         free(link);

@@ -25,7 +25,7 @@ struct auditchain;
 
 /* `whole`: rows of all customers will come, in the order of their ids, and `chain` is looked at. */
 struct auditchain *auditchain_new(bool whole);
-void auditchain_free(struct auditchain *chain);
+void auditchain_free(struct auditchain *chain); /* NULL is allowed */
 
 /*
  * Looks at the next row, after the one before it of the same customer. Returns 0, or -1 with one

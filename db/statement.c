@@ -62,8 +62,8 @@
 
 #define AUDIT_COLUMNS                                                                              \
     "audit.id, audit.number, audit.time, audit.customer, audit.actor, audit.remote,"               \
-    " audit.request, audit.action, audit.object, audit.digest, audit.chain, audit.changes"         \
-    " FROM audit"
+    " audit.request, audit.action, audit.object, audit.digest, audit.chain, audit.changes,"        \
+    " (SELECT customer.name FROM customer WHERE customer.id = audit.customer) FROM audit"
 
 #define ISSUER_COLUMNS                                                                             \
     "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, failure" \

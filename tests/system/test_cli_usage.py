@@ -11,6 +11,7 @@ import pytest
 from bellhop import BIN, run
 
 COMMANDS = [
+    "audit list", "audit export", "audit verify", "audit head",
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "app-password add", "app-password list", "app-password remove", "auth audit",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
@@ -122,6 +123,13 @@ def test_version_is_one_line():
     ["domain", "add", "--customer", "one"],
     ["domain", "list", "one.example"],
     ["domain", "remove"],
+    ["audit", "list", "one"],
+    ["audit", "list", "--since", "yesterday"],
+    ["audit", "export", "file"],
+    ["audit", "verify", "one", "two"],
+    ["audit", "verify", "--head", "7"],
+    ["audit", "verify", "--head", "7:abcd"],
+    ["audit", "head", "--json"],
     ["address", "add"],
     ["address", "add", "a@one.example", "--invite", "--password-stdin"],
     ["address", "add", "a@one.example", "b@one.example"],
