@@ -77,6 +77,10 @@ enum db_result audit_add(struct db *db, const char *action, uint64_t customer, c
     if (result == DB_OK) {
         result = add(db, &audit);
     }
+    if (result == DB_OK) {
+        uint64_t id = (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
+        result = outbox_add(db, customer, action, object, id);
+    }
     db_audit_free(&audit);
     return result;
 }

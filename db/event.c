@@ -111,6 +111,9 @@ enum db_result db_event_write(struct db *db, const struct db_event *event)
         return result;
     }
     result = add(db, event, customer);
+    if (result == DB_OK && event->kind == DB_EVENT_BLOCKED) {
+        result = outbox_add_event(db, customer, "login.blocked", event->id);
+    }
     return result == DB_OK ? make_room(db, event, customer) : result;
 }
 

@@ -69,6 +69,15 @@ enum db_result audit_add(struct db *db, const char *action, uint64_t customer, c
                          const char *changes);
 
 /*
+ * For audit_add() and db_event_write(): put into the outbox (db/webhook.h) what somebody wants to
+ * be told of: a row of the audit, or an event by its id under a type. DB_OK, also where nobody
+ * does.
+ */
+enum db_result outbox_add(struct db *db, uint64_t customer, const char *action, const char *object,
+                          uint64_t audit);
+enum db_result outbox_add_event(struct db *db, uint64_t customer, const char *type, uint64_t event);
+
+/*
  * Called within a change: an event of what a command does to a credential, or to what it opens,
  * where `mailbox` may be 0 and both texts empty.
  */

@@ -14,6 +14,7 @@ enum db_limit_kind {
     DB_LIMIT_MAILBOX_OCTETS, /* of one mailbox: `allowed` and `used` mean nothing */
     DB_LIMIT_TRUSTED_NETWORKS,
     DB_LIMIT_APP_PASSWORDS,
+    DB_LIMIT_WEBHOOKS,
     DB_LIMIT_API_KEYS,
     DB_LIMIT_TOKEN_ISSUERS
 };

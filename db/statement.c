@@ -116,6 +116,27 @@
     " LEFT JOIN any_domain AS home ON home.id = address.domain"                                    \
     " WHERE customer.removed IS NULL AND domain.removed IS NULL AND address.removed IS NULL"
 
+#define WEBHOOK_COLUMNS                                                                            \
+    "webhook.id, webhook.customer, webhook.url, webhook.events, webhook.created, webhook.cursor,"  \
+    " webhook.failing, webhook.failures, webhook.next, webhook.disabled, webhook.failure,"         \
+    " (SELECT customer.name FROM customer WHERE customer.id = webhook.customer) FROM webhook"
+
+#define OUTBOX_COLUMNS                                                                             \
+    "outbox.id, outbox.time, outbox.customer, outbox.type, outbox.object, outbox.detail,"          \
+    " audit.actor, audit.remote, audit.request, audit.changes,"                                    \
+    " (SELECT customer.name FROM customer WHERE customer.id = outbox.customer)"                    \
+    " FROM outbox LEFT JOIN audit ON audit.id = outbox.audit"
+
+/* The cursor of a new event at ?2, in microseconds; ?3 is above all there are. */
+#define OUTBOX_CURSOR                                                                              \
+    "max(?2, 1 + coalesce((SELECT outbox.id FROM outbox WHERE outbox.id < ?3"                      \
+    "                      ORDER BY outbox.id DESC LIMIT 1), 0))"
+
+/* Whether anybody wants to hear of the customer ?1. */
+#define WEBHOOK_EXISTS                                                                             \
+    "(EXISTS (SELECT 1 FROM webhook WHERE customer = ?1)"                                          \
+    " OR EXISTS (SELECT 1 FROM webhook WHERE customer IS NULL))"
+
 /* clang-format off */
 const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_BEGIN] = {"begin", STATEMENT_CONTROL, "BEGIN IMMEDIATE"},
@@ -171,6 +192,41 @@ const struct statement statements[STATEMENT__MAX] = {
         "       (SELECT digest FROM audit WHERE customer IS nullif(?1, 0) AND number < ?2"
         "        ORDER BY number DESC LIMIT 1),"
         "       (SELECT chain FROM audit WHERE id < ?2 ORDER BY id DESC LIMIT 1)"},
+    /* ?1 is 0 for the operator's. */
+    [STATEMENT_WEBHOOK_ADD] = {"webhook_add", STATEMENT_OPERATOR,
+        "INSERT INTO webhook (customer, url, events, secret, created, cursor)"
+        " SELECT nullif(?1, 0), ?2, ?3, ?4, ?5 / 1000000, max(?5,"
+        "     coalesce((SELECT id FROM outbox WHERE id < ?6 ORDER BY id DESC LIMIT 1), 0))"
+        " WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM customer WHERE id = ?1)"},
+    [STATEMENT_WEBHOOK_REMOVE] = {"webhook_remove", STATEMENT_OPERATOR,
+        "DELETE FROM webhook WHERE customer IS nullif(?1, 0) AND id = ?2"},
+    [STATEMENT_WEBHOOK_REPLAY] = {"webhook_replay", STATEMENT_OPERATOR,
+        "UPDATE webhook SET cursor = ?3, failing = NULL, failures = 0, next = 0, disabled = NULL"
+        " WHERE customer IS nullif(?1, 0) AND id = ?2"},
+    [STATEMENT_OPERATOR_WEBHOOK_FIND] = {"operator_webhook_find", STATEMENT_OPERATOR,
+        "SELECT " WEBHOOK_COLUMNS " WHERE webhook.id = ?1"},
+    [STATEMENT_OPERATOR_WEBHOOK_NEXT] = {"operator_webhook_next", STATEMENT_OPERATOR,
+        "SELECT " WEBHOOK_COLUMNS " WHERE webhook.id > ?1 ORDER BY webhook.id LIMIT 1"},
+    [STATEMENT_WEBHOOK_SECRET] = {"webhook_secret", STATEMENT_OPERATOR,
+        "SELECT secret FROM webhook WHERE id = ?1"},
+    /* ?2 is the cursor that it was told from. */
+    [STATEMENT_WEBHOOK_TOLD] = {"webhook_told", STATEMENT_OPERATOR,
+        "UPDATE webhook SET cursor = ?3, failing = NULL, failures = 0, next = 0"
+        " WHERE id = ?1 AND cursor = ?2 AND disabled IS NULL"},
+    [STATEMENT_WEBHOOK_FAILED] = {"webhook_failed", STATEMENT_OPERATOR,
+        "UPDATE webhook SET failing = coalesce(failing, ?3), failures = failures + 1, next = ?4,"
+        "                   failure = ?5"
+        " WHERE id = ?1 AND cursor = ?2 AND disabled IS NULL"},
+    [STATEMENT_WEBHOOK_GIVE_UP] = {"webhook_give_up", STATEMENT_OPERATOR,
+        "UPDATE webhook SET disabled = ?3 WHERE id = ?1 AND cursor = ?2 AND disabled IS NULL"},
+    [STATEMENT_OUTBOX_NEWEST] = {"outbox_newest", STATEMENT_OPERATOR,
+        "SELECT id FROM outbox WHERE id < ?1 ORDER BY id DESC LIMIT 1"},
+    [STATEMENT_OPERATOR_OUTBOX_NEXT] = {"operator_outbox_next", STATEMENT_OPERATOR,
+        "SELECT " OUTBOX_COLUMNS " WHERE outbox.id > ?1 ORDER BY outbox.id LIMIT 1"},
+    [STATEMENT_OUTBOX_PRUNE] = {"outbox_prune", STATEMENT_OPERATOR,
+        "DELETE FROM outbox WHERE id IN (SELECT old.id FROM outbox AS old WHERE old.id < ?1"
+        "     AND old.id < (SELECT id FROM outbox WHERE id < ?2 ORDER BY id DESC LIMIT 1)"
+        "     ORDER BY old.id LIMIT ?3)"},
     /* The tables and what their rows consist of, for db/changes.c. */
     [STATEMENT_CHANGES_COLUMNS] = {"changes_columns", STATEMENT_CONTROL,
         "SELECT tables.name, columns.name, columns.dflt_value, columns.pk"
@@ -602,6 +658,22 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_AUDIT_FOLLOW] = {"audit_follow", STATEMENT_TENANT,
         "SELECT " AUDIT_COLUMNS
         " WHERE audit.customer = ?1 AND audit.number > ?2 ORDER BY audit.number LIMIT 1"},
+    [STATEMENT_WEBHOOK_NEXT] = {"webhook_next", STATEMENT_TENANT,
+        "SELECT " WEBHOOK_COLUMNS
+        " WHERE webhook.customer = ?1 AND webhook.id > ?2 ORDER BY webhook.id LIMIT 1"},
+    [STATEMENT_OUTBOX_ADD] = {"outbox_add", STATEMENT_NOTES,
+        "INSERT INTO outbox (id, time, customer, type, object, audit, detail)"
+        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, nullif(?1, 0), ?4, ?5, ?6, ''"
+        " WHERE " WEBHOOK_EXISTS},
+    [STATEMENT_OUTBOX_EVENT] = {"outbox_event", STATEMENT_NOTES,
+        "INSERT INTO outbox (id, time, customer, type, object, detail)"
+        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, ?1, ?4, event.address,"
+        "        json_object('remote', event.remote, 'protocol', event.protocol,"
+        "                    'reason', event.reason)"
+        " FROM event WHERE event.id = ?5 AND event.customer = ?1 AND " WEBHOOK_EXISTS},
+    [STATEMENT_OUTBOX_NEXT] = {"outbox_next", STATEMENT_TENANT,
+        "SELECT " OUTBOX_COLUMNS
+        " WHERE outbox.customer = ?1 AND outbox.id > ?2 ORDER BY outbox.id LIMIT 1"},
     [STATEMENT_EVENT_ADD] = {"event_add", STATEMENT_NOTES,
         "INSERT INTO event (customer, id, mailbox, kind, time, count, refused, address, remote,"
         "                   protocol, mechanism, credential, reason)"
@@ -655,6 +727,7 @@ static const struct {
     {"limit: mailbox octets", DB_LIMIT_MAILBOX_OCTETS},
     {"limit: trusted networks", DB_LIMIT_TRUSTED_NETWORKS},
     {"limit: app passwords", DB_LIMIT_APP_PASSWORDS},
+    {"limit: webhooks", DB_LIMIT_WEBHOOKS},
     {"limit: api keys", DB_LIMIT_API_KEYS},
     {"limit: token issuers", DB_LIMIT_TOKEN_ISSUERS},
 };
@@ -755,13 +828,15 @@ enum db_result statement_row(struct db *db, struct sqlite3_stmt *statement)
  * change_end(). These are what happens by itself.
  */
 static const enum statement_id by_itself[] = {
-    STATEMENT_DROP_DONE,           STATEMENT_LOGOUT_FORGET,     STATEMENT_PAGE_SESSION_SEEN,
-    STATEMENT_PAGE_SESSION_PRUNE,  STATEMENT_API_KEY_USED,      STATEMENT_IDEMPOTENCY_ADD,
-    STATEMENT_IDEMPOTENCY_REMOVE,  STATEMENT_IDEMPOTENCY_PRUNE, STATEMENT_SECOND_FACTOR_TAKE,
-    STATEMENT_SECOND_FACTOR_WRONG, STATEMENT_EVENT_ADD,         STATEMENT_EVENT_COUNT,
-    STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,       STATEMENT_NOTE_UPGRADE,
-    STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,         STATEMENT_ISSUER_TRY,
-    STATEMENT_ISSUER_FETCHED,      STATEMENT_ISSUER_FAILED,     STATEMENT_ISSUER_WANTED,
+    STATEMENT_OUTBOX_EVENT,       STATEMENT_OUTBOX_PRUNE,        STATEMENT_WEBHOOK_TOLD,
+    STATEMENT_WEBHOOK_FAILED,     STATEMENT_DROP_DONE,           STATEMENT_LOGOUT_FORGET,
+    STATEMENT_PAGE_SESSION_SEEN,  STATEMENT_PAGE_SESSION_PRUNE,  STATEMENT_API_KEY_USED,
+    STATEMENT_IDEMPOTENCY_ADD,    STATEMENT_IDEMPOTENCY_REMOVE,  STATEMENT_IDEMPOTENCY_PRUNE,
+    STATEMENT_SECOND_FACTOR_TAKE, STATEMENT_SECOND_FACTOR_WRONG, STATEMENT_EVENT_ADD,
+    STATEMENT_EVENT_COUNT,        STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,
+    STATEMENT_NOTE_UPGRADE,       STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,
+    STATEMENT_ISSUER_TRY,         STATEMENT_ISSUER_FETCHED,      STATEMENT_ISSUER_FAILED,
+    STATEMENT_ISSUER_WANTED,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

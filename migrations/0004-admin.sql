@@ -118,6 +118,60 @@ BEGIN
     SELECT RAISE(ABORT, 'the audit is only added to');
 END;
 
+-- Who is told over HTTP of what happens: db/webhook.h.
+CREATE TABLE webhook (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- NULL: an operator's, which is told of everything
+    customer INTEGER REFERENCES customer (id) ON DELETE CASCADE,
+    url      TEXT    NOT NULL CHECK (length(url) BETWEEN 10 AND 2000),
+    -- types of events with commas between them
+    events   TEXT    NOT NULL CHECK (length(events) BETWEEN 1 AND 500),
+    -- the signatures are made with it, so it is kept as it is
+    secret   BLOB    NOT NULL CHECK (length(secret) = 32),
+    created  INTEGER NOT NULL,
+    -- the last event that it has been told of, or that it did not want
+    cursor   INTEGER NOT NULL,
+    -- NULL: it does not fail, and else since when
+    failing  INTEGER,
+    failures INTEGER NOT NULL DEFAULT 0,
+    -- not before that
+    next     INTEGER NOT NULL DEFAULT 0,
+    -- NULL: it has not been given up
+    disabled INTEGER,
+    -- the last one, in words
+    failure  TEXT    NOT NULL DEFAULT '' CHECK (length(failure) <= 200)
+) STRICT;
+
+CREATE INDEX webhook_by_customer ON webhook (customer);
+CREATE UNIQUE INDEX webhook_by_url ON webhook (url, customer);
+-- NULLs differ from each other in an index
+CREATE UNIQUE INDEX webhook_of_operator ON webhook (url) WHERE customer IS NULL;
+
+CREATE TRIGGER webhook_limit BEFORE INSERT ON webhook
+WHEN (SELECT count(*) FROM webhook WHERE customer IS NEW.customer) >= 20
+    AND NOT EXISTS (SELECT 1 FROM webhook WHERE customer IS NEW.customer AND url = NEW.url)
+BEGIN
+    SELECT RAISE(ABORT, 'limit: webhooks');
+END;
+
+-- What webhooks are to be told of, of the last days. It has no foreign keys: it outlives what it
+-- speaks of. The newest row stays, so that cursors only grow.
+CREATE TABLE outbox (
+    -- the cursor: microseconds since 1970
+    id       INTEGER PRIMARY KEY,
+    time     INTEGER NOT NULL,
+    -- NULL: the operator's own business
+    customer INTEGER,
+    type     TEXT    NOT NULL,
+    object   TEXT    NOT NULL,
+    -- the row that says the rest; NULL: none does
+    audit    INTEGER,
+    -- JSON; empty: see the audit
+    detail   TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_by_customer ON outbox (customer, id);
+
 -- Ends of POP3 sessions (db/logout.h), of a mailbox the newest one. A login knows the highest id of
 -- its time: hence AUTOINCREMENT. It has no foreign keys: what it speaks of may be gone.
 CREATE TABLE logout (

@@ -11,6 +11,7 @@
 #include "db/secondfactor.h"
 #include "db/statement.h"
 #include "db/trusted.h"
+#include "db/webhook.h"
 
 /*
  * Walks the table of statements. Each tenant statement runs with everything right, then with all
@@ -137,6 +138,8 @@ static const struct tenant_case {
     {STATEMENT_ISSUER_WANTED, false, {N(1), N(50), N(5)}},
     {STATEMENT_AUDIT_NEXT, false, {N(INT64_MAX)}},
     {STATEMENT_AUDIT_FOLLOW, false, {N(0)}},
+    {STATEMENT_WEBHOOK_NEXT, false, {N(0)}},
+    {STATEMENT_OUTBOX_NEXT, false, {N(0)}},
     {STATEMENT_EVENT_COUNT, false, {N(2), K(MAILBOX), T("login"), N(9), N(9)}},
     {STATEMENT_EVENT_MAKE_ROOM, false, {K(MAILBOX), N(0), N(0)}},
     {STATEMENT_EVENT_LIMIT, false, {N(1)}},
@@ -228,6 +231,9 @@ static int set_up(void **state)
     assert_int_equal(db_second_factor_begin(db, &person, digest), DB_OK);
     assert_int_equal(db_second_factor_recovery_codes(db, &person, &digest, 1), DB_OK);
     assert_int_equal(db_page_session_add(db, &session), DB_OK);
+    uint64_t webhook;
+    assert_int_equal(
+        db_webhook_add(db, fixture->ours, "https://ours.example/", "*", digest, &webhook), DB_OK);
     assert_int_equal(db_trusted_add(db, fixture->ours, "192.0.2.0/24"), DB_OK);
     const struct db_api_key key = {
         .name = "panel", .role = DB_ROLE_ADMIN, .customer = fixture->ours};

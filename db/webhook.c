@@ -1,0 +1,236 @@
+#include "db/webhook.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/handle.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+int db_webhook_url_check(const char *url, const char **error_r)
+{
+    const char *host = strncmp(url, "https://", 8) == 0  ? url + 8
+                       : strncmp(url, "http://", 7) == 0 ? url + 7
+                                                         : "";
+    bool good = *host != '\0' && strchr("/:?#", *host) == NULL;
+    for (const char *at = url; *at != '\0' && good; at++) {
+        good = *at > ' ' && *at <= '~';
+    }
+    if (good && strlen(url) <= DB_WEBHOOK_URL_MAX &&
+        memchr(host, '@', strcspn(host, "/?#")) == NULL && strchr(host, '#') == NULL) {
+        return 0;
+    }
+    *error_r = "a webhook's URL is up to 2000 characters of ASCII, https://HOST and what follows, "
+               "without a user or a fragment";
+    return -1;
+}
+
+/* The length of one type, "address.add", "address.*" or "*"; 0 where there is none. */
+static size_t type_length(const char *events)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_-.";
+    size_t length = strspn(events, letters);
+    bool star = events[length] == '*' && (length == 0 || events[length - 1] == '.');
+    length += star;
+    return events[length] == '\0' || events[length] == ',' ? length : 0;
+}
+
+int db_webhook_events_check(const char *events, const char **error_r)
+{
+    const char *at = events;
+    size_t length = type_length(at);
+    while (length > 0 && at[length] == ',') {
+        at += length + 1;
+        length = type_length(at);
+    }
+    if (length > 0 && strlen(events) <= DB_WEBHOOK_EVENTS_MAX) {
+        return 0;
+    }
+    *error_r = "events are types with commas between them, as address.add, customer.* or *, up to "
+               "500 characters";
+    return -1;
+}
+
+bool db_webhook_wants(const char *events, const char *type)
+{
+    for (const char *at = events; *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        bool star = length > 0 && at[length - 1] == '*';
+        if (star ? strncmp(type, at, length - 1) == 0
+                 : strlen(type) == length && strncmp(type, at, length) == 0) {
+            return true;
+        }
+        at += length + (at[length] == ',');
+    }
+    return false;
+}
+
+static bool is_sound(const char *url, const char *events)
+{
+    const char *error;
+    if (db_webhook_url_check(url, &error) == 0 && db_webhook_events_check(events, &error) == 0) {
+        return true;
+    }
+    log_error("accounts: webhook not checked by the caller: %s", error);
+    return false;
+}
+
+enum db_result db_webhook_add(struct db *db, uint64_t customer, const char *url, const char *events,
+                              const uint8_t secret[DB_WEBHOOK_SECRET_SIZE], uint64_t *id_r)
+{
+    if (!is_sound(url, events)) {
+        return DB_BROKEN;
+    }
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *add = statement_get(db, STATEMENT_WEBHOOK_ADD);
+    statement_bind_number(add, 1, customer);
+    statement_bind_text(add, 2, url);
+    statement_bind_text(add, 3, events);
+    statement_bind_blob(add, 4, secret, DB_WEBHOOK_SECRET_SIZE);
+    statement_bind_number(add, 5, clock_wall());
+    statement_bind_number(add, 6, INT64_MAX);
+    result = statement_change(db, add);
+    *id_r = (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
+    return change_end(db, result, "webhook.add", customer, url);
+}
+
+static enum db_result read_webhook(struct db *db, struct sqlite3_stmt *row,
+                                   struct db_webhook *webhook_r)
+{
+    enum db_result result = statement_row(db, row);
+    if (result != DB_OK) {
+        return result;
+    }
+    webhook_r->id = statement_number(row, 0);
+    webhook_r->customer = statement_number(row, 1);
+    statement_text(row, 2, webhook_r->url, sizeof(webhook_r->url));
+    statement_text(row, 3, webhook_r->events, sizeof(webhook_r->events));
+    webhook_r->created = statement_number(row, 4);
+    webhook_r->cursor = statement_number(row, 5);
+    webhook_r->failing = statement_number(row, 6);
+    webhook_r->failures = statement_count(row, 7);
+    webhook_r->next = statement_number(row, 8);
+    webhook_r->disabled = statement_number(row, 9);
+    statement_text(row, 10, webhook_r->failure, sizeof(webhook_r->failure));
+    statement_text(row, 11, webhook_r->customer_name, sizeof(webhook_r->customer_name));
+    statement_reset(row);
+    return DB_OK;
+}
+
+enum db_result db_operator_webhook_find(struct db *db, uint64_t id, struct db_webhook *webhook_r)
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_OPERATOR_WEBHOOK_FIND);
+    statement_bind_number(find, 1, id);
+    return read_webhook(db, find, webhook_r);
+}
+
+enum db_result db_webhook_next(struct db *db, uint64_t customer, struct db_webhook *webhook)
+{
+    struct sqlite3_stmt *next = statement_get(db, STATEMENT_WEBHOOK_NEXT);
+    statement_bind_number(next, 1, customer);
+    statement_bind_number(next, 2, webhook->id);
+    return read_webhook(db, next, webhook);
+}
+
+enum db_result db_operator_webhook_next(struct db *db, struct db_webhook *webhook)
+{
+    struct sqlite3_stmt *next = statement_get(db, STATEMENT_OPERATOR_WEBHOOK_NEXT);
+    statement_bind_number(next, 1, webhook->id);
+    return read_webhook(db, next, webhook);
+}
+
+/* Begins a change of it and tells its URL for the audit. */
+static enum db_result begin_with_url(struct db *db, uint64_t customer, uint64_t id,
+                                     struct db_webhook *now_r)
+{
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    result = db_operator_webhook_find(db, id, now_r);
+    if (result == DB_OK && now_r->customer != customer) {
+        result = DB_NONE;
+    }
+    return result == DB_OK ? DB_OK : change_end(db, result, "", 0, "");
+}
+
+enum db_result db_webhook_remove(struct db *db, uint64_t customer, uint64_t id)
+{
+    struct db_webhook now;
+    enum db_result result = begin_with_url(db, customer, id, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *remove = statement_get(db, STATEMENT_WEBHOOK_REMOVE);
+    statement_bind_number(remove, 1, customer);
+    statement_bind_number(remove, 2, id);
+    return change_end(db, statement_change(db, remove), "webhook.remove", customer, now.url);
+}
+
+enum db_result db_webhook_replay(struct db *db, uint64_t customer, uint64_t id, uint64_t cursor)
+{
+    struct db_webhook now;
+    enum db_result result = begin_with_url(db, customer, id, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *replay = statement_get(db, STATEMENT_WEBHOOK_REPLAY);
+    statement_bind_number(replay, 1, customer);
+    statement_bind_number(replay, 2, id);
+    statement_bind_number(replay, 3, cursor);
+    return change_end(db, statement_change(db, replay), "webhook.replay", customer, now.url);
+}
+
+enum db_result db_webhook_secret(struct db *db, uint64_t id,
+                                 uint8_t secret_r[DB_WEBHOOK_SECRET_SIZE])
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_WEBHOOK_SECRET);
+    statement_bind_number(find, 1, id);
+    enum db_result result = statement_row(db, find);
+    if (result == DB_OK) {
+        statement_blob(find, 0, secret_r, DB_WEBHOOK_SECRET_SIZE);
+        statement_reset(find);
+    }
+    return result;
+}
+
+enum db_result db_webhook_told(struct db *db, const struct db_webhook *webhook, uint64_t cursor)
+{
+    struct sqlite3_stmt *told = statement_get(db, STATEMENT_WEBHOOK_TOLD);
+    statement_bind_number(told, 1, webhook->id);
+    statement_bind_number(told, 2, webhook->cursor);
+    statement_bind_number(told, 3, cursor);
+    return statement_change(db, told);
+}
+
+enum db_result db_webhook_failed(struct db *db, const struct db_webhook *webhook, uint64_t now,
+                                 uint64_t next, const char *reason)
+{
+    char failure[DB_WEBHOOK_FAILURE_MAX + 1];
+    snprintf(failure, sizeof(failure), "%s", reason);
+    struct sqlite3_stmt *failed = statement_get(db, STATEMENT_WEBHOOK_FAILED);
+    statement_bind_number(failed, 1, webhook->id);
+    statement_bind_number(failed, 2, webhook->cursor);
+    statement_bind_number(failed, 3, now);
+    statement_bind_number(failed, 4, next);
+    statement_bind_text(failed, 5, failure);
+    return statement_change(db, failed);
+}
+
+enum db_result db_webhook_give_up(struct db *db, const struct db_webhook *webhook, uint64_t now)
+{
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *give_up = statement_get(db, STATEMENT_WEBHOOK_GIVE_UP);
+    statement_bind_number(give_up, 1, webhook->id);
+    statement_bind_number(give_up, 2, webhook->cursor);
+    statement_bind_number(give_up, 3, now);
+    return change_end(db, statement_change(db, give_up), "webhook.disable", webhook->customer,
+                      webhook->url);
+}
