@@ -11,14 +11,16 @@
 #include "admin/purger.h"
 #include "admin/retention.h"
 #include "admin/store.h"
+#include "admin/webhooks.h"
 #include "admin/writer.h"
 #include "lib/child.h"
 
 /* What the handlers and the loop of this program work with. */
 struct admin {
     struct child child;
-    struct db *db;    /* to read: changes are the writer's */
-    struct db *notes; /* the same database, for what happens at logins (DB_NOTES) */
+    struct db *db;     /* to read: changes are the writer's */
+    struct db *notes;  /* the same database, for what happens at logins (DB_NOTES) */
+    struct db *outbox; /* and for webhooks (DB_NOTES) */
     struct writer *writer;
     struct hasher *hasher;
     struct api *api;
@@ -32,6 +34,7 @@ struct admin {
     struct retention retention;
     struct eventpruner eventpruner;
     struct purger purger;
+    struct webhooks *webhooks;
     struct authlink *authlink;
     struct fetcher *fetcher;
     struct issuers *issuers;

@@ -2,7 +2,7 @@
  * The program admin: the HTTP service of an instance. It also purges what was removed, has stored
  * drop the mail of mailboxes that are gone and what is older than a plan allows, and end sessions
  * whose logins are good no more, because it is the one that both reads the account database and may
- * tell stored so; and it writes what authd wants to have written.
+ * tell stored so; it writes what authd wants to have written, and it tells webhooks what happens.
  */
 #include <event2/event.h>
 #include <jansson.h>
@@ -43,6 +43,7 @@ static void stop_sweeping(struct admin *admin)
     fetcher_free(admin->fetcher);
     issuers_free(admin->issuers);
     purger_stop(&admin->purger);
+    webhooks_free(admin->webhooks);
 }
 
 /*
@@ -99,6 +100,7 @@ static void serve(void *context)
     admin->fetcher = fetcher_new(admin->child.base);
     admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
     purger_init(&admin->purger, admin->child.base, admin->db);
+    admin->webhooks = webhooks_new(admin->child.base, admin->outbox);
 }
 
 static void retire(void *context)
@@ -172,6 +174,7 @@ int main(void)
     confine(&profile);
     admin.db = open_database(DB_WRITE);
     admin.notes = open_database(DB_NOTES);
+    admin.outbox = open_database(DB_NOTES);
     admin.store = store_new(admin.child.base);
     json_object_seed(0);
     admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
@@ -185,5 +188,6 @@ int main(void)
     child_run(&admin.child);
     authlink_free(admin.authlink);
     db_close(admin.notes);
+    db_close(admin.outbox);
     return 0;
 }

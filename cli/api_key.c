@@ -26,20 +26,15 @@ static const struct listing_column columns[] = {
     {"created", "CREATED", LISTING_TIME},   {"used", "LAST USED", LISTING_TIME},
     {"used_address", "FROM", LISTING_TEXT}, {0}};
 
-static json_t *text_or_none(const char *text)
-{
-    return text[0] != '\0' ? json_string(text) : json_null();
-}
-
 static json_t *key_row(const struct db_api_key *key)
 {
     return json_pack("{ss ss so so so so so so so so so}", "name", key->name, "role",
-                     db_role_name(key->role), "customer", text_or_none(key->customer_name),
-                     "domain", text_or_none(key->domain), "address", text_or_none(key->address),
-                     "networks", text_or_none(key->networks), "rate",
+                     db_role_name(key->role), "customer", listing_text(key->customer_name),
+                     "domain", listing_text(key->domain), "address", listing_text(key->address),
+                     "networks", listing_text(key->networks), "rate",
                      key->rate > 0 ? json_integer(key->rate) : json_null(), "expires",
                      listing_time(key->expires), "created", listing_time(key->created), "used",
-                     listing_time(key->used), "used_address", text_or_none(key->used_address));
+                     listing_time(key->used), "used_address", listing_text(key->used_address));
 }
 
 /* --- add */

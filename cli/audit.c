@@ -26,21 +26,15 @@ static const struct listing_column columns[] = {{"time", "TIME", LISTING_TIME},
                                                 {"object", "OBJECT", LISTING_TEXT},
                                                 {0}};
 
-/* Nothing is null: "-" in a table. */
-static json_t *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? json_string(text) : json_null();
-}
-
 static json_t *audit_row(const struct db_audit *audit)
 {
     json_t *changes = json_loads(audit->changes, 0, NULL);
 
     return json_pack("{sI so so so so so ss so so}", "number", (json_int_t)audit->number, "time",
-                     listing_time(audit->time), "customer", text_or_null(audit->customer_name),
-                     "actor", text_or_null(audit->actor), "remote", text_or_null(audit->remote),
-                     "request", text_or_null(audit->request), "action", audit->action, "object",
-                     text_or_null(audit->object), "changes",
+                     listing_time(audit->time), "customer", listing_text(audit->customer_name),
+                     "actor", listing_text(audit->actor), "remote", listing_text(audit->remote),
+                     "request", listing_text(audit->request), "action", audit->action, "object",
+                     listing_text(audit->object), "changes",
                      changes != NULL ? changes : json_array());
 }
 

@@ -142,6 +142,17 @@ static const struct command commands[] = {
     {"audit head", "",
      "show what to note elsewhere, so that the audit up to now can be proved by it",
      COMMAND_INSTANCE, audit_head_main},
+    {"webhook add", "URL [--customer NAME] [--events TYPE,...] [--json]",
+     "tell a URL of what happens to a customer, or without --customer of everything (types as "
+     "address.add, customer.* and login.blocked), and show the secret of its signatures, once",
+     COMMAND_INSTANCE, webhook_add_main},
+    {"webhook list", "[--customer NAME] [--json]", "show the webhooks, and which of them fail",
+     COMMAND_INSTANCE, webhook_list_main},
+    {"webhook remove", "ID", "tell a webhook nothing more", COMMAND_INSTANCE, webhook_remove_main},
+    {"webhook replay", "ID --from CURSOR|TIME",
+     "tell a webhook again what happened from an event or a time on, of the last 7 days; one that "
+     "was given up is tried again",
+     COMMAND_INSTANCE, webhook_replay_main},
     {"trusted-network add", "NETWORK --customer NAME",
      "let wrong passwords from a network of the customer's delay nobody but who types them",
      COMMAND_INSTANCE, trusted_network_add_main},

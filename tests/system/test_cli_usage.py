@@ -12,6 +12,7 @@ from bellhop import BIN, run
 
 COMMANDS = [
     "audit list", "audit export", "audit verify", "audit head",
+    "webhook add", "webhook list", "webhook remove", "webhook replay",
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "app-password add", "app-password list", "app-password remove", "auth audit",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
@@ -130,6 +131,12 @@ def test_version_is_one_line():
     ["audit", "verify", "--head", "7"],
     ["audit", "verify", "--head", "7:abcd"],
     ["audit", "head", "--json"],
+    ["webhook", "add"],
+    ["webhook", "list", "1"],
+    ["webhook", "remove"],
+    ["webhook", "replay", "1"],
+    ["webhook", "replay", "1", "--from", "yesterday"],
+    ["webhook", "replay", "1", "--from", "0"],
     ["address", "add"],
     ["address", "add", "a@one.example", "--invite", "--password-stdin"],
     ["address", "add", "a@one.example", "b@one.example"],

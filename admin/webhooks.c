@@ -1,0 +1,344 @@
+#include "admin/webhooks.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+#include <utlist.h>
+
+#include "admin/fetcher.h"
+#include "db/outbox.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/signature.h"
+#include "lib/xalloc.h"
+
+/* Webhooks that are told something at once, of the REQUESTS that fetchd takes. */
+#define AT_ONCE 32
+
+/* In one turn: webhooks that are looked at, and events in a row that one of them does not want. */
+#define LOOKED_MAX 500
+#define PASSED_MAX 200
+
+/* Seconds. */
+#define LOOK_EVERY  1
+#define ANSWER_TIME 15
+#define PAUSE_FIRST 10
+#define PAUSE_MOST  3600
+#define PRUNE_EVERY 3600
+
+/* One webhook that is being told. */
+struct telling {
+    struct telling *prev;
+    struct telling *next;
+    struct webhooks *webhooks;
+    struct db_webhook webhook;
+    uint64_t cursor; /* of the event */
+    bool answered;   /* and the answer is still to be written down */
+    char failure[DB_WEBHOOK_FAILURE_MAX + 1];
+};
+
+struct webhooks {
+    struct db *db;
+    struct fetcher *fetcher;
+    struct event *tick;
+    struct telling *tellings;
+    unsigned count;
+    uint64_t newest; /* event, at the last look */
+    uint64_t after;  /* the webhook at which the next look goes on */
+    uint64_t retry;  /* when one that has failed is due; UINT64_MAX: none is */
+    uint64_t prune;  /* when what is old is removed the next time */
+};
+
+static uint64_t now(void)
+{
+    return clock_wall() / 1000000;
+}
+
+/* --- what is sent */
+
+static json_t *time_text(uint64_t time)
+{
+    char text[sizeof("2024-05-01T12:00:00Z") + 16];
+    time_t seconds = (time_t)time;
+    struct tm parts;
+
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+static char *make_body(const struct db_outbox *event)
+{
+    bool audited = event->actor[0] != '\0';
+    json_t *body =
+        json_pack("{sI ss so so so}", "cursor", (json_int_t)event->cursor, "type", event->type,
+                  "time", time_text(event->time), "customer",
+                  event->customer_name[0] != '\0' ? json_string(event->customer_name) : json_null(),
+                  "object", json_string(event->object));
+    if (audited)
+        json_object_update_new(body, json_pack("{ss ss ss}", "actor", event->actor, "remote",
+                                               event->remote, "request", event->request));
+    json_t *detail = json_loads(event->detail, 0, NULL);
+    json_object_set_new(body, audited ? "changes" : "detail",
+                        detail != NULL ? detail : json_array());
+    char *text = json_dumps(body, JSON_COMPACT);
+    if (text != NULL && strlen(text) > FETCH_BODY_MAX) {
+        free(text);
+        json_object_del(body, "changes");
+        text = json_dumps(body, JSON_COMPACT);
+    }
+    json_decref(body);
+    return text;
+}
+
+static void on_answer(void *context, const struct fetcher_answer *answer);
+
+/* Returns 0, or -1 where it cannot be sent. */
+static int ask(struct telling *telling, const struct db_outbox *event, const char *body)
+{
+    char headers[256 + SIGNATURE_VALUE_SIZE];
+    char signature[SIGNATURE_VALUE_SIZE];
+    uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
+    struct webhooks *webhooks = telling->webhooks;
+
+    if (db_webhook_secret(webhooks->db, telling->webhook.id, secret) != DB_OK)
+        return -1;
+    signature_make(signature, secret, now(), body, strlen(body));
+    sodium_memzero(secret, sizeof(secret));
+    snprintf(headers, sizeof(headers),
+             "Content-Type: application/json\nBellhop-Signature: %s\nBellhop-Event: %s\n"
+             "Bellhop-Cursor: %" PRIu64 "\n",
+             signature, event->type, event->cursor);
+    const struct fetcher_request request = {.method = FETCH_POST,
+                                            .url = telling->webhook.url,
+                                            .headers = headers,
+                                            .body = body,
+                                            .body_length = strlen(body),
+                                            .seconds = ANSWER_TIME,
+                                            .answer_max = FETCH_BODY_MAX};
+    return fetcher_ask(webhooks->fetcher, &request, (struct fetcher_caller){on_answer, telling});
+}
+
+/* --- one webhook */
+
+static struct telling *find(const struct webhooks *webhooks, uint64_t id)
+{
+    struct telling *telling;
+
+    DL_FOREACH (webhooks->tellings, telling) {
+        if (telling->webhook.id == id)
+            return telling;
+    }
+    return NULL;
+}
+
+static void end(struct telling *telling)
+{
+    struct webhooks *webhooks = telling->webhooks;
+
+    DL_DELETE(webhooks->tellings, telling);
+    webhooks->count--;
+    free(telling);
+}
+
+static void begin(struct webhooks *webhooks, const struct db_webhook *webhook,
+                  const struct db_outbox *event)
+{
+    struct telling *telling = xcalloc(1, sizeof(*telling));
+    char *body = make_body(event);
+
+    telling->webhooks = webhooks;
+    telling->webhook = *webhook;
+    telling->cursor = event->cursor;
+    DL_APPEND(webhooks->tellings, telling);
+    webhooks->count++;
+    if (body == NULL || ask(telling, event, body) < 0) {
+        telling->answered = true;
+        snprintf(telling->failure, sizeof(telling->failure), "the request cannot be made");
+    }
+    free(body);
+}
+
+/* Begins to tell it the next event that it wants, if there is one, and passes over what it does
+ * not. */
+static void tell(struct webhooks *webhooks, const struct db_webhook *webhook)
+{
+    struct db_outbox event = {0};
+    uint64_t cursor = webhook->cursor;
+    enum db_result result = DB_OK;
+    unsigned passed;
+
+    for (passed = 0; passed < PASSED_MAX; passed++) {
+        result = db_outbox_next(webhooks->db, webhook, cursor, &event);
+        if (result != DB_OK || db_webhook_wants(webhook->events, event.type))
+            break;
+        cursor = event.cursor;
+    }
+    if (result == DB_OK && passed < PASSED_MAX)
+        begin(webhooks, webhook, &event);
+    else if (passed > 0) /* if this fails they are only passed over again */
+        db_webhook_told(webhooks->db, webhook, cursor);
+    if (passed == PASSED_MAX)
+        webhooks->newest = 0;
+    db_outbox_free(&event);
+}
+
+static bool is_due(struct webhooks *webhooks, const struct db_webhook *webhook, uint64_t newest)
+{
+    if (webhook->disabled != 0 || webhook->cursor >= newest || find(webhooks, webhook->id) != NULL)
+        return false;
+    if (webhook->next <= now())
+        return true;
+    if (webhook->next < webhooks->retry)
+        webhooks->retry = webhook->next;
+    return false;
+}
+
+/* --- what comes of it */
+
+static uint64_t next_try(const struct db_webhook *webhook)
+{
+    unsigned doublings = webhook->failures < 9 ? webhook->failures : 9;
+    uint64_t pause = (uint64_t)PAUSE_FIRST << doublings;
+
+    return now() + (pause < PAUSE_MOST ? pause : PAUSE_MOST);
+}
+
+static enum db_result note_failure(const struct telling *telling)
+{
+    struct db *db = telling->webhooks->db;
+    const struct db_webhook *webhook = &telling->webhook;
+
+    if (webhook->failing == 0 || webhook->failing + DB_WEBHOOK_PATIENCE > now())
+        return db_webhook_failed(db, webhook, now(), next_try(webhook), telling->failure);
+    log_warning("webhook=%" PRIu64 " has failed for 3 days and is told nothing more: %s",
+                webhook->id, telling->failure);
+    return db_webhook_give_up(db, webhook, now());
+}
+
+/* Writes down what came of it; while another writer holds the database, at the next look. */
+static void note(struct telling *telling)
+{
+    struct webhooks *webhooks = telling->webhooks;
+    struct db_webhook webhook;
+    enum db_result result = telling->failure[0] != '\0'
+                                ? note_failure(telling)
+                                : db_webhook_told(webhooks->db, &telling->webhook, telling->cursor);
+
+    if (result == DB_BUSY || result == DB_BROKEN)
+        return;
+    uint64_t id = telling->webhook.id;
+    bool told = result == DB_OK && telling->failure[0] == '\0';
+    end(telling);
+    if (told && db_operator_webhook_find(webhooks->db, id, &webhook) == DB_OK)
+        tell(webhooks, &webhook);
+    else
+        webhooks->newest = 0; /* look at what has become of it */
+}
+
+static void on_answer(void *context, const struct fetcher_answer *answer)
+{
+    struct telling *telling = context;
+    struct webhooks *webhooks = telling->webhooks;
+
+    if (answer->result == FETCH_BUSY) { /* not the webhook's failure */
+        webhooks->newest = 0;
+        end(telling);
+        return;
+    }
+    if (answer->result != FETCH_DONE)
+        snprintf(telling->failure, sizeof(telling->failure), "%.*s", (int)answer->length,
+                 answer->text);
+    else if (answer->status < 200 || answer->status > 299)
+        snprintf(telling->failure, sizeof(telling->failure), "it answered with the status %u",
+                 (unsigned)answer->status);
+    telling->answered = true;
+    note(telling);
+}
+
+/* --- the look around */
+
+static void note_all(struct webhooks *webhooks)
+{
+    struct telling *telling;
+    struct telling *next;
+
+    DL_FOREACH_SAFE(webhooks->tellings, telling, next)
+    {
+        if (telling->answered)
+            note(telling);
+    }
+}
+
+/* From where the last look ended, to the last webhook at most. */
+static void look(struct webhooks *webhooks, uint64_t newest)
+{
+    struct db_webhook webhook = {.id = webhooks->after};
+
+    for (unsigned looked = 0; looked < LOOKED_MAX && webhooks->count < AT_ONCE; looked++) {
+        if (db_operator_webhook_next(webhooks->db, &webhook) != DB_OK) {
+            webhooks->after = 0;
+            return;
+        }
+        webhooks->after = webhook.id;
+        if (is_due(webhooks, &webhook, newest))
+            tell(webhooks, &webhook);
+    }
+}
+
+/* Nothing is looked through while nothing has happened. */
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    static const struct timeval pause = {.tv_sec = LOOK_EVERY};
+    struct webhooks *webhooks = context;
+    uint64_t newest;
+    (void)fd;
+    (void)what;
+
+    event_add(webhooks->tick, &pause);
+    note_all(webhooks);
+    if (now() >= webhooks->prune && db_outbox_prune(webhooks->db, now()) == DB_NONE)
+        webhooks->prune = now() + PRUNE_EVERY;
+    if (db_outbox_newest(webhooks->db, &newest) != DB_OK)
+        return;
+    if (webhooks->after == 0) {
+        if (newest == webhooks->newest && now() < webhooks->retry)
+            return;
+        webhooks->newest = newest;
+        webhooks->retry = UINT64_MAX;
+    }
+    look(webhooks, newest);
+}
+
+struct webhooks *webhooks_new(struct event_base *base, struct db *db)
+{
+    struct webhooks *webhooks = xcalloc(1, sizeof(*webhooks));
+
+    webhooks->db = db;
+    webhooks->fetcher = fetcher_new(base);
+    webhooks->retry = UINT64_MAX;
+    webhooks->tick = evtimer_new(base, on_tick, webhooks);
+    if (webhooks->tick == NULL)
+        log_fatal("cannot make a timer: out of memory");
+    on_tick(-1, 0, webhooks);
+    return webhooks;
+}
+
+void webhooks_free(struct webhooks *webhooks)
+{
+    if (webhooks == NULL)
+        return;
+    fetcher_free(webhooks->fetcher);
+    while (webhooks->tellings != NULL)
+        end(webhooks->tellings);
+    event_free(webhooks->tick);
+    free(webhooks);
+}

@@ -1,0 +1,212 @@
+/* The commands about webhooks. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/listing.h"
+#include "cli/moment.h"
+#include "cli/number.h"
+#include "db/webhook.h"
+#include "lib/signature.h"
+
+_Static_assert(DB_WEBHOOK_SECRET_SIZE == SIGNATURE_SECRET_SIZE, "one secret, two names");
+
+static const struct listing_column columns[] = {
+    {"id", "ID", LISTING_NUMBER},         {"customer", "CUSTOMER", LISTING_TEXT},
+    {"url", "URL", LISTING_TEXT},         {"events", "EVENTS", LISTING_TEXT},
+    {"cursor", "CURSOR", LISTING_NUMBER}, {"failing", "FAILING SINCE", LISTING_TIME},
+    {"next", "NEXT TRY", LISTING_TIME},   {"disabled", "GIVEN UP", LISTING_TIME},
+    {"failure", "WHY", LISTING_TEXT},     {0}};
+
+/* --- add */
+
+static int show(uint64_t id, const uint8_t secret[DB_WEBHOOK_SECRET_SIZE], bool json)
+{
+    char text[SIGNATURE_TEXT_SIZE];
+
+    signature_secret(text, secret);
+    if (json)
+        printf("{\"id\": %" PRIu64 ", \"secret\": \"%s\"}\n", id, text);
+    else
+        printf("webhook %" PRIu64 "\n%s\n", id, text);
+    sodium_memzero(text, sizeof(text));
+    return EXIT_DONE;
+}
+
+static int add(struct db *db, const struct db_customer *customer, const char *url,
+               const char *events, bool json)
+{
+    uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
+    uint64_t id;
+    int done = EXIT_REFUSED;
+
+    randombytes_buf(secret, sizeof(secret));
+    enum db_result result = db_webhook_add(db, customer->id, url, events, secret, &id);
+    switch (result) {
+    case DB_OK: done = show(id, secret, json); break;
+    case DB_TAKEN:
+        refuse("there is a webhook with this URL already; \"bellhop webhook list\" shows it");
+        break;
+    case DB_LIMIT:
+        refuse("there are %d webhooks, and there can be no more", DB_WEBHOOKS_MAX);
+        break;
+    case DB_NONE: refuse("the customer \"%s\" was removed just now", customer->name); break;
+    default: database_result(db, result);
+    }
+    sodium_memzero(secret, sizeof(secret));
+    return done;
+}
+
+int webhook_add_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {{"customer", required_argument, NULL, 'c'},
+                                            {"events", required_argument, NULL, 'e'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {0}};
+    struct db_customer customer = {0};
+    const char *name = NULL;
+    const char *events = "*";
+    const char *error;
+    bool json = false;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'c': name = optarg; break;
+        case 'e': events = optarg; break;
+        case 'j': json = true; break;
+        default: return EXIT_USAGE;
+        }
+    if (command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (db_webhook_url_check(argv[optind], &error) < 0 ||
+        db_webhook_events_check(events, &error) < 0)
+        return refuse("%s", error);
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = EXIT_DONE;
+    if (name != NULL)
+        done = database_customer(db, name, &customer);
+    if (done == EXIT_DONE)
+        done = add(db, &customer, argv[optind], events, json);
+    db_close(db);
+    return done;
+}
+
+/* --- list */
+
+static json_t *webhook_row(const struct db_webhook *webhook)
+{
+    bool failing = webhook->failing != 0;
+
+    return json_pack("{sI so ss ss sI so so so so so}", "id", (json_int_t)webhook->id, "customer",
+                     listing_text(webhook->customer_name), "url", webhook->url, "events",
+                     webhook->events, "cursor", (json_int_t)webhook->cursor, "created",
+                     listing_time(webhook->created), "failing", listing_time(webhook->failing),
+                     "next", listing_time(webhook->disabled == 0 ? webhook->next : 0), "disabled",
+                     listing_time(webhook->disabled), "failure",
+                     listing_text(failing ? webhook->failure : ""));
+}
+
+static int list(struct instance *instance, struct db *db, const struct db_customer *customer,
+                bool json)
+{
+    struct db_webhook webhook = {0};
+    enum db_result result;
+    (void)instance;
+
+    json_t *rows = json_array();
+    while ((result = customer != NULL ? db_webhook_next(db, customer->id, &webhook)
+                                      : db_operator_webhook_next(db, &webhook)) == DB_OK)
+        json_array_append_new(rows, webhook_row(&webhook));
+    return database_list_end(db, result, rows, columns, json);
+}
+
+int webhook_list_main(struct instance *instance, int argc, char **argv)
+{
+    return database_listing(instance, argc, argv, list);
+}
+
+/* --- remove and replay */
+
+static int find(struct db *db, const char *text, struct db_webhook *webhook_r)
+{
+    uint64_t id;
+
+    if (number_parse(text, 1, INT64_MAX, &id) < 0)
+        return refuse("\"%s\" is no webhook's number; \"bellhop webhook list\" shows them", text);
+    enum db_result result = database_result(db, db_operator_webhook_find(db, id, webhook_r));
+    if (result == DB_NONE)
+        refuse("there is no webhook %s; \"bellhop webhook list\" shows them", text);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static int end(const struct db *db, enum db_result result, const char *text)
+{
+    if (database_result(db, result) == DB_NONE)
+        refuse("the webhook %s was removed just now", text);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int webhook_remove_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+    struct db_webhook webhook;
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = find(db, argv[optind], &webhook);
+    if (done == EXIT_DONE)
+        done = end(db, db_webhook_remove(db, webhook.customer, webhook.id), argv[optind]);
+    db_close(db);
+    return done;
+}
+
+/* A cursor, or a moment, which the cursors of events count in microseconds. */
+static int parse_cursor(const char *text, uint64_t *cursor_r)
+{
+    if (number_parse(text, 1, INT64_MAX, cursor_r) == 0)
+        return 0;
+    if (moment_parse(text, (uint64_t)time(NULL), cursor_r) < 0)
+        return -1;
+    *cursor_r *= 1000000;
+    return 0;
+}
+
+int webhook_replay_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {{"from", required_argument, NULL, 'f'}, {0}};
+    struct db_webhook webhook;
+    uint64_t cursor = 0;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        if (option != 'f')
+            return EXIT_USAGE;
+        else if (parse_cursor(optarg, &cursor) < 0 || cursor == 0)
+            return wrong_usage("\"%s\" is neither an event's cursor nor a time as 90m, 12h, 7d, "
+                               "2026-11-22 or 2026-11-22T08:00:00Z",
+                               optarg);
+    if (command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (cursor == 0)
+        return wrong_usage("say from which event on with --from");
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = find(db, argv[optind], &webhook);
+    if (done == EXIT_DONE)
+        done =
+            end(db, db_webhook_replay(db, webhook.customer, webhook.id, cursor - 1), argv[optind]);
+    db_close(db);
+    return done;
+}

@@ -1,0 +1,218 @@
+"""Webhooks: who is told of what, in which order, and how a receiver knows that it comes from here."""
+
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+import time
+
+import pytest
+
+import bellhop
+from authority import Authority
+from https import Https
+
+DAY = 86400
+
+
+def wait(condition):
+    return bellhop.wait_until(condition, 60)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def receiver(authority):
+    authority.issue(authority.dir / "localhost", "localhost")
+    made = Https(authority.dir / "localhost")
+    made.answers = {"/one": (204, b""), "/two": (200, b"thank you"), "/all": (200, b"")}
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def serving(stopped, authority):
+    """The operator has listed this machine. Two customers, each with an address."""
+    stopped.configure(fetch_networks="127.0.0.1", fetch_authorities=authority.root)
+    for name in "one", "two":
+        stopped.customer(name, "house", f"{name}.example", "anna")
+    return stopped.start()
+
+
+def add(instance, receiver, path, *options):
+    """The webhook's id and secret."""
+    made = json.loads(instance.cli("webhook", "add", f"https://localhost:{receiver.port}{path}",
+                                   *options, "--json").stdout)
+    return made["id"], made["secret"]
+
+
+def told(receiver, path):
+    return [json.loads(request.body) for request in receiver.requests if request.path == path]
+
+
+def types(receiver, path):
+    return [event["type"] for event in told(receiver, path)]
+
+
+def listed(instance, number):
+    return next(row for row in json.loads(instance.cli("webhook", "list", "--json").stdout)
+                if row["id"] == number)
+
+
+def change(instance, sql, *values):
+    """As if time had passed. Nobody serves meanwhile."""
+    database = sqlite3.connect(instance.dir / "accounts.db")
+    with database:
+        database.execute(sql, values)
+    database.close()
+
+
+def test_each_is_told_of_its_own_in_order(serving, receiver):
+    _, secret = add(serving, receiver, "/one", "--customer", "one")
+    add(serving, receiver, "/two", "--customer", "two")
+    add(serving, receiver, "/all")
+    serving.cli("address", "add", "b@one.example")
+    serving.cli("customer", "suspend", "two")
+    serving.cli("plan", "set", "chain", "--poll-seconds", "7")
+    serving.cli("address", "remove", "b@one.example")
+    wait(lambda: len(told(receiver, "/all")) == 5)
+    assert types(receiver, "/one") == ["webhook.add", "address.add", "address.remove"]
+    assert types(receiver, "/two") == ["webhook.add", "customer.suspend"]
+    assert types(receiver, "/all") == ["webhook.add", "address.add", "customer.suspend", "plan.set",
+                                       "address.remove"]
+    _, added, _ = told(receiver, "/one")
+    assert added["object"] == "b@one.example" and added["customer"] == "one"
+    assert added["actor"] == f"bellhop uid={os.getuid()}"
+    assert {change["of"] for change in added["changes"]} >= {"mailbox", "address"}
+    cursors = [event["cursor"] for event in told(receiver, "/all")]
+    assert cursors == sorted(set(cursors))
+    assert secret not in json.dumps(told(receiver, "/all"))
+
+
+def test_a_receiver_can_tell_who_sends(serving, receiver):
+    _, secret = add(serving, receiver, "/one", "--customer", "one")
+    wait(lambda: told(receiver, "/one"))
+    request = receiver.requests[0]
+    moment, signature = (part.split("=", 1)[1]
+                         for part in request.headers["Bellhop-Signature"].split(","))
+    signed = hmac.new(secret.encode(), moment.encode() + b"." + request.body, hashlib.sha256)
+    assert request.headers["Bellhop-Signature"].startswith("t=")
+    assert hmac.compare_digest(signed.hexdigest(), signature)
+    assert abs(int(moment) - time.time()) < 60
+    event = json.loads(request.body)
+    assert request.headers["Bellhop-Event"] == event["type"] == "webhook.add"
+    assert request.headers["Bellhop-Cursor"] == str(event["cursor"])
+    assert request.headers["Content-Type"] == "application/json"
+
+
+def test_only_what_is_wanted(serving, receiver):
+    add(serving, receiver, "/one", "--customer", "one", "--events", "customer.*,address.remove")
+    for _ in range(3):
+        serving.cli("address", "add", "b@one.example")
+        serving.cli("address", "remove", "b@one.example")
+    serving.cli("customer", "suspend", "one")
+    wait(lambda: "customer.suspend" in types(receiver, "/one"))
+    assert types(receiver, "/one") == 3 * ["address.remove"] + ["customer.suspend"]
+
+
+def test_a_failure_is_tried_again_and_holds_up_nobody_else(serving, receiver):
+    """The order stays: what comes later waits for what has failed."""
+    receiver.answers["/one"] = (500, b"not now")
+    number, _ = add(serving, receiver, "/one", "--customer", "one")
+    add(serving, receiver, "/two", "--customer", "two")
+    serving.cli("address", "add", "b@one.example")
+    serving.cli("address", "add", "b@two.example")
+    wait(lambda: types(receiver, "/two") == ["webhook.add", "address.add"])
+    wait(lambda: listed(serving, number)["failure"])
+    assert "500" in listed(serving, number)["failure"] and listed(serving, number)["failing"]
+    receiver.answers["/one"] = (200, b"")
+    wait(lambda: types(receiver, "/one")[-1] == "address.add")
+    tries = told(receiver, "/one")
+    assert {event["type"] for event in tries[:-1]} == {"webhook.add"}
+    assert len({event["cursor"] for event in tries[:-1]}) == 1
+    wait(lambda: listed(serving, number)["failing"] is None)
+
+
+def test_one_that_fails_for_three_days_is_given_up_and_can_be_revived(serving, receiver):
+    receiver.answers["/one"] = (500, b"never")
+    number, _ = add(serving, receiver, "/one", "--customer", "one")
+    wait(lambda: listed(serving, number)["failing"])
+    serving.stop()
+    change(serving, "UPDATE webhook SET failing = failing - ?, next = 0", 3 * DAY)
+    add(serving, receiver, "/all")
+    serving.start()
+    wait(lambda: listed(serving, number)["disabled"])
+    wait(lambda: "webhook.disable" in types(receiver, "/all"))
+    tries = len(told(receiver, "/one"))
+    first = told(receiver, "/one")[0]["cursor"]
+    receiver.answers["/one"] = (200, b"")
+    serving.cli("address", "add", "b@one.example")
+    wait(lambda: "address.add" in types(receiver, "/all"))
+    assert len(told(receiver, "/one")) == tries
+    serving.cli("webhook", "replay", number, "--from", first)
+    wait(lambda: len(told(receiver, "/one")) == tries + 4)
+    assert types(receiver, "/one")[tries:] == ["webhook.add", "webhook.disable", "address.add",
+                                               "webhook.replay"]
+    assert listed(serving, number)["disabled"] is None
+
+
+def test_replay_tells_again_with_the_same_cursors(serving, receiver):
+    number, _ = add(serving, receiver, "/one", "--customer", "one")
+    serving.cli("address", "add", "b@one.example")
+    wait(lambda: len(told(receiver, "/one")) == 2)
+    _, added = told(receiver, "/one")
+    serving.cli("webhook", "replay", number, "--from", added["cursor"])
+    wait(lambda: len(told(receiver, "/one")) == 4)
+    assert told(receiver, "/one")[2] == added
+    serving.cli("webhook", "replay", number, "--from", "1h")
+    wait(lambda: len(told(receiver, "/one")) == 8)
+    assert told(receiver, "/one")[4:6] == told(receiver, "/one")[:2]
+
+
+def test_what_happens_while_nobody_serves_is_told_later(serving, receiver):
+    add(serving, receiver, "/one", "--customer", "one")
+    wait(lambda: told(receiver, "/one"))
+    serving.stop()
+    serving.cli("address", "add", "b@one.example")
+    serving.cli("address", "add", "c@one.example")
+    serving.start()
+    wait(lambda: len({event["object"] for event in told(receiver, "/one")}) == 3)
+    order = [event["cursor"] for event in told(receiver, "/one")]
+    assert order == sorted(order)
+
+
+def test_nothing_goes_to_a_network_that_is_not_listed(stopped, authority, receiver):
+    stopped.configure(fetch_authorities=authority.root)
+    stopped.customer("one", "house", "one.example")
+    stopped.start()
+    number, _ = add(stopped, receiver, "/one", "--customer", "one")
+    wait(lambda: listed(stopped, number)["failure"])
+    assert receiver.requests == []
+
+
+def test_a_webhook_belongs_to_its_customer(serving, receiver):
+    number, _ = add(serving, receiver, "/one", "--customer", "one")
+    url = f"https://localhost:{receiver.port}/one"
+    taken = serving.cli("webhook", "add", url, "--customer", "one", check=False)
+    assert taken.returncode == 1 and "already" in taken.stderr
+    other, _ = add(serving, receiver, "/one", "--customer", "two")
+    rows = json.loads(serving.cli("webhook", "list", "--customer", "two", "--json").stdout)
+    assert [row["id"] for row in rows] == [other] and "secret" not in rows[0]
+    serving.cli("webhook", "remove", number)
+    gone = serving.cli("webhook", "remove", number, check=False)
+    assert gone.returncode == 1 and f"no webhook {number}" in gone.stderr
+    serving.cli("customer", "remove", "two")
+    assert json.loads(serving.cli("webhook", "list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ["ftp://one.example/"], ["https://user@one.example/"], ["one.example"],
+    ["https://one.example/", "--events", "Address.add"],
+], ids=" ".join)
+def test_what_is_no_webhook_is_refused(stopped, arguments):
+    done = stopped.cli("webhook", "add", *arguments, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1

@@ -1,0 +1,41 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/signature.h"
+
+/* Signatures by Python's hmac. */
+static void signs_as_others_do(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *value;
+    } rows[] = {
+        {"", "t=1795376948,v1=6dea988e0e0071c4e4328eed805ae88a4dceb3422e838f3eeedec1716039e95d"},
+        {"{\"type\":\"address.add\"}",
+         "t=1795376948,v1=43fdc43598bff5593fb0c66d4bbd16fc4096db25e50acffa4310d1cb2aced7c7"},
+    };
+    uint8_t secret[SIGNATURE_SECRET_SIZE];
+    char value[SIGNATURE_VALUE_SIZE];
+    char text[SIGNATURE_TEXT_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof(secret); i++) {
+        secret[i] = (uint8_t)i;
+    }
+    signature_secret(text, secret);
+    assert_string_equal(text,
+                        "bhw_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        signature_make(value, secret, 1795376948, rows[i].body, strlen(rows[i].body));
+        assert_string_equal(value, rows[i].value);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(signs_as_others_do)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
