@@ -112,13 +112,6 @@ void listing_print_one(json_t *row, const struct listing_column *columns, bool j
     json_decref(row);
 }
 
-json_t *listing_text(const char *text)
-{
-    json_t *value = text[0] != '\0' ? json_string(text) : NULL;
-
-    return value != NULL ? value : json_null();
-}
-
 json_t *listing_time(uint64_t time)
 {
     char text[sizeof("2024-05-01T12:00:00Z") + 16];

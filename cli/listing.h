@@ -34,9 +34,6 @@ void listing_print(json_t *rows, const struct listing_column *columns, bool json
 /* Writes one object: as JSON, or a line a member. Frees `row`. */
 void listing_print_one(json_t *row, const struct listing_column *columns, bool json);
 
-/* The text; null where it is empty (or not UTF-8). */
-json_t *listing_text(const char *text);
-
 /* Seconds since 1970 as RFC 3339 says ("2024-05-01T12:00:00Z"); null for 0. */
 json_t *listing_time(uint64_t time);
 

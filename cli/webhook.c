@@ -157,7 +157,7 @@ static int end(const struct db *db, enum db_result result, const char *text)
 int webhook_remove_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option none[] = {{0}};
-    struct db_webhook webhook;
+    struct db_webhook webhook = {0};
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
@@ -185,7 +185,7 @@ static int parse_cursor(const char *text, uint64_t *cursor_r)
 int webhook_replay_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {{"from", required_argument, NULL, 'f'}, {0}};
-    struct db_webhook webhook;
+    struct db_webhook webhook = {0};
     uint64_t cursor = 0;
     int option;
 

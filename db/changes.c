@@ -98,18 +98,14 @@ static enum statement_id find_reference(const char *table, const char *column)
     return STATEMENT__MAX;
 }
 
-static char *column_copy(struct sqlite3_stmt *row, int column)
+static void add_column(struct table *table, const char *name, struct sqlite3_stmt *row)
 {
-    const unsigned char *text = sqlite3_column_text(row, column);
-    return text == NULL ? NULL : xstrdup((const char *)text);
-}
-
-static void add_column(struct table *table, struct sqlite3_stmt *row)
-{
+    const char *missing = (const char *)sqlite3_column_text(row, 2);
     table->columns = xrealloc(table->columns, (table->count + 1) * sizeof(*table->columns));
     struct column *column = &table->columns[table->count++];
-    *column = (struct column){
-        .name = column_copy(row, 1), .missing = column_copy(row, 2), .key = statement_bool(row, 3)};
+    *column = (struct column){.name = xstrdup(name),
+                              .missing = missing == NULL ? NULL : xstrdup(missing),
+                              .key = statement_bool(row, 3)};
     column->left_out =
         strcmp(column->name, "customer") == 0 || strcmp(column->name, "removed") == 0;
     column->secret = is_secret(table->shown, column->name);
@@ -119,9 +115,10 @@ static void add_column(struct table *table, struct sqlite3_stmt *row)
 static void add(struct changes *changes, struct sqlite3_stmt *row)
 {
     const char *name = (const char *)sqlite3_column_text(row, 0);
+    const char *column = (const char *)sqlite3_column_text(row, 1);
     struct table *last =
         changes->table_count > 0 ? &changes->tables[changes->table_count - 1] : NULL;
-    if (name == NULL || is_ignored(name)) {
+    if (name == NULL || column == NULL || is_ignored(name)) {
         return;
     }
     if (last == NULL || strcmp(last->name, name) != 0) {
@@ -131,7 +128,7 @@ static void add(struct changes *changes, struct sqlite3_stmt *row)
         *last = (struct table){.name = xstrdup(name)};
         last->shown = last->name + (strncmp(last->name, "any_", 4) == 0 ? 4 : 0);
     }
-    add_column(last, row);
+    add_column(last, column, row);
 }
 
 static const struct table *find_table(const struct changes *changes, const char *name)
