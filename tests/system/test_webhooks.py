@@ -12,6 +12,7 @@ import pytest
 import bellhop
 from authority import Authority
 from https import Https
+from test_authd import FRONT, Auth
 
 DAY = 86400
 
@@ -107,6 +108,20 @@ def test_a_receiver_can_tell_who_sends(serving, receiver):
     assert request.headers["Bellhop-Event"] == event["type"] == "webhook.add"
     assert request.headers["Bellhop-Cursor"] == str(event["cursor"])
     assert request.headers["Content-Type"] == "application/json"
+
+
+def test_a_block_of_logins_is_told(serving, receiver):
+    """To the mailbox's customer and to the operator."""
+    for path, *options in ("/one", "--customer", "one"), ("/two", "--customer", "two"), ("/all",):
+        add(serving, receiver, path, *options, "--events", "login.*")
+    for number in range(20):
+        with Auth(serving, FRONT, remote="192.0.2.1") as auth:
+            auth.plain("anna@one.example", f"wrong {number}")
+    wait(lambda: told(receiver, "/one") and told(receiver, "/all"))
+    event = told(receiver, "/one")[0]
+    assert event["type"] == "login.blocked" and event["customer"] == "one"
+    assert event["object"] == "anna@one.example" and event["detail"]["remote"] == "192.0.2.1"
+    assert "changes" not in event and told(receiver, "/two") == []
 
 
 def test_only_what_is_wanted(serving, receiver):
