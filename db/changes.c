@@ -13,7 +13,7 @@
 
 /* What the audit does not follow: it, and what is no business of anybody's. */
 static const char *const ignored[] = {"audit",  "event",  "mailbox_drop", "idempotency_key",
-                                      "secret", "logout", "removal"};
+                                      "secret", "logout", "outbox",       "removal"};
 
 /* Beside all that is a BLOB. */
 static const struct {

@@ -7,6 +7,7 @@
 #include "db/auditchain.h"
 #include "db/handle.h"
 #include "db/transaction.h"
+#include "db/webhook.h"
 
 /* The newest row of ours. */
 static struct db_audit newest(struct fixture *fixture)
@@ -141,6 +142,7 @@ static void tells_what_goes_with_it(void **state)
         "{\"of\":\"address_target\",\"address\":2,\"mailbox\":\"a@ours.example\",\"after\":{}}]");
     assert_int_equal(db_mailaddress_remove(fixture->db, ours, &a, 0), DB_OK);
     struct db_audit audit = newest(fixture);
+    assert_null(strstr(audit.changes, "outbox"));
     static const char *const gone[] = {
         "{\"of\":\"mailbox\",\"id\":1,", "{\"of\":\"address\",\"id\":1,",
         "{\"of\":\"address\",\"id\":2,", "{\"of\":\"credential\",\"mailbox\":1,",
