@@ -26,6 +26,8 @@
 #define LOOKED_MAX 500
 #define PASSED_MAX 200
 
+#define REST_MS 20 /* between parts of one look */
+
 /* Seconds. */
 #define LOOK_EVERY  1
 #define ANSWER_TIME 15
@@ -238,10 +240,12 @@ static void note(struct telling *telling)
     uint64_t id = telling->webhook.id;
     bool told = result == DB_OK && telling->failure[0] == '\0';
     end(telling);
-    if (told && db_operator_webhook_find(webhooks->db, id, &webhook) == DB_OK)
+    /* At once, unless others wait for their turn. */
+    if (told && webhooks->after == 0 &&
+        db_operator_webhook_find(webhooks->db, id, &webhook) == DB_OK)
         tell(webhooks, &webhook);
     else
-        webhooks->newest = 0; /* look at what has become of it */
+        webhooks->newest = 0;
 }
 
 static void on_answer(void *context, const struct fetcher_answer *answer)
@@ -294,19 +298,11 @@ static void look(struct webhooks *webhooks, uint64_t newest)
     }
 }
 
-/* Nothing is looked through while nothing has happened. */
-static void on_tick(evutil_socket_t fd, short what, void *context)
+/* Looks around where something has happened since the last look, or is due. */
+static void look_around(struct webhooks *webhooks)
 {
-    static const struct timeval pause = {.tv_sec = LOOK_EVERY};
-    struct webhooks *webhooks = context;
     uint64_t newest;
-    (void)fd;
-    (void)what;
 
-    event_add(webhooks->tick, &pause);
-    note_all(webhooks);
-    if (now() >= webhooks->prune && db_outbox_prune(webhooks->db, now()) == DB_NONE)
-        webhooks->prune = now() + PRUNE_EVERY;
     if (db_outbox_newest(webhooks->db, &newest) != DB_OK)
         return;
     if (webhooks->after == 0) {
@@ -316,6 +312,21 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         webhooks->retry = UINT64_MAX;
     }
     look(webhooks, newest);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    static const struct timeval pause = {.tv_sec = LOOK_EVERY};
+    static const struct timeval rest = {.tv_usec = REST_MS * 1000};
+    struct webhooks *webhooks = context;
+    (void)fd;
+    (void)what;
+
+    note_all(webhooks);
+    if (now() >= webhooks->prune && db_outbox_prune(webhooks->db, now()) == DB_NONE)
+        webhooks->prune = now() + PRUNE_EVERY;
+    look_around(webhooks);
+    event_add(webhooks->tick, webhooks->after != 0 && webhooks->count < AT_ONCE ? &rest : &pause);
 }
 
 struct webhooks *webhooks_new(struct event_base *base, struct db *db)
