@@ -329,12 +329,12 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     event_add(webhooks->tick, webhooks->after != 0 && webhooks->count < AT_ONCE ? &rest : &pause);
 }
 
-struct webhooks *webhooks_new(struct event_base *base, struct db *db)
+struct webhooks *webhooks_new(struct event_base *base, struct db *db, struct fetcher *fetcher)
 {
     struct webhooks *webhooks = xcalloc(1, sizeof(*webhooks));
 
     webhooks->db = db;
-    webhooks->fetcher = fetcher_new(base);
+    webhooks->fetcher = fetcher;
     webhooks->retry = UINT64_MAX;
     webhooks->tick = evtimer_new(base, on_tick, webhooks);
     if (webhooks->tick == NULL)
@@ -347,7 +347,6 @@ void webhooks_free(struct webhooks *webhooks)
 {
     if (webhooks == NULL)
         return;
-    fetcher_free(webhooks->fetcher);
     while (webhooks->tellings != NULL)
         end(webhooks->tellings);
     event_free(webhooks->tick);

@@ -3,6 +3,7 @@
 
 struct db;
 struct event_base;
+struct fetcher;
 struct webhooks;
 
 /*
@@ -23,8 +24,11 @@ struct webhooks;
  * the audit.
  */
 
-/* Begins at once. `db` is opened with DB_NOTES, and nobody else's until webhooks_free(). */
-struct webhooks *webhooks_new(struct event_base *base, struct db *db);
+/*
+ * Begins at once. `db` is opened with DB_NOTES, and nobody else's until webhooks_free(); before
+ * that call, `fetcher` has been freed.
+ */
+struct webhooks *webhooks_new(struct event_base *base, struct db *db, struct fetcher *fetcher);
 
 /* What is being told now will be told again by who comes after this one. NULL is allowed. */
 void webhooks_free(struct webhooks *webhooks);
