@@ -100,7 +100,6 @@ static void serve(void *context)
     admin->fetcher = fetcher_new(admin->child.base);
     admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
     purger_init(&admin->purger, admin->child.base, admin->db);
-    admin->webhooks = webhooks_new(admin->child.base, admin->outbox);
     admin->webhooks = webhooks_new(admin->child.base, admin->outbox, admin->fetcher);
 }
 

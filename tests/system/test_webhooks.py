@@ -220,7 +220,7 @@ def test_a_webhook_belongs_to_its_customer(serving, receiver):
     serving.cli("webhook", "remove", number)
     gone = serving.cli("webhook", "remove", number, check=False)
     assert gone.returncode == 1 and f"no webhook {number}" in gone.stderr
-    serving.cli("customer", "remove", "two")
+    serving.cli("customer", "remove", "two", "--now")
     assert json.loads(serving.cli("webhook", "list", "--json").stdout) == []
 
 

@@ -68,7 +68,8 @@ static void tells_what_differs(void **state)
                    "\"after\":{\"name\":\"B\"}}]");
     assert_int_equal(db_mailaddress_set_name(fixture->db, ours, &a, "B"), DB_OK);
     assert_changes(fixture, "address.name", "");
-    assert_int_equal(db_customer_set_suspended(fixture->db, ours, true), DB_OK);
+    assert_int_equal(db_customer_set_suspended(fixture->db, ours, true, DB_SUSPENDED_AS_CONFIGURED),
+                     DB_OK);
     assert_changes(fixture, "customer.suspend",
                    "[{\"of\":\"customer\",\"id\":1,\"before\":{\"suspended\":0},"
                    "\"after\":{\"suspended\":1}}]");

@@ -129,7 +129,8 @@ static void tells_what_the_audit_says(void **state)
     struct db_outbox outbox = {0};
     db_audit_actor(fixture->db, "key panel");
     db_audit_source(fixture->db, "192.0.2.1", "0123abcd");
-    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "chain"), DB_OK);
+    assert_int_equal(db_customer_set_plan(fixture->db, fixture->ours, "chain", DB_OVERPLAN_REFUSE),
+                     DB_OK);
     assert_int_equal(db_outbox_next(fixture->db, &hook, 0, &outbox), DB_OK);
     assert_int_equal(db_outbox_next(fixture->db, &hook, outbox.cursor, &outbox), DB_OK);
     assert_string_equal(outbox.type, "customer.plan");
