@@ -33,6 +33,9 @@ static const struct listing_column show_columns[] = {
     {"quota_messages", "messages at most", LISTING_NUMBER},
     {"used_bytes", "used", LISTING_SIZE},
     {"quota_bytes", "used at most", LISTING_SIZE},
+    {"language", "language of its own", LISTING_TEXT},
+    {"pop3", "POP3", LISTING_TEXT},
+    {"smtp", "sending", LISTING_TEXT},
     {"created", "created", LISTING_TIME},
     {0}};
 
@@ -60,9 +63,30 @@ static const char *state_of(const struct db_mailaddress *address, const struct o
         return "customer suspended";
     if (address->suspended)
         return "suspended";
+    if (address->over_plan)
+        return "beyond the plan";
     if (address->mailbox == 0 || address->password)
         return "active";
     return address->invited_until > 0 ? "invited" : "no password";
+}
+
+/* In octets: its own, as far as the plan goes. */
+static uint64_t quota_of(const struct db_mailaddress *address, const struct owner *owner)
+{
+    uint64_t own = address->settings.octets;
+
+    return own > 0 && own < owner->plan.mailbox_octets ? own : owner->plan.mailbox_octets;
+}
+
+/* What a mailbox has of its own. */
+static void set_settings(json_t *row, const struct db_mailbox_settings *settings, bool alias)
+{
+    const char *language = settings->language_given ? language_code(settings->language) : NULL;
+
+    json_object_set_new(row, "language",
+                        alias || language == NULL ? json_null() : json_string(language));
+    json_object_set_new(row, "pop3", alias ? json_null() : json_boolean(settings->pop3));
+    json_object_set_new(row, "smtp", alias ? json_null() : json_boolean(settings->smtp));
 }
 
 static json_t *address_row(const struct db_mailaddress *address, const struct owner *owner)
@@ -72,16 +96,17 @@ static json_t *address_row(const struct db_mailaddress *address, const struct ow
         "{ss ss ss ss ss ss sb sb so so}", "address", address->text, "customer",
         address->customer_name, "plan", owner->plan.name, "kind", alias ? "alias" : "mailbox",
         "name", address->name, "state", state_of(address, owner), "suspended",
-        (int)(address->suspended || owner->customer.suspended), "password", (int)address->password,
-        "invited_until", listing_time(address->invited_until), "created",
+        (int)(address->suspended || address->over_plan || owner->customer.suspended), "password",
+        (int)address->password, "invited_until", listing_time(address->invited_until), "created",
         listing_time(address->created));
 
     json_object_set_new(row, "targets", alias ? json_integer(address->targets) : json_null());
     json_object_set_new(row, "quota_bytes",
-                        alias ? json_null() : json_integer((json_int_t)owner->plan.mailbox_octets));
+                        alias ? json_null() : json_integer((json_int_t)quota_of(address, owner)));
     json_object_set_new(row, "quota_messages",
                         alias ? json_null()
                               : json_integer((json_int_t)owner->plan.mailbox_messages));
+    set_settings(row, &address->settings, alias);
     json_object_set_new(row, "used_bytes", json_null());
     json_object_set_new(row, "used_messages", json_null());
     return row;

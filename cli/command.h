@@ -67,6 +67,7 @@ int customer_restore_main(struct instance *instance, int argc, char **argv);
 int customer_remove_main(struct instance *instance, int argc, char **argv);
 int domain_add_main(struct instance *instance, int argc, char **argv);
 int domain_list_main(struct instance *instance, int argc, char **argv);
+int domain_set_main(struct instance *instance, int argc, char **argv);
 int domain_restore_main(struct instance *instance, int argc, char **argv);
 int domain_remove_main(struct instance *instance, int argc, char **argv);
 int address_add_main(struct instance *instance, int argc, char **argv);

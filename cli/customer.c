@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
+#include "cli/overplan.h"
 #include "cli/removal.h"
 #include "cli/suspension.h"
 #include "db/transaction.h"
@@ -89,6 +90,10 @@ struct customer_options {
     const char *name;
     bool language_given;
     enum language language;
+    bool over_given;
+    enum db_overplan over;
+    bool preview;
+    bool json;
 };
 
 static int set_option(struct customer_options *given, int option, const char *text)
@@ -102,6 +107,14 @@ static int set_option(struct customer_options *given, int option, const char *te
             return 0;
         wrong_usage("--language takes %s, not \"%s\"", language_list(), text);
         return -1;
+    case 'o':
+        given->over_given = true;
+        if (db_overplan_parse(text, &given->over) == 0)
+            return 0;
+        wrong_usage("--over takes refuse, keep or suspend, not \"%s\"", text);
+        return -1;
+    case 'v': given->preview = true; return 0;
+    case 'j': given->json = true; return 0;
     default: return -1;
     }
 }
@@ -147,9 +160,10 @@ static int removed(void)
     return refuse("the customer was removed just now");
 }
 
-static int set_plan(struct db *db, const struct db_customer *customer, const char *plan)
+static int set_plan(struct db *db, const struct db_customer *customer, const char *plan,
+                    enum db_overplan over)
 {
-    switch (database_result(db, db_customer_set_plan(db, customer->id, plan, DB_OVERPLAN_REFUSE))) {
+    switch (database_result(db, db_customer_set_plan(db, customer->id, plan, over))) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE: return no_plan(plan);
     default: return EXIT_REFUSED;
@@ -185,7 +199,7 @@ static int set_customer(struct db *db, const char *name, const struct customer_o
         return EXIT_REFUSED;
     done = database_customer(db, name, &customer);
     if (done == EXIT_DONE && given->plan != NULL)
-        done = set_plan(db, &customer, given->plan);
+        done = set_plan(db, &customer, given->plan, given->over);
     if (done == EXIT_DONE && given->language_given)
         done = set_language(db, &customer, given->language);
     if (done == EXIT_DONE && given->name != NULL)
@@ -196,11 +210,33 @@ static int set_customer(struct db *db, const char *name, const struct customer_o
     return done;
 }
 
+static int check_options(const struct customer_options *given)
+{
+    if (given->plan == NULL && (given->over_given || given->preview))
+        return wrong_usage("--over and --preview go with --plan");
+    if (given->preview && (given->over_given || given->name != NULL || given->language_given))
+        return wrong_usage("--preview changes nothing, so nothing but --plan goes with it");
+    if (given->json && !given->preview)
+        return wrong_usage("--json goes with --preview");
+    return 0;
+}
+
+static int preview_plan(struct db *db, const char *name, const char *plan, bool json)
+{
+    struct db_customer customer;
+
+    int done = database_customer(db, name, &customer);
+    return done == EXIT_DONE ? overplan_show(db, &customer, plan, json) : done;
+}
+
 int customer_set_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {{"plan", required_argument, NULL, 'p'},
                                             {"name", required_argument, NULL, 'n'},
                                             {"language", required_argument, NULL, 'l'},
+                                            {"over", required_argument, NULL, 'o'},
+                                            {"preview", no_argument, NULL, 'v'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {0}};
     struct customer_options given;
     const char *error;
@@ -209,12 +245,15 @@ int customer_set_main(struct instance *instance, int argc, char **argv)
         return EXIT_USAGE;
     if (given.plan == NULL && given.name == NULL && !given.language_given)
         return wrong_usage("say what to change in the customer");
+    if (check_options(&given) != 0)
+        return EXIT_USAGE;
     if (given.name != NULL && db_customer_name_check(given.name, &error) < 0)
         return refuse("%s", error);
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = set_customer(db, argv[optind], &given);
+    int done = given.preview ? preview_plan(db, argv[optind], given.plan, given.json)
+                             : set_customer(db, argv[optind], &given);
     db_close(db);
     return done;
 }

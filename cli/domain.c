@@ -1,6 +1,7 @@
 /* The commands about domains. */
 #include <string.h>
 
+#include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -8,16 +9,17 @@
 #include "db/domain.h"
 #include "lib/address.h"
 
-static const struct listing_column columns[] = {{"domain", "DOMAIN", LISTING_TEXT},
-                                                {"customer", "CUSTOMER", LISTING_TEXT},
-                                                {"addresses", "ADDRESSES", LISTING_NUMBER},
-                                                {"created", "CREATED", LISTING_TIME},
-                                                {0}};
+static const struct listing_column columns[] = {
+    {"domain", "DOMAIN", LISTING_TEXT},         {"customer", "CUSTOMER", LISTING_TEXT},
+    {"addresses", "ADDRESSES", LISTING_NUMBER}, {"catch_all", "CATCH-ALL", LISTING_TEXT},
+    {"created", "CREATED", LISTING_TIME},       {0}};
 
 static json_t *domain_row(const struct db_domain *domain)
 {
-    return json_pack("{ss ss si so}", "domain", domain->name, "customer", domain->customer_name,
-                     "addresses", (int)domain->addresses, "created", listing_time(domain->created));
+    return json_pack("{ss ss si so so}", "domain", domain->name, "customer", domain->customer_name,
+                     "addresses", (int)domain->addresses, "catch_all",
+                     domain->catch_all[0] != '\0' ? json_string(domain->catch_all) : json_null(),
+                     "created", listing_time(domain->created));
 }
 
 static int parse_domain(char domain_r[ADDRESS_DOMAIN_MAX + 1], const char *text)
@@ -82,6 +84,59 @@ static int list_domains(struct instance *instance, struct db *db,
 int domain_list_main(struct instance *instance, int argc, char **argv)
 {
     return database_listing(instance, argc, argv, list_domains);
+}
+
+/* `address` is NULL for none. */
+static int set_catch_all(struct db *db, const char *name, const struct address *address)
+{
+    struct db_customer customer;
+    struct db_plan plan = {0};
+    struct db_domain domain;
+
+    enum db_result result = database_result(db, db_domain_find(db, name, &domain));
+    if (result == DB_NONE)
+        return refuse("there is no domain %s; \"bellhop domain list\" shows them", name);
+    if (result == DB_OK)
+        result = database_result(db, db_customer_get(db, domain.customer, &customer));
+    if (result == DB_OK)
+        result = database_result(db, db_plan_find(db, customer.plan, &plan));
+    if (result == DB_OK && address != NULL && !plan.catch_all)
+        return refuse("the plan \"%s\" allows no catch-all; \"bellhop plan set\" changes that",
+                      plan.name);
+    if (result == DB_OK)
+        result = database_result(db, db_domain_set_catch_all(db, domain.customer, name, address));
+    if (result == DB_NONE)
+        return refuse("the customer has no address %s", address != NULL ? address->text : "");
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int domain_set_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {{"catch-all", required_argument, NULL, 'c'}, {0}};
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+    struct address address;
+    const char *text = NULL;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1) {
+        if (option == '?')
+            return EXIT_USAGE;
+        text = optarg;
+    }
+    if (text == NULL)
+        return wrong_usage("say what to change in the domain");
+    if (command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    bool none = strcmp(text, "none") == 0;
+    if (parse_domain(domain, argv[optind]) != EXIT_DONE ||
+        (!none && address_argument(&address, text) != EXIT_DONE))
+        return EXIT_REFUSED;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = set_catch_all(db, domain, none ? NULL : &address);
+    db_close(db);
+    return done;
 }
 
 static int remove_domain(struct db *db, const char *name, uint64_t keep)

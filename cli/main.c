@@ -23,7 +23,7 @@ static int help_main(struct instance *instance, int argc, char **argv);
 #define PLAN_OPTIONS                                                                               \
     "[--addresses N] [--domains N] [--quota-bytes SIZE] [--quota-messages N] "                     \
     "[--message-bytes SIZE] [--retention-days N] [--poll-seconds N] [--protection "                \
-    "none|mark|refuse] [--sending yes|no]"
+    "none|mark|refuse] [--sending yes|no] [--catch-all yes|no]"
 
 static const struct command commands[] = {
     {"help", "[COMMAND]", "show the commands, or how one is used", COMMAND_ANYWHERE, help_main},
@@ -46,8 +46,12 @@ static const struct command commands[] = {
      customer_add_main},
     {"customer list", "[--json]", "show the customers", COMMAND_INSTANCE, customer_list_main},
     {"customer show", "NAME [--json]", "show one customer", COMMAND_INSTANCE, customer_show_main},
-    {"customer set", "NAME [--plan PLAN] [--name NEW-NAME] [--language LANG]",
-     "change a customer's plan, name or language", COMMAND_INSTANCE, customer_set_main},
+    {"customer set",
+     "NAME [--plan PLAN [--over refuse|keep|suspend | --preview [--json]]] [--name NEW-NAME] "
+     "[--language LANG]",
+     "change a customer's name, language or plan; what is too much for a smaller plan is refused, "
+     "kept while nothing can be added, or suspended, the newest first; --preview only shows it",
+     COMMAND_INSTANCE, customer_set_main},
     {"customer suspend", "NAME [--mail keep|defer|refuse]",
      "stop a customer's logins; its mail is kept, deferred or refused, as bellhop.conf has it "
      "unless it is said here",
@@ -64,6 +68,9 @@ static const struct command commands[] = {
      domain_add_main},
     {"domain list", "[--customer NAME] [--json]", "show the domains", COMMAND_INSTANCE,
      domain_list_main},
+    {"domain set", "DOMAIN --catch-all ADDRESS|none",
+     "let an address have the mail for all that a domain does not have, if the plan permits it",
+     COMMAND_INSTANCE, domain_set_main},
     {"domain remove", "DOMAIN [--now]",
      "remove a domain with its addresses and mail, as a customer is", COMMAND_INSTANCE,
      domain_remove_main},

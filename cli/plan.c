@@ -18,17 +18,18 @@ static const struct listing_column columns[] = {{"name", "NAME", LISTING_TEXT},
                                                 {"poll_seconds", "POLL", LISTING_NUMBER},
                                                 {"protection", "PROTECTION", LISTING_TEXT},
                                                 {"sending", "SENDING", LISTING_TEXT},
+                                                {"catch_all", "CATCH-ALL", LISTING_TEXT},
                                                 {0}};
 
 static json_t *plan_row(const struct db_plan *plan)
 {
-    return json_pack("{ss si si sI sI sI si si ss sb}", "name", plan->name, "addresses",
-                     (int)plan->addresses, "domains", (int)plan->domains, "quota_bytes",
-                     (json_int_t)plan->mailbox_octets, "quota_messages",
-                     (json_int_t)plan->mailbox_messages, "message_bytes",
-                     (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
-                     "poll_seconds", (int)plan->poll_seconds, "protection",
-                     db_protection_name(plan->protection), "sending", plan->sending);
+    return json_pack(
+        "{ss si si sI sI sI si si ss sb sb}", "name", plan->name, "addresses", (int)plan->addresses,
+        "domains", (int)plan->domains, "quota_bytes", (json_int_t)plan->mailbox_octets,
+        "quota_messages", (json_int_t)plan->mailbox_messages, "message_bytes",
+        (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
+        "poll_seconds", (int)plan->poll_seconds, "protection", db_protection_name(plan->protection),
+        "sending", plan->sending, "catch_all", plan->catch_all);
 }
 
 static enum db_result collect(struct db *db, json_t *rows)
@@ -55,7 +56,8 @@ enum plan_option {
     RETENTION_DAYS,
     POLL_SECONDS,
     PROTECTION,
-    SENDING
+    SENDING,
+    CATCH_ALL
 };
 
 static const struct option plan_options[] = {
@@ -68,6 +70,7 @@ static const struct option plan_options[] = {
     {"poll-seconds", required_argument, NULL, POLL_SECONDS},
     {"protection", required_argument, NULL, PROTECTION},
     {"sending", required_argument, NULL, SENDING},
+    {"catch-all", required_argument, NULL, CATCH_ALL},
     {0}};
 
 static int set_count(unsigned *count_r, const char *text)
@@ -104,6 +107,7 @@ static int set_value(struct db_plan *plan, int option, const char *text)
     case POLL_SECONDS: return set_count(&plan->poll_seconds, text);
     case PROTECTION: return db_protection_parse(text, &plan->protection);
     case SENDING: return set_answer(&plan->sending, text);
+    case CATCH_ALL: return set_answer(&plan->catch_all, text);
     default: return -1;
     }
 }
@@ -126,7 +130,7 @@ static int parse_options(struct db_plan *plan, int argc, char **argv)
             at++;
         wrong_usage("--%s takes %s, not \"%s\"", plan_options[at].name,
                     option == PROTECTION                               ? "none, mark or refuse"
-                    : option == SENDING                                ? "yes or no"
+                    : option == SENDING || option == CATCH_ALL         ? "yes or no"
                     : option == QUOTA_BYTES || option == MESSAGE_BYTES ? "a size like 500M"
                                                                        : "a number",
                     optarg);

@@ -127,7 +127,7 @@ def test_the_seeded_plans(template):
     assert [(plan["name"], plan["addresses"]) for plan in plans] == [
         ("chain", 100), ("house", 25), ("single", 1)]
     assert set(plans[0]) == {"name", "addresses", "domains", "quota_bytes", "quota_messages",
-                             "message_bytes", "retention_days", "poll_seconds", "protection", "sending"}
+                             "message_bytes", "retention_days", "poll_seconds", "protection", "sending", "catch_all"}
     assert [plan["sending"] for plan in plans] == [True] * 3
 
 
@@ -137,7 +137,7 @@ def test_a_plan_is_added_and_changed(stopped):
                 "--poll-seconds", 15, "--protection", "refuse", "--sending", "no")
     wing = {"name": "wing", "addresses": 7, "domains": 2, "quota_bytes": 3 * GIGA,
             "quota_messages": 500, "message_bytes": 20 << 20, "retention_days": 90,
-            "poll_seconds": 15, "protection": "refuse", "sending": False}
+            "poll_seconds": 15, "protection": "refuse", "sending": False, "catch_all": False}
     assert found(stopped, "name", "wing", "plan", "list") == [wing]
     stopped.cli("plan", "set", "wing", "--quota-messages", 501, "--protection", "none",
                 "--sending", "yes")
@@ -276,7 +276,7 @@ def test_address_show(stopped):
         "address": ANNA, "customer": HOTEL, "plan": "house", "kind": "mailbox",
         "name": "Änna Berg", "state": "active", "suspended": False, "password": True,
         "invited_until": None, "targets": None, "quota_bytes": 5 * GIGA, "quota_messages": 50000,
-        "used_bytes": None, "used_messages": None}
+        "used_bytes": None, "used_messages": None, "language": None, "pop3": True, "smtp": True}
     plain = stopped.cli("address", "show", ANNA).stdout
     assert "unknown, the service is not running" in plain
     assert re.search(r"(?m)^used at most +5G$", plain)

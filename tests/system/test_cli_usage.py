@@ -16,7 +16,7 @@ COMMANDS = [
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "app-password add", "app-password list", "app-password remove", "auth audit",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
-    "customer restore", "domain restore", "address restore", "address set", "address suspend",
+    "customer restore", "domain restore", "domain set", "address restore", "address set", "address suspend",
     "address resume", "removed list", "removed purge",
     "domain add", "domain list", "domain remove", "address add", "address list", "address show",
     "address remove", "address passwd", "address import", "auth events", "auth blocks", "auth lift",
@@ -56,7 +56,7 @@ def test_help_shows_the_usage_of_a_command(command):
 
 def test_help_of_a_group_shows_its_commands():
     lines = run("help", "domain").stdout.splitlines()
-    assert [line.split()[5] for line in lines] == ["add", "list", "remove", "restore"]
+    assert [line.split()[5] for line in lines] == ["add", "list", "set", "remove", "restore"]
 
 
 def test_version_is_one_line():
@@ -107,6 +107,14 @@ def test_version_is_one_line():
     ["customer", "remove", "one", "--now", "two"],
     ["customer", "suspend", "one", "--mail", "later"],
     ["customer", "restore"],
+    ["customer", "set", "one", "--plan", "house", "--over", "all"],
+    ["customer", "set", "one", "--over", "keep"],
+    ["customer", "set", "one", "--preview"],
+    ["customer", "set", "one", "--plan", "house", "--preview", "--name", "two"],
+    ["customer", "set", "one", "--plan", "house", "--json"],
+    ["domain", "set", "one.example"],
+    ["domain", "set", "--catch-all", "none"],
+    ["plan", "set", "house", "--catch-all", "some"],
     ["domain", "restore", "--customer", "one"],
     ["address", "restore", "a@one.example", "--now"],
     ["address", "suspend", "a@one.example", "--mail"],
@@ -224,8 +232,8 @@ def test_wrong_usage(arguments, tmp_path):
 @pytest.mark.parametrize("typed, sentence, shown", [
     ("frobnicate", 'bellhop: "frobnicate" is not a command; "bellhop help" shows them all', 0),
     ("frobnicate now", 'bellhop: "frobnicate" is not a command; "bellhop help" shows them all', 0),
-    ("domain", 'bellhop: "domain" is not a whole command; these are', 4),
-    ("domain ad", 'bellhop: "domain ad" is not a command; these are', 4),
+    ("domain", 'bellhop: "domain" is not a whole command; these are', 5),
+    ("domain ad", 'bellhop: "domain ad" is not a command; these are', 5),
 ])
 def test_an_unknown_command_is_told_from_half_of_one(typed, sentence, shown):
     first, *usages = run(*typed.split(), check=False).stderr.splitlines()
