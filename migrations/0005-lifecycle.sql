@@ -109,10 +109,10 @@ END;
 
 -- Names are free again when what had them was removed: who takes a domain elsewhere, or gives a new
 -- colleague an old address, must not wait. What is restored finds its name free, or stays removed.
-DROP INDEX customer_by_name;
-DROP INDEX domain_by_name;
+DROP INDEX IF EXISTS customer_by_name;
+DROP INDEX IF EXISTS domain_by_name;
 DROP INDEX domain_by_customer;
-DROP INDEX address_by_name;
+DROP INDEX IF EXISTS address_by_name;
 CREATE UNIQUE INDEX customer_by_name ON any_customer (name) WHERE removed IS NULL;
 CREATE UNIQUE INDEX domain_by_name ON any_domain (name) WHERE removed IS NULL;
 CREATE UNIQUE INDEX domain_by_customer ON any_domain (customer, name) WHERE removed IS NULL;
