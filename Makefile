@@ -119,6 +119,7 @@ $(eval $(call program,bellhop,BELLHOP,cli))
 # Migrations and texts are taken in by the assembler, which tells no dependencies.
 $(BUILD)/obj/db/migrations.o: $(wildcard migrations/*.sql)
 $(BUILD)/obj/lib/notice.o: $(wildcard texts/*.txt)
+$(BUILD)/obj/lib/commonpassword.o: texts/common-passwords.txt
 $(BUILD)/obj/admin/document.o: admin/schemas.json
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -15,6 +15,7 @@
 #include "db/apppassword.h"
 #include "db/domain.h"
 #include "lib/invitation.h"
+#include "lib/passwordrule.h"
 #include "lib/xalloc.h"
 
 const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
@@ -158,8 +159,11 @@ static void take_targets(struct request *request, struct given *given)
     }
 }
 
-static void take_password(struct request *request, struct given *given)
+static void take_password(const struct admin *admin, struct request *request, struct given *given)
 {
+    const struct passwordrule_owner owner = {.address = request->address.text,
+                                             .customer = request->found.customer_name,
+                                             .hostname = admin->child.conf.hostname};
     const char *password = field_text(request->json, "password", NULL);
     const char *hash = field_text(request->json, "hash", NULL);
     const char *error = NULL;
@@ -171,7 +175,7 @@ static void take_password(struct request *request, struct given *given)
     if (password == NULL)
         return;
     struct password *kept = &given->hashing.password;
-    error = password_check(password, strlen(password));
+    error = passwordrule_check(password, strlen(password), &owner);
     if (error != NULL) {
         problem_member(request, "/password", "password", "%s", error);
         return;
@@ -198,7 +202,6 @@ void address_check_new(struct admin *admin, struct request *request)
     const char *app = field_text(request->json, "app_password", NULL);
     struct given *given = given_new(request);
     const char *error;
-    (void)admin;
 
     if (text != NULL && address_parse(&request->address, text, strlen(text), &error) < 0)
         problem_member(request, "/address", "address", "%s", error);
@@ -210,7 +213,7 @@ void address_check_new(struct admin *admin, struct request *request)
     exclude(request, "hash", "invite");
     check_name(request);
     take_targets(request, given);
-    take_password(request, given);
+    take_password(admin, request, given);
 }
 
 void address_check(struct admin *admin, struct request *request)
@@ -352,8 +355,7 @@ enum db_result address_remove(struct db *db, struct request *request)
 
 void password_check_new(struct admin *admin, struct request *request)
 {
-    (void)admin;
-    take_password(request, given_new(request));
+    take_password(admin, request, given_new(request));
     if (!field_given(request->json, "password") && !field_given(request->json, "hash"))
         problem_member(request, "/password", "missing", "give a password or a hash");
 }

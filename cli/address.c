@@ -77,20 +77,18 @@ static int taken(const struct address *address)
                   address->text);
 }
 
-/* Finds the customer who may have the address, which nobody has yet. */
-static int find_place(struct db *db, const struct address *address, uint64_t *customer_r)
+/* Finds the domain whose customer may have the address, which nobody has yet. */
+static int find_place(struct db *db, const struct address *address, struct db_domain *domain_r)
 {
     struct db_mailaddress there;
-    struct db_domain domain;
 
-    enum db_result result = database_result(db, db_domain_find(db, address->domain, &domain));
+    enum db_result result = database_result(db, db_domain_find(db, address->domain, domain_r));
     if (result == DB_NONE)
         return refuse("there is no domain %s; add it with \"bellhop domain add %s --customer "
                       "NAME\"",
                       address->domain, address->domain);
     if (result != DB_OK)
         return EXIT_REFUSED;
-    *customer_r = domain.customer;
     result = database_result(db, db_mailaddress_find(db, address, &there));
     if (result == DB_OK)
         return taken(address);
@@ -100,13 +98,14 @@ static int find_place(struct db *db, const struct address *address, uint64_t *cu
 enum password_source { SOURCE_DEFAULT, SOURCE_STDIN, SOURCE_HASH, SOURCE_INVITATION };
 
 /* By default a person at a terminal is asked; a script gets a password to pass on. */
-static int get_password(enum password_source source, struct password *password_r, bool *generated_r)
+static int get_password(enum password_source source, const struct passwordrule_owner *owner,
+                        struct password *password_r, bool *generated_r)
 {
     *generated_r = false;
     if (source == SOURCE_STDIN)
-        return password_read(password_r);
+        return password_read(password_r, owner);
     if (isatty(STDIN_FILENO))
-        return password_ask(password_r);
+        return password_ask(password_r, owner);
     password_generate(password_r);
     *generated_r = true;
     return EXIT_DONE;
@@ -114,15 +113,17 @@ static int get_password(enum password_source source, struct password *password_r
 
 /* Makes what is to be kept of the password, or reads it. */
 static int get_kept(struct instance *instance, struct db *db, enum password_source source,
-                    const struct address *address, struct password *password_r,
-                    struct password_kept *kept_r, bool *generated_r)
+                    const struct address *address, const char *customer,
+                    struct password *password_r, struct password_kept *kept_r, bool *generated_r)
 {
     const struct password_job job = {password_r, address->text, kept_r};
+    const struct passwordrule_owner owner = {
+        .address = address->text, .customer = customer, .hostname = instance->conf.hostname};
 
     *generated_r = false;
     if (source == SOURCE_HASH)
         return password_read_kept(kept_r);
-    int done = get_password(source, password_r, generated_r);
+    int done = get_password(source, &owner, password_r, generated_r);
     return done == EXIT_DONE ? password_keep(&instance->conf, db, &job, 1) : done;
 }
 
@@ -136,24 +137,40 @@ static int add_mailbox(struct db *db, uint64_t customer, const struct db_mailadd
     }
 }
 
-static int add_with_password(struct instance *instance, struct db *db, uint64_t customer,
-                             struct db_mailaddress_new *new, enum password_source source)
+static int add_with_password(struct instance *instance, struct db *db,
+                             const struct db_domain *domain, struct db_mailaddress_new *new,
+                             enum password_source source)
 {
     struct password password;
     struct password_kept kept;
     bool generated;
 
-    int done = get_kept(instance, db, source, &new->address, &password, &kept, &generated);
+    int done = get_kept(instance, db, source, &new->address, domain->customer_name, &password,
+                        &kept, &generated);
     if (done == EXIT_DONE) {
         new->hash = kept.hash;
         new->scram = kept.scram;
-        done = add_mailbox(db, customer, new);
+        done = add_mailbox(db, domain->customer, new);
         new->hash = new->scram = NULL;
     }
     if (done == EXIT_DONE && generated)
         done = password_show("password", password.text);
     password_wipe(&password);
     sodium_memzero(&kept, sizeof(kept));
+    return done;
+}
+
+/* Wipes it as well. */
+static int show_invitation(struct invitation *invitation)
+{
+    int done = password_show("invitation", invitation->token);
+
+    if (done == EXIT_DONE) {
+        json_t *until = listing_time(invitation->until);
+        printf("valid until: %s\n", json_string_value(until));
+        json_decref(until);
+    }
+    sodium_memzero(invitation, sizeof(*invitation));
     return done;
 }
 
@@ -166,36 +183,28 @@ static int add_with_invitation(struct db *db, uint64_t customer, struct db_maila
     new->invited_until = invitation.until;
     int done = add_mailbox(db, customer, new);
     new->invitation = NULL;
-    if (done == EXIT_DONE)
-        done = password_show("invitation", invitation.token);
-    if (done == EXIT_DONE) {
-        json_t *until = listing_time(invitation.until);
-        printf("valid until: %s\n", json_string_value(until));
-        json_decref(until);
-    }
-    sodium_memzero(&invitation, sizeof(invitation));
-    return done;
+    return done == EXIT_DONE ? show_invitation(&invitation) : done;
 }
 
 static int add_address(struct instance *instance, struct db *db, struct db_mailaddress_new *new,
                        enum password_source source)
 {
-    uint64_t customer = 0;
+    struct db_domain domain;
 
-    if (find_place(db, &new->address, &customer) != EXIT_DONE)
+    if (find_place(db, &new->address, &domain) != EXIT_DONE)
         return EXIT_REFUSED;
     if (source == SOURCE_INVITATION)
-        return add_with_invitation(db, customer, new);
-    return add_with_password(instance, db, customer, new, source);
+        return add_with_invitation(db, domain.customer, new);
+    return add_with_password(instance, db, &domain, new, source);
 }
 
 static int add_alias(struct db *db, const struct address *alias, const char *targets)
 {
-    uint64_t customer = 0;
+    struct db_domain domain;
 
-    if (find_place(db, alias, &customer) != EXIT_DONE)
+    if (find_place(db, alias, &domain) != EXIT_DONE)
         return EXIT_REFUSED;
-    return alias_add(db, customer, alias, targets);
+    return alias_add(db, domain.customer, alias, targets);
 }
 
 /* One option that says where the password comes from. */
@@ -344,7 +353,8 @@ static int set_password(struct instance *instance, struct db *db, const struct a
 
     if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
-    int done = get_kept(instance, db, source, address, &password, &kept, &generated);
+    int done =
+        get_kept(instance, db, source, address, found.customer_name, &password, &kept, &generated);
     if (done == EXIT_DONE)
         done = change_result(
             db, address,
@@ -374,6 +384,30 @@ int address_passwd_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = set_password(instance, db, &address, source);
+    db_close(db);
+    return done;
+}
+
+int address_invite_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+    struct db_mailaddress found;
+    struct invitation invitation;
+    struct address address;
+
+    if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    struct db *db = address_open(instance, argv[optind], &address);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    invitation_draw(&invitation);
+    int done = address_lookup_mailbox(db, &address, &found);
+    if (done == EXIT_DONE)
+        done = change_result(db, &address,
+                             db_mailaddress_invite(db, found.customer, &address, invitation.digest,
+                                                   invitation.until));
+    if (done == EXIT_DONE)
+        done = show_invitation(&invitation);
     db_close(db);
     return done;
 }

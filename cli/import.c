@@ -325,6 +325,25 @@ static int show_generated(const struct import *import)
     return EXIT_DONE;
 }
 
+/*
+ * Its owner has this password elsewhere, and would be shut out of the mail on the day of the move.
+ * So it is taken, and whoever moves the mailboxes is told who should choose another.
+ */
+static void warn_of_guessed(const struct import *import, const struct conf *conf)
+{
+    for (size_t i = 0; i < import->count; i++) {
+        const struct import_row *row = &import->rows[i];
+        const struct passwordrule_owner owner = {.address = row->address.text,
+                                                 .customer = import->customer.name,
+                                                 .hostname = conf->hostname};
+        if (row->password.length > 0 && !row->generated &&
+            passwordrule_check(row->password.text, row->password.length, &owner) != NULL)
+            (void)refuse("%s line %u: the password of %s is taken, but is among the first that are "
+                         "guessed; have another one chosen with \"bellhop address invite %s\"",
+                         import->file, row->line, row->address.text, row->address.text);
+    }
+}
+
 static int import_rows(struct import *import, struct db *db, const struct conf *conf, bool dry_run)
 {
     if (add_all(import, db, false) != EXIT_DONE)
@@ -334,6 +353,7 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
     if (dry_run) {
         printf("%zu address%s can be added to \"%s\"; nothing was changed\n", import->count,
                import->count == 1 ? "" : "es", import->customer.name);
+        warn_of_guessed(import, conf);
         return EXIT_DONE;
     }
     if (hash_rows(import, db, conf) != EXIT_DONE || add_all(import, db, true) != EXIT_DONE)
@@ -343,6 +363,7 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
         return refuse_all(import);
     printf("%zu address%s added to \"%s\"\n", import->count, import->count == 1 ? "" : "es",
            import->customer.name);
+    warn_of_guessed(import, conf);
     return show_generated(import);
 }
 

@@ -17,7 +17,7 @@
 /* What another server takes as a password, and what can be sent to it in a line. */
 static const char *check_foreign(const char *text, size_t length)
 {
-    if (length == 0 || length > PASSWORD_MOST)
+    if (length == 0 || length > PASSWORD_ROOM)
         return length == 0 ? "no password was given" : "the password is too long";
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
@@ -36,12 +36,14 @@ static size_t line_length(const char *text, size_t length)
     return length;
 }
 
-/* Cuts off the newline and keeps the rest as a password. */
+/* Cuts off the newline and keeps the rest as a password; of another server where `owner` is NULL.
+ */
 static int take(struct password *password_r, const char *text, size_t length,
-                const char *(*check)(const char *text, size_t length))
+                const struct passwordrule_owner *owner)
 {
     length = line_length(text, length);
-    const char *error = check(text, length);
+    const char *error =
+        owner != NULL ? passwordrule_check(text, length, owner) : check_foreign(text, length);
     if (error != NULL)
         return refuse("%s", error);
     memcpy(password_r->text, text, length);
@@ -50,31 +52,30 @@ static int take(struct password *password_r, const char *text, size_t length,
     return EXIT_DONE;
 }
 
-static int read_input(struct password *password_r,
-                      const char *(*check)(const char *text, size_t length))
+static int read_input(struct password *password_r, const struct passwordrule_owner *owner)
 {
     char *text;
 
     /* Enough for the longest password with its newline, and to see that one is longer. */
-    ssize_t length = file_read(STDIN_FILENO, PASSWORD_MOST + 3, &text);
+    ssize_t length = file_read(STDIN_FILENO, PASSWORD_ROOM + 3, &text);
     if (length < 0 && errno == EFBIG)
         return refuse("%s", password_check("", PASSWORD_MOST + 1));
     if (length < 0)
         return refuse("cannot read the password from standard input: %s", strerror(errno));
-    int result = take(password_r, text, (size_t)length, check);
+    int result = take(password_r, text, (size_t)length, owner);
     sodium_memzero(text, (size_t)length);
     free(text);
     return result;
 }
 
-int password_read(struct password *password_r)
+int password_read(struct password *password_r, const struct passwordrule_owner *owner)
 {
-    return read_input(password_r, password_check);
+    return read_input(password_r, owner);
 }
 
 int password_read_foreign(struct password *password_r)
 {
-    return read_input(password_r, check_foreign);
+    return read_input(password_r, NULL);
 }
 
 static int take_kept(struct password_kept *kept_r, char *text, size_t length)
@@ -106,21 +107,21 @@ int password_read_kept(struct password_kept *kept_r)
 
 int password_ask_foreign(const char *prompt, struct password *password_r)
 {
-    char text[PASSWORD_MOST + 3];
+    char text[PASSWORD_ROOM + 3];
     int result = EXIT_REFUSED;
 
     ssize_t length = terminal_ask(prompt, text, sizeof(text));
     if (length < 0)
         refuse("no password was typed; nothing was done");
     else
-        result = take(password_r, text, (size_t)length, check_foreign);
+        result = take(password_r, text, (size_t)length, NULL);
     sodium_memzero(text, sizeof(text));
     return result;
 }
 
-int password_ask(struct password *password_r)
+int password_ask(struct password *password_r, const struct passwordrule_owner *owner)
 {
-    char first[PASSWORD_MOST + 3];
+    char first[PASSWORD_ROOM + 3];
     char second[sizeof(first)];
     int result = EXIT_REFUSED;
 
@@ -131,7 +132,7 @@ int password_ask(struct password *password_r)
     else if (length != again || memcmp(first, second, (size_t)length) != 0)
         refuse("the two passwords differ; nothing was changed");
     else
-        result = take(password_r, first, (size_t)length, password_check);
+        result = take(password_r, first, (size_t)length, owner);
     sodium_memzero(first, sizeof(first));
     sodium_memzero(second, sizeof(second));
     return result;

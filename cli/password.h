@@ -5,21 +5,22 @@
 
 #include "lib/conf.h"
 #include "lib/password.h"
+#include "lib/passwordrule.h"
 
 struct db;
 
 /* Where passwords of mailboxes come from. */
 
 /*
- * Reads standard input to its end; one final newline (LF or CRLF) does not count. Checks it.
- * Returns EXIT_DONE, or EXIT_REFUSED after refuse().
+ * Reads standard input to its end; one final newline (LF or CRLF) does not count. Checks it as what
+ * somebody chose. Returns EXIT_DONE, or EXIT_REFUSED after refuse().
  */
-int password_read(struct password *password_r);
+int password_read(struct password *password_r, const struct passwordrule_owner *owner);
 
 /*
  * Asks twice on the terminal that standard input is, without showing what is typed; as above.
  */
-int password_ask(struct password *password_r);
+int password_ask(struct password *password_r, const struct passwordrule_owner *owner);
 
 /*
  * The same for a password that another server has given out: any octets but control characters are

@@ -15,33 +15,49 @@ void password_wipe(struct password *password)
     sodium_memzero(password, sizeof(*password));
 }
 
+#define TOO_SHORT "the password is too short; take at least 8 characters"
+#define TOO_LONG  "the password is too long; take at most 248 octets, as one line of POP3 takes"
+
+_Static_assert(PASSWORD_LEAST == 8 && PASSWORD_MOST == 248, "the sentences say so");
+
+static size_t count_characters(const char *text, size_t length)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < length; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
 /* What mail programs type must come to the same octets on each system. */
 static const char *check_prepared(const char *text, size_t length)
 {
-    char prepared[PASSWORD_MOST + 1];
+    char prepared[SASLPREP_GROWTH * PASSWORD_MOST + 1];
+    const char *error = NULL;
 
     long size = saslprep(prepared, sizeof(prepared), text, length);
+    if (size < 0)
+        error = "the password holds characters that mail programs cannot send alike (SASLprep, RFC "
+                "4013: private or invisible ones, or mixed writing directions); take others";
+    else if (count_characters(prepared, (size_t)size) < PASSWORD_LEAST)
+        error = TOO_SHORT;
+    else if (size > PASSWORD_MOST)
+        error = TOO_LONG;
     sodium_memzero(prepared, sizeof(prepared));
-    if (size >= PASSWORD_LEAST)
-        return NULL;
-    return "the password holds characters that mail programs cannot send alike (SASLprep, RFC "
-           "4013: "
-           "private or invisible ones, or mixed writing directions); take others";
+    return error;
 }
 
 const char *password_check(const char *text, size_t length)
 {
     uint8_t octets[APPPASSWORD_OCTETS];
 
-    if (length < PASSWORD_LEAST)
-        return "the password is too short; take at least 8 characters";
     if (length > PASSWORD_MOST)
-        return "the password is too long; take at most 512 octets";
+        return TOO_LONG;
     if (apppassword_parse(octets, text, length) == 0)
         return "the password has the form of an app password, and would be taken for one; take "
                "another";
     switch (text_check(text, length)) {
-    case TEXT_GOOD: return check_prepared(text, length);
+    case TEXT_GOOD: return length > 0 ? check_prepared(text, length) : TOO_SHORT;
     case TEXT_CONTROL:
         return "the password holds a control character (a tab or a newline, for example); take "
                "one without";

@@ -7,23 +7,36 @@
 #include "lib/scramkeys.h"
 #include "lib/storedhash.h"
 
-/* Passwords of mailboxes: what is allowed, and what is kept of them. */
+/*
+ * Passwords of mailboxes: what can be one, and what is kept of them. Which of them people may
+ * choose is in lib/passwordrule.h.
+ */
 
-#define PASSWORD_LEAST 8   /* octets */
-#define PASSWORD_MOST  512 /* octets */
+/* Characters, each code point of the prepared form one: the least of NIST SP 800-63B. */
+#define PASSWORD_LEAST 8
+
+/*
+ * Octets, as typed and as prepared. PASS has 255 for its line (RFC 2449 section 4), so a longer one
+ * would be good on one way to log in and not on the other. PLAIN takes 255 (RFC 4616 section 2).
+ */
+#define PASSWORD_MOST 248
+
+/* Octets that another server's password may have. */
+#define PASSWORD_ROOM 512
 
 /* Wiped by its owner with password_wipe() right after use. */
 struct password {
-    char text[PASSWORD_MOST + 1];
+    char text[PASSWORD_ROOM + 1];
     size_t length;
 };
 
 void password_wipe(struct password *password);
 
 /*
- * Tells whether the octets may be a password: PASSWORD_LEAST to PASSWORD_MOST octets of UTF-8
- * without control characters, which SASLprep takes (lib/saslprep.h), not of the form of an app
- * password (lib/apppassword.h). Returns NULL, or one sentence that does not show it.
+ * Tells whether the octets can be a password: UTF-8 without control characters within the bounds
+ * above, which SASLprep takes (lib/saslprep.h), not of the form of an app password
+ * (lib/apppassword.h). Nothing is ever cut off. Returns NULL, or one sentence that does not show
+ * it.
  */
 const char *password_check(const char *text, size_t length);
 

@@ -9,6 +9,9 @@
  * that a C program could use.
  */
 
+/* So many times as many octets can come out: U+FDFA is 3, and 18 characters of 33 once prepared. */
+#define SASLPREP_GROWTH 11
+
 /*
  * Prepares `length` octets into text_r with a NUL behind them. Returns how many there are, or -1:
  * not UTF-8 (RFC 3629), a character that RFC 4013 section 2.3 forbids, mixed directions, nothing

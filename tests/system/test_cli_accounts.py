@@ -106,6 +106,7 @@ def is_recent(text):
     ("address list --customer Nobody", ["Nobody", "customer list"]),
     ("address show nobody@quayside.example", ["nobody@quayside.example", "address list"]),
     ("address remove nobody@quayside.example", ["nobody@quayside.example", "address list"]),
+    ("address invite nobody@quayside.example", ["nobody@quayside.example", "address list"]),
     ("address passwd nobody@quayside.example", ["nobody@quayside.example", "address list"]),
     ("address passwd nobody@nosuch.example", ["nobody@nosuch.example"]),
 ])
@@ -323,12 +324,15 @@ def test_a_removed_address_is_gone_and_can_be_made_again(stopped):
 
 # --- passwords
 
-GOOD = ["12345678", "x" * 512, "with spaces ", " leading", "pässwörd€🐌", "ends in \\n", "a,b\"c'd;e"]
+GOOD = ["8 signs!", "a long one " * 22 + "of 248", "with spaces ", " leading", "pässwörd€🐌", "ends in \\n", "a,b\"c'd;e"]
 
-BAD = [("", "short"), ("1234567", "short"), ("x" * 513, "long"), ("x" * 600, "long"),
+BAD = [("", "short"), ("1234567", "short"), ("x" * 249, "248"), ("ü" * 7, "short"),
+       ("\u00ad" * 8 + "shorter", "short"), ("\ufdfa" * 8, "248"), ("x" * 516, "248"),
        ("x" * 100000, "long"), ("tab\tinside it", "control"), ("new\nline inside", "control"),
        ("two newlines\n\n", "control"), ("nul\0inside it", "control"), ("delete\x7finside", "control"),
-       ("next\x85line in it", "control"), ("return\r in it", "control")]
+       ("next\x85line in it", "control"), ("return\r in it", "control"), ("Welcome2024!", "common"),
+       ("ｐａｓｓｗｏｒｄ", "common"), ("98765432", "alphabet"), ("ababababab", "repeats"),
+       ("Quayside-1", "address"), ("quaysidehotel", "customer")]
 
 
 def verifies(text, password):
@@ -513,6 +517,20 @@ def test_an_invitation(stopped):
     anna = listing(stopped, "address", "show", ANNA)
     assert anna["state"] == "active" and anna["password"] is True
     assert anna["invited_until"] is None
+
+
+def test_a_password_stays_until_its_reset_is_taken(stopped):
+    """What a page does with the token is tested in tests/unit/test_db_invitation.c."""
+    desk, other = "frontdesk@quayside.example", "frontdesk@lighthouse.example"
+    before = hashes(stopped)
+    done = stopped.cli("address", "invite", "FrontDesk@Quayside.example")
+    token, until = re.fullmatch(r"invitation: ([\w-]{22})\nvalid until: (\S+)\n",
+                                done.stdout).groups()
+    shown = listing(stopped, "address", "show", desk)
+    assert shown["invited_until"] == until and shown["password"] and shown["state"] == "active"
+    assert listing(stopped, "address", "show", other)["invited_until"] is None
+    assert hashes(stopped) == before and token not in database_text(stopped)
+    assert stopped.cli("address", "invite", desk).stdout.split()[1] != token
 
 
 def test_the_stored_digest_is_that_of_the_token(stopped):

@@ -53,6 +53,18 @@ def test_tables_as_programs_write_them(stopped, table, content):
         assert sum(verifies(text, password) for text in new) == 1
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["", "dry"])
+def test_passwords_that_are_guessed_first_are_taken_with_a_warning(stopped, table, options):
+    """Their owners have them already, and move with them; but somebody is told."""
+    done = import_table(stopped, table("address,password\nanna@quayside.example,Welcome2024!\n"
+                                       "bert@quayside.example,quite a good one\n"
+                                       "carl@quayside.example,\ndora@quayside.example,dora-dora\n"), *options)
+    lines = done.stderr.splitlines()
+    assert ["line 2" in line and "anna@quayside.example" in line for line in lines] == [True]
+    assert "address invite" in lines[0] and "Welcome" not in done.stderr
+    assert len(imported(stopped)) == (0 if options else 4)
+
+
 def test_empty_passwords_are_made_and_shown_once(stopped, table):
     before = hashes(stopped)
     done = import_table(stopped, table(
