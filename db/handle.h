@@ -109,6 +109,13 @@ enum db_result overplan_fit_all(struct db *db, const char *plan);
 enum db_result mailbox_find(struct db *db, uint64_t customer, const struct address *address,
                             uint64_t *mailbox_r);
 
+/*
+ * Called within a change: sets a mailbox's password or, where `hash` is NULL, takes it away, ends
+ * its invitation and notes the event. The address is the mailbox's own.
+ */
+enum db_result mailbox_set_password(struct db *db, uint64_t customer, uint64_t mailbox,
+                                    const char *address, const char *hash, const char *scram);
+
 /* Adds an address, an alias where `mailbox` is 0. As db_mailaddress_add(). */
 enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
                            uint64_t mailbox);

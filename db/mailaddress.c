@@ -140,6 +140,22 @@ enum db_result db_mailaddress_remove(struct db *db, uint64_t customer,
     return removal_make(db, customer, DB_REMOVAL_ADDRESS, address->text, address, keep);
 }
 
+enum db_result mailbox_set_password(struct db *db, uint64_t customer, uint64_t mailbox,
+                                    const char *address, const char *hash, const char *scram)
+{
+    enum db_result result = hash != NULL
+                                ? credential_set(db, customer, mailbox, hash, scram)
+                                : clear(db, STATEMENT_CREDENTIAL_REMOVE, customer, mailbox);
+    if (result == DB_OK) {
+        result = clear(db, STATEMENT_INVITATION_REMOVE, customer, mailbox);
+    }
+    if (result == DB_OK) {
+        result = event_note(db, hash != NULL ? DB_EVENT_PASSWORD : DB_EVENT_NO_PASSWORD, customer,
+                            mailbox, address, "password");
+    }
+    return result;
+}
+
 enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
                                        const struct address *address, const char *hash,
                                        const char *scram)
@@ -151,15 +167,7 @@ enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
     }
     result = mailbox_find(db, customer, address, &mailbox);
     if (result == DB_OK) {
-        result = hash != NULL ? credential_set(db, customer, mailbox, hash, scram)
-                              : clear(db, STATEMENT_CREDENTIAL_REMOVE, customer, mailbox);
-    }
-    if (result == DB_OK) {
-        result = clear(db, STATEMENT_INVITATION_REMOVE, customer, mailbox);
-    }
-    if (result == DB_OK) {
-        result = event_note(db, hash != NULL ? DB_EVENT_PASSWORD : DB_EVENT_NO_PASSWORD, customer,
-                            mailbox, address->text, "password");
+        result = mailbox_set_password(db, customer, mailbox, address->text, hash, scram);
     }
     return change_end(db, result, "address.password", customer, address->text);
 }

@@ -84,7 +84,10 @@ enum db_result db_mailaddress_set_hash(struct db *db, uint64_t customer,
                                        const struct address *address, const char *hash,
                                        const char *scram);
 
-/* Invites the owner to set a password, instead of any earlier invitation. */
+/*
+ * Invites the owner to set a password, or another one, instead of any earlier invitation: see
+ * db/invitation.h. A password that is there stays good until then.
+ */
 enum db_result db_mailaddress_invite(struct db *db, uint64_t customer,
                                      const struct address *address,
                                      const uint8_t digest[DB_DIGEST_SIZE], uint64_t invited_until);

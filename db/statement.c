@@ -344,6 +344,16 @@ const struct statement statements[STATEMENT__MAX] = {
         " JOIN domain ON domain.id = address.domain"
         " JOIN customer ON customer.id = address.customer"
         " WHERE address.mailbox = ?1"},
+    [STATEMENT_INVITATION_FIND] = {"invitation_find", STATEMENT_FINDS,
+        "SELECT invitation.customer, customer.name, address.local || '@' || domain.name,"
+        "       invitation.mailbox, mailbox.name, customer.language,"
+        "       credential.mailbox IS NOT NULL, invitation.expires"
+        " FROM invitation JOIN mailbox ON mailbox.id = invitation.mailbox"
+        " JOIN address ON address.mailbox = invitation.mailbox"
+        " JOIN domain ON domain.id = address.domain"
+        " JOIN customer ON customer.id = invitation.customer"
+        " LEFT JOIN credential ON credential.mailbox = invitation.mailbox"
+        " WHERE invitation.digest = ?1 AND invitation.expires > unixepoch()"},
     [STATEMENT_EVENT_CUSTOMER] = {"event_customer", STATEMENT_FINDS,
         "SELECT domain.customer FROM domain WHERE domain.name = ?1"},
     /* An address has a mailbox or targets, never both: the limit is DB_ROUTE_MAX. */

@@ -19,8 +19,21 @@ void invitation_draw(struct invitation *invitation_r)
     sodium_bin2base64(invitation_r->token, INVITATION_TOKEN_SIZE, octets, sizeof(octets),
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(octets, sizeof(octets));
-    crypto_generichash(invitation_r->digest, INVITATION_DIGEST_SIZE,
-                       (const unsigned char *)invitation_r->token, strlen(invitation_r->token),
-                       NULL, 0);
+    (void)invitation_digest(invitation_r->digest, invitation_r->token, strlen(invitation_r->token));
     invitation_r->until = (uint64_t)time(NULL) + INVITATION_LIFETIME;
+}
+
+int invitation_digest(uint8_t digest_r[INVITATION_DIGEST_SIZE], const char *token, size_t length)
+{
+    unsigned char octets[TOKEN_OCTETS];
+    size_t size;
+
+    if (length != INVITATION_TOKEN_SIZE - 1 ||
+        sodium_base642bin(octets, sizeof(octets), token, length, NULL, &size, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return -1;
+    sodium_memzero(octets, sizeof(octets));
+    crypto_generichash(digest_r, INVITATION_DIGEST_SIZE, (const unsigned char *)token, length, NULL,
+                       0);
+    return 0;
 }

@@ -1,11 +1,13 @@
 #ifndef LIB_INVITATION_H
 #define LIB_INVITATION_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
- * The one-time token with which the owner of a new mailbox sets the first password. Only its
- * digest (BLAKE2b-256 of the token's text, without a key: 128 random bits need none) is kept.
+ * The one-time token with which the owner of a mailbox chooses the first password, or another one
+ * (db/invitation.h). Only its digest (BLAKE2b-256 of the token's text, without a key: 128 random
+ * bits need none) is kept.
  */
 
 #define INVITATION_DIGEST_SIZE 32
@@ -21,5 +23,10 @@ struct invitation {
 };
 
 void invitation_draw(struct invitation *invitation_r);
+
+/*
+ * The digest of a token that somebody showed. Returns 0, or -1: it has not the form of one.
+ */
+int invitation_digest(uint8_t digest_r[INVITATION_DIGEST_SIZE], const char *token, size_t length);
 
 #endif

@@ -1,0 +1,43 @@
+#ifndef DB_INVITATION_H
+#define DB_INVITATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/customer.h"
+#include "db/db.h"
+#include "db/mailaddress.h"
+#include "lib/address.h"
+#include "lib/language.h"
+
+/*
+ * What a token (lib/invitation.h) opens: its holder chooses the password of one mailbox, once. With
+ * db_mailaddress_invite() it is how a forgotten one is reset, too.
+ *
+ * Found by the token's digest, so how long a search takes says nothing of tokens: nobody can choose
+ * what the digest of a guess begins with.
+ */
+struct db_invitation {
+    uint64_t customer;
+    char customer_name[DB_CUSTOMER_NAME_MAX + 1];
+    char address[ADDRESS_MAX + 1]; /* the mailbox's own, for password_hash() */
+    uint64_t mailbox;
+    char name[DB_MAILBOX_NAME_MAX + 1]; /* the owner's, may be empty */
+    enum language language;             /* the customer's */
+    bool password;                      /* one has been set: this is a reset */
+    uint64_t until;                     /* seconds since 1970 */
+};
+
+/* DB_OK; DB_NONE: unknown, taken, replaced by another, or expired. */
+enum db_result db_invitation_find(struct db *db, const uint8_t digest[DB_DIGEST_SIZE],
+                                  struct db_invitation *invitation_r);
+
+/*
+ * Sets what password_hash() has made of the chosen password for the address that was found, and
+ * ends the invitation and the POP3 sessions that the mailbox had with another password. Of two at
+ * once one is DB_OK and the other DB_NONE, as above.
+ */
+enum db_result db_invitation_take(struct db *db, const uint8_t digest[DB_DIGEST_SIZE],
+                                  const char *hash, const char *scram);
+
+#endif
