@@ -18,11 +18,11 @@ JOBS    ?= $(shell expr $$(nproc) + 1)
 PYTHON  := /usr/bin/python3
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-openssl-dev libevent-dev libidn-dev \
-	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libseccomp-dev libsodium-dev libsqlite3-dev libssl-dev \
-	libsystemd-dev libxxhash-dev uthash-dev
+	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libqrencode-dev libseccomp-dev libsodium-dev \
+	libsqlite3-dev libssl-dev libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 ca-certificates curl openssl
 CHECK_PACKAGES := libcmocka-dev python3-cryptography python3-jsonschema python3-jwt python3-pytest \
-	python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh
+	python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh zbar-tools
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
@@ -69,7 +69,7 @@ FETCHD_SOURCES := $(sort $(wildcard fetchd/*.c))
 FETCHD_LIBS    := libcurl libssl libcrypto
 
 BELLHOP_SOURCES := $(sort $(wildcard cli/*.c))
-BELLHOP_LIBS    := jansson libcrypto libcurl
+BELLHOP_LIBS    := jansson libcrypto libcurl libqrencode
 
 # --- what is built -------------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ compare-built: all
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
 UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
-UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) libcrypto
+UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) libcrypto libqrencode
 
 # No test takes longer, in seconds, however loaded the machine is.
 UNIT_TIME   := 300

@@ -161,10 +161,16 @@ static int add_with_password(struct instance *instance, struct db *db,
 }
 
 /* Wipes it as well. */
-static int show_invitation(struct invitation *invitation)
+static int show_invitation(const struct conf *conf, struct invitation *invitation)
 {
+    char link[INVITATION_LINK_SIZE];
     int done = password_show("invitation", invitation->token);
 
+    if (done == EXIT_DONE && conf->page_url[0] != '\0') {
+        invitation_link(link, conf->page_url, invitation);
+        done = password_show("link", link);
+        sodium_memzero(link, sizeof(link));
+    }
     if (done == EXIT_DONE) {
         json_t *until = listing_time(invitation->until);
         printf("valid until: %s\n", json_string_value(until));
@@ -174,7 +180,8 @@ static int show_invitation(struct invitation *invitation)
     return done;
 }
 
-static int add_with_invitation(struct db *db, uint64_t customer, struct db_mailaddress_new *new)
+static int add_with_invitation(const struct conf *conf, struct db *db, uint64_t customer,
+                               struct db_mailaddress_new *new)
 {
     struct invitation invitation;
 
@@ -183,7 +190,7 @@ static int add_with_invitation(struct db *db, uint64_t customer, struct db_maila
     new->invited_until = invitation.until;
     int done = add_mailbox(db, customer, new);
     new->invitation = NULL;
-    return done == EXIT_DONE ? show_invitation(&invitation) : done;
+    return done == EXIT_DONE ? show_invitation(conf, &invitation) : done;
 }
 
 static int add_address(struct instance *instance, struct db *db, struct db_mailaddress_new *new,
@@ -194,7 +201,7 @@ static int add_address(struct instance *instance, struct db *db, struct db_maila
     if (find_place(db, &new->address, &domain) != EXIT_DONE)
         return EXIT_REFUSED;
     if (source == SOURCE_INVITATION)
-        return add_with_invitation(db, domain.customer, new);
+        return add_with_invitation(&instance->conf, db, domain.customer, new);
     return add_with_password(instance, db, &domain, new, source);
 }
 
@@ -407,7 +414,7 @@ int address_invite_main(struct instance *instance, int argc, char **argv)
                              db_mailaddress_invite(db, found.customer, &address, invitation.digest,
                                                    invitation.until));
     if (done == EXIT_DONE)
-        done = show_invitation(&invitation);
+        done = show_invitation(&instance->conf, &invitation);
     db_close(db);
     return done;
 }

@@ -80,6 +80,7 @@ int address_resume_main(struct instance *instance, int argc, char **argv);
 int address_remove_main(struct instance *instance, int argc, char **argv);
 int address_passwd_main(struct instance *instance, int argc, char **argv);
 int address_invite_main(struct instance *instance, int argc, char **argv);
+int address_cards_main(struct instance *instance, int argc, char **argv);
 int address_import_main(struct instance *instance, int argc, char **argv);
 int removed_list_main(struct instance *instance, int argc, char **argv);
 int removed_purge_main(struct instance *instance, int argc, char **argv);

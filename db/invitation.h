@@ -23,7 +23,7 @@ struct db_invitation {
     char address[ADDRESS_MAX + 1]; /* the mailbox's own, for password_hash() */
     uint64_t mailbox;
     char name[DB_MAILBOX_NAME_MAX + 1]; /* the owner's, may be empty */
-    enum language language;             /* the customer's */
+    enum language language;             /* the mailbox's, or else the customer's */
     bool password;                      /* one has been set: this is a reset */
     uint64_t until;                     /* seconds since 1970 */
 };

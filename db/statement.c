@@ -346,7 +346,7 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE address.mailbox = ?1"},
     [STATEMENT_INVITATION_FIND] = {"invitation_find", STATEMENT_FINDS,
         "SELECT invitation.customer, customer.name, address.local || '@' || domain.name,"
-        "       invitation.mailbox, mailbox.name, customer.language,"
+        "       invitation.mailbox, mailbox.name, coalesce(mailbox.language, customer.language),"
         "       credential.mailbox IS NOT NULL, invitation.expires"
         " FROM invitation JOIN mailbox ON mailbox.id = invitation.mailbox"
         " JOIN address ON address.mailbox = invitation.mailbox"

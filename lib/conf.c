@@ -13,7 +13,16 @@
 /* A configuration larger than this is somebody's mistake. */
 #define CONF_FILE_MAX (64 * 1024)
 
-enum conf_type { CONF_STRING, CONF_NUMBER, CONF_SIZE, CONF_BOOL, CONF_CHOICE, CONF_NETWORKS };
+enum conf_type {
+    CONF_STRING,
+    CONF_NUMBER,
+    CONF_SIZE,
+    CONF_BOOL,
+    CONF_CHOICE,
+    CONF_NETWORKS,
+    CONF_URL,   /* this and the next one may be empty */
+    CONF_SERVER /* HOST:PORT */
+};
 
 struct conf_setting {
     const char *name;
@@ -43,6 +52,14 @@ static const struct conf_setting conf_settings[] = {
      "Whoever reaches this port can deliver to every mailbox: keep it private."},
     {"http_listen", CONF_STRING, AT(http_listen), "127.0.0.1:80", 1, 255, {0},
      "Where /healthz and /metrics are served."},
+    {"page_url", CONF_URL, AT(page_url), "", 0, 255, {0},
+     "Where people reach the pages with a browser, like https://mail.example.net: links to choose a\n"
+     "password begin with it. Empty: no links are made."},
+    {"pop3_server", CONF_SERVER, AT(pop3_server), "", 0, 255, {0},
+     "The POP3 server that welcome cards name, like pop3.example.net:995, where it is not hostname\n"
+     "with the port of pop3s_listen."},
+    {"smtp_server", CONF_SERVER, AT(smtp_server), "", 0, 255, {0},
+     "The server through which people send, like smtp.example.net:465, for welcome cards."},
     {"pop3_proxy_networks", CONF_NETWORKS, AT(pop3_proxy_networks), "", 0, 255, {0},
      "Proxies whose POP3 connections begin with a PROXY header (v1 or v2), which names the client:\n"
      "addresses and networks like 192.0.2.1 10.0.0.0/8. From there, nothing else is taken."},
@@ -124,28 +141,62 @@ static int set_number(const struct conf_setting *setting, uint64_t *number_r, co
     return 0;
 }
 
+/* One that can stand in a text and have a path put behind it. */
+static bool is_url(const char *value)
+{
+    size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
+                    : strncmp(value, "http://", 7) == 0 ? 7
+                                                        : 0;
+
+    if (scheme == 0 || !isalnum((unsigned char)value[scheme]))
+        return false;
+    for (const char *at = value; *at != '\0'; at++)
+        if (!isgraph((unsigned char)*at) || strchr("\"'<>\\^`{|}?", *at) != NULL)
+            return false;
+    return true;
+}
+
+static bool is_server(const char *value)
+{
+    size_t host = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+    size_t digits = value[host] == ':' ? strspn(value + host + 1, "0123456789") : 0;
+
+    if (host == 0 || digits == 0 || digits > 5 || value[host + 1 + digits] != '\0')
+        return false;
+    unsigned long port = strtoul(value + host + 1, NULL, 10);
+    return port > 0 && port <= UINT16_MAX;
+}
+
+static int set_text(const struct conf_setting *setting, char *member, const char *value)
+{
+    struct networks networks;
+    size_t length = strlen(value);
+
+    if (length < setting->least || length > setting->most)
+        return -1;
+    if (length > 0 && ((setting->type == CONF_NETWORKS && networks_parse(&networks, value) < 0) ||
+                       (setting->type == CONF_URL && !is_url(value)) ||
+                       (setting->type == CONF_SERVER && !is_server(value))))
+        return -1;
+    memcpy(member, value, length + 1);
+    return 0;
+}
+
 static int set_value(const struct conf_setting *setting, struct conf *conf, const char *value)
 {
     char *member = (char *)conf + setting->offset;
-    struct networks networks;
 
     switch (setting->type) {
     case CONF_STRING:
-        if (strlen(value) < setting->least || strlen(value) > setting->most)
-            return -1;
-        memcpy(member, value, strlen(value) + 1);
-        return 0;
+    case CONF_NETWORKS:
+    case CONF_URL:
+    case CONF_SERVER: return set_text(setting, member, value);
     case CONF_NUMBER:
     case CONF_SIZE: return set_number(setting, (uint64_t *)(void *)member, value);
     case CONF_BOOL:
         if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
             return -1;
         *(bool *)member = value[0] == 'y';
-        return 0;
-    case CONF_NETWORKS:
-        if (strlen(value) > setting->most || networks_parse(&networks, value) < 0)
-            return -1;
-        memcpy(member, value, strlen(value) + 1);
         return 0;
     case CONF_CHOICE:
         for (uint64_t i = 0; setting->choices[i] != NULL; i++)
@@ -186,6 +237,10 @@ static void describe(const struct conf_setting *setting, char *text_r, size_t si
     case CONF_NETWORKS:
         snprintf(text_r, size, "addresses and networks like 192.0.2.1 10.0.0.0/8");
         break;
+    case CONF_URL:
+        snprintf(text_r, size, "an address like https://mail.example.net without ? and #, or none");
+        break;
+    case CONF_SERVER: snprintf(text_r, size, "a server like mail.example.net:995, or none"); break;
     case CONF_CHOICE: describe_choices(setting, text_r, size); break;
     }
 }
@@ -307,12 +362,13 @@ static void write_value(const struct conf_setting *setting, const struct conf *c
     const char *member = (const char *)conf + setting->offset;
     uint64_t number = 0;
 
-    if (setting->type != CONF_STRING && setting->type != CONF_NETWORKS &&
-        setting->type != CONF_BOOL)
+    if (setting->type == CONF_NUMBER || setting->type == CONF_SIZE || setting->type == CONF_CHOICE)
         memcpy(&number, member, sizeof(number));
     switch (setting->type) {
     case CONF_STRING:
-    case CONF_NETWORKS: fputs(member, file); break;
+    case CONF_NETWORKS:
+    case CONF_URL:
+    case CONF_SERVER: fputs(member, file); break;
     case CONF_NUMBER: fprintf(file, "%" PRIu64, number); break;
     case CONF_SIZE: write_size(file, number); break;
     case CONF_BOOL: fputs(*(const bool *)member ? "yes" : "no", file); break;

@@ -29,6 +29,9 @@ struct conf {
     char http_listen[CONF_TEXT_MAX];
     char pop3_proxy_networks[CONF_TEXT_MAX];   /* for networks_parse(), which has taken it */
     char pop3_xclient_networks[CONF_TEXT_MAX]; /* as above */
+    char page_url[CONF_TEXT_MAX];              /* https:// or http://, or empty */
+    char pop3_server[CONF_TEXT_MAX];           /* HOST:PORT, or empty */
+    char smtp_server[CONF_TEXT_MAX];           /* as above */
     uint64_t pop3_processes;                   /* 0: one for each core */
     uint64_t pop3_sessions;                    /* in each process */
     uint64_t pop3_address_sessions;            /* in each process */

@@ -1,8 +1,10 @@
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include <sodium.h>
 
+#include "lib/conf.h"
 #include "lib/invitation.h"
 
 #define TOKEN_OCTETS 16
@@ -36,4 +38,20 @@ int invitation_digest(uint8_t digest_r[INVITATION_DIGEST_SIZE], const char *toke
     crypto_generichash(digest_r, INVITATION_DIGEST_SIZE, (const unsigned char *)token, length, NULL,
                        0);
     return 0;
+}
+
+#define PATH "/invitation/"
+
+_Static_assert(INVITATION_LINK_SIZE >= CONF_TEXT_MAX + sizeof(PATH) + INVITATION_TOKEN_SIZE,
+               "a link fits");
+
+void invitation_link(char link_r[INVITATION_LINK_SIZE], const char *page_url,
+                     const struct invitation *invitation)
+{
+    size_t length = strlen(page_url);
+
+    while (length > 0 && page_url[length - 1] == '/')
+        length--;
+    snprintf(link_r, INVITATION_LINK_SIZE, "%.*s" PATH "%s", (int)length, page_url,
+             invitation->token);
 }

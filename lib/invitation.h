@@ -25,6 +25,14 @@ struct invitation {
 void invitation_draw(struct invitation *invitation_r);
 
 /*
+ * The link that its holder opens: PAGE_URL/invitation/TOKEN. Wiped by its owner. The page URL is
+ * that of lib/conf.h, with or without a slash at its end.
+ */
+#define INVITATION_LINK_SIZE 300
+void invitation_link(char link_r[INVITATION_LINK_SIZE], const char *page_url,
+                     const struct invitation *invitation);
+
+/*
  * The digest of a token that somebody showed. Returns 0, or -1: it has not the form of one.
  */
 int invitation_digest(uint8_t digest_r[INVITATION_DIGEST_SIZE], const char *token, size_t length);

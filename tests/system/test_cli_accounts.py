@@ -533,6 +533,13 @@ def test_a_password_stays_until_its_reset_is_taken(stopped):
     assert stopped.cli("address", "invite", desk).stdout.split()[1] != token
 
 
+def test_an_invitation_comes_as_a_link_where_pages_have_an_address(stopped):
+    stopped.configure(page_url="https://mail.quayside.example/pages/")
+    done = stopped.cli("address", "add", ANNA, "--invite")
+    token, link = re.fullmatch(r"invitation: ([\w-]{22})\nlink: (\S+)\nvalid until: \S+\n", done.stdout).groups()
+    assert link == f"https://mail.quayside.example/pages/invitation/{token}"
+
+
 def test_the_stored_digest_is_that_of_the_token(stopped):
     done = stopped.cli("address", "add", ANNA, "--invite")
     token = done.stdout.split()[1]
