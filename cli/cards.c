@@ -127,6 +127,21 @@ static void pop3_server(const struct conf *conf, char *server_r, size_t size)
         snprintf(server_r, size, "%s%s", conf->hostname, port != NULL ? port : "");
 }
 
+static void write_card(const struct sheet *sheet, struct welcomecards *cards,
+                       const struct card *card, const char *link)
+{
+    const struct db_mailbox_settings *own = &card->owner.settings;
+
+    welcomecards_add(cards, &(struct welcomecard){.address = card->owner.text,
+                                                  .name = card->owner.name,
+                                                  .link = link,
+                                                  .until = card->invitation.until,
+                                                  .language = own->language_given
+                                                                  ? own->language
+                                                                  : sheet->customer.language,
+                                                  .sending = sheet->sending && own->smtp});
+}
+
 static void write_cards(const struct sheet *sheet, FILE *file)
 {
     char server[2 * CONF_TEXT_MAX];
@@ -135,17 +150,14 @@ static void write_cards(const struct sheet *sheet, FILE *file)
                                  .language = sheet->customer.language,
                                  .customer = sheet->customer.name,
                                  .pop3_server = server,
-                                 .smtp_server = sheet->sending ? sheet->conf->smtp_server : ""};
+                                 .smtp_server = sheet->conf->smtp_server};
 
     pop3_server(sheet->conf, server, sizeof(server));
     welcomecards_begin(&cards);
     for (size_t i = 0; i < sheet->count; i++) {
         const struct card *card = &sheet->cards[i];
         invitation_link(link, sheet->conf->page_url, &card->invitation);
-        welcomecards_add(&cards, &(struct welcomecard){.address = card->owner.text,
-                                                       .name = card->owner.name,
-                                                       .link = link,
-                                                       .until = card->invitation.until});
+        write_card(sheet, &cards, card, link);
     }
     welcomecards_end(&cards);
     sodium_memzero(link, sizeof(link));

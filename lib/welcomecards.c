@@ -113,16 +113,16 @@ static const char *encryption(const char *port)
     return "SSL/TLS";
 }
 
-static void write_server(const struct welcomecards *cards, const char *title, const char *server)
+static void write_server(FILE *file, const struct words *say, const char *title, const char *server)
 {
     const char *colon = strrchr(server, ':');
 
     if (colon == NULL)
         return;
-    fputs("<p>", cards->file);
-    element(cards->file, "small", title);
-    fprintf(cards->file, " %.*s, %s&nbsp;%s, %s</p>", (int)(colon - server), server,
-            words[cards->language].port, colon + 1, encryption(colon + 1));
+    fputs("<p>", file);
+    element(file, "small", title);
+    fprintf(file, " %.*s, %s&nbsp;%s, %s</p>", (int)(colon - server), server, say->port, colon + 1,
+            encryption(colon + 1));
 }
 
 void welcomecards_begin(struct welcomecards *cards)
@@ -153,11 +153,12 @@ static void write_until(FILE *file, const struct words *say, uint64_t until)
 
 void welcomecards_add(struct welcomecards *cards, const struct welcomecard *card)
 {
-    const struct words *say = &words[cards->language];
+    const struct words *say = &words[card->language];
     FILE *file = cards->file;
 
     fputs(cards->count % 2 == 0 ? "<div class=\"row\">\n" : "", file);
-    fputs("<div class=\"card\"><div class=\"top\"><div>", file);
+    fprintf(file, "<div class=\"card\" lang=\"%s\"><div class=\"top\"><div>",
+            language_code(card->language));
     element(file, "h2", say->title);
     fputs("<p>", file);
     escape(file, cards->customer);
@@ -173,8 +174,9 @@ void welcomecards_add(struct welcomecards *cards, const struct welcomecard *card
     element(file, "code", card->link);
     write_until(file, say, card->until);
     fputs("</p>", file);
-    write_server(cards, say->pop3, cards->pop3_server);
-    write_server(cards, say->smtp, cards->smtp_server);
+    write_server(file, say, say->pop3, cards->pop3_server);
+    if (card->sending)
+        write_server(file, say, say->smtp, cards->smtp_server);
     fputs("</div>\n", file);
     fputs(cards->count % 2 == 1 ? "</div>\n" : "", file);
     cards->count++;

@@ -1,6 +1,7 @@
 #ifndef LIB_WELCOMECARDS_H
 #define LIB_WELCOMECARDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -16,8 +17,8 @@
 /* HOST:PORT, as the settings have it, or empty: it does not stand on the cards. */
 struct welcomecards {
     FILE *file;
-    enum language language;
-    const char *customer; /* its name */
+    enum language language; /* of what stands around the cards */
+    const char *customer;   /* its name */
     const char *pop3_server;
     const char *smtp_server;
     unsigned count; /* 0 at first */
@@ -28,6 +29,8 @@ struct welcomecard {
     const char *name;
     const char *link; /* up to QRCODE_TEXT_MAX octets */
     uint64_t until;   /* seconds since 1970 */
+    enum language language;
+    bool sending; /* or else no SMTP server stands on it */
 };
 
 /* Texts are UTF-8 and hold what they like. Whether all could be written, ferror() tells. */

@@ -133,6 +133,13 @@ def test_they_are_in_the_customers_language(invited, language, tmp_path):
         assert "Welcome" not in text and "until" not in page.text
 
 
+def test_a_mailbox_may_have_its_own_language_and_services(invited):
+    invited.cli("address", "set", "bert@quayside.example", "--language", "de", "--smtp", "no")
+    anna, bert = Page(cards(invited).stdout).cards
+    assert "Welcome to your mailbox" in anna["texts"] and "Willkommen in Ihrem Postfach" in bert["texts"]
+    assert "SMTP" in " ".join(anna["texts"]) and "SMTP" not in " ".join(bert["texts"])
+
+
 def test_named_addresses_get_one_with_a_password_too(invited):
     desk = "frontdesk@quayside.example"
     page = Page(cards(invited, "FrontDesk@quayside.example", desk).stdout)

@@ -96,6 +96,21 @@ static void counts_octets_at_the_other_end(void **state)
     assert_non_null(strstr(passwordrule_check(text, 24, &owner), "248"));
 }
 
+extern const char common_passwords[] __attribute__((visibility("hidden")));
+
+/* What is not in its order in the file would not be found. */
+static void finds_every_word(void **state)
+{
+    unsigned count = 0;
+    (void)state;
+
+    for (const char *line = common_passwords; *line != '\0'; line = strchr(line, '\n') + 1) {
+        assert_true(commonpassword_is(line, strcspn(line, "\n")));
+        count++;
+    }
+    assert_true(count > 20000);
+}
+
 static void finds_the_first_and_the_last_word(void **state)
 {
     static const char *const there[] = {"00000", "password", "zzzzzzz1"};
@@ -114,6 +129,7 @@ int main(void)
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(needs_to_know_nothing_of_its_owner),
         cmocka_unit_test(counts_octets_at_the_other_end),
+        cmocka_unit_test(finds_every_word),
         cmocka_unit_test(finds_the_first_and_the_last_word),
     };
 
