@@ -156,6 +156,9 @@ smtpd_tls_security_level = may
     def logs(self):
         return [self.folder / "log"]
 
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)  # as `postfix reload` does
+
     tried = ("desk@quayside.example", "")
 
     def try_address(self, address):

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import jwt
@@ -36,7 +36,7 @@ def served():
     instance = Instance(place / "instance")
     instance.configure(**QUICK)
     instance.cli("plan", "set", "house", "--poll-seconds", "0")
-    instance.cli("plan", "add", "small", "--addresses", 9, "--domains", 2, "--quota-bytes", 70 * 1024,
+    instance.cli("plan", "add", "small", "--addresses", 9, "--domains", 2, "--quota-bytes", 140 * 1024,
                  "--message-bytes", "64K")
     instance.customer("Quayside Hotel", "house", "quayside.example", "desk", "chef")
     instance.customer("Lakeside", "small", "lakeside.example", "desk", "full")
@@ -45,8 +45,9 @@ def served():
         folder.chmod(0o2750)
     try:
         instance.start()
-        [reply] = instance.deliver("full@lakeside.example", FULL)
-        assert reply.code == 250, reply
+        for _ in range(2):
+            [reply] = instance.deliver("full@lakeside.example", FULL)
+            assert reply.code == 250, reply
         yield instance
     finally:
         instance.finish()
@@ -165,9 +166,35 @@ def issuer(served):
         algorithm="ES256")
 
 
+@contextmanager
+def submission(server):
+    with smtplib.SMTP("127.0.0.1", server.submission, timeout=60) as smtp:
+        smtp.starttls()
+        smtp.ehlo()
+        yield smtp
+
+
+def mechanisms(server):
+    with submission(server) as smtp:
+        return smtp.esmtp_features["auth"].split()
+
+
+@for_submission
+def test_a_program_that_waits_to_be_asked(served, server):
+    """Without an initial response (RFC 4954 section 4)."""
+    own, other = accounts(served)
+    for account in own, other:
+        with submission(server) as smtp:
+            smtp.user, smtp.password = account.address, account.password
+            assert smtp.auth("PLAIN", smtp.auth_plain, initial_response_ok=False)[0] == 235
+
+
 @for_submission
 def test_submission_with_a_token(served, server, issuer, tmp_path):
     mine, theirs = accounts(served)
+    if isinstance(server, Postfix):  # as the page says
+        server.reload()
+    wait_until(lambda: "OAUTHBEARER" in mechanisms(server), 30, "OAUTHBEARER")
     subject = f"{name(server)} with a token"
     letter = tmp_path / "letter"
     letter.write_text(f"From: {mine.address}\nSubject: {subject}\n\none line\n")
