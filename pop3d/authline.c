@@ -65,6 +65,8 @@ static int parse_fail_field(const char *field, struct auth_answer *answer_r)
         answer_r->outcome = AUTH_UNAVAILABLE;
     else if (code != NULL && strcmp(code, "user_disabled") == 0)
         answer_r->outcome = AUTH_SUSPENDED;
+    else if (code != NULL && strcmp(code, "authz_fail") == 0 && answer_r->outcome == AUTH_REFUSED)
+        answer_r->outcome = AUTH_FOR_ANOTHER;
     else if (code != NULL &&
              (strcmp(code, "malformed") == 0 || strcmp(code, "invalid_base64") == 0))
         answer_r->outcome = AUTH_MALFORMED;

@@ -12,12 +12,13 @@
 
 enum auth_outcome {
     AUTH_OK,
-    AUTH_CHALLENGE,  /* the mechanism asks the client for more */
-    AUTH_REFUSED,    /* no: the credentials are wrong */
-    AUTH_MALFORMED,  /* no: the client's data is not what the mechanism sends */
-    AUTH_SUSPENDED,  /* no: the credentials are right, but the mailbox may not be used */
-    AUTH_DELAYED,    /* not now: too many wrong passwords */
-    AUTH_UNAVAILABLE /* not now */
+    AUTH_CHALLENGE,   /* the mechanism asks the client for more */
+    AUTH_REFUSED,     /* no: the credentials are wrong */
+    AUTH_MALFORMED,   /* no: the client's data is not what the mechanism sends */
+    AUTH_SUSPENDED,   /* no: the credentials are right, but the mailbox may not be used */
+    AUTH_FOR_ANOTHER, /* no: asks to act for somebody else */
+    AUTH_DELAYED,     /* not now: too many wrong passwords */
+    AUTH_UNAVAILABLE  /* not now */
 };
 
 struct auth_answer {

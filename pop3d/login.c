@@ -96,6 +96,7 @@ static enum reply judge(struct session *session, const struct auth_answer *answe
         return refuse(session, session->proves ? REPLY_WRONG_PROOF : REPLY_WRONG_PASSWORD);
     case AUTH_MALFORMED: return refuse(session, REPLY_NOT_SASL);
     case AUTH_SUSPENDED: return refuse(session, REPLY_SUSPENDED);
+    case AUTH_FOR_ANOTHER: return refuse(session, REPLY_FOR_ANOTHER);
     case AUTH_DELAYED:
         session->told_seconds = answer->seconds;
         return refuse(session, REPLY_DELAYED);

@@ -51,6 +51,8 @@ static const struct {
     [REPLY_WRONG_PASSWORD] = {"-ERR [AUTH] ", REPLY_FAILED_LOGIN},
     [REPLY_WRONG_PROOF] = {"-ERR [AUTH] ", REPLY_FAILED_LOGIN},
     [REPLY_SUSPENDED] = {PERM, 0},
+    /* The password is not looked at, so a client need not ask for another. */
+    [REPLY_FOR_ANOTHER] = {PERM, REPLY_BAD},
     [REPLY_IN_USE] = {"-ERR [IN-USE] ", 0},
     [REPLY_TOO_SOON] = {"-ERR [LOGIN-DELAY] ", 0},
     [REPLY_TOO_MANY_MESSAGES] = {PERM, 0},

@@ -55,6 +55,7 @@ enum reply {
     REPLY_WRONG_PASSWORD,
     REPLY_WRONG_PROOF, /* by a mechanism that sends no password */
     REPLY_SUSPENDED,
+    REPLY_FOR_ANOTHER,
     REPLY_IN_USE,
     REPLY_TOO_SOON,
     REPLY_TOO_MANY_MESSAGES,

@@ -41,6 +41,7 @@ static const struct auth_answer auth_answers[] = {
     {.outcome = AUTH_SUSPENDED},
     {.outcome = AUTH_UNAVAILABLE},
     {.outcome = AUTH_OK, .retention_days = 30, .language = LANGUAGE_IT},
+    {.outcome = AUTH_FOR_ANOTHER},
 };
 #define AUTH_ANSWERS (sizeof(auth_answers) / sizeof(auth_answers[0]))
 

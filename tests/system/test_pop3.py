@@ -181,6 +181,8 @@ def test_auth_refusals(shared, inbox):
         answer = wire.command(f"AUTH PLAIN {b64('no nul at all')}")
         assert answer.startswith(b"-ERR ") and b"[" not in answer  # no matter of the password
         assert wire.command("AUTH PLAIN =").startswith(b"-ERR ")
+        assert wire.command(f"AUTH PLAIN {b64(f'somebody{chr(0)}{inbox.address}{chr(0)}{inbox.password}')}") == (
+            b"-ERR [SYS/PERM] nobody can log in for somebody else here")
         assert wire.command("CAPA").startswith(b"+OK")
         wire.lines()
         assert wire.command(f"AUTH PLAIN {plain(inbox)}").startswith(b"+OK")

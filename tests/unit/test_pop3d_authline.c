@@ -34,7 +34,7 @@ static void test_answers(void **state)
     } cases[] = {
         {"FAIL\t7\tuser=a@b.example", 7, AUTH_REFUSED},
         {"FAIL\t7", 7, AUTH_REFUSED},
-        {"FAIL\t7\tcode=authz_fail\treason=no", 7, AUTH_REFUSED},
+        {"FAIL\t7\tcode=authz_fail\treason=no", 7, AUTH_FOR_ANOTHER},
         {"FAIL\t7\tcode=malformed\treason=no", 7, AUTH_MALFORMED},
         {"FAIL\t7\tcode=invalid_base64", 7, AUTH_MALFORMED},
         {"FAIL\t7\tuser=x\ttemp", 7, AUTH_UNAVAILABLE},
