@@ -210,6 +210,8 @@ static void set_rules(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* Else libcurl has all wait for the thread that looks up a name whose servers are silent. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 }
 
 static void set_request(struct transfer *transfer, const struct transfer_ask *ask)

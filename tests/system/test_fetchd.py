@@ -1,6 +1,7 @@
 """fetchd: what Bellhop asks of other machines, and what it never connects to."""
 
 import os
+import random
 import signal
 import socket
 import struct
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from authority import Authority
-from bellhop import Instance, wait_gone, wait_until
+from bellhop import BIN, Instance, wait_gone, wait_until
 from https import Https, slow
 
 PING, PONG, ASK, ANSWER = 1, 2, 3, 4
@@ -132,6 +133,32 @@ def test_time_is_bounded_and_nobody_waits_for_another(caller, server):
     assert caller.read()[1] == 2
     kind, number, payload = caller.read()
     assert (kind, number, payload[8:]) == (ANSWER, 1, b"it did not answer in time")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give it another resolv.conf")
+def test_nobody_waits_for_a_silent_name_server(template, authority, server, tmp_path):
+    """The C library would ask it for minutes, and cannot be told to stop."""
+    address = f"127.{random.randrange(1, 255)}.{random.randrange(255)}.{random.randrange(1, 255)}"
+    (tmp_path / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:30 attempts:5\n")
+    program = tmp_path / "bellhop"
+    program.write_text("#!/bin/sh\nexec unshare -m sh -c 'mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"' "
+                       f"{tmp_path}/resolv.conf {BIN}/bellhop \"$@\"\n")
+    program.chmod(0o755)
+    made = Instance(tmp_path / "instance", template, tmp_path)
+    made.configure(fetch_networks="127.0.0.1", fetch_authorities=authority.root)
+    server.answers["/quick"] = (200, b"at once")
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind((address, 53))
+        silent.settimeout(60)
+        made.start()
+        try:
+            with Caller(made) as caller:
+                result, _, sentence = caller.fetch("https://silent.example/", seconds=1)
+                assert (result, sentence) == (FAILED, b"it did not answer in time")
+                assert silent.recv(512)
+                assert caller.fetch(f"https://localhost:{server.port}/quick")[0] == DONE
+        finally:
+            made.finish()
 
 
 def test_who_is_not_verified_is_told_nothing(caller, authority, server, tmp_path):
