@@ -14,6 +14,9 @@
 /* Seconds for the name, the connection and TLS: of another server of the Internet's. */
 #define CONNECT_TIME 10
 
+/* Octets of all that comes in header fields, trailers too: libcurl keeps them to the end. */
+#define HEAD_MAX (64 * 1024)
+
 struct transfer {
     struct multi *multi;
     const struct transfer_rules *rules;
@@ -24,6 +27,7 @@ struct transfer {
     char *url;
     char *answer;
     size_t length, most;
+    size_t head;
     bool forbidden; /* it led to such an address, */
     bool tried;     /* to one that is allowed */
     bool encrypted;
@@ -92,6 +96,17 @@ static size_t on_octets(char *octets, size_t size, size_t count, void *context)
     memcpy(transfer->answer + transfer->length, octets, length);
     transfer->length += length;
     return length;
+}
+
+static size_t on_header(const char *line, size_t size, size_t count, void *context)
+{
+    struct transfer *transfer = context;
+    const size_t length = size * count;
+    (void)line;
+
+    transfer->head += length;
+    transfer->too_long |= transfer->head > HEAD_MAX;
+    return transfer->too_long ? 0 : length;
 }
 
 /* With the address that the connection is really made to, whatever the name has led to before. */
@@ -224,6 +239,8 @@ static void set_request(struct transfer *transfer, const struct transfer_ask *as
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIME);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_octets);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     set_headers(transfer, ask->headers, ask->fixed.header_length);

@@ -5,7 +5,8 @@ import random
 import signal
 import socket
 import struct
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -122,6 +123,32 @@ def test_an_answer_is_bounded(caller, server):
     url = f"https://localhost:{server.port}/long"
     assert caller.fetch(url, most=1000)[:2] == (DONE, 200)
     assert caller.fetch(url, most=999) == (FAILED, 0, b"its answer is too long")
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("before, again, after", [
+    (b"HTTP/1.1 200 OK\r\n", b"X: " + 1000 * b"x" + b"\r\n", b"Content-Length: 0\r\n\r\n"),
+    (b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    (CHUNKED + b"0\r\n", b"X: " + 1000 * b"x" + b"\r\n", b"\r\n"),
+], ids=["fields", "interim answers", "trailers"])
+def test_so_are_header_fields(caller, before, again, after):
+    def flood(listener):
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(before)
+            for _ in range(256 * 1024 // len(again)):
+                connection.sendall(again)
+            connection.sendall(after)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=flood, args=(listener,))
+        thread.start()
+        found = caller.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        thread.join()
+    assert found == (FAILED, 0, b"its answer is too long")
 
 
 def test_time_is_bounded_and_nobody_waits_for_another(caller, server):
