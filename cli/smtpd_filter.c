@@ -100,7 +100,10 @@ static int ask_once(struct filter *filter, const char *question, char answer_r[A
     return -1;
 }
 
-/* Twice: a connection may have been closed since because nobody asked, or with a restart. */
+/*
+ * Twice: a connection may have been closed since because nobody asked, or with a restart. But not
+ * where lmtpd has been given its time: all sessions wait.
+ */
 static void judge(struct filter *filter, const char *recipient, const char *size,
                   char answer_r[ANSWER_SIZE])
 {
@@ -110,8 +113,9 @@ static void judge(struct filter *filter, const char *recipient, const char *size
     snprintf(question, sizeof(question),
              "request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient=%s\nsize=%s\n\n",
              recipient, size);
+    errno = 0;
     if (ask_once(filter, question, answer_r) < 0 &&
-        (!known || ask_once(filter, question, answer_r) < 0))
+        (!known || errno == EAGAIN || ask_once(filter, question, answer_r) < 0))
         snprintf(answer_r, ANSWER_SIZE, "%s", AWAY);
 }
 

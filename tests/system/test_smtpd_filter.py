@@ -1,6 +1,8 @@
 """`bellhop smtpd-filter`: OpenSMTPD's side of it is the test."""
 
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -104,6 +106,26 @@ def test_bellhop_away_and_back(stopped):
         assert filter.asked("7641df9771b4ed00", to) == "proceed"
         stopped.restart()
         assert filter.asked("7641df9771b4ed00", to) == "proceed"
+
+
+def test_a_service_that_hangs_is_asked_once(stopped):
+    """All sessions of OpenSMTPD wait for the answer."""
+    path = stopped.dir / "run" / "policy.sock"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener, Filter(stopped) as filter:
+        listener.bind(str(path))
+        listener.listen()
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(filter.asked, "7641df9771b4ed00", "desk@hotel.example")
+            lmtpd, _ = listener.accept()
+            with lmtpd:
+                assert b"recipient=desk@hotel.example\n" in lmtpd.recv(4096)
+                lmtpd.sendall(b"action=DUNNO\n\n")
+                assert answer.result() == "proceed"
+                assert filter.asked("7641df9771b4ed00", "desk@hotel.example") == AWAY
+                listener.settimeout(0)
+                with pytest.raises(BlockingIOError):
+                    listener.accept()
 
 
 def test_a_line_that_is_too_long(stopped):
