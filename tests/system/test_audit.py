@@ -68,7 +68,7 @@ def test_list_shows_one_customer_and_since_when(changed):
 
 
 def test_no_password_is_in_the_audit(changed):
-    changed.cli("address", "passwd", "anna@one.example", "--password-stdin", input="open sesame 7\n")
+    changed.cli("address", "passwd", "anna@one.example", "--password-stdin", input="seven sesame seeds\n")
     text = changed.cli("audit", "list", "--json").stdout
     assert '"hash": "changed"' in text
     assert "argon2" not in text and "sesame" not in text

@@ -106,6 +106,7 @@ static void is_taken_once(void **state)
     assert_int_equal(db_audit_next(world->db, world->fixture->ours, &audit), DB_OK);
     assert_string_equal(audit.action, "invitation.take");
     assert_string_equal(audit.object, "a@ours.example");
+    db_audit_free(&audit);
     assert_int_equal(db_event_next(world->db, world->fixture->ours, &event), DB_OK);
     assert_int_equal(event.kind, DB_EVENT_PASSWORD);
     assert_string_equal(event.address, "a@ours.example");
