@@ -29,7 +29,7 @@ struct db_plan {
     unsigned retention_days;   /* older messages are removed; 0: never */
     unsigned poll_seconds;     /* the shortest time between two logins; 0: no limit */
     enum db_protection protection;
-    bool sending; /* its mailboxes may log in to send mail */
+    bool sending;   /* its mailboxes may log in to send mail */
     bool catch_all; /* its domains may have one (db/domain.h) */
 };
 

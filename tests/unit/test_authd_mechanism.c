@@ -302,12 +302,12 @@ static void test_refused_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_refused_tokens),
-        cmocka_unit_test(test_plain),         cmocka_unit_test(test_plain_asks),
-        cmocka_unit_test(test_plain_asks_once),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_login),
-        cmocka_unit_test(test_login_initial), cmocka_unit_test(test_login_refuses),
-        cmocka_unit_test(test_scram),         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_tokens),          cmocka_unit_test(test_refused_tokens),
+        cmocka_unit_test(test_plain),           cmocka_unit_test(test_plain_asks),
+        cmocka_unit_test(test_plain_asks_once), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_login),           cmocka_unit_test(test_login_initial),
+        cmocka_unit_test(test_login_refuses),   cmocka_unit_test(test_scram),
+        cmocka_unit_test(test_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
