@@ -34,8 +34,8 @@ static void check_text(struct request *request, const struct field *field, const
         if (*word == NULL)
             problem_member(request, pointer, "choice", "it is none of the words that this takes");
     } else if (length < field->least) {
-        problem_member(request, pointer, "too-short", "it has %d octets at least",
-                       (int)field->least);
+        problem_member(request, pointer, "too-short", "it has %d octet%s at least",
+                       (int)field->least, field->least == 1 ? "" : "s");
     } else if (length > field->most) {
         problem_member(request, pointer, "too-long", "it has %d octets at most", (int)field->most);
     }

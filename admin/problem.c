@@ -100,20 +100,32 @@ void problem_set(struct request *request, enum problem problem, const char *form
     va_end(arguments);
 }
 
+/* The first fault of a member is the one to mend first. */
+static bool is_noted(const json_t *errors, const char *pointer)
+{
+    const json_t *error;
+    size_t i;
+
+    json_array_foreach(errors, i, error)
+    {
+        if (strcmp(json_string_value(json_object_get(error, "pointer")), pointer) == 0)
+            return true;
+    }
+    return false;
+}
+
 void problem_member(struct request *request, const char *pointer, const char *code,
                     const char *format, ...)
 {
     va_list arguments;
 
+    if (request->errors == NULL)
+        request->errors = json_array();
+    if (json_array_size(request->errors) >= ERRORS_MAX || is_noted(request->errors, pointer))
+        return;
     va_start(arguments, format);
     char *detail = detail_of(format, arguments);
     va_end(arguments);
-    if (request->errors == NULL)
-        request->errors = json_array();
-    if (json_array_size(request->errors) >= ERRORS_MAX) {
-        free(detail);
-        return;
-    }
     json_t *error = json_pack("{ss ss}", "pointer", pointer, "code", code);
     json_object_set_new(error, "detail", text_of(detail));
     json_array_append_new(request->errors, error);

@@ -39,7 +39,8 @@ void problem_set(struct request *request, enum problem problem, const char *form
 
 /*
  * Notes what is wrong with one member of the body, by its JSON pointer (RFC 6901), for a code such
- * as "too-long". All that are noted become one PROBLEM_INVALID with problem_wrong().
+ * as "too-long"; only the first of a member counts. All that are noted become one PROBLEM_INVALID
+ * with problem_wrong().
  */
 void problem_member(struct request *request, const char *pointer, const char *code,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));

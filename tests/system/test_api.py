@@ -138,6 +138,8 @@ def test_all_members_are_told_at_once(api):
                              "/sending": "type", "/protection": "choice", "/colour": "unknown",
                              "/quota_bytes": "type"}
     assert api.post("/plans", {}).errors == {"/name": "missing"}
+    assert api.post("/customers", {"name": "", "plan": "house"}).json["errors"] == [
+        {"pointer": "/name", "code": "too-short", "detail": "it has 1 octet at least"}]
 
 
 def test_media_types(api):
