@@ -203,6 +203,8 @@ static void authenticate(struct request *request)
         refuse_key(request, PROBLEM_EXPIRED_KEY, "this key has expired");
     else if (!is_from_network(request))
         problem_set(request, PROBLEM_NETWORK, "this key is not for use from your address");
+    else if (request->key.suspended)
+        problem_set(request, PROBLEM_SUSPENDED, "who has this key is suspended");
     else if (!is_too_fast(request)) {
         snprintf(request->token, sizeof(request->token), "%s", token);
         note_use(request);

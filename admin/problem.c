@@ -23,6 +23,7 @@ static const struct {
     [PROBLEM_WRONG_KEY] = {401, "wrong-key", "There is no such API key"},
     [PROBLEM_EXPIRED_KEY] = {401, "expired-key", "The API key has expired"},
     [PROBLEM_NETWORK] = {403, "network", "The API key is not for this network"},
+    [PROBLEM_SUSPENDED] = {403, "suspended", "Whose API key it is, is suspended"},
     [PROBLEM_ROLE] = {403, "role", "The API key may not do this"},
     [PROBLEM_NOT_FOUND] = {404, "not-found", "There is no such thing"},
     [PROBLEM_METHOD] = {405, "method", "This path does not take that method"},

@@ -14,6 +14,7 @@ enum problem {
     PROBLEM_WRONG_KEY,
     PROBLEM_EXPIRED_KEY,
     PROBLEM_NETWORK, /* 403 */
+    PROBLEM_SUSPENDED,
     PROBLEM_ROLE,
     PROBLEM_NOT_FOUND,      /* 404 */
     PROBLEM_METHOD,         /* 405 */

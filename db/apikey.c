@@ -119,6 +119,7 @@ static enum db_result read_key(struct db *db, struct sqlite3_stmt *row, struct d
     key_r->created = statement_number(row, 11);
     key_r->used = statement_number(row, 12);
     statement_text(row, 13, key_r->used_address, sizeof(key_r->used_address));
+    key_r->suspended = statement_bool(row, 14);
     statement_reset(row);
     if (db_role_parse(role, &key_r->role) < 0) {
         log_error("accounts: an API key has the role \"%s\", which this program does not know",

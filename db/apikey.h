@@ -40,7 +40,8 @@ struct db_api_key {
     uint64_t mailbox;                           /* an owner's, else 0 */
     char address[ADDRESS_MAX + 1];              /* of that mailbox */
     char networks[DB_API_KEY_NETWORKS_MAX + 1]; /* for networks_parse(); empty: from everywhere */
-    unsigned rate;                              /* requests a second; 0: as many as come */
+    bool suspended;   /* the customer, or the owner's mailbox; of an operator never */
+    unsigned rate;    /* requests a second; 0: as many as come */
     uint64_t expires; /* this and the next two in seconds since 1970; 0: never */
     uint64_t created;
     uint64_t used; /* 0: not yet; written some minutes late */

@@ -109,12 +109,16 @@
 #define API_KEY_COLUMNS                                                                            \
     "api_key.id, api_key.name, api_key.role, api_key.customer, customer.name, domain.name,"        \
     " api_key.mailbox, address.local || '@' || home.name, api_key.networks, api_key.rate,"         \
-    " api_key.expires, api_key.created, api_key.used, api_key.used_address FROM api_key"           \
+    " api_key.expires, api_key.created, api_key.used, api_key.used_address,"                       \
+    " coalesce(customer.suspended, 0) OR coalesce(mailbox.suspended, 0)"                           \
+    " OR coalesce(address.over_plan, 0) FROM api_key"                                              \
     " LEFT JOIN any_customer AS customer ON customer.id = api_key.customer"                        \
     " LEFT JOIN any_domain AS domain ON domain.id = api_key.domain"                                \
+    " LEFT JOIN any_mailbox AS mailbox ON mailbox.id = api_key.mailbox"                            \
     " LEFT JOIN any_address AS address ON address.mailbox = api_key.mailbox"                       \
     " LEFT JOIN any_domain AS home ON home.id = address.domain"                                    \
-    " WHERE customer.removed IS NULL AND domain.removed IS NULL AND address.removed IS NULL"
+    " WHERE customer.removed IS NULL AND domain.removed IS NULL AND address.removed IS NULL"       \
+    " AND mailbox.removed IS NULL"
 
 #define WEBHOOK_COLUMNS                                                                            \
     "webhook.id, webhook.customer, webhook.url, webhook.events, webhook.created, webhook.cursor,"  \
