@@ -11,12 +11,16 @@
 #include "admin/object.h"
 #include "admin/page.h"
 #include "admin/problem.h"
+#include "admin/suspension.h"
 #include "db/alias.h"
 #include "db/apppassword.h"
 #include "db/domain.h"
 #include "lib/invitation.h"
+#include "lib/language.h"
 #include "lib/passwordrule.h"
 #include "lib/xalloc.h"
+
+static const char *const languages[] = {LANGUAGE_CODES, NULL};
 
 const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
 
@@ -42,16 +46,35 @@ const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
                  "{SHA512-CRYPT}$6$..."                                                            \
     }
 
+#define SETTINGS                                                                                   \
+    {.name = "quota_bytes",                                                                        \
+     .type = FIELD_NUMBER,                                                                         \
+     .nullable = true,                                                                             \
+     .least = 1,                                                                                   \
+     .most = INT64_MAX,                                                                            \
+     .about = "what the mailbox holds, as much as the plan allows at most; null: the plan's"},     \
+        {.name = "language",                                                                       \
+         .type = FIELD_TEXT,                                                                       \
+         .nullable = true,                                                                         \
+         .words = languages,                                                                       \
+         .about = "in which the owner is written to; null: the customer's"},                       \
+        {.name = "pop3", .type = FIELD_BOOL, .about = "whether mail can be fetched"},              \
+    {                                                                                              \
+        .name = "smtp", .type = FIELD_BOOL,                                                        \
+        .about = "whether mail can be sent, if the plan says so"                                   \
+    }
+
 /* clang-format off */
 const struct field no_fields[] = {{0}};
 const struct field address_fields[] = {NAME, TARGETS,
     {.name = "suspended", .type = FIELD_BOOL, .about = "of a mailbox: whether nobody may log in"},
+    SUSPENSION_MAIL, SETTINGS,
     {0}};
 const struct field password_fields[] = {PASSWORD, HASH, {0}};
 const struct field address_new_fields[] = {
     {.name = "address", .type = FIELD_TEXT, .required = true, .least = 3, .most = 1000,
      .about = "as people write it"},
-    NAME, TARGETS, PASSWORD, HASH,
+    NAME, TARGETS, PASSWORD, HASH, SETTINGS,
     {.name = "invite", .type = FIELD_BOOL,
      .about = "whether to draw a token with which the owner sets the password"},
     {.name = "app_password", .type = FIELD_TEXT, .least = 1, .most = DB_APP_PASSWORD_NAME_MAX,
@@ -90,11 +113,19 @@ static enum db_result targets_object(struct db *db, const struct db_mailaddress 
 
 static json_t *address_object(const struct db_mailaddress *found, json_t *targets)
 {
-    return json_pack("{ss sI ss ss sb sb so so so}", "address", found->text, "customer",
-                     (json_int_t)found->customer, "kind", found->mailbox == 0 ? "alias" : "mailbox",
-                     "name", found->name, "suspended", (int)found->suspended, "password",
-                     (int)found->password, "invited_until", field_format_time(found->invited_until),
-                     "targets", targets, "created", field_format_time(found->created));
+    const struct db_mailbox_settings *settings = &found->settings;
+
+    return json_pack(
+        "{ss sI ss ss sb ss? sb sb so so so ss? sb sb so}", "address", found->text, "customer",
+        (json_int_t)found->customer, "kind", found->mailbox == 0 ? "alias" : "mailbox", "name",
+        found->name, "suspended", (int)found->suspended, "suspended_mail",
+        db_suspended_mail_name(settings->suspended_mail), "over_plan", (int)found->over_plan,
+        "password", (int)found->password, "invited_until", field_format_time(found->invited_until),
+        "targets", targets, "quota_bytes",
+        settings->octets != 0 ? json_integer((json_int_t)settings->octets) : json_null(),
+        "language", settings->language_given ? language_code(settings->language) : NULL, "pop3",
+        (int)settings->pop3, "smtp", (int)settings->smtp, "created",
+        field_format_time(found->created));
 }
 
 static enum db_result read_object(struct db *db, const struct db_mailaddress *found,
@@ -197,7 +228,9 @@ static void exclude(struct request *request, const char *one, const char *other)
 
 void address_check_new(struct admin *admin, struct request *request)
 {
-    static const char *const of_mailbox[] = {"name", "password", "hash", "invite", "app_password"};
+    static const char *const of_mailbox[] = {"name",     "password",     "hash",
+                                             "invite",   "app_password", "quota_bytes",
+                                             "language", "pop3",         "smtp"};
     const char *text = field_text(request->json, "address", NULL);
     const char *app = field_text(request->json, "app_password", NULL);
     struct given *given = given_new(request);
@@ -218,13 +251,17 @@ void address_check_new(struct admin *admin, struct request *request)
 
 void address_check(struct admin *admin, struct request *request)
 {
+    static const char *const of_mailbox[] = {
+        "name", "suspended", "suspended_mail", "quota_bytes", "language", "pop3", "smtp"};
     bool alias = request->found.mailbox == 0;
+    char pointer[32];
     (void)admin;
 
-    if (alias && field_given(request->json, "name"))
-        problem_member(request, "/name", "alias", "an alias has no owner");
-    if (alias && field_given(request->json, "suspended"))
-        problem_member(request, "/suspended", "alias", "an alias cannot be suspended");
+    for (size_t i = 0; i < sizeof(of_mailbox) / sizeof(of_mailbox[0]) && alias; i++) {
+        snprintf(pointer, sizeof(pointer), "/%s", of_mailbox[i]);
+        if (field_given(request->json, of_mailbox[i]))
+            problem_member(request, pointer, "alias", "an alias has no mailbox");
+    }
     if (!alias && field_given(request->json, "targets"))
         problem_member(request, "/targets", "mailbox", "a mailbox leads nowhere else");
     check_name(request);
@@ -259,6 +296,49 @@ static enum db_result no_target(struct request *request, enum db_result result)
     return result;
 }
 
+static bool take_settings(const json_t *body, struct db_mailbox_settings *settings)
+{
+    const struct db_mailbox_settings before = *settings;
+    const char *language = field_text(body, "language", NULL);
+
+    if (field_given(body, "quota_bytes"))
+        settings->octets = (uint64_t)field_number(body, "quota_bytes", 0);
+    if (field_given(body, "language"))
+        settings->language_given =
+            language != NULL && language_parse(language, &settings->language) == 0;
+    settings->pop3 = field_bool(body, "pop3", before.pop3);
+    settings->smtp = field_bool(body, "smtp", before.smtp);
+    return settings->octets != before.octets || settings->pop3 != before.pop3 ||
+           settings->smtp != before.smtp || settings->language_given != before.language_given ||
+           (settings->language_given && settings->language != before.language);
+}
+
+static enum db_result set_settings(struct db *db, const struct request *request,
+                                   const struct db_mailbox_settings *now)
+{
+    struct db_mailbox_settings settings = *now;
+
+    return take_settings(request->json, &settings)
+               ? db_mailaddress_set_settings(db, request->customer, &request->address, &settings)
+               : DB_OK;
+}
+
+static enum db_result set_suspended(struct db *db, struct request *request,
+                                    const struct db_mailaddress *now)
+{
+    struct suspension state = {now->suspended, now->settings.suspended_mail};
+
+    if (now->mailbox == 0)
+        return DB_OK;
+    switch (suspension_take(request, &state)) {
+    case SUSPENSION_SAME: return DB_OK;
+    case SUSPENSION_CHANGED:
+        return db_mailaddress_set_suspended(db, request->customer, &request->address,
+                                            state.suspended, state.mail);
+    default: return DB_NONE;
+    }
+}
+
 /* In the answer alone: these are shown once. */
 static enum db_result answer_with_secrets(struct db *db, struct request *request,
                                           const char *app_password, const char *token)
@@ -283,6 +363,7 @@ static enum db_result add_mailbox(struct db *db, struct request *request)
     bool invite = field_bool(request->json, "invite", false);
     char text[APPPASSWORD_TEXT_SIZE];
     struct invitation invitation;
+    const struct db_mailbox_settings as_new = {.pop3 = true, .smtp = true};
     struct db_mailaddress_new new = {.address = request->address,
                                      .name = field_text(request->json, "name", "")};
 
@@ -298,6 +379,8 @@ static enum db_result add_mailbox(struct db *db, struct request *request)
     }
     enum db_result result =
         db_mailaddress_add(db, request->customer, &new, &request->found.mailbox);
+    if (result == DB_OK)
+        result = set_settings(db, request, &as_new);
     if (result == DB_OK && app != NULL)
         result = app_password_draw(db, request, app, text);
     if (result == DB_OK && (app != NULL || invite))
@@ -334,12 +417,12 @@ enum db_result address_change(struct db *db, struct request *request)
     if (result != DB_OK)
         return result;
     const char *name = field_text(request->json, "name", now->name);
-    bool suspended = field_bool(request->json, "suspended", now->suspended);
     if (strcmp(name, now->name) != 0)
         result = db_mailaddress_set_name(db, customer, &request->address, name);
-    if (result == DB_OK && suspended != now->suspended)
-        result = db_mailaddress_set_suspended(db, customer, &request->address, suspended,
-                                              DB_SUSPENDED_AS_CONFIGURED);
+    if (result == DB_OK)
+        result = set_suspended(db, request, now);
+    if (result == DB_OK && now->mailbox != 0)
+        result = set_settings(db, request, &now->settings);
     if (result == DB_OK && given->count > 0)
         result = no_target(
             request, db_alias_set(db, customer, &request->address, given->targets, given->count));

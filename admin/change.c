@@ -43,6 +43,10 @@ static void limit_problem(struct request *request, const struct db *db)
                     limit.plan, limit.allowed,
                     limit.kind == DB_LIMIT_ADDRESSES ? "addresses" : "domains", limit.used);
         break;
+    case DB_LIMIT_MAILBOX_OCTETS:
+        problem_set(request, PROBLEM_LIMIT, "the plan \"%s\" allows no mailbox that large",
+                    limit.plan);
+        break;
     case DB_LIMIT_TRUSTED_NETWORKS:
         problem_set(request, PROBLEM_LIMIT, "there are %d trusted networks at most",
                     DB_TRUSTED_MAX);

@@ -7,6 +7,7 @@
 #include "admin/customers.h"
 #include "admin/page.h"
 #include "admin/problem.h"
+#include "admin/suspension.h"
 #include "db/customer.h"
 #include "lib/language.h"
 #include "lib/xalloc.h"
@@ -29,21 +30,32 @@ static const char *const languages[] = {LANGUAGE_CODES, NULL};
         .about = "in which its people are written to"                                              \
     }
 
+static const char *const rules[] = {"refuse", "keep", "suspend", NULL};
+
 const struct field customer_new_fields[] = {NAME(true), PLAN(true), LANGUAGE, {0}};
 const struct field customer_fields[] = {
     NAME(false),
     PLAN(false),
     LANGUAGE,
+    {.name = "over_plan",
+     .type = FIELD_TEXT,
+     .words = rules,
+     .about = "what a plan means that allows less than there is: refuse the change, keep all and "
+              "add nothing, or suspend the newest addresses; where a plan is given without it, "
+              "refuse"},
     {.name = "suspended", .type = FIELD_BOOL, .about = "whether nobody of it may log in"},
+    SUSPENSION_MAIL,
     {0}};
 
 static json_t *customer_object(const struct db_customer *customer)
 {
-    return json_pack("{sI ss ss ss sb si si so}", "id", (json_int_t)customer->id, "name",
+    return json_pack("{sI ss ss ss ss sb ss? si si so}", "id", (json_int_t)customer->id, "name",
                      customer->name, "plan", customer->plan, "language",
-                     language_code(customer->language), "suspended", (int)customer->suspended,
-                     "domains", (int)customer->domains, "addresses", (int)customer->addresses,
-                     "created", field_format_time(customer->created));
+                     language_code(customer->language), "over_plan",
+                     db_overplan_name(customer->over_plan), "suspended", (int)customer->suspended,
+                     "suspended_mail", db_suspended_mail_name(customer->suspended_mail), "domains",
+                     (int)customer->domains, "addresses", (int)customer->addresses, "created",
+                     field_format_time(customer->created));
 }
 
 enum db_result customer_show(struct db *db, struct request *request, struct json_t **object_r)
@@ -91,6 +103,33 @@ enum db_result customer_add(struct db *db, struct request *request)
     return result;
 }
 
+/* A rule without a plan is one for the present plan. */
+static enum db_result set_plan(struct db *db, struct request *request,
+                               const struct db_customer *now)
+{
+    const char *plan = field_text(request->json, "plan", now->plan);
+    enum db_overplan rule =
+        field_given(request->json, "plan") ? DB_OVERPLAN_REFUSE : now->over_plan;
+
+    (void)db_overplan_parse(field_text(request->json, "over_plan", db_overplan_name(rule)), &rule);
+    if (strcmp(plan, now->plan) == 0 && rule == now->over_plan)
+        return DB_OK;
+    return no_plan(request, db_customer_set_plan(db, now->id, plan, rule));
+}
+
+static enum db_result set_suspended(struct db *db, struct request *request,
+                                    const struct db_customer *now)
+{
+    struct suspension state = {now->suspended, now->suspended_mail};
+
+    switch (suspension_take(request, &state)) {
+    case SUSPENSION_SAME: return DB_OK;
+    case SUSPENSION_CHANGED:
+        return db_customer_set_suspended(db, now->id, state.suspended, state.mail);
+    default: return DB_NONE;
+    }
+}
+
 /* What is as it should be already is left alone, so the audit tells of changes only. */
 enum db_result customer_change(struct db *db, struct request *request)
 {
@@ -101,16 +140,13 @@ enum db_result customer_change(struct db *db, struct request *request)
     if (result != DB_OK)
         return result;
     enum language language = now->language;
-    const char *plan = field_text(body, "plan", now->plan);
     const char *name = field_text(body, "name", now->name);
-    bool suspended = field_bool(body, "suspended", now->suspended);
     (void)language_parse(field_text(body, "language", language_code(language)), &language);
-    if (strcmp(plan, now->plan) != 0)
-        result = no_plan(request, db_customer_set_plan(db, now->id, plan, DB_OVERPLAN_REFUSE));
+    result = set_plan(db, request, now);
     if (result == DB_OK && language != now->language)
         result = db_customer_set_language(db, now->id, language);
-    if (result == DB_OK && suspended != now->suspended)
-        result = db_customer_set_suspended(db, now->id, suspended, DB_SUSPENDED_AS_CONFIGURED);
+    if (result == DB_OK)
+        result = set_suspended(db, request, now);
     if (result == DB_OK && strcmp(name, now->name) != 0)
         result = db_customer_set_name(db, now->id, name);
     return result;

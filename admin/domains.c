@@ -25,12 +25,22 @@ const struct field domain_new_fields[] = {
      .about = "whose it is, by its id; an operator says it, a customer's key need not"},
     {0}};
 
+const struct field domain_fields[] = {
+    {.name = "catch_all",
+     .type = FIELD_TEXT,
+     .nullable = true,
+     .least = 3,
+     .most = 1000,
+     .about = "the address that takes the mail for all that there are not, while the plan permits "
+              "it; null: none"},
+    {0}};
+
 static json_t *domain_object(const struct db_domain *domain)
 {
-    return json_pack("{ss sI ss si so}", "domain", domain->name, "customer",
-                     (json_int_t)domain->customer, "customer_name", domain->customer_name,
-                     "addresses", (int)domain->addresses, "created",
-                     field_format_time(domain->created));
+    return json_pack(
+        "{ss sI ss si so so}", "domain", domain->name, "customer", (json_int_t)domain->customer,
+        "customer_name", domain->customer_name, "addresses", (int)domain->addresses, "catch_all",
+        field_format_text(domain->catch_all), "created", field_format_time(domain->created));
 }
 
 enum db_result domain_show(struct db *db, struct request *request, struct json_t **object_r)
@@ -71,6 +81,46 @@ enum db_result domain_add(struct db *db, struct request *request)
     }
     request_set_location(request, "/api/v1/domains/", request->domain);
     return result;
+}
+
+void domain_check_change(struct admin *admin, struct request *request)
+{
+    const char *text = field_text(request->json, "catch_all", NULL);
+    const char *error;
+    (void)admin;
+
+    if (text != NULL && address_parse(&request->address, text, strlen(text), &error) < 0)
+        problem_member(request, "/catch_all", "address", "%s", error);
+}
+
+static enum db_result set_catch_all(struct db *db, struct request *request, bool none)
+{
+    const struct address *address = none ? NULL : &request->address;
+    enum db_result result = DB_NONE;
+
+    if (none ||
+        object_reaches(&request->key, request->customer, address->domain, request->key.mailbox))
+        result = db_domain_set_catch_all(db, request->customer, request->domain, address);
+    if (result == DB_NONE && !none) {
+        problem_member(request, "/catch_all", "no-address",
+                       "it is an address of the same customer");
+        (void)problem_wrong(request);
+    }
+    return result;
+}
+
+enum db_result domain_change(struct db *db, struct request *request)
+{
+    struct db_domain now;
+    bool none = field_text(request->json, "catch_all", NULL) == NULL;
+    enum db_result result = db_domain_find(db, request->domain, &now);
+
+    if (result == DB_OK && now.customer != request->customer)
+        result = DB_NONE;
+    if (result != DB_OK || !field_given(request->json, "catch_all") ||
+        strcmp(now.catch_all, none ? "" : request->address.text) == 0)
+        return result;
+    return set_catch_all(db, request, none);
 }
 
 enum db_result domain_remove(struct db *db, struct request *request)

@@ -6,13 +6,15 @@
 
 /* /api/v1/domains */
 
-extern const struct field domain_new_fields[];
+extern const struct field domain_fields[], domain_new_fields[];
 extern const char *const customer_parameters[];
 
 void domains_list(struct admin *admin, struct request *request);
 void domain_check(struct admin *admin, struct request *request);
 enum db_result domain_show(struct db *db, struct request *request, struct json_t **object_r);
 enum db_result domain_add(struct db *db, struct request *request);
+void domain_check_change(struct admin *admin, struct request *request);
+enum db_result domain_change(struct db *db, struct request *request);
 enum db_result domain_remove(struct db *db, struct request *request);
 
 /*

@@ -249,6 +249,8 @@ static json_t *one_schema(const struct field *field)
         json_t *words = json_array();
         for (const char *const *word = field->words; *word != NULL; word++)
             json_array_append_new(words, json_string(*word));
+        if (field->nullable)
+            json_array_append_new(words, json_null());
         json_object_set_new(schema, "enum", words);
     }
     return schema;

@@ -53,6 +53,9 @@ static const char *const protections[] = {"none", "mark", "refuse", NULL};
          .words = protections,                                                                     \
          .about = "what happens to spam"},                                                         \
         {.name = "sending", .type = FIELD_BOOL, .about = "whether mail may be sent"},              \
+        {.name = "catch_all",                                                                      \
+         .type = FIELD_BOOL,                                                                       \
+         .about = "whether the catch-all of a domain counts"},                                     \
     {                                                                                              \
         0                                                                                          \
     }
@@ -67,13 +70,13 @@ const struct field plan_new_fields[] = {
 
 static json_t *plan_object(const struct db_plan *plan)
 {
-    return json_pack("{ss si si sI sI sI si si ss sb}", "name", plan->name, "addresses",
-                     (int)plan->addresses, "domains", (int)plan->domains, "quota_bytes",
-                     (json_int_t)plan->mailbox_octets, "quota_messages",
-                     (json_int_t)plan->mailbox_messages, "message_bytes",
-                     (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
-                     "poll_seconds", (int)plan->poll_seconds, "protection",
-                     db_protection_name(plan->protection), "sending", (int)plan->sending);
+    return json_pack(
+        "{ss si si sI sI sI si si ss sb sb}", "name", plan->name, "addresses", (int)plan->addresses,
+        "domains", (int)plan->domains, "quota_bytes", (json_int_t)plan->mailbox_octets,
+        "quota_messages", (json_int_t)plan->mailbox_messages, "message_bytes",
+        (json_int_t)plan->message_octets, "retention_days", (int)plan->retention_days,
+        "poll_seconds", (int)plan->poll_seconds, "protection", db_protection_name(plan->protection),
+        "sending", (int)plan->sending, "catch_all", (int)plan->catch_all);
 }
 
 enum db_result plan_show(struct db *db, struct request *request, struct json_t **object_r)
@@ -104,6 +107,7 @@ static int merge(struct request *request, struct db_plan *plan)
     (void)db_protection_parse(field_text(body, "protection", db_protection_name(plan->protection)),
                               &plan->protection);
     plan->sending = field_bool(body, "sending", plan->sending);
+    plan->catch_all = field_bool(body, "catch_all", plan->catch_all);
     if (db_plan_check(plan, &error) == 0)
         return 0;
     problem_set(request, PROBLEM_INVALID, "%s", error);

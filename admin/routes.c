@@ -57,6 +57,9 @@ const struct route routes[] = {
      .about = "give a domain to a customer", .schema = "Domain"},
     {"GET", API "/domains/{domain}", SCOPE_DOMAIN, READERS, .show = domain_show,
      .about = "a domain", .schema = "Domain"},
+    {"PATCH", API "/domains/{domain}", SCOPE_DOMAIN, ADMINS, 0, domain_fields,
+     .handle = domain_check_change, .apply = domain_change, .show = domain_show,
+     .about = "set or take away a domain's catch-all", .schema = "Domain"},
     {"DELETE", API "/domains/{domain}", SCOPE_DOMAIN, ADMINS, ROUTE_WHOLE, .apply = domain_remove,
      .show = domain_show, .about = "remove a domain with its addresses and mail"},
 
