@@ -8,6 +8,7 @@
 #include "admin/change.h"
 #include "admin/object.h"
 #include "admin/problem.h"
+#include "admin/removals.h"
 #include "admin/route.h"
 #include "db/domain.h"
 #include "lib/log.h"
@@ -122,6 +123,19 @@ static enum db_result find_key(struct db *db, struct request *request)
     return result;
 }
 
+/* An owner has nothing that can be removed without him. */
+static enum db_result find_removal(struct db *db, struct request *request)
+{
+    const struct db_api_key *key = &request->key;
+    uint64_t id = id_of(request->name);
+
+    if (id == 0 || key->mailbox != 0)
+        return DB_NONE;
+    enum db_result result = removal_find(db, key->customer, id, &request->removal);
+    request->customer = request->removal.customer;
+    return result == DB_OK && !removal_reached(key, &request->removal) ? DB_NONE : result;
+}
+
 static const struct {
     const char *parameter;
     const char *thing;
@@ -133,6 +147,7 @@ static const struct {
     [SCOPE_ADDRESS] = {"address", "address", find_address},
     [SCOPE_MAILBOX] = {"address", "mailbox", find_mailbox},
     [SCOPE_KEY] = {"key", "API key", find_key},
+    [SCOPE_REMOVAL] = {"removal", "removal", find_removal},
 };
 
 static enum db_result find(struct request *request)

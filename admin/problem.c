@@ -31,6 +31,7 @@ static const struct {
     [PROBLEM_EXISTS] = {409, "exists", "It is there already"},
     [PROBLEM_LIMIT] = {409, "limit", "A limit is reached"},
     [PROBLEM_IN_USE] = {409, "in-use", "It is in use"},
+    [PROBLEM_REMOVED] = {409, "removed", "What it belongs to is removed"},
     [PROBLEM_CHANGED] = {412, "changed", "It was changed meanwhile"},
     [PROBLEM_TOO_LARGE] = {413, "too-large", "The body is too large"},
     [PROBLEM_TYPE] = {415, "media-type", "The body is of another type"},

@@ -22,6 +22,7 @@ enum problem {
     PROBLEM_EXISTS,         /* 409 */
     PROBLEM_LIMIT,
     PROBLEM_IN_USE,
+    PROBLEM_REMOVED,
     PROBLEM_CHANGED,   /* 412 */
     PROBLEM_TOO_LARGE, /* 413 */
     PROBLEM_TYPE,      /* 415 */

@@ -14,6 +14,7 @@
 #include "db/apikey.h"
 #include "db/mailaddress.h"
 #include "db/plan.h"
+#include "db/removal.h"
 
 struct admin;
 struct MHD_Connection;
@@ -73,6 +74,7 @@ struct request {
     struct address address;
     struct db_mailaddress found;
     struct db_api_key target;
+    struct db_removal removal;
 
     json_t *errors; /* noted by problem_member() */
     struct answer answer;

@@ -10,6 +10,7 @@
 #include "admin/meta.h"
 #include "admin/plans.h"
 #include "admin/records.h"
+#include "admin/removals.h"
 #include "admin/sessions.h"
 
 #define API "/api/v1"
@@ -48,7 +49,7 @@ const struct route routes[] = {
      .handle = customer_check, .apply = customer_change, .show = customer_show,
      .about = "change, suspend or resume a customer", .schema = "Customer"},
     {"DELETE", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, .apply = customer_remove,
-     .show = customer_show, .about = "remove a customer with all that it has"},
+     .show = customer_show, .about = "remove a customer with all that it has; see /removed"},
 
     {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = domains_list, .about = "the domains", .schema = "Domain"},
@@ -108,6 +109,16 @@ const struct route routes[] = {
      .about = "draw an app password, shown once", .schema = "NewAppPassword"},
     {"DELETE", API "/addresses/{address}/app-passwords/{name}", SCOPE_MAILBOX,
      ADMINS | ROLE(OWNER), .apply = app_password_remove, .about = "remove an app password"},
+
+    {"GET", API "/removed", SCOPE_ANY, READERS, ROUTE_LIST, NULL, removal_parameters,
+     .handle = removals_list, .about = "what was removed and can be restored, the oldest first",
+     .schema = "Removal"},
+    {"GET", API "/removed/{removal}", SCOPE_REMOVAL, READERS, .show = removal_show,
+     .about = "something that was removed", .schema = "Removal"},
+    {"POST", API "/removed/{removal}/restore", SCOPE_REMOVAL, ADMINS, 0, no_fields,
+     .apply = removal_restore, .about = "bring back what was removed, as it was"},
+    {"DELETE", API "/removed/{removal}", SCOPE_REMOVAL, OPERATORS, .apply = removal_purge,
+     .show = removal_show, .about = "purge what was removed: its mail goes too"},
 
     {"GET", API "/api-keys", SCOPE_ANY, ADMINS | ROLE(OPERATOR_READ), ROUTE_LIST, NULL,
      customer_parameters, .handle = api_keys_list, .about = "the API keys", .schema = "ApiKey"},

@@ -141,3 +141,53 @@ def test_a_smaller_plan_by_each_rule(instance):
     assert api.patch(path, {"plan": before["plan"]}).json["over_plan"] == "refuse"
     assert api.get(f"/addresses/{newest}").json["over_plan"] is False
     assert api.patch(path, {"plan": "none"}).errors == {"/plan": "no-plan"}
+
+
+def test_what_was_removed_is_restored_or_purged(instance):
+    hotels = Hotels(instance)
+    api, account = hotels.api, hotels.mine.accounts[0]
+    admin = hotels.key("--role", "admin", "--customer", hotels.mine.name)
+    assert hotels.reply(account.address) == 250
+    assert admin.delete(f"/addresses/{account.address}").status == 204
+    assert admin.delete(f"/domains/{hotels.mine.domain}").status == 204
+    assert api.delete(f"/addresses/{hotels.theirs.accounts[0].address}").status == 204
+    first, second = admin.all("/removed")
+    assert [(item["kind"], item["name"]) for item in (first, second)] == [
+        ("address", account.address), ("domain", hotels.mine.domain)]
+    assert admin.all("/removed?kind=domain") == [second] and admin.get("/removed?kind=x").code == "query"
+    assert len(api.all("/removed", limit=1)) == 3
+    assert api.all(f"/removed?customer={hotels.id}") == [first, second]
+    assert admin.get(f"/removed?customer={hotels.other}").status == 404
+    paths = [f"/removed/{item['id']}" for item in (first, second)]
+    assert admin.get(paths[0]).json == first
+
+    assert admin.post(paths[0] + "/restore", {}).code == "removed"
+    assert admin.post(paths[1] + "/restore", {}).status == 204
+    assert admin.post(paths[0] + "/restore", {}, Idempotency_Key="once").status == 204
+    assert admin.post(paths[0] + "/restore", {}).status == 404
+    assert len(instance.messages(account)) == 1
+
+    assert admin.delete(f"/addresses/{account.address}").status == 204
+    (removal,) = admin.all("/removed")
+    assert admin.delete(f"/removed/{removal['id']}").code == "role"
+    assert api.delete(f"/removed/{removal['id']}").status == 204
+    assert admin.all("/removed") == [] and len(api.all("/removed")) == 1
+    assert admin.all("/audit")[0]["action"] == "address.purge"
+
+
+def test_a_customer_comes_back_with_its_keys(instance):
+    hotels = Hotels(instance)
+    api, account = hotels.api, hotels.mine.accounts[0]
+    admin = hotels.key("--role", "admin", "--customer", hotels.mine.name)
+    assert api.delete(hotels.path).status == 204
+    assert admin.get("/self").status == 401
+    assert hotels.reply(account.address) == 550
+    (removal,) = api.all("/removed")
+    assert (removal["kind"], removal["name"], removal["customer"]) == ("customer", hotels.mine.name, hotels.id)
+    assert api.post("/customers", {"name": hotels.mine.name, "plan": hotels.mine.plan}).status == 201
+    assert api.post(f"/removed/{removal['id']}/restore", {}).code == "exists"
+    (new,) = [item for item in api.all("/customers") if item["name"] == hotels.mine.name]
+    assert api.patch(f"/customers/{new['id']}", {"name": "Another"}).status == 200
+    assert api.post(f"/removed/{removal['id']}/restore", {}).status == 204
+    assert admin.get("/self").status == 200
+    assert hotels.reply(account.address) == 250 and len(instance.messages(account)) == 1

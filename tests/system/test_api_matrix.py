@@ -50,11 +50,19 @@ class World:
             "customer": [customers[hotel.name], None, customers[group.name]],
             "domain": [hotel.domain, "annex.example", group.domain],
             "address": [own[0], "x@annex.example", group.accounts[0].address],
-            "key": [keys["domain"], keys["admin"], keys["foreign"]]}
+            "key": [keys["domain"], keys["admin"], keys["foreign"]],
+            "removal": [self.removal(domain) for domain in (hotel.domain, "annex.example", group.domain)]}
         for address in self.objects["address"]:  # an event of each
             assert self.operator.ask("PUT", f"/addresses/{address}/password",
                                      {"password": "a long password"}).status == 204
         self.foreign = [group.name, group.domain, str(customers[group.name])]
+
+    def removal(self, domain):
+        """Of an address whose name is taken again."""
+        address = f"gone@{domain}"
+        for command in "add", "remove", "add":
+            self.instance.cli("address", command, address)
+        return [item["id"] for item in self.operator.all("/removed") if item["name"] == address][0]
 
     def caller(self, name, *options):
         return Api(self.instance, made_key(self.instance, name, *options), self.document)
@@ -100,7 +108,7 @@ def test_who_may_do_what(world, caller):
 def test_a_foreign_object_is_answered_as_none_at_all(world):
     """To the word, but for the request's id."""
     nothing = {"plan": "none", "customer": 999999, "domain": "none.example", "address": "a@none.example",
-               "key": 999999}
+               "key": 999999, "removal": 999999}
     for (method, path), cells in rows().items():
         for caller, statuses in cells.items():
             if len(statuses) != 3 or statuses[2] != "404" or "{name}" in path:
