@@ -8,6 +8,7 @@
 #include "admin/exposition.h"
 #include "admin/health.h"
 #include "admin/meta.h"
+#include "admin/planpreview.h"
 #include "admin/plans.h"
 #include "admin/records.h"
 #include "admin/removals.h"
@@ -50,6 +51,9 @@ const struct route routes[] = {
      .about = "change, suspend or resume a customer", .schema = "Customer"},
     {"DELETE", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, .apply = customer_remove,
      .show = customer_show, .about = "remove a customer with all that it has; see /removed"},
+    {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR, 0, NULL,
+     plan_preview_parameters, .handle = plan_preview_show,
+     .about = "what moving a customer to a plan would mean", .schema = "PlanPreview"},
 
     {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = domains_list, .about = "the domains", .schema = "Domain"},

@@ -143,6 +143,29 @@ def test_a_smaller_plan_by_each_rule(instance):
     assert api.patch(path, {"plan": "none"}).errors == {"/plan": "no-plan"}
 
 
+def test_a_plan_is_previewed(instance):
+    hotels = Hotels(instance)
+    api, path = hotels.api, f"{hotels.path}/plan-preview"
+    assert [hotels.reply(account.address) for account in hotels.mine.accounts[:2]] == [250] * 2
+    count = api.get(hotels.path).json["addresses"]
+    newest = api.post("/addresses", {"address": f"newest@{hotels.mine.domain}",
+                                     "targets": [hotels.address]}).json["address"]
+    assert api.post("/plans", {"name": "less", "addresses": count, "quota_messages": 1}).status == 201
+    shown = api.get(path + "?plan=less").json
+    assert (shown["plan"], shown["fits"], shown["addresses"], shown["addresses_allowed"]) == (
+        "less", False, count + 1, count)
+    assert shown["over"] == [newest] and shown["full"] == []
+    assert hotels.reply(hotels.address) == 250
+    (full,) = api.get(path + "?plan=less").json["full"]
+    assert full == api.get(f"/addresses/{hotels.address}/usage").json and full["used_messages"] == 2
+    assert api.get(path + "?plan=less&fields=fits").json == {"fits": False}
+    assert api.get(f"{path}?plan={hotels.mine.plan}").json["fits"] is True
+    assert api.get(hotels.path).json["plan"] == hotels.mine.plan
+    assert api.get(path).code == api.get(path + "?plan=none").code == "query"
+    empty = api.post("/customers", {"name": "Empty", "plan": "less"}).json["id"]
+    assert api.get(f"/customers/{empty}/plan-preview?plan=less").json["fits"] is True
+
+
 def test_what_was_removed_is_restored_or_purged(instance):
     hotels = Hotels(instance)
     api, account = hotels.api, hotels.mine.accounts[0]
