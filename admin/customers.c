@@ -40,9 +40,10 @@ const struct field customer_fields[] = {
     {.name = "over_plan",
      .type = FIELD_TEXT,
      .words = rules,
-     .about = "what a plan means that allows less than there is: refuse the change, keep all and "
-              "add nothing, or suspend the newest addresses; where a plan is given without it, "
-              "refuse"},
+     .about =
+         "what a plan means that allows less than there is: refuse the change, keep all and "
+         "add nothing, or suspend the newest addresses; where another plan is given without it, "
+         "refuse"},
     {.name = "suspended", .type = FIELD_BOOL, .about = "whether nobody of it may log in"},
     SUSPENSION_MAIL,
     {0}};
@@ -103,13 +104,12 @@ enum db_result customer_add(struct db *db, struct request *request)
     return result;
 }
 
-/* A rule without a plan is one for the present plan. */
+/* A rule without another plan is one for the present one, and no rule leaves that as it is. */
 static enum db_result set_plan(struct db *db, struct request *request,
                                const struct db_customer *now)
 {
     const char *plan = field_text(request->json, "plan", now->plan);
-    enum db_overplan rule =
-        field_given(request->json, "plan") ? DB_OVERPLAN_REFUSE : now->over_plan;
+    enum db_overplan rule = strcmp(plan, now->plan) != 0 ? DB_OVERPLAN_REFUSE : now->over_plan;
 
     (void)db_overplan_parse(field_text(request->json, "over_plan", db_overplan_name(rule)), &rule);
     if (strcmp(plan, now->plan) == 0 && rule == now->over_plan)

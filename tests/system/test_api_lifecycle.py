@@ -133,6 +133,7 @@ def test_a_smaller_plan_by_each_rule(instance):
     kept = api.patch(path, {"plan": "less", "over_plan": "keep"}).json
     assert (kept["plan"], kept["over_plan"]) == ("less", "keep")
     assert api.get(f"/addresses/{newest}").json["over_plan"] is False
+    assert api.patch(path, {"plan": "less", "name": hotels.mine.name}).json["over_plan"] == "keep"
     assert api.post("/addresses", {"address": f"more@{hotels.mine.domain}"}).code == "limit"
     assert api.patch(path, {"over_plan": "suspend"}).json["plan"] == "less"
     assert api.get(f"/addresses/{newest}").json["over_plan"] is True
