@@ -13,6 +13,7 @@
 #include "admin/records.h"
 #include "admin/removals.h"
 #include "admin/sessions.h"
+#include "admin/tokenissuers.h"
 
 #define API "/api/v1"
 
@@ -54,6 +55,15 @@ const struct route routes[] = {
     {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR, 0, NULL,
      plan_preview_parameters, .handle = plan_preview_show,
      .about = "what moving a customer to a plan would mean", .schema = "PlanPreview"},
+
+    {"GET", API "/customers/{customer}/token-issuers", SCOPE_CUSTOMER, READERS,
+     ROUTE_LIST | ROUTE_WHOLE, .handle = token_issuers_list,
+     .about = "whose tokens open the customer's mailboxes", .schema = "TokenIssuer"},
+    {"POST", API "/customers/{customer}/token-issuers", SCOPE_CUSTOMER, OPERATORS, 0,
+     token_issuer_new_fields, .handle = token_issuer_check, .apply = token_issuer_add,
+     .about = "let an issuer's tokens open the customer's mailboxes", .schema = "TokenIssuer"},
+    {"DELETE", API "/customers/{customer}/token-issuers/{name}", SCOPE_CUSTOMER, OPERATORS,
+     .apply = token_issuer_remove, .about = "let an issuer's tokens open nothing any more"},
 
     {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = domains_list, .about = "the domains", .schema = "Domain"},

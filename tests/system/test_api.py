@@ -541,3 +541,21 @@ def test_sessions(instance):
     wait_until(lambda: api.all("/sessions") == [], 5, "the end of the other")
     for pop3 in first, second:
         pop3.close()
+
+
+def test_token_issuers(instance):
+    api = operator(instance)
+    mine, theirs = (f"/customers/{customer}/token-issuers" for customer in ids(api))
+    made = api.post(mine, {"issuer": "https://login.example/a", "audience": "mail"})
+    assert made.status == 201 and made.json["claim"] == "email" and made.json["fetched"] is None
+    assert api.post(mine, {"issuer": "https://login.example/a", "audience": "mail"}).code == "exists"
+    assert api.post(mine, {"issuer": "http://login.example", "audience": "mail"}).errors == {"/issuer": "issuer"}
+    assert api.post(mine, {}).errors == {"/issuer": "missing", "/audience": "missing"}
+    assert [item["issuer"] for item in api.all(mine)] == ["https://login.example/a"]
+    assert api.all(theirs) == []
+    name = "/https%3A%2F%2Flogin.example%2Fa"
+    assert api.delete(theirs + name).status == 404
+    assert api.delete(mine + name).status == 204 and api.all(mine) == []
+    for number in range(16):
+        assert api.post(mine, {"issuer": f"https://{number}.example", "audience": "mail"}).status == 201
+    assert api.post(mine, {"issuer": "https://more.example", "audience": "mail"}).code == "limit"

@@ -71,10 +71,12 @@ class World:
         """What the caller is answered for its own object (0), the one beside it (1), a foreign one (2)."""
         for name, objects in self.objects.items():
             path = path.replace("{" + name + "}", str(objects[which]))
-        if path.endswith("/app-passwords/{name}"):
-            made = self.operator.post(path.removeprefix("/api/v1").removesuffix("/{name}"), {"name": "n"})
+        if path.endswith("/{name}"):
+            name, body = (("n", {"name": "n"}) if "/app-passwords/" in path else
+                          ("https%3A%2F%2Flogin.example", {"issuer": "https://login.example", "audience": "a"}))
+            made = self.operator.post(path.removeprefix("/api/v1").removesuffix("/{name}"), body)
             assert made.status in (201, 409)
-            path = path.replace("{name}", "n")
+            path = path.replace("{name}", name)
         operation = self.document.find(method, path)
         headers = {"If_Match": '"never"'} if method in ("PATCH", "DELETE") else {}
         body = {} if "requestBody" in operation else None
