@@ -4,13 +4,32 @@
 
 #include "admin/field.h"
 #include "admin/problem.h"
+#include "lib/utf8.h"
 
 #define POINTER_SIZE 80
 
-/* The pointer of a member; one with a long name is told by its beginning. */
+/* The pointer of a member (RFC 6901); one with a long name is told by its beginning. */
 static const char *pointer_to(char pointer_r[POINTER_SIZE], const char *name)
 {
-    snprintf(pointer_r, POINTER_SIZE, "/%.*s", POINTER_SIZE / 2, name);
+    size_t length = strlen(name);
+    size_t used = 0;
+    size_t size = 1;
+    uint32_t character;
+
+    pointer_r[used++] = '/';
+    for (size_t at = 0; at < length && used <= POINTER_SIZE / 2; at += size) {
+        size = utf8_decode(name + at, length - at, &character);
+        if (size == 0 || used + size > POINTER_SIZE / 2 + 1)
+            break;
+        if (size == 1 && (name[at] == '~' || name[at] == '/')) {
+            pointer_r[used++] = '~';
+            pointer_r[used++] = name[at] == '~' ? '0' : '1';
+            continue;
+        }
+        memcpy(pointer_r + used, name + at, size);
+        used += size;
+    }
+    pointer_r[used] = '\0';
     return pointer_r;
 }
 

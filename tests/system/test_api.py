@@ -138,6 +138,9 @@ def test_all_members_are_told_at_once(api):
                              "/sending": "type", "/protection": "choice", "/colour": "unknown",
                              "/quota_bytes": "type"}
     assert api.post("/plans", {}).errors == {"/name": "missing"}
+    # A pointer of RFC 6901, and of a long name the beginning, in whole characters.
+    assert api.post("/plans", {"name": "x", "a/b~c": 1}).errors == {"/a~1b~0c": "unknown"}
+    assert api.post("/plans", {"name": "x", "a" + 30 * "ä": 1}).errors == {"/a" + 19 * "ä": "unknown"}
     assert api.post("/customers", {"name": "", "plan": "house"}).json["errors"] == [
         {"pointer": "/name", "code": "too-short", "detail": "it has 1 octet at least"}]
 
