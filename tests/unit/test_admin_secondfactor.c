@@ -214,6 +214,7 @@ static void is_in_the_audit(void **state)
         assert_string_equal(audit.action, actions[i]);
         assert_string_equal(audit.object, "a@ours.example");
     }
+    db_audit_free(&audit);
 }
 
 int main(void)

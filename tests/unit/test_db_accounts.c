@@ -441,6 +441,7 @@ static void assert_audit(struct fixture *fixture, const char *const (*rows)[2], 
         assert_string_equal(audit.object, rows[i][1]);
         assert_int_equal(audit.customer, fixture->ours);
     }
+    db_audit_free(&audit);
 }
 
 static void removes_an_alias_with_its_last_target(void **state)

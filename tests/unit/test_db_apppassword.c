@@ -60,6 +60,7 @@ static void test_add_find_list_remove(void **state)
     assert_int_equal(db_audit_next(fixture->db, fixture->ours, &audit), DB_OK);
     assert_string_equal(audit.action, "app_password.remove");
     assert_string_equal(audit.object, "a@ours.example");
+    db_audit_free(&audit);
     struct db_event event = {0};
     assert_int_equal(db_event_next(fixture->db, fixture->ours, &event), DB_OK);
     assert_int_equal(event.kind, DB_EVENT_NO_APP_PASSWORD);

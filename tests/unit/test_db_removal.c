@@ -254,6 +254,7 @@ static void purges_for_good(void **state)
     assert_int_equal(db_audit_next(db, fixture->ours, &audit), DB_OK);
     assert_string_equal(audit.action, "address.purge");
     assert_string_equal(audit.object, "a@ours.example");
+    db_audit_free(&audit);
 
     assert_int_equal(drop(fixture, "b@ours.example", KEEP), DB_OK);
     assert_int_equal(db_customer_remove(db, fixture->ours, KEEP), DB_OK);
