@@ -160,6 +160,7 @@ static void start(struct authd *authd)
                                   .report = authd->report,
                                   .connections_max = MTA_CONNECTIONS_MAX,
                                   .hangs_up = true,
+                                  .asks = true,
                                   .requests_max = MTA_REQUESTS_MAX};
     authd->front = (struct service){.name = "auth-front",
                                     .base = base,

@@ -15,17 +15,12 @@ static bool is_password(const char *password, size_t length)
     return length > 0 && length <= MECHANISM_PASSWORD_MAX && memchr(password, '\0', length) == NULL;
 }
 
-enum { PLAIN_BEGIN, PLAIN_ASKED };
-
-/*
- * RFC 4616 section 2: [authzid] NUL authcid NUL passwd. Exim tells of an empty initial response
- * where there is none.
- */
+/* RFC 4616 section 2: [authzid] NUL authcid NUL passwd */
 static enum mechanism_result step_plain(struct exchange *exchange, const char *response,
                                         size_t length, struct mechanism_outcome *outcome_r)
 {
-    if (exchange->step == PLAIN_BEGIN && length == 0) {
-        exchange->step = PLAIN_ASKED;
+    (void)exchange;
+    if (response == NULL) {
         outcome_r->challenge = "";
         return MECHANISM_CHALLENGE;
     }

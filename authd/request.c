@@ -321,10 +321,10 @@ int request_auth(struct request_table *table, char *fields[], int count, const c
     request->login.mechanism = mechanism->name;
     take_binding(request, fields_find(fields, count, 3, "cbind"));
     const char *response = fields_find(fields, count, 3, "resp");
-    if (response != NULL)
-        respond(request, response);
-    else
+    if (response == NULL || (response[0] == '\0' && table->service->asks))
         step(request, NULL, 0);
+    else
+        respond(request, response);
     return 0;
 }
 

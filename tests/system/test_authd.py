@@ -168,7 +168,7 @@ def test_nobody_logs_in_for_somebody_else(shared):
     assert answer[0] == "FAIL" and "code=authz_fail" in answer
 
 
-@pytest.mark.parametrize("response", [b"", b"no nul", b"\0name", b"\0\0password", b"\0name\0"])
+@pytest.mark.parametrize("response", [b"no nul", b"\0name", b"\0\0password", b"\0name\0"])
 def test_malformed_plain(shared, response):
     with Auth(shared) as auth:
         number = auth.begin("PLAIN", response)
@@ -176,6 +176,21 @@ def test_malformed_plain(shared, response):
         assert answer[:2] == ["FAIL", number] and "temp" not in answer
         account = shared.customers[0].accounts[0]
         assert auth.plain(account.address, account.password)[0] == "OK"
+
+
+def test_an_empty_initial_response_of_exim(shared):
+    """It says so where there is none; asked for once, it has to come."""
+    for customer in shared.customers:
+        account = customer.accounts[0]
+        with Auth(shared) as auth:
+            number = auth.begin("PLAIN", b"")
+            assert auth.fields()[:2] == ["CONT", number]
+            auth.proceed(number, b"")
+            assert auth.fields()[:2] == ["FAIL", number]
+            number = auth.begin("PLAIN", b"")
+            assert auth.fields()[:2] == ["CONT", number]
+            auth.proceed(number, f"\0{account.address}\0{account.password}".encode())
+            assert auth.fields()[:2] == ["OK", number]
 
 
 def test_not_base64(shared):
