@@ -159,13 +159,13 @@ static struct event *watch_signal(struct child *child, int number)
     return event;
 }
 
-static void unblock_hangup(void)
+static void hold_hangup(int how)
 {
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    sigprocmask(how, &set, NULL);
 }
 
 static void take_descriptors(const char *name)
@@ -227,7 +227,7 @@ void child_init(struct child *child, const char *name)
     child->terminate = watch_signal(child, SIGTERM);
     child->interrupt = watch_signal(child, SIGINT);
     watch_words(child);
-    unblock_hangup();
+    hold_hangup(SIG_UNBLOCK);
 }
 
 void child_run(struct child *child)
@@ -237,6 +237,7 @@ void child_run(struct child *child)
 
 void child_fini(struct child *child)
 {
+    hold_hangup(SIG_BLOCK); /* without its event it would end the process as a crash */
     event_free(child->hangup);
     event_free(child->terminate);
     event_free(child->interrupt);
