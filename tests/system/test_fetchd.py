@@ -312,6 +312,7 @@ def test_a_reload_takes_nothing_away(serving, server):
 
 
 def test_a_crash(serving, server):
+    wait_until(lambda: len(serving.pids()["fetchd"]) == 1, what="the end of those that have retired")
     pid, = serving.pids()["fetchd"]
     os.kill(pid, signal.SIGKILL)
     wait_gone(pid)

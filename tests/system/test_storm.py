@@ -275,8 +275,10 @@ class Storm:
 
 
 def come_back(storm):
-    """All at once, to an authd that has just been started."""
+    """All at once, to an authd that has just been started. A front that has not noticed refuses a login."""
     replace_by_signal(signal.SIGKILL)(storm.instance, None)
+    wait_until(lambda: storm.instance.log.count("the connection to authd is lost") ==
+               len(storm.instance.pids()["pop3d"]), what="fronts that have noticed")
     before = counter(storm.instance, "hashes_total")
     back = storm.log_in("known", AT_ONCE)
     assert back["operations"] == KNOWN and counter(storm.instance, "hashes_total") == before

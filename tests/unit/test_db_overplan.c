@@ -121,11 +121,16 @@ static void suspends_the_newest_and_resumes_them(void **state)
     assert_true(found(fixture, "c@ours.example").suspended);
 }
 
+struct noted {
+    char text[200];
+    size_t length;
+};
+
 static void note_over(void *context, const char *address)
 {
-    char *all = context;
-    strcat(all, address);
-    strcat(all, " ");
+    struct noted *all = context;
+    all->length +=
+        (size_t)snprintf(all->text + all->length, sizeof(all->text) - all->length, "%s ", address);
 }
 
 /* The oldest domains and what is in them come first, whatever their names are. */
@@ -133,7 +138,7 @@ static void counts_domains_before_addresses(void **state)
 {
     struct fixture *fixture = *state;
     struct db_overplan_preview preview;
-    char over[400] = "";
+    struct noted over = {.length = 0};
     add_plan(fixture, "two", 2, 1);
     assert_int_equal(db_domain_add(fixture->db, fixture->ours, "also.example"), DB_OK);
     add(fixture, "x@also.example");
@@ -142,18 +147,19 @@ static void counts_domains_before_addresses(void **state)
     add(fixture, "c@ours.example");
     assert_int_equal(fixture_add(fixture->db, fixture->theirs, "t@theirs.example", NULL), DB_OK);
     assert_int_equal(
-        db_overplan_preview(fixture->db, fixture->ours, "two", &preview, note_over, over), DB_OK);
-    assert_string_equal(over, "x@also.example c@ours.example ");
+        db_overplan_preview(fixture->db, fixture->ours, "two", &preview, note_over, &over), DB_OK);
+    assert_string_equal(over.text, "x@also.example c@ours.example ");
     assert_int_equal(preview.addresses, 4);
     assert_int_equal(preview.addresses_allowed, 2);
     assert_int_equal(preview.domains, 2);
     assert_int_equal(preview.domains_allowed, 1);
-    over[0] = '\0';
+    over = (struct noted){.length = 0};
     assert_int_equal(
-        db_overplan_preview(fixture->db, fixture->ours, "house", &preview, note_over, over), DB_OK);
-    assert_string_equal(over, "");
+        db_overplan_preview(fixture->db, fixture->ours, "house", &preview, note_over, &over),
+        DB_OK);
+    assert_string_equal(over.text, "");
     assert_int_equal(
-        db_overplan_preview(fixture->db, fixture->ours, "none", &preview, note_over, over),
+        db_overplan_preview(fixture->db, fixture->ours, "none", &preview, note_over, &over),
         DB_NONE);
     assert_int_equal(set_plan(fixture, "two", DB_OVERPLAN_SUSPEND), DB_OK);
     assert_over(fixture, "x@also.example", true);
