@@ -1,15 +1,22 @@
 """Bellhop as a contender, and what holds for every contender."""
 
 import os
+import re
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 
-from bellhop import children
+from bellhop import QUICK, children, wait_until
+
+# As `bellhop init` sets them.
+DEFAULT = {"hash_operations": "2", "hash_memory": "64M"}
 
 
 class Bellhop:
     """
-    The interface of all: name, start(), stop(), ports (.lmtp, .pop3, .pop3s), serve_pid (CPU time
-    and memory are counted from there on), data (the folder of its mail), log.
+    The interface of all: name, start(), stop(), hashing_at_full_cost(), ports (.lmtp, .pop3,
+    .pop3s), serve_pid (CPU time and memory are counted from there on), data (the folder of its
+    mail), log.
     """
     name = "Bellhop"
 
@@ -33,6 +40,22 @@ class Bellhop:
     @property
     def log(self):
         return self.instance.log
+
+    @contextmanager
+    def hashing_at_full_cost(self):
+        """With the memory that hashes at an operator's cost take side by side."""
+        self._configure(**DEFAULT)
+        try:
+            yield
+        finally:
+            self._configure(**QUICK)
+
+    def _configure(self, **settings):
+        mark = len(self.log)
+        self.instance.configure(**settings)
+        self.instance.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: re.search(r"authd\[\d+\]: the configuration has been read anew", self.log[mark:]),
+                   what="an authd with other settings")
 
 
 def restart(contender):

@@ -180,7 +180,8 @@ def cold(stage):
     def measure(contender, _):
         restart(contender)
         stage.warm_up(contender)
-        return stage.load(contender, "login", "cold")
+        with contender.hashing_at_full_cost():
+            return stage.load(contender, "login", "cold")
 
     with opened({RAW: lambda: limits.Hashing(stage, "cold")}) as others:
         yield both(stage, (0, 0), measure) | others
