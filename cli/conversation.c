@@ -7,6 +7,7 @@
 
 struct conversation {
     struct event_base *base;
+    struct event *late;
     struct channel *channel;
     int (*message)(void *context, const struct channel_message *message);
     void *context;
@@ -27,6 +28,13 @@ static void on_closed(void *context)
     event_base_loopbreak(conversation->base);
 }
 
+static void on_late(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    on_closed(context);
+}
+
 struct conversation *conversation_begin(const char *path,
                                         int (*message)(void *context,
                                                        const struct channel_message *message),
@@ -38,7 +46,9 @@ struct conversation *conversation_begin(const char *path,
     conversation->message = message;
     conversation->context = context;
     conversation->base = event_base_new();
-    if (conversation->base == NULL)
+    if (conversation->base != NULL)
+        conversation->late = evtimer_new(conversation->base, on_late, conversation);
+    if (conversation->late == NULL)
         errno = ENOMEM;
     else
         conversation->channel = channel_connect(conversation->base, path, &events, conversation);
@@ -66,8 +76,10 @@ bool conversation_wait(struct conversation *conversation, unsigned seconds)
 {
     const struct timeval limit = {.tv_sec = seconds};
 
-    event_base_loopexit(conversation->base, &limit);
+    conversation->done = false;
+    event_add(conversation->late, &limit);
     event_base_dispatch(conversation->base);
+    event_del(conversation->late);
     return conversation->done;
 }
 
@@ -76,6 +88,8 @@ void conversation_free(struct conversation *conversation)
     if (conversation == NULL)
         return;
     channel_free(conversation->channel);
+    if (conversation->late != NULL)
+        event_free(conversation->late);
     if (conversation->base != NULL)
         event_base_free(conversation->base);
     free(conversation);

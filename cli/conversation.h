@@ -17,14 +17,17 @@ struct conversation *conversation_begin(const char *path,
                                                        const struct channel_message *message),
                                         void *context);
 
-/* `payload` is one struct, or NULL. */
+/* `payload` is a struct, several of one kind, or NULL. */
 void conversation_send(struct conversation *conversation, uint8_t type, uint32_t id,
                        const void *payload, size_t length);
 
 /* Within `message`: what was asked is answered. */
 void conversation_done(struct conversation *conversation);
 
-/* Returns whether that came true before the other side hung up, and within so many seconds. */
+/*
+ * Returns whether that came true before the other side hung up, and within so many seconds. After
+ * that, something else may be asked and waited for.
+ */
 bool conversation_wait(struct conversation *conversation, unsigned seconds);
 
 /* NULL is allowed. */
