@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sodium.h>
 
@@ -12,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
-#include "cli/moment.h"
 #include "db/auditchain.h"
 
 /* As many as a person looks through, unless it is said since when. */
@@ -71,10 +69,8 @@ int audit_list_main(struct instance *instance, int argc, char **argv)
         switch (option) {
         case 'c': name = optarg; break;
         case 's':
-            if (moment_parse(optarg, (uint64_t)time(NULL), &since) < 0)
-                return wrong_usage("\"%s\" is no time; write 90m, 12h or 7d for as long ago, a "
-                                   "date as 2026-11-22, or 2026-11-22T08:00:00Z",
-                                   optarg);
+            if (command_moment(optarg, &since) != 0)
+                return EXIT_USAGE;
             break;
         case 'j': json = true; break;
         default: return EXIT_USAGE;

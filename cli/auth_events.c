@@ -2,14 +2,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
 #include "cli/database.h"
 #include "cli/listing.h"
-#include "cli/moment.h"
 #include "db/event.h"
 #include "lib/authmsg.h"
 
@@ -134,10 +132,8 @@ static int parse(struct wanted *wanted_r, int argc, char **argv)
         switch (option) {
         case 'c': wanted_r->customer = optarg; break;
         case 's':
-            if (moment_parse(optarg, (uint64_t)time(NULL), &wanted_r->since) < 0)
-                return wrong_usage("\"%s\" is no time; write 90m, 12h or 7d for as long ago, a "
-                                   "date as 2026-11-22, or 2026-11-22T08:00:00Z",
-                                   optarg);
+            if (command_moment(optarg, &wanted_r->since) != 0)
+                return EXIT_USAGE;
             break;
         case 'j': wanted_r->json = true; break;
         default: return EXIT_USAGE;

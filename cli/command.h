@@ -41,7 +41,11 @@ int command_option(int argc, char **argv, const struct option *options);
 /* For a command whose only option is --json. Returns 0, or EXIT_USAGE after wrong_usage(). */
 int command_json(int argc, char **argv, bool *json_r);
 
-/* The same for --customer NAME alone; NULL: it is not there. */
+/* A moment as moment_parse() knows them, up to now. Returns 0, or EXIT_USAGE after wrong_usage().
+ */
+int command_moment(const char *text, uint64_t *moment_r);
+
+/* As command_json() for --customer NAME alone; NULL: it is not there. */
 int command_customer(int argc, char **argv, const char **name_r);
 
 /*

@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <sodium.h>
 
 #include "cli/command.h"
+#include "cli/moment.h"
 #include "lib/log.h"
 #include "lib/utf8.h"
 
@@ -319,6 +321,15 @@ int command_customer(int argc, char **argv, const char **name_r)
         *name_r = optarg;
     }
     return 0;
+}
+
+int command_moment(const char *text, uint64_t *moment_r)
+{
+    if (moment_parse(text, (uint64_t)time(NULL), moment_r) == 0)
+        return 0;
+    return wrong_usage("\"%s\" is no time; write 90m, 12h or 7d for as long ago, a date as "
+                       "2026-11-22, or 2026-11-22T08:00:00Z",
+                       text);
 }
 
 int command_arguments(int argc, char **argv, int least, int most)
