@@ -29,14 +29,14 @@ static const char *find_scheme(const struct conf *conf, const char *text)
     return scheme;
 }
 
-static enum db_result collect(struct db *db, const struct conf *conf,
+static enum db_result collect(struct instance *instance, struct db *db,
                               const struct db_customer *customer, json_t *rows)
 {
     struct db_credential credential = {0};
     enum db_result result;
 
     while ((result = db_credential_next(db, customer->id, &credential)) == DB_OK) {
-        const char *scheme = find_scheme(conf, credential.hash);
+        const char *scheme = find_scheme(&instance->conf, credential.hash);
         if (scheme != NULL)
             json_array_append_new(rows, json_pack("{ss ss ss so}", "customer", customer->name,
                                                   "address", credential.address, "scheme", scheme,
@@ -49,16 +49,7 @@ static enum db_result collect(struct db *db, const struct conf *conf,
 static int audit(struct instance *instance, struct db *db, const struct db_customer *customer,
                  bool json)
 {
-    struct db_customer each = {0};
-    enum db_result result = DB_NONE;
-
-    json_t *rows = json_array();
-    if (customer != NULL)
-        result = collect(db, &instance->conf, customer, rows);
-    else
-        while (result == DB_NONE && (result = db_customer_next(db, &each)) == DB_OK)
-            result = collect(db, &instance->conf, &each, rows);
-    return database_list_end(db, result, rows, columns, json);
+    return database_list_each(instance, db, customer, collect, columns, json);
 }
 
 int auth_audit_main(struct instance *instance, int argc, char **argv)

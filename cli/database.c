@@ -116,3 +116,20 @@ int database_listing(struct instance *instance, int argc, char **argv,
     db_close(db);
     return done;
 }
+
+int database_list_each(struct instance *instance, struct db *db, const struct db_customer *customer,
+                       enum db_result (*add)(struct instance *instance, struct db *db,
+                                             const struct db_customer *customer, json_t *rows),
+                       const struct listing_column *columns, bool json)
+{
+    struct db_customer each = {0};
+    enum db_result result = DB_NONE;
+
+    json_t *rows = json_array();
+    if (customer != NULL)
+        result = add(instance, db, customer, rows);
+    else
+        while (result == DB_NONE && (result = db_customer_next(db, &each)) == DB_OK)
+            result = add(instance, db, &each, rows);
+    return database_list_end(db, result, rows, columns, json);
+}

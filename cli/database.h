@@ -46,4 +46,13 @@ int database_listing(struct instance *instance, int argc, char **argv,
                      int (*list)(struct instance *instance, struct db *db,
                                  const struct db_customer *customer, bool json));
 
+/*
+ * For such a `list`: the rows that `add` makes of the customer, or, where that is NULL, of each. It
+ * returns what ended its own iteration. As database_list_end().
+ */
+int database_list_each(struct instance *instance, struct db *db, const struct db_customer *customer,
+                       enum db_result (*add)(struct instance *instance, struct db *db,
+                                             const struct db_customer *customer, json_t *rows),
+                       const struct listing_column *columns, bool json);
+
 #endif

@@ -146,10 +146,12 @@ static json_t *row_of(const struct db_issuer *issuer, const char *customer)
                      issuer->failure[0] != '\0' ? issuer->failure : NULL);
 }
 
-static enum db_result add_rows(struct db *db, const struct db_customer *customer, json_t *rows)
+static enum db_result add_rows(struct instance *instance, struct db *db,
+                               const struct db_customer *customer, json_t *rows)
 {
     struct db_issuer issuer = {0};
     enum db_result result;
+    (void)instance;
 
     while ((result = db_issuer_next(db, customer->id, &issuer)) == DB_OK)
         json_array_append_new(rows, row_of(&issuer, customer->name));
@@ -159,19 +161,7 @@ static enum db_result add_rows(struct db *db, const struct db_customer *customer
 static int list_issuers(struct instance *instance, struct db *db,
                         const struct db_customer *customer, bool json)
 {
-    struct db_customer each = {0};
-    enum db_result result;
-    (void)instance;
-
-    json_t *rows = json_array();
-    if (customer != NULL)
-        return database_list_end(db, add_rows(db, customer, rows), rows, columns, json);
-    while ((result = db_customer_next(db, &each)) == DB_OK) {
-        result = add_rows(db, &each, rows);
-        if (result != DB_NONE)
-            break;
-    }
-    return database_list_end(db, result, rows, columns, json);
+    return database_list_each(instance, db, customer, add_rows, columns, json);
 }
 
 int token_issuer_list_main(struct instance *instance, int argc, char **argv)

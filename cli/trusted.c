@@ -97,10 +97,12 @@ int trusted_network_remove_main(struct instance *instance, int argc, char **argv
     return change(instance, argc, argv, remove_network);
 }
 
-static enum db_result add_rows(struct db *db, const struct db_customer *customer, json_t *rows)
+static enum db_result add_rows(struct instance *instance, struct db *db,
+                               const struct db_customer *customer, json_t *rows)
 {
     struct db_trusted trusted = {0};
     enum db_result result;
+    (void)instance;
 
     while ((result = db_trusted_next(db, customer->id, &trusted)) == DB_OK)
         json_array_append_new(rows,
@@ -112,19 +114,7 @@ static enum db_result add_rows(struct db *db, const struct db_customer *customer
 static int list_networks(struct instance *instance, struct db *db,
                          const struct db_customer *customer, bool json)
 {
-    struct db_customer each = {0};
-    enum db_result result;
-    (void)instance;
-
-    json_t *rows = json_array();
-    if (customer != NULL)
-        return database_list_end(db, add_rows(db, customer, rows), rows, columns, json);
-    while ((result = db_customer_next(db, &each)) == DB_OK) {
-        result = add_rows(db, &each, rows);
-        if (result != DB_NONE)
-            break;
-    }
-    return database_list_end(db, result, rows, columns, json);
+    return database_list_each(instance, db, customer, add_rows, columns, json);
 }
 
 int trusted_network_list_main(struct instance *instance, int argc, char **argv)
