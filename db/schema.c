@@ -9,8 +9,11 @@
 
 #include "db/handle.h"
 #include "db/migrations.h"
+#include "lib/clock.h"
 
 /* The file's making and its versions. Statements here run at most once in a program's life. */
+
+#define SET_UP_RETRY_MS 10
 
 unsigned db_schema_version(void)
 {
@@ -152,16 +155,26 @@ out:
     return result;
 }
 
-/* WAL is a property of the file; it can't be set within a transaction. */
+/*
+ * WAL is a property of the file; it can't be set within a transaction. SQLite does not wait for the
+ * lock that this takes where another program has the file open, so we do: the other may be setting
+ * up the same file.
+ */
 static int set_up(struct sqlite3 *sqlite)
 {
-    sqlite3_busy_timeout(sqlite, DB_BUSY_MS);
-    return sqlite3_exec(sqlite,
-                        "PRAGMA journal_mode = WAL;"
-                        "PRAGMA synchronous = FULL;"
-                        "PRAGMA foreign_keys = OFF;"
-                        "PRAGMA trusted_schema = OFF;",
-                        NULL, NULL, NULL);
+    uint64_t until = clock_milliseconds() + DB_BUSY_MS;
+
+    for (;;) {
+        int code = sqlite3_exec(sqlite,
+                                "PRAGMA journal_mode = WAL;"
+                                "PRAGMA synchronous = FULL;"
+                                "PRAGMA foreign_keys = OFF;"
+                                "PRAGMA trusted_schema = OFF;",
+                                NULL, NULL, NULL);
+        if (code != SQLITE_BUSY || clock_milliseconds() >= until)
+            return code;
+        sqlite3_sleep(SET_UP_RETRY_MS);
+    }
 }
 
 static int apply(struct sqlite3 *sqlite, const char *const *list, unsigned count, const char *path,

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "db/auditchain.h"
@@ -274,6 +275,29 @@ static void is_made_once_by_many(void **state)
     assert_int_equal(plans, 3);
 }
 
+/* SQLite itself waits for nobody while it makes a file's journal a WAL. */
+static void waits_for_who_writes_a_new_file(void **state)
+{
+    struct fixture *fixture = *state;
+    struct applier applier = {.path = fixture->path};
+    const struct timespec while_it_waits = {.tv_nsec = 100 * 1000 * 1000};
+    sqlite3 *other;
+
+    db_close(fixture->db);
+    fixture->db = NULL;
+    assert_int_equal(unlink(fixture->path), 0);
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pthread_create(&applier.thread, NULL, apply, &applier), 0);
+    nanosleep(&while_it_waits, NULL);
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    pthread_join(applier.thread, NULL);
+    sqlite3_close(other);
+    if (applier.result != 0)
+        fail_msg("%s", applier.error);
+    fixture->db = fixture_open(fixture, DB_WRITE);
+}
+
 static void asks_for_what_it_needs(void **state)
 {
     static const struct {
@@ -382,6 +406,7 @@ int main(void)
         fixture_test(takes_version_1_along),
         fixture_test(takes_version_2_along),
         fixture_test(takes_version_3_along),
+        fixture_test(waits_for_who_writes_a_new_file),
         fixture_test(is_made_once_by_many),
         fixture_test(asks_for_what_it_needs),
     };
