@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <utlist.h>
 
 #include "admin/authlink.h"
 #include "db/event.h"
@@ -23,6 +24,9 @@
 #define BUSY_PAUSE   50
 #define BROKEN_PAUSE 5000
 
+/* Seconds: whoever asks for /readyz wants to know by then. */
+#define PING_TIME 2
+
 /* Seconds from one try to fetch an issuer's keys to the next that a token may bring about. */
 #define WANTED_EVERY 60
 
@@ -38,11 +42,21 @@ struct note {
     };
 };
 
+/* Somebody who wants to know whether authd answers. */
+struct waiter {
+    struct waiter *prev;
+    struct waiter *next;
+    struct authlink *link;
+    struct authlink_caller caller;
+    struct event *late;
+};
+
 struct authlink {
     struct event_base *base;
     struct db *db;
     struct channel *channel; /* NULL: not connected */
     struct reconnect *reconnect;
+    struct waiter *waiters;
     bool replaced; /* another admin writes */
     uint32_t id;   /* of the batch that is whole and not written yet */
     struct event *again;
@@ -209,6 +223,54 @@ static void on_again(evutil_socket_t fd, short what, void *context)
     write_batch(context);
 }
 
+/* --- who asks whether it answers */
+
+static void waiter_end(struct waiter *waiter, bool answered)
+{
+    const struct authlink_caller caller = waiter->caller;
+
+    DL_DELETE(waiter->link->waiters, waiter);
+    event_free(waiter->late);
+    free(waiter);
+    caller.done(caller.context, answered);
+}
+
+static void tell_waiters(struct authlink *link, bool answered)
+{
+    struct waiter *waiter, *next;
+
+    DL_FOREACH_SAFE(link->waiters, waiter, next)
+    waiter_end(waiter, answered);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    waiter_end(context, false);
+}
+
+/* A new connection begins with the same question, so who waits is answered by the next one too. */
+void authlink_ping(struct authlink *link, struct authlink_caller caller)
+{
+    static const struct timeval patience = {.tv_sec = PING_TIME};
+    struct waiter *waiter = xcalloc(1, sizeof(*waiter));
+
+    waiter->link = link;
+    waiter->caller = caller;
+    waiter->late = evtimer_new(link->base, on_late, waiter);
+    if (waiter->late == NULL || event_add(waiter->late, &patience) < 0)
+        log_fatal("cannot make a timer: out of memory");
+    if (link->channel != NULL && link->waiters == NULL)
+        channel_send(link->channel, AUTH_PING, 0, NULL, 0, NULL, 0);
+    DL_APPEND(link->waiters, waiter);
+}
+
+void authlink_settle(struct authlink *link)
+{
+    tell_waiters(link, false);
+}
+
 /* --- the connection */
 
 static void end_drain(struct authlink *link)
@@ -225,10 +287,13 @@ static int on_message(void *context, const struct channel_message *message)
     struct authlink *link = context;
 
     reconnect_heard(link->reconnect);
+    if (message->type == AUTH_PONG && message->length == 0) {
+        tell_waiters(link, true);
+        return 0;
+    }
     if (event_pending(link->again, EV_TIMEOUT, NULL) != 0 && message->type != AUTH_TAKEN)
         return -1;
     switch (message->type) {
-    case AUTH_PONG: return message->length == 0 ? 0 : -1;
     case AUTH_TAKEN:
         link->replaced = true;
         end_drain(link);
@@ -299,6 +364,7 @@ void authlink_free(struct authlink *link)
 {
     if (link == NULL)
         return;
+    authlink_settle(link);
     forget_batch(link);
     reconnect_free(link->reconnect);
     channel_free(link->channel);

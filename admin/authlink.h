@@ -1,6 +1,8 @@
 #ifndef ADMIN_AUTHLINK_H
 #define ADMIN_AUTHLINK_H
 
+#include <stdbool.h>
+
 struct authlink;
 struct db;
 struct event_base;
@@ -16,6 +18,20 @@ struct authlink *authlink_new(struct event_base *base, struct db *notes);
 
 /* NULL is allowed. */
 void authlink_free(struct authlink *link);
+
+struct authlink_caller {
+    void (*done)(void *context, bool answered);
+    void *context;
+};
+
+/*
+ * Asks whether authd answers. done() is called once, later from the event loop or by
+ * authlink_settle(): false when there was no answer within 2 seconds.
+ */
+void authlink_ping(struct authlink *link, struct authlink_caller caller);
+
+/* Tells who waits for an answer that there is none. */
+void authlink_settle(struct authlink *link);
 
 /*
  * For a program that is to end: goes on writing until authd has ended, or another admin writes in

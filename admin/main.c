@@ -47,13 +47,15 @@ static void stop_sweeping(struct admin *admin)
 }
 
 /*
- * Whoever waits for stored is told that it does not answer; hashes that have begun, and changes
- * that wait for them, are made first.
+ * Whoever waits for stored or authd is told that it does not answer; hashes that have begun, and
+ * changes that wait for them, are made first.
  */
 static void close_all(struct admin *admin)
 {
     stop_sweeping(admin);
     store_free(admin->store);
+    if (admin->authlink != NULL)
+        authlink_settle(admin->authlink);
     event_free(admin->look);
     hasher_free(admin->hasher);
     writer_free(admin->writer);

@@ -19,7 +19,10 @@
 
 /* clang-format off */
 const struct route routes[] = {
-    {"GET", "/healthz", SCOPE_OPEN, .handle = health_get, .about = "whether everything works"},
+    {"GET", "/livez", SCOPE_OPEN, .handle = health_live, .about = "whether the API runs"},
+    {"GET", "/readyz", SCOPE_OPEN, .handle = health_ready,
+     .about = "whether everything works, and what does not"},
+    {"GET", "/healthz", SCOPE_OPEN, .handle = health_ready, .about = "the same as /readyz"},
     {"GET", "/metrics", SCOPE_OPEN, .handle = exposition_get, .about = "counters for Prometheus"},
     {"GET", API "/openapi.json", SCOPE_OPEN, .handle = document_get, .about = "this document"},
 

@@ -12,7 +12,7 @@
 
 #define CONTROL_PATH "run/stored-control.sock"
 
-/* Seconds. Whoever asks for /healthz wants to know by then; a large mailbox takes time to drop. */
+/* Seconds. Whoever asks for /readyz wants to know by then; a large mailbox takes time to drop. */
 #define PING_TIME   2
 #define USAGE_TIME  2
 #define DROP_TIME   60

@@ -1,4 +1,4 @@
-"""The admin program: /healthz, /metrics, what HTTP asks for, and dropping removed mailboxes."""
+"""The admin program: /livez, /readyz, /metrics, what HTTP asks for, and dropping removed mailboxes."""
 
 import http.client
 import json
@@ -35,11 +35,15 @@ def metrics(instance):
 # --- HTTP
 
 
-def test_healthz(shared):
-    status, headers, body = ask(shared, "GET", "/healthz")
+WELL = {"status": "ok", "database": "ok", "store": "ok", "auth": "ok", "pop3": "ok", "lmtp": "ok"}
+
+
+@pytest.mark.parametrize("path, expected", [("/livez", {"status": "ok"}), ("/readyz", WELL), ("/healthz", WELL)])
+def test_health(shared, path, expected):
+    status, headers, body = ask(shared, "GET", path)
     assert status == 200
     assert headers["Content-Type"] == "application/json"
-    assert json.loads(body) == {"status": "ok", "database": "ok", "store": "ok"}
+    assert json.loads(body) == expected
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/nothing"])
@@ -142,11 +146,17 @@ def test_silent_connections_are_closed(shared):
 # --- health
 
 
+def hold(instance, name):
+    """Lets a program hang; the caller wakes it."""
+    pid = instance.pids()[name][0]
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
 @pytest.fixture
 def stopped_store(instance):
     """stored hangs for the length of a test."""
-    pid = instance.pids()["stored"][0]
-    os.kill(pid, signal.SIGSTOP)
+    pid = hold(instance, "stored")
     try:
         yield instance
     finally:
@@ -173,13 +183,46 @@ def test_healthz_while_stored_hangs(stopped_store):
     assert len(answers) == 8
     for status, body, seconds in answers:
         assert status == 503 and 1.5 < seconds < 4
-        assert body["status"] == "failing" and body["database"] == "ok"
+        assert body == WELL | {"status": "failing", "store": body["store"]}
         assert "stored" in body["store"]
 
 
+def test_alive_while_the_others_hang(instance):
+    held = [hold(instance, name) for name in ("stored", "authd")]
+    try:
+        assert instance.http("/livez") == (200, '{"status":"ok"}')
+        status, text = instance.http("/readyz")
+        body = json.loads(text)
+        assert status == 503
+        assert body == WELL | {"status": "failing", "store": body["store"], "auth": body["auth"]}
+        assert "stored" in body["store"] and "authd" in body["auth"]
+    finally:
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: instance.http("/readyz")[0] == 200, 10, "all parts")
+
+
+@pytest.mark.parametrize("name, part", [("lmtpd", "lmtp"), ("pop3d", "pop3")])
+def test_not_ready_without_a_front(stopped, name, part):
+    """One that keeps dying is started again later each time, and meanwhile there is none."""
+    stopped.configure(pop3_processes=1)
+    instance = stopped.start()
+
+    def missing():
+        for pid in instance.pids().get(name, []):
+            os.kill(pid, signal.SIGKILL)
+            wait_gone(pid)
+        status, text = instance.http("/readyz")
+        return status == 503 and json.loads(text)
+
+    body = wait_until(missing, 20, f"a time without {name}")
+    assert body == WELL | {"status": "failing", part: body[part]}
+    assert name in body[part]
+    wait_until(lambda: instance.http("/readyz")[0] == 200, 10, f"a new {name}")
+
+
 def test_healthz_after_stored_went_on(instance):
-    pid = instance.pids()["stored"][0]
-    os.kill(pid, signal.SIGSTOP)
+    pid = hold(instance, "stored")
     try:
         assert instance.http("/healthz")[0] == 503
     finally:
@@ -211,14 +254,16 @@ def test_healthz_when_the_database_fails(instance):
 
 
 def test_ends_at_once_while_requests_wait(stopped_store):
-    """SIGTERM to admin: who waits for /healthz has an answer, and admin is gone within 2 s."""
+    """SIGTERM to admin: who waits for stored or authd has an answer, and admin is gone within 2 s."""
     pid = stopped_store.pids()["admin"][0]
+    held = hold(stopped_store, "authd")
     with socket.create_connection(("127.0.0.1", stopped_store.ports.http), 10) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert stopped_store.http("/metrics")[0] == 200  # so the first one has been read
         os.kill(pid, signal.SIGTERM)
         wait_gone(pid, 2)
         assert raw.recv(65536).startswith(b"HTTP/1.1 503 ")
+    os.kill(held, signal.SIGCONT)
 
 
 # --- metrics

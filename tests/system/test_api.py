@@ -494,7 +494,7 @@ def test_the_document_says_what_is_served(api):
     names = [operation["operationId"] for operation in document.operations.values()]
     assert len(names) == len(set(names)) > 30
     for (method, path), operation in document.operations.items():
-        wanted = {"/healthz", "/metrics", "/api/v1/openapi.json"}
+        wanted = {"/livez", "/readyz", "/healthz", "/metrics", "/api/v1/openapi.json"}
         assert (path in wanted) == (operation["x-roles"] == []), path
         # Each is there: a key is asked for, and not what else might be wrong.
         concrete = re.sub(r"\{\w+\}", "x", path)

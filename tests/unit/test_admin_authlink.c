@@ -29,6 +29,7 @@ struct world {
     int listener;
     int fd; /* authd's end */
     unsigned drained;
+    unsigned answers[2]; /* to questions whether authd answers: no, yes */
 };
 
 /* Lets the loop run until something has come; returns the octets, 0 at the end. */
@@ -356,6 +357,42 @@ static void drains_until_it_is_replaced(void **state)
     assert_int_equal(world->drained, 1);
 }
 
+static void on_answer(void *context, bool answered)
+{
+    struct world *world = context;
+
+    world->answers[answered]++;
+}
+
+static void ping(struct world *world)
+{
+    authlink_ping(world->link, (struct authlink_caller){on_answer, world});
+}
+
+/* Two who ask at once cost one question; one who asks while there is no connection waits for it. */
+static void tells_whether_authd_answers(void **state)
+{
+    struct world *world = *state;
+    uint32_t id;
+
+    ping(world);
+    ping(world);
+    assert_int_equal(hear_type(world, &id), AUTH_PING);
+    tell(world, AUTH_PONG, id, NULL, 0);
+    assert_int_equal(world->answers[true], 2);
+    close(world->fd);
+    ping(world);
+    accept_link(world);
+    assert_int_equal(world->answers[true], 3);
+    ping(world);
+    while (world->answers[false] == 0)
+        event_base_loop(world->base, EVLOOP_ONCE);
+    ping(world);
+    authlink_settle(world->link);
+    assert_int_equal(world->answers[true], 3);
+    assert_int_equal(world->answers[false], 2);
+}
+
 #define world_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -365,6 +402,7 @@ int main(void)
         world_test(forgets_half_a_batch),          world_test(waits_for_another_writer),
         world_test(notes_go_with_the_stored_hash), world_test(hangs_up_on_who_breaks_the_rules),
         world_test(drains_until_it_is_not_needed), world_test(drains_until_it_is_replaced),
+        world_test(tells_whether_authd_answers),
     };
 
     signal(SIGPIPE, SIG_IGN);
