@@ -19,8 +19,9 @@ MIGRATION(migration_0002, "0002-language.sql");
 MIGRATION(migration_0003, "0003-credentials.sql");
 MIGRATION(migration_0004, "0004-admin.sql");
 MIGRATION(migration_0005, "0005-lifecycle.sql");
+MIGRATION(migration_0006, "0006-provisioning.sql");
 
-const char *const migrations[] = {migration_0001, migration_0002, migration_0003, migration_0004,
-                                  migration_0005};
+const char *const migrations[] = {migration_0001, migration_0002, migration_0003,
+                                  migration_0004, migration_0005, migration_0006};
 
 const unsigned migrations_count = sizeof(migrations) / sizeof(migrations[0]);
