@@ -64,15 +64,39 @@ static enum db_result write_all(struct db *db, struct work *first, const struct 
     return result;
 }
 
-/* One that fails must not take the others with it, so each is then tried by itself. */
-static void write_somehow(const struct writer *writer, struct work *first)
+static void write_alone(struct db *db, struct writing *writing)
 {
-    if (write_all(writer->db, first, NULL) == DB_OK)
+    enum db_result result = db_transaction_begin(db);
+
+    if (result == DB_OK)
+        result = writing->run(writing, db);
+    writing->result = result == DB_OK ? db_transaction_commit(db) : result;
+    db_transaction_rollback(db);
+}
+
+/* One that fails must not take the others with it, so each is then tried by itself. */
+static void write_together(const struct writer *writer, struct work *first, const struct work *end)
+{
+    if (write_all(writer->db, first, end) == DB_OK)
         return;
-    for (struct work *work = first; work != NULL; work = work->next) {
+    for (struct work *work = first; work != end; work = work->next) {
         enum db_result result = write_all(writer->db, work, work->next);
         if (result != DB_OK)
             writing_of(work)->result = result;
+    }
+}
+
+static void write_somehow(const struct writer *writer, struct work *first)
+{
+    while (first != NULL) {
+        struct work *end = first;
+        while (end != NULL && !writing_of(end)->alone)
+            end = end->next;
+        if (end != first)
+            write_together(writer, first, end);
+        if (end != NULL)
+            write_alone(writer->db, writing_of(end));
+        first = end == NULL ? NULL : end->next;
     }
 }
 

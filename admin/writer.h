@@ -1,6 +1,8 @@
 #ifndef ADMIN_WRITER_H
 #define ADMIN_WRITER_H
 
+#include <stdbool.h>
+
 #include "admin/workers.h"
 #include "db/db.h"
 
@@ -15,6 +17,11 @@ struct writer;
 
 struct writing {
     struct work work; /* the writer's */
+    /*
+     * It has a transaction of its own, for what is large: a savepoint around many changes costs
+     * SQLite more than they do. What it refuses is undone all the same.
+     */
+    bool alone;
     /*
      * Makes the changes, in the writer's thread: DB_OK keeps them; DB_NONE undoes them, because the
      * request is refused. What DB_BUSY and DB_BROKEN end is tried once more alone, so it must be

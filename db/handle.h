@@ -28,6 +28,7 @@ struct db {
     enum db_result unprepared; /* why the last statement_get() returned NULL */
     bool transaction;          /* the caller's own */
     bool spoiled;              /* ... which can only be rolled back */
+    bool whole;                /* ... which is undone as a whole or not at all */
     bool changing;             /* between change_begin() and change_end() */
     struct changes *changes;   /* NULL: nothing has been changed through this handle yet */
     struct db_limit limit;

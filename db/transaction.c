@@ -35,8 +35,13 @@ enum db_result db_transaction_begin(struct db *db)
     }
     enum db_result result = control(db, STATEMENT_BEGIN);
     db->transaction = result == DB_OK;
-    db->spoiled = false;
+    db->spoiled = db->whole = false;
     return result;
+}
+
+void db_transaction_is_whole(struct db *db)
+{
+    db->whole = db->transaction;
 }
 
 enum db_result db_transaction_commit(struct db *db)
@@ -48,7 +53,7 @@ enum db_result db_transaction_commit(struct db *db)
         db_transaction_rollback(db);
         return DB_BROKEN;
     }
-    db->transaction = false;
+    db->transaction = db->whole = false;
     return commit(db);
 }
 
@@ -56,7 +61,7 @@ void db_transaction_rollback(struct db *db)
 {
     if (db->transaction) {
         db->transaction = false;
-        db->spoiled = false;
+        db->spoiled = db->whole = false;
         rollback(db);
     }
 }
@@ -100,7 +105,10 @@ enum db_result change_begin(struct db *db)
     if (db->changes == NULL) {
         return DB_BROKEN;
     }
-    enum db_result result = control(db, db->transaction ? STATEMENT_SAVEPOINT : STATEMENT_BEGIN);
+    enum db_result result = DB_OK;
+    if (!db->whole) {
+        result = control(db, db->transaction ? STATEMENT_SAVEPOINT : STATEMENT_BEGIN);
+    }
     if (result == DB_OK) {
         db->changing = true;
         changes_begin(db->changes);
@@ -111,9 +119,12 @@ enum db_result change_begin(struct db *db)
 /* The end of a change within the caller's transaction. */
 static enum db_result savepoint_end(struct db *db, enum db_result result)
 {
-    if (result == DB_BUSY || result == DB_BROKEN) {
+    if (result == DB_BUSY || result == DB_BROKEN || (result != DB_OK && db->whole)) {
         db->spoiled = true;
         return result;
+    }
+    if (db->whole) {
+        return DB_OK;
     }
     if (result != DB_OK && control(db, STATEMENT_UNDO) != DB_OK) {
         db->spoiled = true;

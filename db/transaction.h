@@ -17,6 +17,13 @@
 /* DB_OK, DB_BUSY or DB_BROKEN. Transactions do not nest. */
 enum db_result db_transaction_begin(struct db *db);
 
+/*
+ * Said right after begin, where one refused change is a reason to undo all: none is undone by
+ * itself any more, which costs a change a third of its time among many, and after a refusal the
+ * transaction can only be rolled back.
+ */
+void db_transaction_is_whole(struct db *db);
+
 /* DB_OK: durable. Anything else: nothing of it happened, and the transaction is over. */
 enum db_result db_transaction_commit(struct db *db);
 
