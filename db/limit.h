@@ -16,7 +16,8 @@ enum db_limit_kind {
     DB_LIMIT_APP_PASSWORDS,
     DB_LIMIT_WEBHOOKS,
     DB_LIMIT_API_KEYS,
-    DB_LIMIT_TOKEN_ISSUERS
+    DB_LIMIT_TOKEN_ISSUERS,
+    DB_LIMIT_JOBS
 };
 
 struct db_limit {

@@ -131,6 +131,11 @@
     " (SELECT customer.name FROM customer WHERE customer.id = outbox.customer)"                    \
     " FROM outbox LEFT JOIN audit ON audit.id = outbox.audit"
 
+#define JOB_COLUMNS                                                                                \
+    "job.id, job.customer, job.actor, job.remote, job.request, job.format, job.mode, job.dry_run," \
+    " job.state, job.octets, job.rows, job.aliases, job.wrong, job.place, job.made, job.created,"  \
+    " job.begun, job.ended, job.secret IS NOT NULL FROM job"
+
 /* The cursor of a new event at ?2, in microseconds; ?3 is above all there are. */
 #define OUTBOX_CURSOR                                                                              \
     "max(?2, 1 + coalesce((SELECT outbox.id FROM outbox WHERE outbox.id < ?3"                      \
@@ -294,6 +299,79 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_PLAN_REMOVE] = {"plan_remove", STATEMENT_OPERATOR,
         "DELETE FROM plan WHERE name = ?1"
         " AND NOT EXISTS (SELECT 1 FROM any_customer WHERE any_customer.plan = plan.id)"},
+    /* ?1 is 0 for the operator's. */
+    [STATEMENT_JOB_BEGIN] = {"job_begin", STATEMENT_OPERATOR,
+        "INSERT INTO job (customer, actor, remote, request, format, mode, dry_run, secret, created)"
+        " SELECT nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, unixepoch()"
+        " WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM customer WHERE id = ?1)"},
+    [STATEMENT_JOB_PART_ADD] = {"job_part_add", STATEMENT_OPERATOR,
+        "INSERT INTO job_part (job, number, octets)"
+        " SELECT id, ?2, ?3 FROM job WHERE id = ?1 AND state = 'upload' AND ended IS NULL"},
+    [STATEMENT_JOB_START] = {"job_start", STATEMENT_OPERATOR,
+        "UPDATE job SET state = 'checking', octets = coalesce("
+        "     (SELECT sum(length(octets)) FROM job_part WHERE job_part.job = job.id), 0)"
+        " WHERE customer IS nullif(?1, 0) AND id = ?2 AND state = 'upload' AND ended IS NULL"},
+    [STATEMENT_JOB_ABANDON] = {"job_abandon", STATEMENT_OPERATOR,
+        "UPDATE job SET secret = NULL, ended = 0"
+        " WHERE id = ?1 AND state = 'upload' AND ended IS NULL"},
+    [STATEMENT_OPERATOR_JOB_FIND] = {"operator_job_find", STATEMENT_OPERATOR,
+        "SELECT " JOB_COLUMNS " WHERE job.id = ?1 AND job.state <> 'upload'"},
+    [STATEMENT_OPERATOR_JOB_NEXT] = {"operator_job_next", STATEMENT_OPERATOR,
+        "SELECT " JOB_COLUMNS " WHERE job.id < ?1 AND job.state <> 'upload'"
+        " ORDER BY job.id DESC LIMIT 1"},
+    [STATEMENT_JOB_OPEN_NEXT] = {"job_open_next", STATEMENT_OPERATOR,
+        "SELECT " JOB_COLUMNS " WHERE job.id > ?1 AND job.state IN ('checking', 'applying')"
+        " ORDER BY job.id LIMIT 1"},
+    [STATEMENT_JOB_PART_NEXT] = {"job_part_next", STATEMENT_OPERATOR,
+        "SELECT number, octets FROM job_part WHERE job = ?1 AND number > ?2"
+        " ORDER BY number LIMIT 1"},
+    [STATEMENT_JOB_ERROR_NEXT] = {"job_error_next", STATEMENT_OPERATOR,
+        "SELECT row, number, line, name, code, reason FROM job_error"
+        " WHERE job = ?1 AND (row, number) > (?2, ?3) ORDER BY row, number LIMIT 1"},
+    [STATEMENT_JOB_ERROR_ADD] = {"job_error_add", STATEMENT_OPERATOR,
+        "INSERT INTO job_error (job, row, number, line, name, code, reason)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+    [STATEMENT_JOB_HASH_ADD] = {"job_hash_add", STATEMENT_OPERATOR,
+        "INSERT INTO job_hash (job, row, hash, scram) VALUES (?1, ?2, ?3, ?4)"},
+    [STATEMENT_JOB_HASH_FIND] = {"job_hash_find", STATEMENT_OPERATOR,
+        "SELECT hash, scram FROM job_hash WHERE job = ?1 AND row = ?2"},
+    [STATEMENT_JOB_CHECKED] = {"job_checked", STATEMENT_OPERATOR,
+        "UPDATE job SET state = 'applying', rows = ?2, aliases = ?3, wrong = ?4,"
+        "               begun = unixepoch()"
+        " WHERE id = ?1 AND state = 'checking'"},
+    [STATEMENT_JOB_ADVANCE] = {"job_advance", STATEMENT_OPERATOR,
+        "UPDATE job SET place = ?3, made = made + ?4, wrong = wrong + ?5"
+        " WHERE id = ?1 AND state = 'applying' AND place = ?2"},
+    [STATEMENT_JOB_END] = {"job_end", STATEMENT_OPERATOR,
+        "UPDATE job SET state = ?2, rows = ?3, aliases = ?4, wrong = max(wrong, ?5),"
+        "               ended = unixepoch(), secret = CASE WHEN made > 0 THEN secret END"
+        " WHERE id = ?1 AND state IN ('checking', 'applying')"},
+    [STATEMENT_JOB_HASHES_FORGET] = {"job_hashes_forget", STATEMENT_OPERATOR,
+        "DELETE FROM job_hash WHERE job = ?1"},
+    [STATEMENT_JOB_SECRET] = {"job_secret", STATEMENT_OPERATOR,
+        "SELECT secret FROM job WHERE id = ?1 AND secret IS NOT NULL"},
+    [STATEMENT_JOB_TAKE_RESULT] = {"job_take_result", STATEMENT_OPERATOR,
+        "UPDATE job SET secret = NULL WHERE customer IS nullif(?1, 0) AND id = ?2"
+        " AND secret IS NOT NULL AND state IN ('done', 'cancelled')"},
+    /* What nobody needs any more, a little at a time. */
+    [STATEMENT_JOB_UPLOADS_PRUNE] = {"job_uploads_prune", STATEMENT_OPERATOR,
+        "UPDATE job SET secret = NULL, ended = 0"
+        " WHERE state = 'upload' AND created < unixepoch() - ?1 AND ended IS NULL"},
+    [STATEMENT_JOB_RESULTS_PRUNE] = {"job_results_prune", STATEMENT_OPERATOR,
+        "UPDATE job SET secret = NULL WHERE secret IS NOT NULL AND ended < unixepoch() - ?1"},
+    [STATEMENT_JOB_PARTS_PRUNE] = {"job_parts_prune", STATEMENT_OPERATOR,
+        "DELETE FROM job_part WHERE rowid IN (SELECT old.rowid FROM job"
+        "     JOIN job_part AS old ON old.job = job.id"
+        "     WHERE job.secret IS NULL AND job.ended IS NOT NULL LIMIT 16)"},
+    [STATEMENT_JOB_ERRORS_PRUNE] = {"job_errors_prune", STATEMENT_OPERATOR,
+        "DELETE FROM job_error WHERE (job, row, number) IN ("
+        "     SELECT old.job, old.row, old.number FROM job"
+        "     JOIN job_error AS old ON old.job = job.id"
+        "     WHERE job.ended < unixepoch() - ?1 LIMIT 1000)"},
+    [STATEMENT_JOB_PRUNE] = {"job_prune", STATEMENT_OPERATOR,
+        "DELETE FROM job WHERE ended < unixepoch() - ?1"
+        "   AND NOT EXISTS (SELECT 1 FROM job_part WHERE job_part.job = job.id)"
+        "   AND NOT EXISTS (SELECT 1 FROM job_error WHERE job_error.job = job.id)"},
 
     [STATEMENT_API_KEY_FIND] = {"api_key_find", STATEMENT_FINDS,
         "SELECT " API_KEY_COLUMNS " AND api_key.digest = ?1"},
@@ -662,6 +740,11 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_ISSUER_WANTED] = {"issuer_wanted", STATEMENT_TENANT,
         "UPDATE token_issuer SET due = ?3 WHERE customer = ?1 AND id = ?2"
         " AND due > ?3 AND tried <= ?4"},
+    [STATEMENT_JOB_GET] = {"job_get", STATEMENT_TENANT,
+        "SELECT " JOB_COLUMNS " WHERE job.customer = ?1 AND job.id = ?2 AND job.state <> 'upload'"},
+    [STATEMENT_JOB_NEXT] = {"job_next", STATEMENT_TENANT,
+        "SELECT " JOB_COLUMNS " WHERE job.customer = ?1 AND job.id < ?2 AND job.state <> 'upload'"
+        " ORDER BY job.id DESC LIMIT 1"},
     [STATEMENT_AUDIT_ADD] = {"audit_add", STATEMENT_NOTES,
         "INSERT INTO audit (customer, number, time, actor, remote, request, action, object, digest,"
         "                   chain, changes)"
@@ -744,6 +827,7 @@ static const struct {
     {"limit: webhooks", DB_LIMIT_WEBHOOKS},
     {"limit: api keys", DB_LIMIT_API_KEYS},
     {"limit: token issuers", DB_LIMIT_TOKEN_ISSUERS},
+    {"limit: jobs", DB_LIMIT_JOBS},
 };
 
 static enum db_result report(const struct db *db, const char *what)
@@ -850,7 +934,11 @@ static const enum statement_id by_itself[] = {
     STATEMENT_EVENT_COUNT,        STATEMENT_EVENT_MAKE_ROOM,     STATEMENT_EVENT_PRUNE,
     STATEMENT_NOTE_UPGRADE,       STATEMENT_NOTE_SCRAM,          STATEMENT_NOTE_USED,
     STATEMENT_ISSUER_TRY,         STATEMENT_ISSUER_FETCHED,      STATEMENT_ISSUER_FAILED,
-    STATEMENT_ISSUER_WANTED,
+    STATEMENT_ISSUER_WANTED,      STATEMENT_JOB_BEGIN,           STATEMENT_JOB_PART_ADD,
+    STATEMENT_JOB_ABANDON,        STATEMENT_JOB_ERROR_ADD,       STATEMENT_JOB_HASH_ADD,
+    STATEMENT_JOB_HASHES_FORGET,  STATEMENT_JOB_CHECKED,         STATEMENT_JOB_ADVANCE,
+    STATEMENT_JOB_UPLOADS_PRUNE,  STATEMENT_JOB_RESULTS_PRUNE,   STATEMENT_JOB_PARTS_PRUNE,
+    STATEMENT_JOB_ERRORS_PRUNE,   STATEMENT_JOB_PRUNE,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)
