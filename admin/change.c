@@ -17,6 +17,7 @@
 #include "db/audit.h"
 #include "db/idempotency.h"
 #include "db/issuer.h"
+#include "db/job.h"
 #include "db/limit.h"
 #include "db/trusted.h"
 #include "lib/log.h"
@@ -59,6 +60,10 @@ static void limit_problem(struct request *request, const struct db *db)
     case DB_LIMIT_TOKEN_ISSUERS:
         problem_set(request, PROBLEM_LIMIT, "a customer has %d token issuers at most",
                     DB_ISSUERS_MAX);
+        break;
+    case DB_LIMIT_JOBS:
+        problem_set(request, PROBLEM_LIMIT, "there are %d jobs at most that have not ended",
+                    DB_JOBS_MAX);
         break;
     case DB_LIMIT_API_KEYS:
         problem_set(request, PROBLEM_LIMIT, "there are %d API keys at most", DB_API_KEYS_MAX);

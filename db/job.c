@@ -71,8 +71,8 @@ static enum db_result read_job(struct db *db, struct sqlite3_stmt *row, struct d
     job_r->created = statement_number(row, 15);
     job_r->begun = statement_number(row, 16);
     job_r->ended = statement_number(row, 17);
-    job_r->result =
-        statement_bool(row, 18) && (job_r->state == DB_JOB_DONE || job_r->state == DB_JOB_CANCELLED);
+    job_r->result = statement_bool(row, 18) &&
+                    (job_r->state == DB_JOB_DONE || job_r->state == DB_JOB_CANCELLED);
     statement_reset(row);
     return DB_OK;
 }

@@ -119,7 +119,8 @@ enum db_result db_job_add_hash(struct db *db, uint64_t job, unsigned row, const 
 enum db_result db_job_find_hash(struct db *db, uint64_t job, unsigned row, char *hash_r,
                                 size_t hash_size, char *scram_r, size_t scram_size);
 
-/* From checking to applying, with members rows, aliases and wrong. DB_NONE: it is in no such state. */
+/* From checking to applying, with members rows, aliases and wrong. DB_NONE: it is in no such state.
+ */
 enum db_result db_job_checked(struct db *db, const struct db_job *job);
 
 /*
@@ -134,8 +135,7 @@ enum db_result db_job_advance(struct db *db, const struct db_job *job, unsigned 
 enum db_result db_job_end(struct db *db, const struct db_job *job, enum db_job_state state);
 
 /* The secret of a job whose result can be fetched, or that has not ended; wiped by the caller. */
-enum db_result db_job_secret(struct db *db, uint64_t job,
-                             uint8_t secret_r[DB_JOB_SECRET_SIZE]);
+enum db_result db_job_secret(struct db *db, uint64_t job, uint8_t secret_r[DB_JOB_SECRET_SIZE]);
 
 /* Takes the result: the secret is gone after it. A change. DB_NONE: it was taken, or is no more. */
 enum db_result db_job_take_result(struct db *db, uint64_t customer, uint64_t job);

@@ -320,7 +320,8 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT " JOB_COLUMNS " WHERE job.id < ?1 AND job.state <> 'upload'"
         " ORDER BY job.id DESC LIMIT 1"},
     [STATEMENT_JOB_OPEN_NEXT] = {"job_open_next", STATEMENT_OPERATOR,
-        "SELECT " JOB_COLUMNS " WHERE job.id > ?1 AND job.state IN ('checking', 'applying')"
+        "SELECT " JOB_COLUMNS " INDEXED BY job_open"
+        " WHERE job.id > ?1 AND job.state IN ('checking', 'applying')"
         " ORDER BY job.id LIMIT 1"},
     [STATEMENT_JOB_PART_NEXT] = {"job_part_next", STATEMENT_OPERATOR,
         "SELECT number, octets FROM job_part WHERE job = ?1 AND number > ?2"
@@ -361,12 +362,12 @@ const struct statement statements[STATEMENT__MAX] = {
         "UPDATE job SET secret = NULL WHERE secret IS NOT NULL AND ended < unixepoch() - ?1"},
     [STATEMENT_JOB_PARTS_PRUNE] = {"job_parts_prune", STATEMENT_OPERATOR,
         "DELETE FROM job_part WHERE rowid IN (SELECT old.rowid FROM job"
-        "     JOIN job_part AS old ON old.job = job.id"
-        "     WHERE job.secret IS NULL AND job.ended IS NOT NULL LIMIT 16)"},
+        "     CROSS JOIN job_part AS old ON old.job = job.id"
+        "     WHERE job.secret IS NULL AND job.ended >= 0 LIMIT 16)"},
     [STATEMENT_JOB_ERRORS_PRUNE] = {"job_errors_prune", STATEMENT_OPERATOR,
         "DELETE FROM job_error WHERE (job, row, number) IN ("
         "     SELECT old.job, old.row, old.number FROM job"
-        "     JOIN job_error AS old ON old.job = job.id"
+        "     CROSS JOIN job_error AS old ON old.job = job.id"
         "     WHERE job.ended < unixepoch() - ?1 LIMIT 1000)"},
     [STATEMENT_JOB_PRUNE] = {"job_prune", STATEMENT_OPERATOR,
         "DELETE FROM job WHERE ended < unixepoch() - ?1"

@@ -36,7 +36,10 @@ CREATE TABLE job (
 ) STRICT;
 
 CREATE INDEX job_by_customer ON job (customer, id);
-CREATE INDEX job_by_state ON job (state) WHERE state IN ('upload', 'checking', 'applying');
+CREATE INDEX job_by_state ON job (state, created);
+CREATE INDEX job_by_end ON job (ended);
+-- those that have not ended
+CREATE INDEX job_open ON job (id) WHERE state IN ('checking', 'applying');
 
 CREATE TRIGGER job_limit BEFORE INSERT ON job
 WHEN (SELECT count(*) FROM job WHERE customer IS NEW.customer

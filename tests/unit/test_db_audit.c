@@ -100,8 +100,9 @@ static void tells_no_secret(void **state)
 static void knows_which_texts_are_secret(void **state)
 {
     static const char *const known[] = {
-        "admin_user.hash", "credential.hash", "credential.scram", /* secret */
-        "token_issuer.keys",                                      /* public keys */
+        "admin_user.hash",   "credential.hash", "credential.scram", /* secret */
+        "job_hash.hash",     "job_hash.scram",                      /* not followed */
+        "token_issuer.keys",                                        /* public keys */
     };
     struct fixture *fixture = *state;
     sqlite3_stmt *find;

@@ -7,6 +7,7 @@
 #include "db/apppassword.h"
 #include "db/handle.h"
 #include "db/issuer.h"
+#include "db/job.h"
 #include "db/pagesession.h"
 #include "db/secondfactor.h"
 #include "db/statement.h"
@@ -136,6 +137,8 @@ static const struct tenant_case {
     {STATEMENT_ISSUER_FETCHED, false, {N(1), T("{}"), N(5), N(6)}},
     {STATEMENT_ISSUER_FAILED, false, {N(1), T("away"), N(6)}},
     {STATEMENT_ISSUER_WANTED, false, {N(1), N(50), N(5)}},
+    {STATEMENT_JOB_GET, false, {N(1)}},
+    {STATEMENT_JOB_NEXT, false, {N(INT64_MAX)}},
     {STATEMENT_AUDIT_NEXT, false, {N(INT64_MAX)}},
     {STATEMENT_AUDIT_FOLLOW, false, {N(0)}},
     {STATEMENT_WEBHOOK_NEXT, false, {N(0)}},
@@ -242,6 +245,9 @@ static int set_up(void **state)
         .issuer = "https://id.example", .audience = "mail", .claim = "email"};
     assert_int_equal(db_issuer_add(db, fixture->ours, &issuer), DB_OK);
     assert_int_equal(db_issuer_fetched(db, fixture->ours, 1, "{}", 1, 100), DB_OK);
+    struct db_job job = {.customer = fixture->ours};
+    assert_int_equal(db_job_begin(db, &job), DB_OK);
+    assert_int_equal(db_job_start(db, fixture->ours, job.id), DB_OK);
     const struct db_app_password phone = {.name = "phone", .pop3 = true};
     const uint8_t phones[APPPASSWORD_DIGEST_SIZE] = {8};
     assert_int_equal(db_app_password_add(db, fixture->ours, &a, &phone, phones), DB_OK);
