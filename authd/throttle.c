@@ -22,6 +22,9 @@ _Static_assert(THROTTLE_KEY_SIZE == crypto_shorthash_siphashx24_BYTES, "a key is
 /* Of an IPv6 address: what one household is given. */
 #define SOURCE_BITS 64
 
+/* Seconds without a wrong one from an address, after which known mailboxes forgive anew. */
+#define FORGIVEN_TIME 3600
+
 /* Networks that one owner has: at home, at work, and what telephones have on the way. */
 #define HOMES 8
 
@@ -38,7 +41,7 @@ static const struct rule {
     [THROTTLE_PAIR] =
         {.free = 5, .first = 15, .step = 1, .longest = 900, .forget = 1800, .most = 11},
     [THROTTLE_NETWORK] =
-        {.free = 5, .first = 15, .step = 32, .longest = 60, .forget = 60, .most = 69},
+        {.free = 9, .first = 60, .step = 1, .longest = 60, .forget = 60, .most = 9},
     [THROTTLE_MAILBOX] =
         {.free = 20, .first = 30, .step = 8, .longest = 300, .forget = 600, .most = 52},
     [THROTTLE_PASSWORD] =
@@ -76,7 +79,8 @@ struct penalty {
     uint64_t mailbox;
     struct in6_addr source;
     uint64_t customers[THROTTLE_CUSTOMERS]; /* the latest first */
-    uint64_t marks; /* of a password: a bit for each mailbox, so that each counts once */
+    /* A bit for each mailbox: a password counts once for each, an address is forgiven once. */
+    uint64_t marks;
 };
 
 struct home {
@@ -246,7 +250,7 @@ struct parts {
 };
 
 /* Kinds beyond the scopes. */
-enum { KIND_GUESS = THROTTLE_SCOPES, KIND_HOME, KIND_PAIR_NOT_TOLD };
+enum { KIND_GUESS = THROTTLE_SCOPES, KIND_HOME, KIND_PAIR_NOT_TOLD, KIND_NETWORK_NOT_TOLD };
 
 static void cut(struct in6_addr *address, unsigned bits)
 {
@@ -276,20 +280,21 @@ static bool parse_source(const char *text, struct in6_addr *source_r, struct in6
 static void make_keys(const struct throttle *throttle, const struct throttle_login *login,
                       const struct in6_addr *home, bool network, struct throttle_try *try)
 {
-    struct parts parts = {.kind = login->password != NULL ? THROTTLE_PAIR : KIND_PAIR_NOT_TOLD};
+    const bool told = login->password != NULL;
+    struct parts parts = {.kind = told ? THROTTLE_PAIR : KIND_PAIR_NOT_TOLD};
     uint8_t key[THROTTLE_KEY_SIZE];
 
     digest(throttle, login->name, strlen(login->name), parts.part[0]);
     memcpy(parts.part[1], &try->source, sizeof(try->source));
     digest(throttle, &parts, sizeof(parts), try->keys[THROTTLE_PAIR]);
     memcpy(try->keys[THROTTLE_MAILBOX], parts.part[0], THROTTLE_KEY_SIZE);
-    if (login->password != NULL) {
+    if (told) {
         parts.kind = KIND_GUESS;
         digest(throttle, login->digest, login->digest_length, parts.part[2]);
         digest(throttle, &parts, sizeof(parts), try->guess);
         digest(throttle, login->password, login->password_length, try->keys[THROTTLE_PASSWORD]);
     }
-    parts = (struct parts){.kind = THROTTLE_NETWORK};
+    parts = (struct parts){.kind = told ? THROTTLE_NETWORK : KIND_NETWORK_NOT_TOLD};
     memcpy(parts.part[0], &try->source, sizeof(try->source));
     if (network)
         digest(throttle, &parts, sizeof(parts), try->keys[THROTTLE_NETWORK]);
@@ -473,22 +478,37 @@ static void tidy(struct throttle *throttle, const struct throttle_try *try)
             continue;
         struct penalty *penalty = slots_find(throttle->penalties, try->keys[scope]);
         if (penalty != NULL && penalty->counted.meter.flying == 0 &&
-            penalty->counted.meter.count == 0)
+            penalty->counted.meter.count == 0 && penalty->marks == 0)
             memset(penalty, 0, sizeof(*penalty));
     }
 }
 
-/* A password counts once for each mailbox; two in one bit are taken for one. */
+/* Returns whether the mailbox had its mark already; two in one bit are taken for one. */
+static bool mark(struct penalty *penalty, const struct throttle_try *try)
+{
+    uint64_t bit = UINT64_C(1) << (try->keys[THROTTLE_MAILBOX][0] & 63);
+    bool marked = (penalty->marks & bit) != 0;
+
+    penalty->marks |= bit;
+    return marked;
+}
+
+/* A password counts once for each mailbox. */
 static bool is_counted(struct throttle *throttle, const struct throttle_try *try, uint32_t now)
 {
-    uint64_t mark = UINT64_C(1) << (try->keys[THROTTLE_MAILBOX][0] & 63);
     struct penalty *penalty = take_penalty(throttle, try, THROTTLE_PASSWORD, now);
 
     if (count_now(&penalty->counted.meter, now) == 0)
         penalty->marks = 0;
-    bool counted = (penalty->marks & mark) != 0;
-    penalty->marks |= mark;
-    return counted;
+    return mark(penalty, try);
+}
+
+static void renew_marks(struct throttle *throttle, const struct throttle_try *try, uint32_t now)
+{
+    struct penalty *penalty = take_penalty(throttle, try, THROTTLE_NETWORK, now);
+
+    if (now - penalty->counted.meter.when >= FORGIVEN_TIME)
+        penalty->marks = 0;
 }
 
 static unsigned count(struct throttle *throttle, const struct throttle_try *try, uint32_t now)
@@ -500,10 +520,31 @@ static unsigned count(struct throttle *throttle, const struct throttle_try *try,
             continue;
         if (scope == THROTTLE_PASSWORD && is_counted(throttle, try, now))
             continue;
+        if (scope == THROTTLE_NETWORK)
+            renew_marks(throttle, try, now);
         if (meter_add(take_meter(throttle, try, scope, now), now))
             delayed |= 1U << scope;
     }
     return delayed;
+}
+
+/*
+ * Among neighbours most are right, and of a guesser's tries next to none: so each mailbox that
+ * becomes known takes back one wrong password of the address, once. Marks are few, and are kept
+ * when nothing is counted any more: who guesses gains little by mailboxes of his own.
+ */
+static void forgive_network(const struct throttle *throttle, const struct throttle_try *try,
+                            uint32_t now)
+{
+    struct penalty *penalty = counts_for(try, THROTTLE_NETWORK)
+                                  ? slots_find(throttle->penalties, try->keys[THROTTLE_NETWORK])
+                                  : NULL;
+
+    if (penalty == NULL)
+        return;
+    struct meter *meter = &penalty->counted.meter;
+    if (count_now(meter, now) > 0 && !mark(penalty, try))
+        meter->count--;
 }
 
 /* The owner is known from now on, and what he mistyped before that is forgiven, once. */
@@ -516,6 +557,7 @@ static void welcome(struct throttle *throttle, const struct throttle_try *try, u
         struct meter *pair = find_meter(throttle, try, THROTTLE_PAIR);
         if (pair != NULL)
             pair->count = 0;
+        forgive_network(throttle, try, now);
         home = &mailbox->homes[0];
         for (unsigned i = 1; i < HOMES; i++)
             if (mailbox->homes[i].seen < home->seen)

@@ -23,7 +23,8 @@ struct networks;
  *   THROTTLE_PASSWORD  the password, for each mailbox that it is tried on
  *
  * the last three only for strangers: where the mailbox's owner has logged in from that network
- * before, or its customer trusts the network, the pair alone counts.
+ * before, or its customer trusts the network, the pair alone counts. Each mailbox that becomes
+ * known at an address takes back one that was counted for that address.
  *
  * An address is one of IPv4 or a /64 of IPv6. A mailbox is the name as it was given, so one that
  * does not exist is delayed like any other.
@@ -61,7 +62,8 @@ struct throttle_login {
     size_t digest_length;
     /*
      * NULL: not told, as with SCRAM, and then there is no digest either. The same wrong one again
-     * is a new one then, so such tries have pairs of their own and do not delay the others.
+     * is a new one then, so such tries have pairs and networks of their own and do not delay the
+     * others there.
      */
     const char *password;
     size_t password_length;

@@ -19,7 +19,7 @@ defaults
     timeout client 60s
     timeout server 60s
 listen mail
-    bind 127.0.0.1:{port} accept-proxy {bind}
+    bind 127.0.0.1:{port} {bind}
     server bellhop 127.0.0.1:{to} source {proxy} {options}
 """
 
@@ -101,7 +101,7 @@ class Proxy:
         return wire
 
 
-def haproxy(instance, folder, to, options, bind=""):
+def haproxy(instance, folder, to, options, bind="accept-proxy"):
     return Proxy(instance, folder, ["/usr/sbin/haproxy", "-db", "-f", "proxy.conf"], HAPROXY, to=to,
                  options=options, bind=bind, proxy=PROXY)
 

@@ -85,7 +85,7 @@ def test_haproxy_that_speaks_tls_itself(listed, tmp_path, tls):
     pem = tmp_path / "haproxy.pem"
     pem.write_text((listed.dir / "tls" / "cert.pem").read_text() + (listed.dir / "tls" / "key.pem").read_text())
     options = "send-proxy-v2-ssl" if tls else "send-proxy-v2"
-    with haproxy(listed, tmp_path, listed.ports.pop3, options, f"ssl crt {pem}") as proxy:
+    with haproxy(listed, tmp_path, listed.ports.pop3, options, f"accept-proxy ssl crt {pem}") as proxy:
         for customer in listed.customers:
             with proxy.client(CLIENT) as wire:
                 wire.start_tls(listed.tls)
