@@ -19,6 +19,9 @@
 #include "lib/metrics.h"
 #include "lib/xalloc.h"
 
+/* Microseconds: so long others pass by one for which there is no memory. */
+#define PASSING_TIME 1000000
+
 /* Of the hash threads: beside something that wants all of a core, they get a quarter of it. */
 #define NICENESS 5
 
@@ -108,21 +111,36 @@ static void finish(struct hashpool *pool, struct hash_job *job)
         log_error("cannot wake the event loop: %s", strerror(errno));
 }
 
-/* The memory that a job takes. What one takes alone is not too much: see storedhash_check_cost().
- */
-static uint64_t memory_of(const struct hash_job *job)
+static bool has_room(const struct hashpool *pool, const struct hash_job *job)
 {
-    return job->stored.memory > job->memory ? job->stored.memory : job->memory;
+    return pool->memory_used == 0 ||
+           (pool->memory_used <= pool->memory && job->needs <= pool->memory - pool->memory_used);
+}
+
+/* Whose turn it is; where there is no memory for that one yet, who may pass by. NULL: nobody. */
+static struct hash_job *choose(const struct hashpool *pool)
+{
+    struct hash_job *first = turns_next(pool->turns, UINT64_MAX);
+
+    if (first == NULL)
+        first = pool->later;
+    if (first == NULL || has_room(pool, first))
+        return first;
+    if (first->kind != HASH_COMPARE || pool->memory_used >= pool->memory)
+        return NULL;
+    if (first->passed == 0)
+        first->passed = clock_microseconds();
+    if (clock_microseconds() - first->passed >= PASSING_TIME)
+        return NULL;
+    return turns_next(pool->turns, pool->memory - pool->memory_used);
 }
 
 /* Takes the next job off its queue, or returns NULL: there is none, or no memory for it yet. */
 static struct hash_job *take_job(struct hashpool *pool)
 {
-    struct hash_job *job = turns_next(pool->turns);
+    struct hash_job *job = choose(pool);
 
     if (job == NULL)
-        job = pool->later;
-    if (job == NULL || (pool->memory_used > 0 && pool->memory_used + memory_of(job) > pool->memory))
         return NULL;
     if (job->kind == HASH_COMPARE) {
         turns_begin(pool->turns, job);
@@ -130,7 +148,7 @@ static struct hash_job *take_job(struct hashpool *pool)
         DL_DELETE(pool->later, job);
         pool->later_count--;
     }
-    pool->memory_used += memory_of(job);
+    pool->memory_used += job->needs;
     job->state = HASH_RUNNING;
     return job;
 }
@@ -173,17 +191,18 @@ static void *run_thread(void *context)
             pthread_cond_wait(&pool->work, &pool->lock);
             continue;
         }
+        /* There may be memory for another, and a thread that waits for it. */
+        if (turns_count(pool->turns) > 0 || pool->later != NULL)
+            pthread_cond_signal(&pool->work);
         pthread_mutex_unlock(&pool->lock);
         uint64_t began = clock_microseconds();
         run_job(job);
         uint64_t took = clock_microseconds() - began;
         pthread_mutex_lock(&pool->lock);
-        pool->memory_used -= memory_of(job);
+        pool->memory_used -= job->needs;
         if (job->kind == HASH_COMPARE)
             turns_end(pool->turns, job, took);
         finish(pool, job);
-        /* One that waited for memory. */
-        pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -321,6 +340,8 @@ int hashpool_submit(struct hashpool *pool, struct hash_job *job)
         job->is_stored = storedhash_parse(&job->stored, job->hash, &error) == 0 &&
                          (job->stored.kind == STOREDHASH_OWN ||
                           storedhash_check_cost(&job->stored, &error) == 0);
+    /* What one takes alone is not too much: see storedhash_check_cost(). */
+    job->needs = job->stored.memory > job->memory ? job->stored.memory : job->memory;
     pthread_mutex_lock(&pool->lock);
     bool room = make_room(pool, job);
     if (room)

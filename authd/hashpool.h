@@ -59,6 +59,8 @@ struct hash_job {
     enum hash_state state; /* this and what follows are the pool's */
     bool is_stored;
     struct storedhash stored; /* what `hash` says */
+    uint64_t needs;           /* octets */
+    uint64_t passed;          /* microseconds: since then others pass by; 0: none has */
     struct share *share;
     struct hash_job *prev;
     struct hash_job *next;
@@ -68,7 +70,8 @@ struct hashpool;
 
 /*
  * Starts the threads. At most `limit` jobs of each kind wait. Jobs that run at once take `memory`
- * octets together at most, if one alone does not take more. Exits where threads cannot be had.
+ * octets together at most, if one alone does not take more; while there is not enough for the
+ * customer whose turn it is, others pass by, for a second. Exits where threads cannot be had.
  */
 struct hashpool *hashpool_new(struct event_base *base, unsigned threads, unsigned limit,
                               uint64_t memory);

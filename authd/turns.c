@@ -114,14 +114,15 @@ static bool comes_before(const struct share *one, const struct share *other)
                                           : one->spent < other->spent;
 }
 
-struct hash_job *turns_next(const struct turns *turns)
+struct hash_job *turns_next(const struct turns *turns, uint64_t memory)
 {
     const struct share *first = NULL;
     struct share *share;
     struct share *next;
 
     HASH_ITER (hh, turns->shares, share, next) {
-        if (share->waiting > 0 && (first == NULL || comes_before(share, first)))
+        if (share->waiting > 0 && share->jobs->needs <= memory &&
+            (first == NULL || comes_before(share, first)))
             first = share;
     }
     return first != NULL ? first->jobs : NULL;

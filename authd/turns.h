@@ -34,8 +34,8 @@ void turns_add(struct turns *turns, struct hash_job *job);
 /* Takes back one that waits. */
 void turns_remove(struct turns *turns, struct hash_job *job);
 
-/* Whose turn it is; NULL: none waits. */
-struct hash_job *turns_next(const struct turns *turns);
+/* Whose turn it is, of those that take at most so many octets; NULL: none waits. */
+struct hash_job *turns_next(const struct turns *turns, uint64_t memory);
 
 /* That one does not wait any more and is being computed, until turns_end(). */
 void turns_begin(struct turns *turns, struct hash_job *job);

@@ -303,6 +303,81 @@ static void test_memory(void **state)
     hashpool_free(pool);
 }
 
+static void note_customer(struct hash_job *job)
+{
+    order[done_count++] = (char)job->customer;
+}
+
+#define HASH_OF(octets, times) "$argon2id$v=19$m=" octets ",t=" times ",p=1$" SALT "$" ZERO
+
+/* One that has to wait for memory keeps nobody waiting for whom there is enough. */
+static void test_passing(void **state)
+{
+    static const char *const hashes[] = {HASH_OF("12288", "100"), HASH_OF("12288", "1"),
+                                         HASH_OF("8", "1"), HASH_OF("8", "1")};
+    struct hashpool *pool = hashpool_new(base, 2, 100, MEMORY);
+    struct hash_job jobs[4];
+
+    (void)state;
+    done_count = 0;
+    for (size_t i = 0; i < 4; i++) {
+        fill_job(&jobs[i], hashes[i], "secret");
+        jobs[i].done = note_customer;
+        jobs[i].customer = (uint64_t) "slbc"[i];
+        assert_int_equal(hashpool_submit(pool, &jobs[i]), 0);
+    }
+    wait_done(4);
+    assert_memory_equal(order, "bcsl", 4);
+    hashpool_free(pool);
+}
+
+static struct hashpool *passed_pool;
+static struct hash_job passing[8];
+static struct hash_job passed;
+static unsigned passes;
+
+static void on_passed(struct hash_job *job)
+{
+    (void)job;
+    done_count++;
+}
+
+/* Again and again, so that there is never memory for the large one while they may pass it by. */
+static void on_passing(struct hash_job *job)
+{
+    passes++;
+    if (done_count == 0) {
+        uint64_t customer = job->customer;
+        fill_job(job, HASH_OF("4096", "4"), "secret");
+        job->customer = customer;
+        job->done = on_passing;
+        assert_int_equal(hashpool_submit(passed_pool, job), 0);
+    }
+}
+
+/* They pass it by for some time, and not for ever. */
+static void test_not_for_ever(void **state)
+{
+    (void)state;
+    done_count = 0;
+    passes = 0;
+    passed_pool = hashpool_new(base, 4, 100, MEMORY);
+    for (size_t i = 0; i < 8; i++) {
+        passing[i].customer = 1 + i;
+        on_passing(&passing[i]);
+    }
+    fill_job(&passed, HASH_OF("14336", "1"), "secret");
+    passed.customer = 9;
+    passed.done = on_passed;
+    assert_int_equal(hashpool_submit(passed_pool, &passed), 0);
+    while (done_count == 0 && passes < 4000)
+        event_base_loop(base, EVLOOP_ONCE);
+    print_message("%u have passed by\n", passes - 8);
+    assert_int_equal(done_count, 1);
+    assert_true(passes > 8);
+    hashpool_free(passed_pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_full),    cmocka_unit_test(test_full_of_one),
         cmocka_unit_test(test_many),    cmocka_unit_test(test_raw),
         cmocka_unit_test(test_later),   cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_passing), cmocka_unit_test(test_not_for_ever),
     };
 
     scheme_init();

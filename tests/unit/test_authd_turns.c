@@ -43,7 +43,7 @@ static void add(const char *customers)
 
 static struct hash_job *begin(char customer)
 {
-    struct hash_job *job = turns_next(turns);
+    struct hash_job *job = turns_next(turns, UINT64_MAX);
 
     assert_non_null(job);
     assert_int_equal(job->customer, customer);
@@ -66,11 +66,11 @@ static void run(const char *customers)
 static void test_one_after_the_other(void **state)
 {
     (void)state;
-    assert_null(turns_next(turns));
+    assert_null(turns_next(turns, UINT64_MAX));
     add("aaabb");
-    assert_ptr_equal(turns_next(turns), &jobs[0]);
+    assert_ptr_equal(turns_next(turns, UINT64_MAX), &jobs[0]);
     run("ababa");
-    assert_null(turns_next(turns));
+    assert_null(turns_next(turns, UINT64_MAX));
 }
 
 /* Who comes later does not get what it might have had before. */
@@ -108,6 +108,21 @@ static void test_threads(void **state)
     run("aa");
 }
 
+/* Those for whom there is memory; within a customer nobody passes by. */
+static void test_memory(void **state)
+{
+    (void)state;
+    add("aabc");
+    jobs[0].needs = 300;
+    jobs[2].needs = 200;
+    jobs[3].needs = 100;
+    assert_ptr_equal(turns_next(turns, 300), &jobs[0]);
+    assert_ptr_equal(turns_next(turns, 299), &jobs[2]);
+    assert_ptr_equal(turns_next(turns, 199), &jobs[3]);
+    assert_null(turns_next(turns, 99));
+    run("abca");
+}
+
 static void test_who_makes_room(void **state)
 {
     (void)state;
@@ -132,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_credit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_costs_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_makes_room, set_up, tear_down),
     };
 
