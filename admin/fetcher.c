@@ -185,3 +185,18 @@ int fetcher_ask(struct fetcher *fetcher, const struct fetcher_request *request,
         log_fatal("cannot set a time limit: out of memory");
     return 0;
 }
+
+void fetcher_cancel(struct fetcher *fetcher, const void *context)
+{
+    struct pending *pending;
+    struct pending *next;
+
+    DL_FOREACH_SAFE(fetcher->pendings, pending, next)
+    {
+        if (pending->caller.context != context)
+            continue;
+        if (fetcher->channel != NULL)
+            channel_send(fetcher->channel, FETCH_CANCEL, pending->id, NULL, 0, NULL, 0);
+        pending_free(pending);
+    }
+}

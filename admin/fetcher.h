@@ -48,4 +48,7 @@ void fetcher_free(struct fetcher *fetcher);
 int fetcher_ask(struct fetcher *fetcher, const struct fetcher_request *request,
                 struct fetcher_caller caller);
 
+/* Breaks off what was asked with this context: nobody is called. */
+void fetcher_cancel(struct fetcher *fetcher, const void *context);
+
 #endif

@@ -12,8 +12,9 @@
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
-/* At once: one that is slow holds up no other customer's. */
-#define JOBS_MAX 8
+/* At once, of the requests that fetchd takes; and of one customer, whose servers may be slow. */
+#define JOBS_MAX     32
+#define CUSTOMER_MAX 2
 
 /* Seconds: between two looks at what is due, one indexed query each; for one answer; and until an
  * issuer is due again whose job has come to no end, because this program has. */
@@ -154,21 +155,54 @@ static void on_answer(void *context, const struct fetcher_answer *answer)
     }
 }
 
-/* Returns whether there may be more. */
-static int begin_next(struct issuers *issuers)
+static unsigned count_of(const struct issuers *issuers, uint64_t customer)
 {
-    struct db_issuer due;
+    const struct job *job;
+    unsigned count = 0;
 
-    if (issuers->count == JOBS_MAX || db_issuer_due(issuers->db, now(), &due) != DB_OK ||
-        db_issuer_try(issuers->db, due.customer, due.id, now(), now() + JOB_TIME) != DB_OK)
-        return 0;
+    DL_FOREACH (issuers->jobs, job) {
+        count += job->issuer.customer == customer;
+    }
+    return count;
+}
+
+static void begin(struct issuers *issuers, const struct db_issuer *due)
+{
     struct job *job = xcalloc(1, sizeof(*job));
+
     job->issuers = issuers;
-    job->issuer = due;
+    job->issuer = *due;
     DL_APPEND(issuers->jobs, job);
     issuers->count++;
     ask_metadata(job, STEP_OPENID);
-    return 1;
+}
+
+static void begin_due(struct issuers *issuers)
+{
+    struct db_issuer due = {0};
+
+    while (issuers->count < JOBS_MAX && db_issuer_due(issuers->db, now(), &due) == DB_OK) {
+        if (count_of(issuers, due.customer) == CUSTOMER_MAX)
+            continue;
+        if (db_issuer_try(issuers->db, due.customer, due.id, now(), now() + JOB_TIME) != DB_OK)
+            return;
+        begin(issuers, &due);
+    }
+}
+
+/* An issuer or a customer that has been removed is asked nothing more. */
+static void drop_removed(struct issuers *issuers)
+{
+    struct job *job;
+    struct job *next;
+
+    DL_FOREACH_SAFE(issuers->jobs, job, next)
+    {
+        if (db_issuer_is_live(issuers->db, job->issuer.customer, job->issuer.id) != DB_NONE)
+            continue;
+        fetcher_cancel(issuers->fetcher, job);
+        job_free(job);
+    }
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -176,8 +210,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
-    while (begin_next(context))
-        ;
+    drop_removed(context);
+    begin_due(context);
 }
 
 struct issuers *issuers_new(struct event_base *base, struct db *notes, struct fetcher *fetcher)

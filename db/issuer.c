@@ -82,6 +82,7 @@ static enum db_result read_row(struct db *db, struct sqlite3_stmt *row, struct d
     issuer_r->tried = statement_number(row, 7);
     issuer_r->failures = statement_count(row, 8);
     statement_text(row, 9, issuer_r->failure, sizeof(issuer_r->failure));
+    issuer_r->due = statement_number(row, 10);
     statement_reset(row);
     return DB_OK;
 }
@@ -139,14 +140,16 @@ enum db_result db_issuer_any(struct db *db, bool *any_r)
     return result == DB_NONE ? DB_OK : result;
 }
 
-enum db_result db_issuer_due(struct db *db, uint64_t now, struct db_issuer *issuer_r)
+enum db_result db_issuer_due(struct db *db, uint64_t now, struct db_issuer *issuer)
 {
     struct sqlite3_stmt *due = statement_get(db, STATEMENT_ISSUER_DUE);
     statement_bind_number(due, 1, now);
-    return read_row(db, due, issuer_r);
+    statement_bind_number(due, 2, issuer->due);
+    statement_bind_number(due, 3, issuer->id);
+    return read_row(db, due, issuer);
 }
 
-/* What the four below begin with. */
+/* What the five below begin with. */
 static struct sqlite3_stmt *note(struct db *db, enum statement_id number, uint64_t customer,
                                  uint64_t id)
 {
@@ -154,6 +157,14 @@ static struct sqlite3_stmt *note(struct db *db, enum statement_id number, uint64
     statement_bind_number(statement, 1, customer);
     statement_bind_number(statement, 2, id);
     return statement;
+}
+
+enum db_result db_issuer_is_live(struct db *db, uint64_t customer, uint64_t id)
+{
+    struct sqlite3_stmt *find = note(db, STATEMENT_ISSUER_IS_LIVE, customer, id);
+    enum db_result result = statement_row(db, find);
+    statement_reset(find);
+    return result;
 }
 
 enum db_result db_issuer_try(struct db *db, uint64_t customer, uint64_t id, uint64_t now,

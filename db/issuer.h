@@ -31,6 +31,7 @@ struct db_issuer {
     uint64_t created;
     uint64_t fetched; /* its keys */
     uint64_t tried;
+    uint64_t due;                            /* its keys are to be fetched again */
     unsigned failures;                       /* since they were fetched last */
     char failure[DB_ISSUER_FAILURE_MAX + 1]; /* the last one's; empty: none */
 };
@@ -66,16 +67,19 @@ enum db_result db_issuer_keys(struct db *db, uint64_t customer, uint64_t id,
 enum db_result db_issuer_of_domain(struct db *db, const char *domain,
                                    char issuer_r[DB_ISSUER_MAX + 1]);
 
-/* Whether any customer has one: DB_OK, DB_BUSY or DB_BROKEN. */
+/* Whether any customer has one that it may use: DB_OK, DB_BUSY or DB_BROKEN. */
 enum db_result db_issuer_any(struct db *db, bool *any_r);
 
 /*
  * How fetching goes. Nobody has changed anything, so there is no audit row; DB_NONE: the issuer has
- * been removed meanwhile. db_issuer_due() finds one whose keys are to be fetched now, or DB_NONE;
- * db_issuer_try() says that this is being done, and when it is to be tried again if nobody says
- * what became of it.
+ * been removed meanwhile. db_issuer_due() replaces the issuer in *issuer (begin with a zeroed
+ * struct) by the next one whose keys are to be fetched now, from the one that has waited longest
+ * on; DB_NONE after the last one. db_issuer_is_live(): DB_OK; or DB_NONE, when it or its customer
+ * has been removed, and then nothing is due either, until the customer is restored. db_issuer_try()
+ * says that this is being done, and when it is to be tried again if nobody says what became of it.
  */
-enum db_result db_issuer_due(struct db *db, uint64_t now, struct db_issuer *issuer_r);
+enum db_result db_issuer_due(struct db *db, uint64_t now, struct db_issuer *issuer);
+enum db_result db_issuer_is_live(struct db *db, uint64_t customer, uint64_t id);
 enum db_result db_issuer_try(struct db *db, uint64_t customer, uint64_t id, uint64_t now,
                              uint64_t due);
 enum db_result db_issuer_fetched(struct db *db, uint64_t customer, uint64_t id, const char *keys,

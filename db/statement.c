@@ -66,8 +66,12 @@
     " (SELECT customer.name FROM customer WHERE customer.id = audit.customer) FROM audit"
 
 #define ISSUER_COLUMNS                                                                             \
-    "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, failure" \
-    " FROM token_issuer"
+    "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, failure," \
+    " due FROM token_issuer"
+
+/* Its customer has not been removed. */
+#define ISSUER_IS_LIVE                                                                             \
+    "EXISTS (SELECT 1 FROM customer WHERE customer.id = token_issuer.customer)"
 
 /* The addresses of ?1 on `plan`, with which are beyond it, from the oldest on. */
 #define RANKED_ADDRESSES(plan_is)                                                                  \
@@ -268,9 +272,10 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_LOGOUT_FORGET] = {"logout_forget", STATEMENT_OPERATOR,
         "DELETE FROM logout WHERE id <= ?1 AND created + ?2 < unixepoch()"},
     [STATEMENT_ISSUER_DUE] = {"issuer_due", STATEMENT_OPERATOR,
-        "SELECT " ISSUER_COLUMNS " WHERE due <= ?1 ORDER BY due LIMIT 1"},
+        "SELECT " ISSUER_COLUMNS " WHERE due <= ?1 AND (due, id) > (?2, ?3) AND " ISSUER_IS_LIVE
+        " ORDER BY due, id LIMIT 1"},
     [STATEMENT_ISSUER_ANY] = {"issuer_any", STATEMENT_OPERATOR,
-        "SELECT 1 FROM token_issuer WHERE id > 0 LIMIT 1"},
+        "SELECT 1 FROM token_issuer WHERE id > 0 AND " ISSUER_IS_LIVE " LIMIT 1"},
     /* A customer of the plan ?1 that may have to be fitted into it. */
     [STATEMENT_OVERPLAN_CUSTOMER_NEXT] = {"overplan_customer_next", STATEMENT_OPERATOR,
         "SELECT customer.id FROM plan JOIN customer ON customer.plan = plan.id"
@@ -728,6 +733,8 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT " ISSUER_COLUMNS " WHERE customer = ?1 AND issuer > ?2 ORDER BY issuer LIMIT 1"},
     [STATEMENT_ISSUER_FIND] = {"issuer_find", STATEMENT_TENANT,
         "SELECT " ISSUER_COLUMNS " WHERE customer = ?1 AND issuer = ?2"},
+    [STATEMENT_ISSUER_IS_LIVE] = {"issuer_is_live", STATEMENT_TENANT,
+        "SELECT 1 FROM token_issuer WHERE customer = ?1 AND id = ?2 AND " ISSUER_IS_LIVE},
     [STATEMENT_ISSUER_KEYS] = {"issuer_keys", STATEMENT_TENANT,
         "SELECT keys FROM token_issuer WHERE customer = ?1 AND id = ?2 AND keys IS NOT NULL"},
     [STATEMENT_ISSUER_TRY] = {"issuer_try", STATEMENT_TENANT,

@@ -117,12 +117,30 @@ static int take_ask(struct connection *connection, const struct channel_message 
     return 0;
 }
 
+/* It may have been answered while this was on its way. */
+static int take_cancel(struct connection *connection, const struct channel_message *message)
+{
+    struct server *server = connection->server;
+    struct request *request;
+
+    if (message->length != 0)
+        return -1;
+    DL_SEARCH_SCALAR(connection->requests, request, id, message->id);
+    if (request == NULL)
+        return 0;
+    request_free(request);
+    tell_idle(server);
+    return 0;
+}
+
 static int on_message(void *context, const struct channel_message *message)
 {
     struct connection *connection = context;
 
     if (message->type == FETCH_ASK)
         return take_ask(connection, message);
+    if (message->type == FETCH_CANCEL)
+        return take_cancel(connection, message);
     if (message->type != FETCH_PING || message->length != 0)
         return -1;
     channel_send(connection->channel, FETCH_PONG, message->id, NULL, 0, NULL, 0);

@@ -13,7 +13,8 @@ enum fetch_type {
     FETCH_PING = 1, /* empty                                     -> FETCH_PONG */
     FETCH_PONG,     /* empty */
     FETCH_ASK,      /* struct fetch_ask, URL, header lines, body -> FETCH_ANSWER */
-    FETCH_ANSWER    /* struct fetch_answer, then the answer's body or a sentence */
+    FETCH_ANSWER,   /* struct fetch_answer, then the answer's body or a sentence */
+    FETCH_CANCEL    /* empty, with the id of a FETCH_ASK: it is broken off and not answered */
 };
 
 enum fetch_method { FETCH_GET, FETCH_POST, FETCH_METHOD__MAX };

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import socket
 import sqlite3
+import ssl
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import jwt
 import pytest
@@ -504,6 +506,67 @@ def test_metadata_of_rfc_8414(serving, make_issuer):
     add(serving, serving.customers[1], issuer)
     fetched(serving, issuer)
     serving.cli("token-issuer", "remove", issuer.url, "--customer", serving.customers[1].name)
+
+
+class Silent:
+    """A server that takes connections and says nothing."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(30)
+        self.url = f"https://localhost:{self.listener.getsockname()[1]}"
+
+    def taken(self):
+        """How many connections there have been."""
+        self.listener.setblocking(False)
+        count = 0
+        with suppress(BlockingIOError):
+            while True:
+                self.listener.accept()[0].close()
+                count += 1
+        return count
+
+
+def test_slow_issuers_hold_up_no_other_customers(alone, make_issuer):
+    hotel, group = alone.customers
+    slow, quick = Silent(), make_issuer()
+    for number in range(16):
+        alone.cli("token-issuer", "add", f"{slow.url}/{number}", "--customer", hotel.name, "--audience", AUDIENCE)
+    execute(alone, "UPDATE token_issuer SET due = 0")
+    add(alone, group, quick)
+    fetched(alone, quick)
+    assert 1 <= slow.taken() < 8  # two, and further ones where 20 seconds have passed
+
+
+@pytest.mark.parametrize("removed", ["issuer", "customer"])
+def test_who_is_removed_is_not_asked_further(alone, authority, hotels, removed):
+    """Neither the answer nor its time is waited for, and nothing is asked while it can be restored."""
+    hotel, group = alone.customers
+    slow = Silent()
+    alone.cli("token-issuer", "add", slow.url, "--customer", hotel.name, "--audience", AUDIENCE)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.dir / "localhost" / "cert.pem", authority.dir / "localhost" / "key.pem")
+    with context.wrap_socket(slow.listener.accept()[0], server_side=True) as asked:
+        asked.settimeout(30)
+        assert asked.recv(3) == b"GET"
+        began = time.monotonic()
+        if removed == "issuer":
+            alone.cli("token-issuer", "remove", slow.url, "--customer", hotel.name)
+        else:
+            alone.cli("customer", "remove", hotel.name)
+        with suppress(OSError):
+            while asked.recv(65536):
+                pass
+        assert time.monotonic() - began < 15  # of the 20 that an answer may take
+    execute(alone, "UPDATE token_issuer SET due = 0")
+    add(alone, group, hotels)
+    fetched(alone, hotels)
+    assert slow.taken() == 0
+    if removed == "customer":
+        alone.cli("customer", "restore", hotel.name)
+        slow.listener.setblocking(True)
+        slow.listener.settimeout(30)
+        slow.listener.accept()[0].close()
 
 
 def test_the_commands(alone):

@@ -132,6 +132,7 @@ static const struct tenant_case {
     {STATEMENT_ISSUER_REMOVE, false, {T("https://id.example")}},
     {STATEMENT_ISSUER_NEXT, false, {T("")}},
     {STATEMENT_ISSUER_FIND, false, {T("https://id.example")}},
+    {STATEMENT_ISSUER_IS_LIVE, false, {N(1)}},
     {STATEMENT_ISSUER_KEYS, false, {N(1)}},
     {STATEMENT_ISSUER_TRY, false, {N(1), N(5), N(6)}},
     {STATEMENT_ISSUER_FETCHED, false, {N(1), T("{}"), N(5), N(6)}},
