@@ -12,6 +12,7 @@
 #include <sodium.h>
 #include <utlist.h>
 
+#include "admin/bucket.h"
 #include "admin/fetcher.h"
 #include "db/outbox.h"
 #include "lib/clock.h"
@@ -26,6 +27,8 @@
 #define LOOKED_MAX 500
 #define PASSED_MAX 200
 
+#define UNSENDABLE "the request cannot be made"
+
 #define REST_MS 20 /* between parts of one look */
 
 /* Seconds. */
@@ -35,6 +38,10 @@
 #define PAUSE_MOST  3600
 #define PRUNE_EVERY 3600
 
+/* Tests of one webhook. */
+#define TEST_RATE  0.1
+#define TEST_BURST 5
+
 /* One webhook that is being told. */
 struct telling {
     struct telling *prev;
@@ -43,7 +50,17 @@ struct telling {
     struct db_webhook webhook;
     uint64_t cursor; /* of the event */
     bool answered;   /* and the answer is still to be written down */
+    unsigned status; /* 0: none came */
     char failure[DB_WEBHOOK_FAILURE_MAX + 1];
+};
+
+/* One that is being tested. */
+struct testing {
+    struct testing *prev;
+    struct testing *next;
+    struct webhooks *webhooks;
+    void (*done)(void *context, const struct webhooks_tested *tested);
+    void *context;
 };
 
 struct webhooks {
@@ -51,6 +68,8 @@ struct webhooks {
     struct fetcher *fetcher;
     struct event *tick;
     struct telling *tellings;
+    struct testing *testings;
+    struct buckets *tests; /* by the webhook's id */
     unsigned count;
     uint64_t newest; /* event, at the last look */
     uint64_t after;  /* the webhook at which the next look goes on */
@@ -101,32 +120,58 @@ static char *make_body(const struct db_outbox *event)
     return text;
 }
 
-static void on_answer(void *context, const struct fetcher_answer *answer);
+static int sign(struct webhooks *webhooks, uint64_t id, const char *body,
+                char signature_r[SIGNATURE_VALUE_SIZE])
+{
+    uint8_t secrets[SIGNATURE_SECRETS_MAX][DB_WEBHOOK_SECRET_SIZE];
+    unsigned count;
+
+    if (db_webhook_secrets(webhooks->db, id, secrets, &count) != DB_OK)
+        return -1;
+    signature_make(signature_r, secrets, count, now(), body, strlen(body));
+    sodium_memzero(secrets, sizeof(secrets));
+    return 0;
+}
 
 /* Returns 0, or -1 where it cannot be sent. */
-static int ask(struct telling *telling, const struct db_outbox *event, const char *body)
+static int ask(struct webhooks *webhooks, const struct db_webhook *webhook,
+               const struct db_outbox *event, struct fetcher_caller caller)
 {
     char headers[256 + SIGNATURE_VALUE_SIZE];
     char signature[SIGNATURE_VALUE_SIZE];
-    uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
-    struct webhooks *webhooks = telling->webhooks;
+    char *body = make_body(event);
+    int result = -1;
 
-    if (db_webhook_secret(webhooks->db, telling->webhook.id, secret) != DB_OK)
-        return -1;
-    signature_make(signature, secret, now(), body, strlen(body));
-    sodium_memzero(secret, sizeof(secret));
+    if (body == NULL || sign(webhooks, webhook->id, body, signature) < 0)
+        goto out;
     snprintf(headers, sizeof(headers),
              "Content-Type: application/json\nBellhop-Signature: %s\nBellhop-Event: %s\n"
              "Bellhop-Cursor: %" PRIu64 "\n",
              signature, event->type, event->cursor);
     const struct fetcher_request request = {.method = FETCH_POST,
-                                            .url = telling->webhook.url,
+                                            .url = webhook->url,
                                             .headers = headers,
                                             .body = body,
                                             .body_length = strlen(body),
                                             .seconds = ANSWER_TIME,
                                             .answer_max = FETCH_BODY_MAX};
-    return fetcher_ask(webhooks->fetcher, &request, (struct fetcher_caller){on_answer, telling});
+    result = fetcher_ask(webhooks->fetcher, &request, caller);
+out:
+    free(body);
+    return result;
+}
+
+/* Why an answer is none that tells the webhook has it; empty: it is one. */
+static void read_answer(const struct fetcher_answer *answer, unsigned *status_r,
+                        char failure_r[DB_WEBHOOK_FAILURE_MAX + 1])
+{
+    *status_r = answer->result == FETCH_DONE ? answer->status : 0;
+    failure_r[0] = '\0';
+    if (answer->result != FETCH_DONE)
+        snprintf(failure_r, DB_WEBHOOK_FAILURE_MAX + 1, "%.*s", (int)answer->length, answer->text);
+    else if (*status_r < 200 || *status_r > 299)
+        snprintf(failure_r, DB_WEBHOOK_FAILURE_MAX + 1, "it answered with the status %u",
+                 *status_r);
 }
 
 /* --- one webhook */
@@ -151,22 +196,22 @@ static void end(struct telling *telling)
     free(telling);
 }
 
+static void on_answer(void *context, const struct fetcher_answer *answer);
+
 static void begin(struct webhooks *webhooks, const struct db_webhook *webhook,
                   const struct db_outbox *event)
 {
     struct telling *telling = xcalloc(1, sizeof(*telling));
-    char *body = make_body(event);
 
     telling->webhooks = webhooks;
     telling->webhook = *webhook;
     telling->cursor = event->cursor;
     DL_APPEND(webhooks->tellings, telling);
     webhooks->count++;
-    if (body == NULL || ask(telling, event, body) < 0) {
+    if (ask(webhooks, webhook, event, (struct fetcher_caller){on_answer, telling}) < 0) {
         telling->answered = true;
-        snprintf(telling->failure, sizeof(telling->failure), "the request cannot be made");
+        snprintf(telling->failure, sizeof(telling->failure), UNSENDABLE);
     }
-    free(body);
 }
 
 /* Begins to tell it the next event that it wants, if there is one, and passes over what it does
@@ -187,7 +232,7 @@ static void tell(struct webhooks *webhooks, const struct db_webhook *webhook)
     if (result == DB_OK && passed < PASSED_MAX)
         begin(webhooks, webhook, &event);
     else if (passed > 0) /* if this fails they are only passed over again */
-        db_webhook_told(webhooks->db, webhook, cursor);
+        db_webhook_told(webhooks->db, webhook, cursor, 0);
     if (passed == PASSED_MAX)
         webhooks->newest = 0;
     db_outbox_free(&event);
@@ -220,7 +265,8 @@ static enum db_result note_failure(const struct telling *telling)
     const struct db_webhook *webhook = &telling->webhook;
 
     if (webhook->failing == 0 || webhook->failing + DB_WEBHOOK_PATIENCE > now())
-        return db_webhook_failed(db, webhook, now(), next_try(webhook), telling->failure);
+        return db_webhook_failed(db, webhook, now(), next_try(webhook), telling->failure,
+                                 telling->status);
     log_warning("webhook=%" PRIu64 " has failed for 3 days and is told nothing more: %s",
                 webhook->id, telling->failure);
     return db_webhook_give_up(db, webhook, now());
@@ -231,9 +277,10 @@ static void note(struct telling *telling)
 {
     struct webhooks *webhooks = telling->webhooks;
     struct db_webhook webhook;
-    enum db_result result = telling->failure[0] != '\0'
-                                ? note_failure(telling)
-                                : db_webhook_told(webhooks->db, &telling->webhook, telling->cursor);
+    enum db_result result =
+        telling->failure[0] != '\0'
+            ? note_failure(telling)
+            : db_webhook_told(webhooks->db, &telling->webhook, telling->cursor, telling->status);
 
     if (result == DB_BUSY || result == DB_BROKEN)
         return;
@@ -258,14 +305,50 @@ static void on_answer(void *context, const struct fetcher_answer *answer)
         end(telling);
         return;
     }
-    if (answer->result != FETCH_DONE)
-        snprintf(telling->failure, sizeof(telling->failure), "%.*s", (int)answer->length,
-                 answer->text);
-    else if (answer->status < 200 || answer->status > 299)
-        snprintf(telling->failure, sizeof(telling->failure), "it answered with the status %u",
-                 (unsigned)answer->status);
+    read_answer(answer, &telling->status, telling->failure);
     telling->answered = true;
     note(telling);
+}
+
+/* --- a test */
+
+static void end_test(struct testing *testing, const struct webhooks_tested *tested)
+{
+    DL_DELETE(testing->webhooks->testings, testing);
+    testing->done(testing->context, tested);
+    free(testing);
+}
+
+static void on_test_answer(void *context, const struct fetcher_answer *answer)
+{
+    struct webhooks_tested tested;
+
+    read_answer(answer, &tested.status, tested.failure);
+    end_test(context, &tested);
+}
+
+uint64_t webhooks_test(struct webhooks *webhooks, const struct db_webhook *webhook,
+                       void (*done)(void *context, const struct webhooks_tested *tested),
+                       void *context)
+{
+    static const struct fetcher_answer unsendable = {
+        .result = FETCH_FAILED, .text = UNSENDABLE, .length = sizeof(UNSENDABLE) - 1};
+    struct db_outbox event = {.time = now(), .customer = webhook->customer, .type = "webhook.test"};
+    char detail[] = "{}";
+    uint64_t wait = bucket_take(webhooks->tests, &webhook->id, sizeof(webhook->id), TEST_RATE,
+                                TEST_BURST, clock_milliseconds());
+
+    if (wait > 0)
+        return wait;
+    struct testing *testing = xcalloc(1, sizeof(*testing));
+    *testing = (struct testing){.webhooks = webhooks, .done = done, .context = context};
+    DL_APPEND(webhooks->testings, testing);
+    snprintf(event.customer_name, sizeof(event.customer_name), "%s", webhook->customer_name);
+    snprintf(event.object, sizeof(event.object), "%.*s", DB_AUDIT_OBJECT_MAX, webhook->url);
+    event.detail = detail;
+    if (ask(webhooks, webhook, &event, (struct fetcher_caller){on_test_answer, testing}) < 0)
+        on_test_answer(testing, &unsendable);
+    return 0;
 }
 
 /* --- the look around */
@@ -336,6 +419,7 @@ struct webhooks *webhooks_new(struct event_base *base, struct db *db, struct fet
     webhooks->db = db;
     webhooks->fetcher = fetcher;
     webhooks->retry = UINT64_MAX;
+    webhooks->tests = buckets_new();
     webhooks->tick = evtimer_new(base, on_tick, webhooks);
     if (webhooks->tick == NULL)
         log_fatal("cannot make a timer: out of memory");
@@ -345,10 +429,15 @@ struct webhooks *webhooks_new(struct event_base *base, struct db *db, struct fet
 
 void webhooks_free(struct webhooks *webhooks)
 {
+    static const struct webhooks_tested stopping = {.failure = "the service is being stopped"};
+
     if (webhooks == NULL)
         return;
     while (webhooks->tellings != NULL)
         end(webhooks->tellings);
+    while (webhooks->testings != NULL)
+        end_test(webhooks->testings, &stopping);
+    buckets_free(webhooks->tests);
     event_free(webhooks->tick);
     free(webhooks);
 }

@@ -1,7 +1,10 @@
 #ifndef ADMIN_WEBHOOKS_H
 #define ADMIN_WEBHOOKS_H
 
-struct db;
+#include <stdint.h>
+
+#include "db/webhook.h"
+
 struct event_base;
 struct fetcher;
 struct webhooks;
@@ -29,6 +32,21 @@ struct webhooks;
  * that call, `fetcher` has been freed.
  */
 struct webhooks *webhooks_new(struct event_base *base, struct db *db, struct fetcher *fetcher);
+
+/* What came of a test: `status` is 0 where `failure` says why there was no answer. */
+struct webhooks_tested {
+    unsigned status;
+    char failure[DB_WEBHOOK_FAILURE_MAX + 1]; /* empty: it answered with a status of 2xx */
+};
+
+/*
+ * Tells a webhook now, once, and apart from the order, of an event "webhook.test" whose cursor is
+ * 0, and calls done(), which may be at once, or out of webhooks_free(). Returns 0, or the
+ * milliseconds after which one that was tested too often may be tested again.
+ */
+uint64_t webhooks_test(struct webhooks *webhooks, const struct db_webhook *webhook,
+                       void (*done)(void *context, const struct webhooks_tested *tested),
+                       void *context);
 
 /* What is being told now will be told again by who comes after this one. NULL is allowed. */
 void webhooks_free(struct webhooks *webhooks);

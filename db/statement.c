@@ -127,6 +127,7 @@
 #define WEBHOOK_COLUMNS                                                                            \
     "webhook.id, webhook.customer, webhook.url, webhook.events, webhook.created, webhook.cursor,"  \
     " webhook.failing, webhook.failures, webhook.next, webhook.disabled, webhook.failure,"         \
+    " webhook.answered, webhook.status, webhook.old_until,"                                          \
     " (SELECT customer.name FROM customer WHERE customer.id = webhook.customer) FROM webhook"
 
 #define OUTBOX_COLUMNS                                                                             \
@@ -216,19 +217,31 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_WEBHOOK_REPLAY] = {"webhook_replay", STATEMENT_OPERATOR,
         "UPDATE webhook SET cursor = ?3, failing = NULL, failures = 0, next = 0, disabled = NULL"
         " WHERE customer IS nullif(?1, 0) AND id = ?2"},
+    /* What is NULL stays. What is switched on or off, or leads elsewhere, has not failed yet. */
+    [STATEMENT_WEBHOOK_SET] = {"webhook_set", STATEMENT_OPERATOR,
+        "UPDATE webhook SET url = coalesce(?3, url), events = coalesce(?4, events),"
+        "     disabled = iif(?5 IS NULL, disabled, iif(?5, NULL, coalesce(disabled, unixepoch()))),"
+        "     failing = iif(coalesce(?3, ?5) IS NULL, failing, NULL),"
+        "     failures = iif(coalesce(?3, ?5) IS NULL, failures, 0),"
+        "     next = iif(coalesce(?3, ?5) IS NULL, next, 0)"
+        " WHERE customer IS nullif(?1, 0) AND id = ?2"},
+    [STATEMENT_WEBHOOK_RENEW] = {"webhook_renew", STATEMENT_OPERATOR,
+        "UPDATE webhook SET old_secret = secret, secret = ?3, old_until = ?4"
+        " WHERE customer IS nullif(?1, 0) AND id = ?2"},
     [STATEMENT_OPERATOR_WEBHOOK_FIND] = {"operator_webhook_find", STATEMENT_OPERATOR,
         "SELECT " WEBHOOK_COLUMNS " WHERE webhook.id = ?1"},
     [STATEMENT_OPERATOR_WEBHOOK_NEXT] = {"operator_webhook_next", STATEMENT_OPERATOR,
         "SELECT " WEBHOOK_COLUMNS " WHERE webhook.id > ?1 ORDER BY webhook.id LIMIT 1"},
     [STATEMENT_WEBHOOK_SECRET] = {"webhook_secret", STATEMENT_OPERATOR,
-        "SELECT secret FROM webhook WHERE id = ?1"},
-    /* ?2 is the cursor that it was told from. */
+        "SELECT secret, iif(old_until > unixepoch(), old_secret, NULL) FROM webhook WHERE id = ?1"},
+    /* ?2 is the cursor that it was told from; ?4 is 0 where it was not told. */
     [STATEMENT_WEBHOOK_TOLD] = {"webhook_told", STATEMENT_OPERATOR,
-        "UPDATE webhook SET cursor = ?3, failing = NULL, failures = 0, next = 0"
+        "UPDATE webhook SET cursor = ?3, failing = NULL, failures = 0, next = 0,"
+        "     answered = iif(?4 = 0, answered, unixepoch()), status = iif(?4 = 0, status, ?4)"
         " WHERE id = ?1 AND cursor = ?2 AND disabled IS NULL"},
     [STATEMENT_WEBHOOK_FAILED] = {"webhook_failed", STATEMENT_OPERATOR,
         "UPDATE webhook SET failing = coalesce(failing, ?3), failures = failures + 1, next = ?4,"
-        "                   failure = ?5"
+        "                   failure = ?5, answered = ?3, status = ?6"
         " WHERE id = ?1 AND cursor = ?2 AND disabled IS NULL"},
     [STATEMENT_WEBHOOK_GIVE_UP] = {"webhook_give_up", STATEMENT_OPERATOR,
         "UPDATE webhook SET disabled = ?3 WHERE id = ?1 AND cursor = ?2 AND disabled IS NULL"},

@@ -116,7 +116,10 @@ static enum db_result read_webhook(struct db *db, struct sqlite3_stmt *row,
     webhook_r->next = statement_number(row, 8);
     webhook_r->disabled = statement_number(row, 9);
     statement_text(row, 10, webhook_r->failure, sizeof(webhook_r->failure));
-    statement_text(row, 11, webhook_r->customer_name, sizeof(webhook_r->customer_name));
+    webhook_r->answered = statement_number(row, 11);
+    webhook_r->status = statement_count(row, 12);
+    webhook_r->old_until = statement_number(row, 13);
+    statement_text(row, 14, webhook_r->customer_name, sizeof(webhook_r->customer_name));
     statement_reset(row);
     return DB_OK;
 }
@@ -185,30 +188,101 @@ enum db_result db_webhook_replay(struct db *db, uint64_t customer, uint64_t id, 
     return change_end(db, statement_change(db, replay), "webhook.replay", customer, now.url);
 }
 
-enum db_result db_webhook_secret(struct db *db, uint64_t id,
-                                 uint8_t secret_r[DB_WEBHOOK_SECRET_SIZE])
+/* A text is bound where there is one: the statement keeps what stands there for NULL. */
+static void bind_given(struct sqlite3_stmt *set, int index, const char *text)
+{
+    if (text != NULL) {
+        statement_bind_text(set, index, text);
+    }
+}
+
+enum db_result db_webhook_set(struct db *db, uint64_t customer, uint64_t id, const char *url,
+                              const char *events, const bool *enabled)
+{
+    struct db_webhook now;
+    if (!is_sound(url != NULL ? url : "https://a", events != NULL ? events : "*")) {
+        return DB_BROKEN;
+    }
+    enum db_result result = begin_with_url(db, customer, id, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_WEBHOOK_SET);
+    statement_bind_number(set, 1, customer);
+    statement_bind_number(set, 2, id);
+    bind_given(set, 3, url);
+    bind_given(set, 4, events);
+    if (enabled != NULL) {
+        statement_bind_number(set, 5, *enabled);
+    }
+    const char *action = "webhook.set";
+    if (enabled != NULL && url == NULL && events == NULL) {
+        action = *enabled ? "webhook.enable" : "webhook.disable";
+    }
+    return change_end(db, statement_change(db, set), action, customer, now.url);
+}
+
+enum db_result db_webhook_renew(struct db *db, uint64_t customer, uint64_t id,
+                                const uint8_t secret[DB_WEBHOOK_SECRET_SIZE], uint64_t old_until)
+{
+    struct db_webhook now;
+    enum db_result result = begin_with_url(db, customer, id, &now);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *renew = statement_get(db, STATEMENT_WEBHOOK_RENEW);
+    statement_bind_number(renew, 1, customer);
+    statement_bind_number(renew, 2, id);
+    statement_bind_blob(renew, 3, secret, DB_WEBHOOK_SECRET_SIZE);
+    statement_bind_number(renew, 4, old_until);
+    return change_end(db, statement_change(db, renew), "webhook.secret", customer, now.url);
+}
+
+enum db_result db_webhook_disable_all(struct db *db)
+{
+    static const bool off = false;
+    struct db_webhook webhook = {0};
+    enum db_result result;
+    while ((result = db_operator_webhook_next(db, &webhook)) == DB_OK) {
+        if (webhook.disabled != 0) {
+            continue;
+        }
+        result = db_webhook_set(db, webhook.customer, webhook.id, NULL, NULL, &off);
+        if (result != DB_OK && result != DB_NONE) {
+            return result;
+        }
+    }
+    return result == DB_NONE ? DB_OK : result;
+}
+
+enum db_result db_webhook_secrets(struct db *db, uint64_t id,
+                                  uint8_t secrets_r[2][DB_WEBHOOK_SECRET_SIZE], unsigned *count_r)
 {
     struct sqlite3_stmt *find = statement_get(db, STATEMENT_WEBHOOK_SECRET);
     statement_bind_number(find, 1, id);
     enum db_result result = statement_row(db, find);
     if (result == DB_OK) {
-        statement_blob(find, 0, secret_r, DB_WEBHOOK_SECRET_SIZE);
+        *count_r = sqlite3_column_type(find, 1) == SQLITE_NULL ? 1 : 2;
+        statement_blob(find, 0, secrets_r[0], DB_WEBHOOK_SECRET_SIZE);
+        statement_blob(find, 1, secrets_r[1], DB_WEBHOOK_SECRET_SIZE);
         statement_reset(find);
     }
     return result;
 }
 
-enum db_result db_webhook_told(struct db *db, const struct db_webhook *webhook, uint64_t cursor)
+enum db_result db_webhook_told(struct db *db, const struct db_webhook *webhook, uint64_t cursor,
+                               unsigned status)
 {
     struct sqlite3_stmt *told = statement_get(db, STATEMENT_WEBHOOK_TOLD);
     statement_bind_number(told, 1, webhook->id);
     statement_bind_number(told, 2, webhook->cursor);
     statement_bind_number(told, 3, cursor);
+    statement_bind_number(told, 4, status);
     return statement_change(db, told);
 }
 
 enum db_result db_webhook_failed(struct db *db, const struct db_webhook *webhook, uint64_t now,
-                                 uint64_t next, const char *reason)
+                                 uint64_t next, const char *reason, unsigned status)
 {
     char failure[DB_WEBHOOK_FAILURE_MAX + 1];
     snprintf(failure, sizeof(failure), "%s", reason);
@@ -218,6 +292,7 @@ enum db_result db_webhook_failed(struct db *db, const struct db_webhook *webhook
     statement_bind_number(failed, 3, now);
     statement_bind_number(failed, 4, next);
     statement_bind_text(failed, 5, failure);
+    statement_bind_number(failed, 6, status);
     return statement_change(db, failed);
 }
 

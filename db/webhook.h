@@ -17,7 +17,8 @@
 #define DB_WEBHOOK_EVENTS_MAX  500
 #define DB_WEBHOOK_FAILURE_MAX 200
 #define DB_WEBHOOK_SECRET_SIZE 32
-#define DB_WEBHOOKS_MAX        20 /* of a customer, and of the operator */
+#define DB_WEBHOOK_OVERLAP     86400 /* seconds for which a secret that was replaced is used */
+#define DB_WEBHOOKS_MAX        20    /* of a customer, and of the operator */
 
 /* One that fails for so many seconds is told nothing more. */
 #define DB_WEBHOOK_PATIENCE 259200
@@ -33,8 +34,11 @@ struct db_webhook {
     uint64_t failing;  /* since when; 0: it is not */
     unsigned failures; /* in a row */
     uint64_t next;     /* no try before that */
-    uint64_t disabled; /* since when; 0: it is not */
+    uint64_t disabled; /* since when; 0: it is not. Given up where it is failing, or switched off */
     char failure[DB_WEBHOOK_FAILURE_MAX + 1];
+    uint64_t answered;  /* when it was told something last; 0: not yet */
+    unsigned status;    /* with which it answered then; 0: with none */
+    uint64_t old_until; /* how long the secret of before is good */
 };
 
 /* Each returns 0, or -1 with one sentence in *error_r (static text). */
@@ -64,6 +68,25 @@ enum db_result db_webhook_remove(struct db *db, uint64_t customer, uint64_t id);
  */
 enum db_result db_webhook_replay(struct db *db, uint64_t customer, uint64_t id, uint64_t cursor);
 
+/*
+ * Changes it: a text that is NULL stays, and so does with NULL for `enabled` whether it is told
+ * anything. Switched on again it is told what it has missed, as far as that is still in the outbox;
+ * with a new URL, or switched on, it is tried at once. DB_TAKEN: there is one with this URL; else
+ * as db_webhook_remove().
+ */
+enum db_result db_webhook_set(struct db *db, uint64_t customer, uint64_t id, const char *url,
+                              const char *events, const bool *enabled);
+
+/*
+ * Gives it another secret. The one of before is used as well, until `old_until`, in seconds since
+ * 1970. As db_webhook_remove().
+ */
+enum db_result db_webhook_renew(struct db *db, uint64_t customer, uint64_t id,
+                                const uint8_t secret[DB_WEBHOOK_SECRET_SIZE], uint64_t old_until);
+
+/* Switches all off that are not, the operator's and the customers': DB_OK or a failure. */
+enum db_result db_webhook_disable_all(struct db *db);
+
 /* The one with this id, whoever's: DB_OK or DB_NONE. */
 enum db_result db_operator_webhook_find(struct db *db, uint64_t id, struct db_webhook *webhook_r);
 
@@ -76,21 +99,25 @@ enum db_result db_operator_webhook_next(struct db *db, struct db_webhook *webhoo
 
 /* --- for who tells them */
 
-enum db_result db_webhook_secret(struct db *db, uint64_t id,
-                                 uint8_t secret_r[DB_WEBHOOK_SECRET_SIZE]);
+/* The newest first; all are good, and their number is 1 or 2. */
+enum db_result db_webhook_secrets(struct db *db, uint64_t id,
+                                  uint8_t secrets_r[2][DB_WEBHOOK_SECRET_SIZE], unsigned *count_r);
 
 /*
- * It has been told of everything up to `cursor`. DB_NONE: somebody has moved its cursor meanwhile,
- * or it is gone; so for the next two.
+ * It has been told of everything up to `cursor`, and has answered with `status`; 0: there was
+ * nothing that it wants. DB_NONE: somebody has moved its cursor meanwhile, or it is gone; so for
+ * the next two.
  */
-enum db_result db_webhook_told(struct db *db, const struct db_webhook *webhook, uint64_t cursor);
+enum db_result db_webhook_told(struct db *db, const struct db_webhook *webhook, uint64_t cursor,
+                               unsigned status);
 
 /*
- * A try has failed at `now`, for the reason given (cut where it is too long); the next is at
- * `next`. Giving up is a change, with its audit row: the webhook is told nothing more.
+ * A try has failed at `now`, for the reason given (cut where it is too long), with this status or
+ * 0; the next is at `next`. Giving up is a change, with its audit row: the webhook is told nothing
+ * more.
  */
 enum db_result db_webhook_failed(struct db *db, const struct db_webhook *webhook, uint64_t now,
-                                 uint64_t next, const char *reason);
+                                 uint64_t next, const char *reason, unsigned status);
 enum db_result db_webhook_give_up(struct db *db, const struct db_webhook *webhook, uint64_t now);
 
 #endif

@@ -79,3 +79,11 @@ CREATE TABLE job_hash (
     scram TEXT    NOT NULL,
     PRIMARY KEY (job, row)
 ) STRICT, WITHOUT ROWID;
+
+-- What became of the last time that a webhook was told something: when, and the status that it
+-- answered with, 0 where none came. And the secret of before, with which it is signed too until then,
+-- so that nothing is lost while the receiver takes the new one.
+ALTER TABLE webhook ADD COLUMN answered INTEGER;
+ALTER TABLE webhook ADD COLUMN status INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE webhook ADD COLUMN old_secret BLOB CHECK (length(old_secret) = 32);
+ALTER TABLE webhook ADD COLUMN old_until INTEGER NOT NULL DEFAULT 0;

@@ -191,32 +191,88 @@ static void moves_on_and_back(void **state)
     struct db *db = fixture->db;
     struct db_webhook hook = add(fixture, fixture->ours);
     uint64_t newest;
-    uint8_t found[DB_WEBHOOK_SECRET_SIZE];
-    assert_int_equal(db_webhook_secret(db, hook.id, found), DB_OK);
-    assert_memory_equal(found, secret, sizeof(found));
+    uint8_t found[2][DB_WEBHOOK_SECRET_SIZE];
+    unsigned count;
+    assert_int_equal(db_webhook_secrets(db, hook.id, found, &count), DB_OK);
+    assert_int_equal(count, 1);
+    assert_memory_equal(found[0], secret, sizeof(secret));
     assert_int_equal(db_outbox_newest(db, &newest), DB_OK);
-    assert_int_equal(db_webhook_failed(db, &hook, 100, 110, "it does not answer"), DB_OK);
-    assert_int_equal(db_webhook_failed(db, &hook, 110, 130, "it does not answer"), DB_OK);
+    assert_int_equal(db_webhook_failed(db, &hook, 100, 110, "it does not answer", 0), DB_OK);
+    assert_int_equal(db_webhook_failed(db, &hook, 110, 130, "it does not answer", 0), DB_OK);
     assert_int_equal(db_operator_webhook_find(db, hook.id, &hook), DB_OK);
     assert_int_equal(hook.failing, 100);
     assert_int_equal(hook.failures, 2);
     assert_int_equal(hook.next, 130);
     assert_string_equal(hook.failure, "it does not answer");
     assert_int_equal(db_webhook_give_up(db, &hook, 200), DB_OK);
-    assert_int_equal(db_webhook_told(db, &hook, newest), DB_NONE);
+    assert_int_equal(db_webhook_told(db, &hook, newest, 204), DB_NONE);
     assert_int_equal(db_webhook_replay(db, fixture->theirs, hook.id, 5), DB_NONE);
     assert_int_equal(db_webhook_replay(db, 0, hook.id, 5), DB_NONE);
     assert_int_equal(db_webhook_replay(db, fixture->ours, hook.id, 5), DB_OK);
     /* Who was telling it meanwhile does not move it. */
-    assert_int_equal(db_webhook_told(db, &hook, newest), DB_NONE);
+    assert_int_equal(db_webhook_told(db, &hook, newest, 204), DB_NONE);
     assert_int_equal(db_operator_webhook_find(db, hook.id, &hook), DB_OK);
     assert_int_equal(hook.cursor, 5);
     assert_int_equal(hook.disabled, 0);
     assert_int_equal(hook.failing, 0);
-    assert_int_equal(db_webhook_told(db, &hook, newest), DB_OK);
+    assert_int_equal(db_webhook_told(db, &hook, newest, 204), DB_OK);
     assert_int_equal(db_operator_webhook_find(db, hook.id, &hook), DB_OK);
     assert_int_equal(hook.cursor, newest);
     assert_events(fixture, &hook, 0, "webhook.add webhook.disable webhook.replay ");
+}
+
+static void is_switched_off_and_on(void **state)
+{
+    static const bool off = false;
+    static const bool on = true;
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    struct db_webhook hook = add(fixture, fixture->ours);
+    struct db_webhook operators = add(fixture, 0);
+    assert_int_equal(db_webhook_failed(db, &hook, 100, 110, "it does not answer", 500), DB_OK);
+    assert_int_equal(db_webhook_set(db, 0, hook.id, NULL, NULL, &off), DB_NONE);
+    assert_int_equal(db_webhook_set(db, fixture->theirs, hook.id, NULL, "a", NULL), DB_NONE);
+    assert_int_equal(db_webhook_set(db, fixture->ours, hook.id, NULL, "address.add", NULL), DB_OK);
+    assert_int_equal(db_operator_webhook_find(db, hook.id, &hook), DB_OK);
+    assert_string_equal(hook.events, "address.add");
+    assert_string_equal(hook.url, url);
+    assert_int_equal(hook.failing, 100);
+    assert_int_equal(hook.status, 500);
+    assert_int_equal(hook.answered, 100);
+    assert_int_equal(db_webhook_disable_all(db), DB_OK);
+    assert_int_equal(db_operator_webhook_find(db, operators.id, &operators), DB_OK);
+    assert_int_equal(db_operator_webhook_find(db, hook.id, &hook), DB_OK);
+    assert_true(hook.disabled != 0 && operators.disabled != 0);
+    assert_int_equal(hook.failing, 0);
+    assert_int_equal(db_webhook_told(db, &hook, hook.cursor + 1, 204), DB_NONE);
+    assert_int_equal(db_webhook_set(db, 0, operators.id, "https://b.example/", NULL, &on), DB_OK);
+    assert_int_equal(db_operator_webhook_find(db, operators.id, &operators), DB_OK);
+    assert_int_equal(operators.disabled, 0);
+    assert_string_equal(operators.url, "https://b.example/");
+    assert_string_equal(operators.events, "*");
+    assert_events(fixture, &hook, 0, "webhook.add webhook.set webhook.disable ");
+    assert_events(fixture, &operators, operators.cursor,
+                  "webhook.add webhook.set webhook.disable webhook.disable webhook.set ");
+}
+
+static void has_two_secrets_for_a_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db_webhook hook = add(fixture, fixture->ours);
+    uint8_t other[DB_WEBHOOK_SECRET_SIZE] = {9};
+    uint8_t found[2][DB_WEBHOOK_SECRET_SIZE];
+    uint64_t later = (uint64_t)time(NULL) + 100;
+    unsigned count;
+    assert_int_equal(db_webhook_renew(fixture->db, 0, hook.id, other, later), DB_NONE);
+    assert_int_equal(db_webhook_renew(fixture->db, fixture->ours, hook.id, other, later), DB_OK);
+    assert_int_equal(db_webhook_secrets(fixture->db, hook.id, found, &count), DB_OK);
+    assert_int_equal(count, 2);
+    assert_memory_equal(found[0], other, sizeof(other));
+    assert_memory_equal(found[1], secret, sizeof(secret));
+    assert_int_equal(db_webhook_renew(fixture->db, fixture->ours, hook.id, secret, 1), DB_OK);
+    assert_int_equal(db_webhook_secrets(fixture->db, hook.id, found, &count), DB_OK);
+    assert_int_equal(count, 1);
+    assert_memory_equal(found[0], secret, sizeof(secret));
 }
 
 static void belongs_to_its_customer(void **state)
@@ -302,6 +358,8 @@ int main(void)
         fixture_test(tells_of_blocked_logins),
         fixture_test(goes_with_the_transaction),
         fixture_test(moves_on_and_back),
+        fixture_test(is_switched_off_and_on),
+        fixture_test(has_two_secrets_for_a_time),
         fixture_test(belongs_to_its_customer),
         fixture_test(has_a_limit),
         fixture_test(forgets_what_is_old),
