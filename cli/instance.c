@@ -65,11 +65,14 @@ int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)
 
 struct db *instance_open_database(struct instance *instance)
 {
+    return instance_enter(instance) < 0 ? NULL : instance_database(instance);
+}
+
+struct db *instance_database(const struct instance *instance)
+{
     char error[512];
     char actor[64];
 
-    if (instance_enter(instance) < 0)
-        return NULL;
     struct db *db = db_open(INSTANCE_DATABASE, DB_WRITE, error, sizeof(error));
     if (db == NULL) {
         refuse("%s: %s", instance->directory, error);

@@ -69,4 +69,7 @@ int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size);
  */
 struct db *instance_open_database(struct instance *instance);
 
+/* The same for who has entered it. */
+struct db *instance_database(const struct instance *instance);
+
 #endif

@@ -163,6 +163,17 @@ static const struct command commands[] = {
      COMMAND_INSTANCE, webhook_add_main},
     {"webhook list", "[--customer NAME] [--json]", "show the webhooks, and which of them fail",
      COMMAND_INSTANCE, webhook_list_main},
+    {"webhook set", "ID [--url URL] [--events TYPE,...]",
+     "tell another URL, or of other types of what happens", COMMAND_INSTANCE, webhook_set_main},
+    {"webhook secret", "ID [--at-once] [--json]",
+     "draw another secret and show it, once; for a day, unless --at-once, signatures are made with "
+     "the one of before as well",
+     COMMAND_INSTANCE, webhook_secret_main},
+    {"webhook disable", "ID", "tell a webhook nothing until it is enabled", COMMAND_INSTANCE,
+     webhook_disable_main},
+    {"webhook enable", "ID",
+     "tell a webhook again what happens, and what it has missed in the last 7 days",
+     COMMAND_INSTANCE, webhook_enable_main},
     {"webhook remove", "ID", "tell a webhook nothing more", COMMAND_INSTANCE, webhook_remove_main},
     {"webhook replay", "ID --from CURSOR|TIME",
      "tell a webhook again what happened from an event or a time on, of the last 7 days; one that "

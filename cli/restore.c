@@ -21,6 +21,7 @@
 #include "db/db.h"
 #include "db/drop.h"
 #include "db/image.h"
+#include "db/webhook.h"
 #include "lib/dump.h"
 #include "lib/xalloc.h"
 
@@ -297,12 +298,37 @@ static int load_store(struct restore *restore, const struct instance *instance)
     return result;
 }
 
-static int report(const struct restore *restore, const struct instance *instance)
+/*
+ * The instance that the backup is of may go on, and this one be a trial: nobody outside is told
+ * anything before somebody says so.
+ */
+static int disable_webhooks(const struct instance *instance, bool *any_r)
+{
+    struct db_webhook webhook = {0};
+    struct db *db = instance_database(instance);
+
+    if (db == NULL)
+        return EXIT_REFUSED;
+    enum db_result result = db_operator_webhook_next(db, &webhook);
+    *any_r = result == DB_OK;
+    if (*any_r)
+        result = db_webhook_disable_all(db);
+    db_close(db);
+    return result == DB_OK || result == DB_NONE
+               ? EXIT_DONE
+               : refuse("the webhooks cannot be switched off, as the line above says; restore the "
+                        "instance again");
+}
+
+static int report(const struct restore *restore, const struct instance *instance, bool webhooks)
 {
     printf("%s: restored all accounts and mail (messages: %" PRIu64 ")\n", instance->directory,
            restore->done.messages);
     puts("bellhop.conf, tls/ and texts/ were not in the backup: put your copies of them in place, "
          "then start the service");
+    if (webhooks)
+        puts("webhooks are off: \"bellhop webhook list\" shows them, and \"bellhop webhook enable "
+             "ID\" has one told again what happens");
     if (restore->done.damaged == 0)
         return EXIT_DONE;
     return refuse("messages that were damaged when the backup was made, named above, are missing "
@@ -313,6 +339,7 @@ static int report(const struct restore *restore, const struct instance *instance
 static int fill(struct restore *restore, struct instance *instance)
 {
     int result = set_mark();
+    bool webhooks = false;
 
     if (result == EXIT_DONE)
         result = load_store(restore, instance);
@@ -320,8 +347,10 @@ static int fill(struct restore *restore, struct instance *instance)
                                                 restore->error, sizeof(restore->error)) < 0)
         result = refuse("%s; the instance is not whole, restore it again", restore->error);
     if (result == EXIT_DONE)
+        result = disable_webhooks(instance, &webhooks);
+    if (result == EXIT_DONE)
         result = take_mark();
-    return result == EXIT_DONE ? report(restore, instance) : result;
+    return result == EXIT_DONE ? report(restore, instance, webhooks) : result;
 }
 
 int restore_main(struct instance *instance, int argc, char **argv)

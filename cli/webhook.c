@@ -20,7 +20,7 @@ static const struct listing_column columns[] = {
     {"id", "ID", LISTING_NUMBER},         {"customer", "CUSTOMER", LISTING_TEXT},
     {"url", "URL", LISTING_TEXT},         {"events", "EVENTS", LISTING_TEXT},
     {"cursor", "CURSOR", LISTING_NUMBER}, {"failing", "FAILING SINCE", LISTING_TIME},
-    {"next", "NEXT TRY", LISTING_TIME},   {"disabled", "GIVEN UP", LISTING_TIME},
+    {"next", "NEXT TRY", LISTING_TIME},   {"disabled", "OFF SINCE", LISTING_TIME},
     {"failure", "WHY", LISTING_TEXT},     {0}};
 
 /* --- add */
@@ -133,7 +133,7 @@ int webhook_list_main(struct instance *instance, int argc, char **argv)
     return database_listing(instance, argc, argv, list);
 }
 
-/* --- remove and replay */
+/* --- changes */
 
 static int find(struct db *db, const char *text, struct db_webhook *webhook_r)
 {
@@ -149,25 +149,152 @@ static int find(struct db *db, const char *text, struct db_webhook *webhook_r)
 
 static int end(const struct db *db, enum db_result result, const char *text)
 {
+    if (result == DB_TAKEN)
+        return refuse(
+            "there is a webhook with this URL already; \"bellhop webhook list\" shows it");
     if (database_result(db, result) == DB_NONE)
         refuse("the webhook %s was removed just now", text);
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
-int webhook_remove_main(struct instance *instance, int argc, char **argv)
+/* Does this to the one webhook that is named. */
+static int change(struct instance *instance, const char *text,
+                  enum db_result (*make)(struct db *db, const struct db_webhook *webhook,
+                                         void *context),
+                  void *context)
+{
+    struct db_webhook webhook = {0};
+    struct db *db = instance_open_database(instance);
+
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = find(db, text, &webhook);
+    if (done == EXIT_DONE)
+        done = end(db, make(db, &webhook, context), text);
+    db_close(db);
+    return done;
+}
+
+static int change_only(struct instance *instance, int argc, char **argv,
+                       enum db_result (*make)(struct db *db, const struct db_webhook *webhook,
+                                              void *context))
 {
     static const struct option none[] = {{0}};
-    struct db_webhook webhook = {0};
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = find(db, argv[optind], &webhook);
+    return change(instance, argv[optind], make, NULL);
+}
+
+static enum db_result make_removal(struct db *db, const struct db_webhook *webhook, void *context)
+{
+    (void)context;
+    return db_webhook_remove(db, webhook->customer, webhook->id);
+}
+
+int webhook_remove_main(struct instance *instance, int argc, char **argv)
+{
+    return change_only(instance, argc, argv, make_removal);
+}
+
+static enum db_result make_enabled(struct db *db, const struct db_webhook *webhook, void *context)
+{
+    static const bool on = true;
+    (void)context;
+
+    return db_webhook_set(db, webhook->customer, webhook->id, NULL, NULL, &on);
+}
+
+int webhook_enable_main(struct instance *instance, int argc, char **argv)
+{
+    return change_only(instance, argc, argv, make_enabled);
+}
+
+static enum db_result make_disabled(struct db *db, const struct db_webhook *webhook, void *context)
+{
+    static const bool off = false;
+    (void)context;
+
+    return db_webhook_set(db, webhook->customer, webhook->id, NULL, NULL, &off);
+}
+
+int webhook_disable_main(struct instance *instance, int argc, char **argv)
+{
+    return change_only(instance, argc, argv, make_disabled);
+}
+
+struct settings {
+    const char *url;    /* NULL: as it is */
+    const char *events; /* likewise */
+};
+
+static enum db_result make_set(struct db *db, const struct db_webhook *webhook, void *context)
+{
+    const struct settings *settings = context;
+
+    return db_webhook_set(db, webhook->customer, webhook->id, settings->url, settings->events,
+                          NULL);
+}
+
+int webhook_set_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"url", required_argument, NULL, 'u'}, {"events", required_argument, NULL, 'e'}, {0}};
+    struct settings settings = {0};
+    const char *error;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'u': settings.url = optarg; break;
+        case 'e': settings.events = optarg; break;
+        default: return EXIT_USAGE;
+        }
+    if (command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    if (settings.url == NULL && settings.events == NULL)
+        return wrong_usage("say what to change with --url or --events");
+    if ((settings.url != NULL && db_webhook_url_check(settings.url, &error) < 0) ||
+        (settings.events != NULL && db_webhook_events_check(settings.events, &error) < 0))
+        return refuse("%s", error);
+    return change(instance, argv[optind], make_set, &settings);
+}
+
+struct renewal {
+    uint64_t until;
+    uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
+    uint64_t id;
+};
+
+static enum db_result make_renewal(struct db *db, const struct db_webhook *webhook, void *context)
+{
+    struct renewal *renewal = context;
+
+    renewal->id = webhook->id;
+    return db_webhook_renew(db, webhook->customer, webhook->id, renewal->secret, renewal->until);
+}
+
+int webhook_secret_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"at-once", no_argument, NULL, 'a'}, {"json", no_argument, NULL, 'j'}, {0}};
+    struct renewal renewal = {.until = (uint64_t)time(NULL) + DB_WEBHOOK_OVERLAP};
+    bool json = false;
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        switch (option) {
+        case 'a': renewal.until = 0; break;
+        case 'j': json = true; break;
+        default: return EXIT_USAGE;
+        }
+    if (command_arguments(argc, argv, 1, 1) != 0)
+        return EXIT_USAGE;
+    randombytes_buf(renewal.secret, sizeof(renewal.secret));
+    int done = change(instance, argv[optind], make_renewal, &renewal);
     if (done == EXIT_DONE)
-        done = end(db, db_webhook_remove(db, webhook.customer, webhook.id), argv[optind]);
-    db_close(db);
+        done = show(renewal.id, renewal.secret, json);
+    sodium_memzero(renewal.secret, sizeof(renewal.secret));
     return done;
 }
 
@@ -182,10 +309,16 @@ static int parse_cursor(const char *text, uint64_t *cursor_r)
     return 0;
 }
 
+static enum db_result make_replay(struct db *db, const struct db_webhook *webhook, void *context)
+{
+    const uint64_t *cursor = context;
+
+    return db_webhook_replay(db, webhook->customer, webhook->id, *cursor - 1);
+}
+
 int webhook_replay_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {{"from", required_argument, NULL, 'f'}, {0}};
-    struct db_webhook webhook = {0};
     uint64_t cursor = 0;
     int option;
 
@@ -200,13 +333,5 @@ int webhook_replay_main(struct instance *instance, int argc, char **argv)
         return EXIT_USAGE;
     if (cursor == 0)
         return wrong_usage("say from which event on with --from");
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = find(db, argv[optind], &webhook);
-    if (done == EXIT_DONE)
-        done =
-            end(db, db_webhook_replay(db, webhook.customer, webhook.id, cursor - 1), argv[optind]);
-    db_close(db);
-    return done;
+    return change(instance, argv[optind], make_replay, &cursor);
 }

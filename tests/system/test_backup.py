@@ -1,6 +1,7 @@
 """A backup is one moment of an instance; what is restored from it is that moment, or is refused."""
 
 import fcntl
+import json
 import os
 import random
 import resource
@@ -97,6 +98,22 @@ def test_restore_is_the_same(instance, empty, tmp_path):
     new = [int(uid.split(".")[0], 16) for uid in restored.messages(first)][-1]
     assert new == last + 1
     assert int(list(restored.messages(second))[-1].split(".")[0], 16) == highest + 1
+
+
+def test_restored_webhooks_are_off(instance, empty, tmp_path):
+    """The instance that the backup is of may go on, and this one be a trial."""
+    for options in [], ["--customer", instance.customers[0].name]:
+        instance.cli("webhook", "add", "https://panel.example/hook", *options)
+    instance.cli("webhook", "disable", "2")
+    instance.cli("backup", tmp_path / "whole")
+    restored = empty()
+    assert "webhook enable" in restored.cli("restore", tmp_path / "whole").stdout
+    before, after = (json.loads(each.cli("webhook", "list", "--json").stdout) for each in (instance, restored))
+    assert before[0]["disabled"] is None and before[1]["disabled"]
+    assert after[0]["disabled"] and after[1] == before[1]
+    restored.start()
+    restored.cli("webhook", "enable", "1")
+    assert json.loads(restored.cli("webhook", "list", "--json").stdout)[0]["disabled"] is None
 
 
 def test_increments(instance, empty, tmp_path):

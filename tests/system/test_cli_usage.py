@@ -12,7 +12,8 @@ from bellhop import BIN, run
 
 COMMANDS = [
     "audit list", "audit export", "audit verify", "audit head",
-    "webhook add", "webhook list", "webhook remove", "webhook replay",
+    "webhook add", "webhook list", "webhook set", "webhook secret", "webhook disable", "webhook enable",
+    "webhook remove", "webhook replay",
     "help", "init", "serve", "reload", "plan list", "plan add", "plan set", "customer add", "customer list",
     "app-password add", "app-password list", "app-password remove", "auth audit",
     "customer show", "customer set", "customer suspend", "customer resume", "customer remove",
@@ -142,6 +143,10 @@ def test_version_is_one_line():
     ["audit", "head", "--json"],
     ["webhook", "add"],
     ["webhook", "list", "1"],
+    ["webhook", "set", "1"],
+    ["webhook", "secret"],
+    ["webhook", "disable"],
+    ["webhook", "enable"],
     ["webhook", "remove"],
     ["webhook", "replay", "1"],
     ["webhook", "replay", "1", "--from", "yesterday"],
