@@ -20,6 +20,7 @@
 #include "db/job.h"
 #include "db/limit.h"
 #include "db/trusted.h"
+#include "db/webhook.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
@@ -64,6 +65,9 @@ static void limit_problem(struct request *request, const struct db *db)
     case DB_LIMIT_JOBS:
         problem_set(request, PROBLEM_LIMIT, "there are %d jobs at most that have not ended",
                     DB_JOBS_MAX);
+        break;
+    case DB_LIMIT_WEBHOOKS:
+        problem_set(request, PROBLEM_LIMIT, "there are %d webhooks at most", DB_WEBHOOKS_MAX);
         break;
     case DB_LIMIT_API_KEYS:
         problem_set(request, PROBLEM_LIMIT, "there are %d API keys at most", DB_API_KEYS_MAX);

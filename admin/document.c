@@ -76,7 +76,7 @@ static json_t *parameters_of(const struct route *route)
         add_parameter(parameters, "If-None-Match", "header", text_schema());
     if (!get && strcmp(route->method, "POST") != 0 && route->show != NULL)
         add_parameter(parameters, "If-Match", "header", text_schema());
-    if (strcmp(route->method, "POST") == 0)
+    if (strcmp(route->method, "POST") == 0 && route->apply != NULL)
         add_parameter(parameters, "Idempotency-Key", "header", text_schema());
     return parameters;
 }
@@ -93,7 +93,7 @@ static json_t *answer_of(const struct route *route)
 
 static const char *status_of(const struct route *route)
 {
-    bool post = strcmp(route->method, "POST") == 0;
+    bool post = strcmp(route->method, "POST") == 0 && route->apply != NULL;
 
     if (route->schema == NULL)
         return "204";

@@ -11,6 +11,7 @@
 #include "admin/removals.h"
 #include "admin/route.h"
 #include "db/domain.h"
+#include "db/webhook.h"
 #include "lib/log.h"
 
 static bool is_operator(const struct db_api_key *key)
@@ -136,6 +137,21 @@ static enum db_result find_removal(struct db *db, struct request *request)
     return result == DB_OK && !removal_reached(key, &request->removal) ? DB_NONE : result;
 }
 
+static enum db_result find_webhook(struct db *db, struct request *request)
+{
+    const struct db_api_key *key = &request->key;
+    struct db_webhook webhook;
+
+    request->webhook = id_of(request->name);
+    if (request->webhook == 0 || key->mailbox != 0)
+        return DB_NONE;
+    enum db_result result = db_operator_webhook_find(db, request->webhook, &webhook);
+    if (result != DB_OK)
+        return result;
+    request->customer = webhook.customer;
+    return is_operator(key) || key->customer == webhook.customer ? DB_OK : DB_NONE;
+}
+
 static const struct {
     const char *parameter;
     const char *thing;
@@ -148,6 +164,7 @@ static const struct {
     [SCOPE_MAILBOX] = {"address", "mailbox", find_mailbox},
     [SCOPE_KEY] = {"key", "API key", find_key},
     [SCOPE_REMOVAL] = {"removal", "removal", find_removal},
+    [SCOPE_WEBHOOK] = {"webhook", "webhook", find_webhook},
 };
 
 static enum db_result find(struct request *request)

@@ -75,6 +75,7 @@ struct request {
     struct db_mailaddress found;
     struct db_api_key target;
     struct db_removal removal;
+    uint64_t webhook;
 
     json_t *errors; /* noted by problem_member() */
     struct answer answer;

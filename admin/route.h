@@ -27,7 +27,8 @@ enum route_scope {
     SCOPE_ADDRESS,  /* {address} */
     SCOPE_MAILBOX,  /* {address}, and it must have a mailbox */
     SCOPE_KEY,      /* {key}, by its id */
-    SCOPE_REMOVAL   /* {removal}, by its id */
+    SCOPE_REMOVAL,  /* {removal}, by its id */
+    SCOPE_WEBHOOK   /* {webhook}, by its id */
 };
 
 /* Sets of roles. */

@@ -14,6 +14,7 @@
 #include "admin/removals.h"
 #include "admin/sessions.h"
 #include "admin/tokenissuers.h"
+#include "admin/webhookapi.h"
 
 #define API "/api/v1"
 
@@ -145,6 +146,34 @@ const struct route routes[] = {
      .about = "an API key", .schema = "ApiKey"},
     {"DELETE", API "/api-keys/{key}", SCOPE_KEY, ADMINS, .apply = api_key_remove,
      .show = api_key_show, .about = "let an API key open nothing any more"},
+
+    {"GET", API "/webhooks", SCOPE_ANY, ADMINS | ROLE(OPERATOR_READ), ROUTE_LIST | ROUTE_WHOLE, NULL,
+     customer_parameters, .handle = webhooks_list, .about = "who is told over HTTP of what happens",
+     .schema = "Webhook"},
+    {"POST", API "/webhooks", SCOPE_ANY, ADMINS, ROUTE_WHOLE, webhook_new_fields,
+     .handle = webhook_check_new, .apply = webhook_add,
+     .about = "tell a URL of what happens, with a secret that is shown once",
+     .schema = "NewWebhook"},
+    {"GET", API "/webhooks/{webhook}", SCOPE_WEBHOOK, ADMINS | ROLE(OPERATOR_READ), ROUTE_WHOLE,
+     .show = webhook_show, .about = "a webhook, and how it answers", .schema = "Webhook"},
+    {"PATCH", API "/webhooks/{webhook}", SCOPE_WEBHOOK, ADMINS, ROUTE_WHOLE, webhook_fields,
+     .handle = webhook_check, .apply = webhook_change, .show = webhook_show,
+     .about = "change a webhook, switch it off or on", .schema = "Webhook"},
+    {"DELETE", API "/webhooks/{webhook}", SCOPE_WEBHOOK, ADMINS, ROUTE_WHOLE,
+     .apply = webhook_remove, .show = webhook_show, .about = "tell a webhook nothing more"},
+    {"POST", API "/webhooks/{webhook}/secret", SCOPE_WEBHOOK, ADMINS, ROUTE_WHOLE,
+     webhook_secret_fields, .apply = webhook_renew,
+     .about = "draw another secret, shown once; the one of before is used as well for a time",
+     .schema = "NewWebhook"},
+    {"POST", API "/webhooks/{webhook}/replay", SCOPE_WEBHOOK, ADMINS, ROUTE_WHOLE,
+     webhook_replay_fields, .handle = webhook_replay_check, .apply = webhook_replay,
+     .about = "tell it again what happened from an event or a time on"},
+    {"POST", API "/webhooks/{webhook}/test", SCOPE_WEBHOOK, ADMINS, ROUTE_WHOLE, no_fields,
+     .handle = webhook_test, .about = "tell it something now, and see what it answers",
+     .schema = "WebhookTest"},
+    {"GET", API "/webhooks/{webhook}/deliveries", SCOPE_WEBHOOK, ADMINS | ROLE(OPERATOR_READ),
+     ROUTE_LIST | ROUTE_WHOLE, .handle = webhook_deliveries_list,
+     .about = "what it is still to be told, the next first", .schema = "Delivery"},
 
     {"GET", API "/sessions", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = sessions_list, .about = "the POP3 sessions that are open", .schema = "Session"},

@@ -1,5 +1,7 @@
 """Who may do what over the HTTP API: every route with every role, two customers and two domains."""
 
+import json
+
 import pytest
 
 from api import Api, Document, made_key
@@ -51,11 +53,17 @@ class World:
             "domain": [hotel.domain, "annex.example", group.domain],
             "address": [own[0], "x@annex.example", group.accounts[0].address],
             "key": [keys["domain"], keys["admin"], keys["foreign"]],
-            "removal": [self.removal(domain) for domain in (hotel.domain, "annex.example", group.domain)]}
+            "removal": [self.removal(domain) for domain in (hotel.domain, "annex.example", group.domain)],
+            "webhook": [self.webhook(hotel.name), None, self.webhook(group.name)]}
         for address in self.objects["address"]:  # an event of each
             assert self.operator.ask("PUT", f"/addresses/{address}/password",
                                      {"password": "a long password"}).status == 204
         self.foreign = [group.name, group.domain, str(customers[group.name])]
+
+    def webhook(self, customer):
+        """It leads where nothing is sent."""
+        made = self.instance.cli("webhook", "add", "https://127.0.0.1/", "--customer", customer, "--json")
+        return json.loads(made.stdout)["id"]
 
     def removal(self, domain):
         """Of an address whose name is taken again."""
@@ -110,7 +118,7 @@ def test_who_may_do_what(world, caller):
 def test_a_foreign_object_is_answered_as_none_at_all(world):
     """To the word, but for the request's id."""
     nothing = {"plan": "none", "customer": 999999, "domain": "none.example", "address": "a@none.example",
-               "key": 999999, "removal": 999999}
+               "key": 999999, "removal": 999999, "webhook": 999999}
     for (method, path), cells in rows().items():
         for caller, statuses in cells.items():
             if len(statuses) != 3 or statuses[2] != "404" or "{name}" in path:
