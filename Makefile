@@ -214,7 +214,7 @@ compare-built: all
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
 UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
-UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) libcrypto libqrencode
+UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) jansson libcrypto libqrencode
 
 # No test takes longer, in seconds, however loaded the machine is.
 UNIT_TIME   := 300

@@ -8,34 +8,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "cli/command.h"
-#include "cli/csv.h"
 #include "cli/database.h"
-#include "cli/file.h"
 #include "cli/password.h"
 #include "db/limit.h"
 #include "db/mailaddress.h"
 #include "db/transaction.h"
+#include "lib/row.h"
 #include "lib/xalloc.h"
 
-/* Room for as many rows as a plan can have addresses, each with the longest fields there are. */
-#define FILE_MAX (1024 * 1024)
-
 /* More rows than the largest plan allows are refused before anything else. */
-#define ROWS_MAX DB_PLAN_ADDRESSES_MAX
+#define IMPORT_MAX DB_PLAN_ADDRESSES_MAX
 
-enum column { COLUMN_ADDRESS, COLUMN_PASSWORD, COLUMN_HASH, COLUMN_NAME, COLUMNS };
+#define COLUMNS (ROW_BIT(ADDRESS) | ROW_BIT(NAME) | ROW_BIT(HASH) | ROW_BIT(PASSWORD))
 
-static const char *const column_names[COLUMNS] = {"address", "password", "hash", "name"};
+/* What is read of the file at once. */
+#define PIECE (16 * 1024)
 
 struct import_row {
     unsigned line;
-    struct address address;
+    struct address address; /* an empty text: what is wrong with it has been told */
     char name[DB_MAILBOX_NAME_MAX + 1];
     bool generated;
     struct password password;
@@ -44,15 +40,12 @@ struct import_row {
 
 struct import {
     const char *file;
-    char *text;
-    size_t length;
-    struct csv csv;
-    size_t fields;                  /* in each row */
-    size_t columns[CSV_FIELDS_MAX]; /* enum column of each field */
+    struct row_reader *reader;
     struct db_customer customer;
     struct import_row *rows;
     size_t count;
     unsigned errors;
+    char piece[PIECE];
 };
 
 static void row_error(struct import *import, unsigned line, const char *sentence)
@@ -61,166 +54,102 @@ static void row_error(struct import *import, unsigned line, const char *sentence
     import->errors++;
 }
 
-static int open_table(struct import *import)
-{
-    int fd = open(import->file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return refuse("cannot open %s: %s", import->file, strerror(errno));
-    ssize_t length = file_read(fd, FILE_MAX, &import->text);
-    int reason = errno;
-    close(fd);
-    if (length < 0 && reason == EFBIG)
-        return refuse("%s is larger than a table of %d addresses can be", import->file, ROWS_MAX);
-    if (length < 0)
-        return refuse("cannot read %s: %s", import->file, strerror(reason));
-    import->length = (size_t)length;
-    csv_init(&import->csv, import->text, import->length);
-    return EXIT_DONE;
-}
-
 static void table_free(struct import *import)
 {
-    if (import->text != NULL)
-        sodium_memzero(import->text, import->length);
+    sodium_memzero(import->piece, sizeof(import->piece));
     if (import->rows != NULL)
-        sodium_memzero(import->rows, ROWS_MAX * sizeof(*import->rows));
-    free(import->text);
+        sodium_memzero(import->rows, IMPORT_MAX * sizeof(*import->rows));
+    row_reader_free(import->reader);
     free(import->rows);
 }
 
-static int find_column(const char *name)
+/* No field is shown, for a table with shifted columns has passwords anywhere. */
+static void tell_errors(struct import *import, const struct row *row)
 {
-    for (int i = 0; i < COLUMNS; i++)
-        if (strcasecmp(column_names[i], name) == 0)
-            return i;
-    return -1;
-}
-
-/* The columns may stand in any order; only the address must be there. */
-static int read_header(struct import *import)
-{
-    struct csv_row row;
-    const char *error = "the table is empty";
-    bool seen[COLUMNS] = {false};
-
-    if (csv_next(&import->csv, &row, &error) <= 0)
-        return refuse("%s line %u: %s; it begins with the line address,password,name", import->file,
-                      row.line, error);
-    for (size_t i = 0; i < row.count; i++) {
-        int column = find_column(row.fields[i].text);
-        if (column < 0 || seen[column])
-            return refuse("%s line %u: the first line names the columns, which are "
-                          "address,password,name, or hash in place of password, each once, with "
-                          "commas between them",
-                          import->file, row.line);
-        seen[column] = true;
-        import->columns[i] = (size_t)column;
+    for (unsigned i = 0; i < row->error_count; i++) {
+        const struct row_error *error = &row->errors[i];
+        char *sentence =
+            xasprintf("%s%s%s%s", error->column[0] != '\0' ? "column " : "", error->column,
+                      error->column[0] != '\0' ? ": " : "", error->reason);
+        row_error(import, row->line, sentence);
+        free(sentence);
     }
-    if (!seen[COLUMN_ADDRESS])
-        return refuse("%s line %u: the column address is missing", import->file, row.line);
-    import->fields = row.count;
-    return EXIT_DONE;
 }
 
-/* The row is out; the field is not shown, for a table with shifted columns has passwords there. */
-static void address_error(struct import *import, struct import_row *row, char *sentence)
+static void check_twice(const struct import *import, struct row *row)
 {
-    row_error(import, row->line, sentence);
-    free(sentence);
-    row->address.text[0] = '\0';
-}
-
-static void take_address(struct import *import, struct import_row *row,
-                         const struct csv_field *field)
-{
-    const char *error;
-
-    if (address_parse(&row->address, field->text, field->length, &error) < 0) {
-        address_error(import, row, xasprintf("its address is none: %s", error));
-        return;
-    }
-    for (size_t i = 0; i < import->count; i++)
+    for (size_t i = 0; i < import->count && row->address.text[0] != '\0'; i++)
         if (strcmp(import->rows[i].address.text, row->address.text) == 0) {
-            address_error(
-                import, row,
-                xasprintf("%s stands in line %u already", row->address.text, import->rows[i].line));
-            return;
+            row_wrong(row, row_column_name(ROW_ADDRESS), "twice", "%s stands in line %u already",
+                      row->address.text, import->rows[i].line);
+            row->address.text[0] = '\0';
         }
 }
 
-static void take_password(struct import *import, struct import_row *row,
-                          const struct csv_field *field)
-{
-    if (field->length == 0)
-        return;
-    const char *error = password_check(field->text, field->length);
-    if (error != NULL) {
-        row_error(import, row->line, error);
-        return;
-    }
-    memcpy(row->password.text, field->text, field->length + 1);
-    row->password.length = field->length;
-}
-
-/* What is kept of a password on the server that the customer comes from. */
-static void take_hash(struct import *import, struct import_row *row, const struct csv_field *field)
-{
-    const char *error;
-
-    if (field->length == 0 || storedhash_import(row->kept.hash, field->text, &error) == 0)
-        return;
-    char *sentence = xasprintf("column hash: %s", error);
-    row_error(import, row->line, sentence);
-    free(sentence);
-}
-
-static void take_name(struct import *import, struct import_row *row, const struct csv_field *field)
-{
-    const char *error;
-
-    if (db_mailbox_name_check(field->text, &error) < 0)
-        row_error(import, row->line, error);
-    else
-        memcpy(row->name, field->text, field->length + 1);
-}
-
 /* Adds the row to import->rows, complaining about what is wrong in each of its fields. */
-static void take_row(struct import *import, const struct csv_row *csv)
+static void take_row(struct import *import, struct row *row)
 {
-    static void (*const take[COLUMNS])(struct import *, struct import_row *,
-                                       const struct csv_field *) = {take_address, take_password,
-                                                                    take_hash, take_name};
+    struct import_row *kept = &import->rows[import->count];
+    const char *error;
 
-    if (csv->count != import->fields) {
-        row_error(import, csv->line, "it has another number of fields than the first line");
-        return;
+    check_twice(import, row);
+    if (db_mailbox_name_check(row->name, &error) < 0) {
+        row_wrong(row, row_column_name(ROW_NAME), "text", "%s", error);
+        row->name[0] = '\0';
     }
-    struct import_row *row = &import->rows[import->count];
-    row->line = csv->line;
-    for (size_t i = 0; i < csv->count; i++)
-        take[import->columns[i]](import, row, &csv->fields[i]);
-    if (row->password.length > 0 && row->kept.hash[0] != '\0')
-        row_error(import, row->line, "it has a password and a hash; leave one of them empty");
+    tell_errors(import, row);
+    kept->line = row->line;
+    kept->address = row->address;
+    memcpy(kept->name, row->name, sizeof(kept->name));
+    kept->password = row->password;
+    memcpy(kept->kept.hash, row->hash, sizeof(kept->kept.hash));
     import->count++;
 }
 
-static int read_rows(struct import *import)
+static int read_piece(struct import *import, int fd)
 {
-    struct csv_row row;
-    const char *error;
-    int got;
+    ssize_t length = read(fd, import->piece, sizeof(import->piece));
 
-    import->rows = xcalloc(ROWS_MAX, sizeof(*import->rows));
-    while ((got = csv_next(&import->csv, &row, &error)) != 0) {
-        if (got < 0)
-            row_error(import, row.line, error);
-        else if (import->count == ROWS_MAX)
-            return refuse("%s has more than %d rows, and no plan allows so many addresses",
-                          import->file, ROWS_MAX);
-        else
-            take_row(import, &row);
-    }
+    if (length < 0)
+        return refuse("cannot read %s: %s", import->file, strerror(errno));
+    row_reader_feed(import->reader, import->piece, (size_t)length);
+    if (length == 0)
+        row_reader_end(import->reader);
     return EXIT_DONE;
+}
+
+static int read_rows(struct import *import, int fd)
+{
+    struct row *row;
+
+    for (;;)
+        switch (row_reader_next(import->reader, &row)) {
+        case ROWS_MORE:
+            if (read_piece(import, fd) != EXIT_DONE)
+                return EXIT_REFUSED;
+            break;
+        case ROWS_ROW:
+            if (import->count == IMPORT_MAX)
+                return refuse("%s has more than %d rows, and no plan allows so many addresses",
+                              import->file, IMPORT_MAX);
+            take_row(import, row);
+            break;
+        case ROWS_BROKEN: tell_errors(import, row); return EXIT_REFUSED;
+        case ROWS_END: return EXIT_DONE;
+        }
+}
+
+static int read_table(struct import *import)
+{
+    int fd = open(import->file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return refuse("cannot open %s: %s", import->file, strerror(errno));
+    import->rows = xcalloc(IMPORT_MAX, sizeof(*import->rows));
+    import->reader = row_reader_new(ROW_CSV, COLUMNS);
+    int done = read_rows(import, fd);
+    close(fd);
+    return done;
 }
 
 static enum db_result add_row(struct db *db, const struct import *import,
@@ -370,8 +299,7 @@ static int import_rows(struct import *import, struct db *db, const struct conf *
 static int import_table(struct import *import, struct instance *instance, const char *customer,
                         bool dry_run)
 {
-    if (open_table(import) != EXIT_DONE || read_header(import) != EXIT_DONE ||
-        read_rows(import) != EXIT_DONE)
+    if (read_table(import) != EXIT_DONE)
         return EXIT_REFUSED;
     struct db *db = instance_open_database(instance);
     if (db == NULL)

@@ -41,7 +41,9 @@ ANNA_BERT = [("anna@quayside.example", "Anna"), ("bert@quayside.example", "Bert,
     'bert@quayside.example,12345678,"Bert, the ""2nd"""\r\n',
     '\n"name","Address","PASSWORD"\n"Anna","Anna@QUAYSIDE.example","pass word"\r\n\r\n'
     '"Bert, the ""2nd""",bert@quayside.example,12345678',
-], ids=["plain", "bom and crlf", "columns in another order"])
+    '\ufeffaddress;password;name;\r\nanna@quayside.example;pass word;Anna;\r\n;;;\r\n'
+    'bert@quayside.example;12345678;"Bert, the ""2nd"""\r\n',
+], ids=["plain", "bom and crlf", "columns in another order", "semicolons and empty cells"])
 def test_tables_as_programs_write_them(stopped, table, content):
     before = hashes(stopped)
     done = import_table(stopped, table(content))
@@ -91,25 +93,24 @@ def test_a_table_without_rows_adds_nothing(stopped, table):
 
 
 @pytest.mark.parametrize("content, words", [
-    ("", ["line 1", "address,password,name"]),
-    ("\n\n", ["line 3", "address,password,name"]),
-    ("anna@quayside.example,12345678,Anna\n", ["line 1", "address,password,name"]),
-    ("address;password;name\n", ["line 1", "commas"]),
-    ("address,password,address\n", ["line 1"]),
-    ("address,password,nickname\n", ["line 1"]),
+    ("", ["line 1", "empty"]),
+    ("\n\n", ["line 1", "empty"]),
+    ("anna@quayside.example,12345678,Anna\n", ["line 1", "address, name, hash, password"]),
+    ("address,password,address\n", ["line 1", "address", "twice"]),
+    ("address,password,nickname\n", ["line 1", "nickname", "address, name, hash, password"]),
     ("password,name\n12345678,Anna\n", ["line 1", "address"]),
     ('address,"password\n', ["line 1", "quote"]),
-    ("address,password,name\n".encode("utf-16"), ["line 1"]),
+    ("address,password,name\n".encode("utf-16"), ["line 1", "UTF-8"]),
     ("address\n" + "".join(f"a{i}@quayside.example\n" for i in range(101)), ["100"]),
-    ("x" * (1024 * 1024 + 1), ["larger"]),
-], ids=range(11))
+    ("x" * (1024 * 1024 + 1), ["too long"]),
+], ids=range(10))
 def test_what_is_no_table_is_refused(template, table, content, words):
     refused(import_table(template, table(content), check=False), "guests.csv", *words)
 
 
 ROWS = [
-    ("anna,12345678,Anna", "address is none"),
-    ("12345678,anna@quayside.example,Anna", "address is none"),
+    ("anna,12345678,Anna", "column address"),
+    ("12345678,anna@quayside.example,Anna", "column address"),
     ("anna@nosuch.example,12345678,Anna", "nosuch.example"),
     ("anna@lighthouse.example,12345678,Anna", "lighthouse.example"),
     ("frontdesk@quayside.example,12345678,Anna", "already"),
@@ -121,9 +122,8 @@ ROWS = [
     (b"anna@quayside.example,latin \xe9\xe8\xe7,Anna", "UTF-8"),
     (b"anna@quayside.example,12345678,Ren\xe9", "name"),
     ("anna@quayside.example,12345678," + "x" * 201, "name"),
-    (",12345678,Anna", "address is none"),
-    ("anna@quayside.example,12345678", "fields"),
-    ("anna@quayside.example,12345678,Anna,more", "fields"),
+    (",12345678,Anna", "column address"),
+    ("anna@quayside.example,12345678,Anna,more", "field 4"),
     ('anna@quayside.example,12"345678,Anna', "quote"),
     ('anna@quayside.example,"12345678"9,Anna', "quote"),
     (b"anna@quayside.example,1234\x005678,Anna", "NUL"),
@@ -155,7 +155,7 @@ def test_every_mistake_is_told_with_its_line(template, table):
                  'd@quayside.example,"12345678\n'.replace('"12345678', '12"345678') +
                  "frontdesk@quayside.example,,\n"
                  "e@lighthouse.example,,\n"
-                 "f@quayside.example\n")
+                 "f@quayside.example,,,f\n")
     done = import_table(template, path, check=False)
     lines = [int(line.split(" line ")[1].split(":")[0]) for line in done.stderr.splitlines()[:-1]]
     assert sorted(lines) == [2, 4, 5, 6, 7, 8, 9]

@@ -179,7 +179,7 @@ def test_a_table_says_row_column_and_reason(stopped, table):
     lines = done.stderr.splitlines()
     assert [line.split(": ")[1].rsplit(" ", 1)[1] for line in lines[:-1]] == ["3", "4", "6"]
     assert "column hash" in lines[0] and "as a password" in lines[0]
-    assert "a password and a hash" in lines[1]
+    assert "more than one of" in lines[1]
     assert "column hash" in lines[2] and "not known" in lines[2]
     assert "3 mistakes" in lines[3]
     assert stored(stopped, "a@quayside.example") is None
