@@ -16,7 +16,7 @@
  *
  * A domain of somebody else must not be told from one that nobody has: both are "no-domain".
  *
- * Memory: 32 octets a row and 64 a customer at most, whatever stands in them.
+ * Memory: some 64 octets a row and 200 a customer, whatever stands in them.
  */
 
 struct rowcheck;
@@ -37,7 +37,10 @@ void rowcheck_free(struct rowcheck *check);
  */
 enum db_result rowcheck_take(struct rowcheck *check, struct row *row);
 
-/* Then, when all rows have been taken, for each alias once more: the same of its targets. */
+/*
+ * Then, when all rows have been taken, for each alias, which may have been read anew: the same of
+ * its targets.
+ */
 enum db_result rowcheck_targets(struct rowcheck *check, struct row *row);
 
 #endif

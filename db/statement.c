@@ -408,6 +408,11 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT " DOMAIN_COLUMNS " WHERE domain.name = ?1"},
     [STATEMENT_MAILADDRESS_FIND] = {"mailaddress_find", STATEMENT_FINDS,
         "SELECT " MAILADDRESS_COLUMNS " WHERE domain.name = ?1 AND address.local = ?2"},
+    /* Whose the domain ?1 is, and whether it has the local part ?2. */
+    [STATEMENT_PLACE_FIND] = {"place_find", STATEMENT_FINDS,
+        "SELECT domain.customer, EXISTS ("
+        "     SELECT 1 FROM address WHERE address.domain = domain.id AND address.local = ?2)"
+        " FROM domain WHERE domain.name = ?1"},
     [STATEMENT_LOGIN_FIND] = {"login_find", STATEMENT_FINDS,
         "SELECT mailbox.id, mailbox.customer,"
         "       mailbox.suspended OR customer.suspended OR address.over_plan,"
