@@ -85,6 +85,7 @@ const struct field address_new_fields[] = {
 /* What is read from a body before it is written. */
 struct given {
     struct hashing hashing;
+    char page_url[CONF_TEXT_MAX];  /* of the configuration, which only the event loop reads */
     char hash[STOREDHASH_MAX + 1]; /* of another server; empty: none */
     unsigned count;
     struct address targets[];
@@ -226,6 +227,25 @@ static void exclude(struct request *request, const char *one, const char *other)
         problem_member(request, pointer, "both", "it does not go together with \"%s\"", one);
 }
 
+static void take_page_url(const struct admin *admin, struct given *given)
+{
+    snprintf(given->page_url, sizeof(given->page_url), "%s", admin->child.conf.page_url);
+}
+
+/* Both are shown once. */
+static void add_invitation(struct json_t *object, const struct request *request,
+                           const struct invitation *invitation)
+{
+    const char *page_url = ((const struct given *)request->own)->page_url;
+    char link[INVITATION_LINK_SIZE] = "";
+
+    if (page_url[0] != '\0')
+        invitation_link(link, page_url, invitation);
+    json_object_set_new(object, "invitation", json_string(invitation->token));
+    json_object_set_new(object, "invitation_link", field_format_text(link));
+    sodium_memzero(link, sizeof(link));
+}
+
 void address_check_new(struct admin *admin, struct request *request)
 {
     static const char *const of_mailbox[] = {"name",     "password",     "hash",
@@ -242,6 +262,7 @@ void address_check_new(struct admin *admin, struct request *request)
         problem_member(request, "/app_password", "text", "%s", error);
     for (size_t i = 0; i < sizeof(of_mailbox) / sizeof(of_mailbox[0]); i++)
         exclude(request, "targets", of_mailbox[i]);
+    take_page_url(admin, given);
     exclude(request, "password", "invite");
     exclude(request, "hash", "invite");
     check_name(request);
@@ -341,7 +362,8 @@ static enum db_result set_suspended(struct db *db, struct request *request,
 
 /* In the answer alone: these are shown once. */
 static enum db_result answer_with_secrets(struct db *db, struct request *request,
-                                          const char *app_password, const char *token)
+                                          const char *app_password,
+                                          const struct invitation *invitation)
 {
     struct json_t *object = NULL;
     enum db_result result = address_show(db, request, &object);
@@ -350,8 +372,8 @@ static enum db_result answer_with_secrets(struct db *db, struct request *request
         return result;
     if (app_password != NULL)
         json_object_set_new(object, "app_password", json_string(app_password));
-    if (token != NULL)
-        json_object_set_new(object, "invitation", json_string(token));
+    if (invitation != NULL)
+        add_invitation(object, request, invitation);
     request_set(request, 201, object);
     return DB_OK;
 }
@@ -385,7 +407,7 @@ static enum db_result add_mailbox(struct db *db, struct request *request)
         result = app_password_draw(db, request, app, text);
     if (result == DB_OK && (app != NULL || invite))
         result = answer_with_secrets(db, request, app != NULL ? text : NULL,
-                                     invite ? invitation.token : NULL);
+                                     invite ? &invitation : NULL);
     sodium_memzero(text, sizeof(text));
     sodium_memzero(&invitation, sizeof(invitation));
     return result;
@@ -473,6 +495,11 @@ enum db_result password_remove(struct db *db, struct request *request)
     return db_mailaddress_set_hash(db, request->customer, &request->address, NULL, NULL);
 }
 
+void invitation_prepare(struct admin *admin, struct request *request)
+{
+    take_page_url(admin, given_new(request));
+}
+
 enum db_result invitation_add(struct db *db, struct request *request)
 {
     struct invitation invitation;
@@ -480,10 +507,12 @@ enum db_result invitation_add(struct db *db, struct request *request)
     invitation_draw(&invitation);
     enum db_result result = db_mailaddress_invite(db, request->customer, &request->address,
                                                   invitation.digest, invitation.until);
-    if (result == DB_OK)
-        request_set(request, 201,
-                    json_pack("{ss so}", "invitation", invitation.token, "invited_until",
-                              field_format_time(invitation.until)));
+    if (result == DB_OK) {
+        struct json_t *object =
+            json_pack("{so}", "invited_until", field_format_time(invitation.until));
+        add_invitation(object, request, &invitation);
+        request_set(request, 201, object);
+    }
     sodium_memzero(&invitation, sizeof(invitation));
     return result;
 }

@@ -23,6 +23,7 @@ void password_check_new(struct admin *admin, struct request *request);
 void password_draw(struct admin *admin, struct request *request);
 enum db_result password_set(struct db *db, struct request *request);
 enum db_result password_remove(struct db *db, struct request *request);
+void invitation_prepare(struct admin *admin, struct request *request);
 enum db_result invitation_add(struct db *db, struct request *request);
 
 /* How full a mailbox is, asked of stored. */

@@ -41,7 +41,7 @@
 struct api {
     uint8_t secret[DB_SECRET_SIZE]; /* of API keys */
     struct buckets *wrong;          /* by address */
-    struct buckets *rates;          /* by key, as below */
+    struct buckets *rates;          /* by key, as below, and by token */
     struct buckets *uses;
 };
 
@@ -113,7 +113,7 @@ static unsigned seconds_of(uint64_t milliseconds)
 }
 
 /* A /64 of IPv6 is one, as for logins. */
-static void refuse_key(struct request *request, enum problem problem, const char *detail)
+void api_refuse_unknown(struct request *request, enum problem problem, const char *detail)
 {
     struct api *api = request->admin->api;
     size_t length = IN6_IS_ADDR_V4MAPPED(&request->remote) ? sizeof(request->remote) : 8;
@@ -126,7 +126,7 @@ static void refuse_key(struct request *request, enum problem problem, const char
         problem_set(request, problem, "%s", detail);
         return;
     }
-    problem_set(request, PROBLEM_RATE, "too many wrong keys come from your address");
+    problem_set(request, PROBLEM_RATE, "too many wrong keys or tokens come from your address");
     request->answer.retry_after = seconds_of(wait);
 }
 
@@ -160,18 +160,29 @@ static bool is_from_network(const struct request *request)
             networks_hold_mapped(&networks, &request->remote));
 }
 
+bool api_is_too_often(struct request *request, const void *name, size_t length, double rate,
+                      double burst)
+{
+    uint64_t wait =
+        bucket_take(request->admin->api->rates, name, length, rate, burst, clock_milliseconds());
+
+    if (wait == 0)
+        return false;
+    problem_set(request, PROBLEM_RATE, "this comes too often; try again later");
+    request->answer.retry_after = seconds_of(wait);
+    return true;
+}
+
 static bool is_too_fast(struct request *request)
 {
     const struct db_api_key *key = &request->key;
 
-    if (key->rate == 0)
+    if (key->rate == 0 ||
+        !api_is_too_often(request, &key->id, sizeof(key->id), key->rate, key->rate))
         return false;
-    uint64_t wait = bucket_take(request->admin->api->rates, &key->id, sizeof(key->id), key->rate,
-                                key->rate, clock_milliseconds());
-    if (wait == 0)
-        return false;
+    unsigned wait = request->answer.retry_after;
     problem_set(request, PROBLEM_RATE, "this key may make %u requests a second", key->rate);
-    request->answer.retry_after = seconds_of(wait);
+    request->answer.retry_after = wait;
     return true;
 }
 
@@ -196,11 +207,11 @@ static void authenticate(struct request *request)
     }
     enum db_result result = find_key(request, token);
     if (result == DB_NONE)
-        refuse_key(request, PROBLEM_WRONG_KEY, "this key opens nothing");
+        api_refuse_unknown(request, PROBLEM_WRONG_KEY, "this key opens nothing");
     else if (result != DB_OK)
         change_problem(request, NULL, result);
     else if (request->key.expires != 0 && request->key.expires <= (uint64_t)time(NULL))
-        refuse_key(request, PROBLEM_EXPIRED_KEY, "this key has expired");
+        api_refuse_unknown(request, PROBLEM_EXPIRED_KEY, "this key has expired");
     else if (!is_from_network(request))
         problem_set(request, PROBLEM_NETWORK, "this key is not for use from your address");
     else if (request->key.suspended)
@@ -294,6 +305,8 @@ void api_begin(struct request *request, bool body)
 {
     if (body && request->route->fields == NULL)
         problem_set(request, PROBLEM_TOO_LARGE, "this request takes no body");
+    else if (request->route->scope == SCOPE_OPEN && body)
+        check_headers(request, body);
     else if (request->route->scope != SCOPE_OPEN) {
         db_read_begin(request->admin->db);
         begin(request, body);
@@ -356,7 +369,7 @@ void api_run(struct request *request)
 {
     const struct route *route = request->route;
 
-    if (route->scope == SCOPE_OPEN) {
+    if (route->scope == SCOPE_OPEN && route->fields == NULL) {
         route->handle(request->admin, request);
         return;
     }

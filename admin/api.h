@@ -2,6 +2,9 @@
 #define ADMIN_API_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "admin/problem.h"
 
 struct admin;
 struct request;
@@ -29,5 +32,18 @@ void api_begin(struct request *request, bool body);
 
 /* The body is there: sets the answer, or sends it later. */
 void api_run(struct request *request);
+
+/*
+ * Refuses what shows a key or a token that is none. There are so many of them from one address,
+ * whichever kind, and beyond that it is 429 whatever is shown.
+ */
+void api_refuse_unknown(struct request *request, enum problem problem, const char *detail);
+
+/*
+ * Whether this happens to what is so named more often than `rate` times a second, after `burst`
+ * times at once; it is 429 then.
+ */
+bool api_is_too_often(struct request *request, const void *name, size_t length, double rate,
+                      double burst);
 
 #endif

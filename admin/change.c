@@ -257,7 +257,10 @@ static void set_actor(struct db *db, const struct request *request)
 {
     char actor[DB_AUDIT_ACTOR_MAX + 1];
 
-    snprintf(actor, sizeof(actor), "api-key %s", request->key.name);
+    if (request->route->scope == SCOPE_OPEN)
+        snprintf(actor, sizeof(actor), "invitation");
+    else
+        snprintf(actor, sizeof(actor), "api-key %s", request->key.name);
     db_audit_actor(db, actor);
     db_audit_source(db, request->remote_text, request->id);
 }
@@ -286,10 +289,14 @@ static enum db_result run(struct writing *writing, struct db *db)
 
 /* --- in the event loop's */
 
+/* Where nobody is asked who he is, the path may hold a token. */
 static void log_change(const struct request *request)
 {
+    bool open = request->route->scope == SCOPE_OPEN;
+
     log_info("request=%s from=%s key=%" PRIu64 ": %s %s: %u", request->id, request->remote_text,
-             request->key.id, request->method, request->path, request->answer.status);
+             request->key.id, request->method, open ? request->route->path : request->path,
+             request->answer.status);
 }
 
 static void done(struct writing *writing)

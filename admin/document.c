@@ -70,13 +70,13 @@ static json_t *parameters_of(const struct route *route)
                                 PAGE_LIMIT_MAX, "default", PAGE_LIMIT));
         add_parameter(parameters, "cursor", "query", text_schema());
     }
-    if (get && route->schema != NULL)
+    if (get && route->schema != NULL && route->scope != SCOPE_OPEN)
         add_parameter(parameters, "fields", "query", text_schema());
     if (get && route->show != NULL)
         add_parameter(parameters, "If-None-Match", "header", text_schema());
     if (!get && strcmp(route->method, "POST") != 0 && route->show != NULL)
         add_parameter(parameters, "If-Match", "header", text_schema());
-    if (strcmp(route->method, "POST") == 0 && route->apply != NULL)
+    if (strcmp(route->method, "POST") == 0 && route->apply != NULL && route->scope != SCOPE_OPEN)
         add_parameter(parameters, "Idempotency-Key", "header", text_schema());
     return parameters;
 }
@@ -103,7 +103,9 @@ static const char *status_of(const struct route *route)
 static json_t *responses_of(const struct route *route)
 {
     json_t *responses = json_object();
-    const char *status = route->scope == SCOPE_OPEN ? "200" : status_of(route);
+    bool open = route->scope == SCOPE_OPEN;
+    bool opaque = open && route->schema == NULL && strcmp(route->method, "GET") == 0;
+    const char *status = opaque ? "200" : status_of(route);
 
     if (route->schema != NULL)
         json_object_set_new(responses, status,
@@ -114,7 +116,7 @@ static json_t *responses_of(const struct route *route)
     if (strcmp(route->method, "GET") == 0 && route->show != NULL)
         json_object_set_new(responses, "304",
                             json_pack("{ss}", "description", "it is what If-None-Match says"));
-    if (route->scope != SCOPE_OPEN)
+    if (!opaque)
         json_object_set_new(responses, "default",
                             json_pack("{ss}", "$ref", "#/components/responses/Problem"));
     return responses;

@@ -7,6 +7,7 @@
 #include "admin/domains.h"
 #include "admin/exposition.h"
 #include "admin/health.h"
+#include "admin/invitations.h"
 #include "admin/meta.h"
 #include "admin/planpreview.h"
 #include "admin/plans.h"
@@ -26,6 +27,13 @@ const struct route routes[] = {
     {"GET", "/healthz", SCOPE_OPEN, .handle = health_ready, .about = "the same as /readyz"},
     {"GET", "/metrics", SCOPE_OPEN, .handle = exposition_get, .about = "counters for Prometheus"},
     {"GET", API "/openapi.json", SCOPE_OPEN, .handle = document_get, .about = "this document"},
+
+    {"GET", API "/invitations/{token}", SCOPE_OPEN, .handle = invitation_show,
+     .about = "what an invitation is for, for who has nothing but the token",
+     .schema = "OpenInvitation"},
+    {"POST", API "/invitations/{token}", SCOPE_OPEN, 0, 0, invitation_fields,
+     .handle = invitation_check, .apply = invitation_take,
+     .about = "choose the password of the mailbox, once; its sessions end"},
 
     {"GET", API "/self", SCOPE_ANY, EVERYBODY, .handle = self_show,
      .about = "the key that asks", .schema = "ApiKey"},
@@ -116,7 +124,8 @@ const struct route routes[] = {
     {"DELETE", API "/addresses/{address}/password", SCOPE_MAILBOX, ADMINS,
      .apply = password_remove, .about = "let nobody log in with a password"},
     {"POST", API "/addresses/{address}/invitation", SCOPE_MAILBOX, RESETTERS, 0, no_fields,
-     .apply = invitation_add, .about = "draw a token with which the owner sets the password",
+     .handle = invitation_prepare, .apply = invitation_add,
+     .about = "draw a token with which the owner sets the password, or another one",
      .schema = "Invitation"},
 
     {"GET", API "/addresses/{address}/app-passwords", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,

@@ -116,17 +116,6 @@ static enum db_result invite_all(struct sheet *sheet, struct db *db)
     return result;
 }
 
-/* hostname with the port of pop3s_listen, where the operator has not named another one. */
-static void pop3_server(const struct conf *conf, char *server_r, size_t size)
-{
-    const char *port = strrchr(conf->pop3s_listen, ':');
-
-    if (conf->pop3_server[0] != '\0')
-        snprintf(server_r, size, "%s", conf->pop3_server);
-    else
-        snprintf(server_r, size, "%s%s", conf->hostname, port != NULL ? port : "");
-}
-
 static void write_card(const struct sheet *sheet, struct welcomecards *cards,
                        const struct card *card, const char *link)
 {
@@ -144,7 +133,7 @@ static void write_card(const struct sheet *sheet, struct welcomecards *cards,
 
 static void write_cards(const struct sheet *sheet, FILE *file)
 {
-    char server[2 * CONF_TEXT_MAX];
+    char server[CONF_SERVER_SIZE];
     char link[INVITATION_LINK_SIZE];
     struct welcomecards cards = {.file = file,
                                  .language = sheet->customer.language,
@@ -152,7 +141,7 @@ static void write_cards(const struct sheet *sheet, FILE *file)
                                  .pop3_server = server,
                                  .smtp_server = sheet->conf->smtp_server};
 
-    pop3_server(sheet->conf, server, sizeof(server));
+    conf_pop3_server(sheet->conf, server);
     welcomecards_begin(&cards);
     for (size_t i = 0; i < sheet->count; i++) {
         const struct card *card = &sheet->cards[i];

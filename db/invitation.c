@@ -23,6 +23,7 @@ enum db_result db_invitation_find(struct db *db, const uint8_t digest[DB_DIGEST_
     statement_text(find, 5, language, sizeof(language));
     invitation_r->password = statement_bool(find, 6);
     invitation_r->until = statement_number(find, 7);
+    invitation_r->sending = statement_bool(find, 8);
     statement_reset(find);
     if (language_parse(language, &invitation_r->language) < 0) {
         log_error("accounts: a customer has the language \"%s\", which this program does not know",

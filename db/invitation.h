@@ -25,6 +25,7 @@ struct db_invitation {
     char name[DB_MAILBOX_NAME_MAX + 1]; /* the owner's, may be empty */
     enum language language;             /* the mailbox's, or else the customer's */
     bool password;                      /* one has been set: this is a reset */
+    bool sending;                       /* whether mail can be sent, as the plan says */
     uint64_t until;                     /* seconds since 1970 */
 };
 

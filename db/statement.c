@@ -453,11 +453,12 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_INVITATION_FIND] = {"invitation_find", STATEMENT_FINDS,
         "SELECT invitation.customer, customer.name, address.local || '@' || domain.name,"
         "       invitation.mailbox, mailbox.name, coalesce(mailbox.language, customer.language),"
-        "       credential.mailbox IS NOT NULL, invitation.expires"
+        "       credential.mailbox IS NOT NULL, invitation.expires, plan.sending AND mailbox.smtp"
         " FROM invitation JOIN mailbox ON mailbox.id = invitation.mailbox"
         " JOIN address ON address.mailbox = invitation.mailbox"
         " JOIN domain ON domain.id = address.domain"
         " JOIN customer ON customer.id = invitation.customer"
+        " JOIN plan ON plan.id = customer.plan"
         " LEFT JOIN credential ON credential.mailbox = invitation.mailbox"
         " WHERE invitation.digest = ?1 AND invitation.expires > unixepoch()"},
     [STATEMENT_EVENT_CUSTOMER] = {"event_customer", STATEMENT_FINDS,

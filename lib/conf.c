@@ -393,3 +393,13 @@ int conf_write(const struct conf *conf, FILE *file)
     }
     return fflush(file) == 0 && !ferror(file) ? 0 : -1;
 }
+
+void conf_pop3_server(const struct conf *conf, char server_r[CONF_SERVER_SIZE])
+{
+    const char *port = strrchr(conf->pop3s_listen, ':');
+
+    if (conf->pop3_server[0] != '\0')
+        snprintf(server_r, CONF_SERVER_SIZE, "%s", conf->pop3_server);
+    else
+        snprintf(server_r, CONF_SERVER_SIZE, "%s%s", conf->hostname, port != NULL ? port : "");
+}

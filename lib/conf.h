@@ -52,6 +52,14 @@ struct conf {
     uint64_t reclaim_rate; /* octets a second */
 };
 
+#define CONF_SERVER_SIZE (2 * CONF_TEXT_MAX)
+
+/*
+ * HOST:PORT for mail programs: `pop3_server`, or where the operator has not named another one,
+ * `hostname` with the port of `pop3s_listen`.
+ */
+void conf_pop3_server(const struct conf *conf, char server_r[CONF_SERVER_SIZE]);
+
 /* Sets every member to its default. */
 void conf_default(struct conf *conf);
 

@@ -495,6 +495,9 @@ def test_the_document_says_what_is_served(api):
     assert len(names) == len(set(names)) > 30
     for (method, path), operation in document.operations.items():
         wanted = {"/livez", "/readyz", "/healthz", "/metrics", "/api/v1/openapi.json"}
+        if path == "/api/v1/invitations/{token}":
+            assert operation["x-roles"] == [] and send(api.instance, "GET", path).status == 404
+            continue
         assert (path in wanted) == (operation["x-roles"] == []), path
         # Each is there: a key is asked for, and not what else might be wrong.
         concrete = re.sub(r"\{\w+\}", "x", path)
