@@ -73,6 +73,7 @@ enum db_result audit_add(struct db *db, const char *action, uint64_t customer, c
     snprintf(audit.action, sizeof(audit.action), "%s", action);
     snprintf(audit.object, sizeof(audit.object), "%s", object);
     audit.changes = xstrdup(changes);
+    db->told = true;
     enum db_result result = seal(db, &audit);
     if (result == DB_OK) {
         result = add(db, &audit);

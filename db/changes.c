@@ -441,6 +441,24 @@ void changes_drop(struct changes *changes)
     forget(changes);
 }
 
+static bool is_other(const struct entry *entry)
+{
+    bool other = entry->before == NULL || entry->after == NULL;
+    for (unsigned i = 0; i < entry->table->count && !other; i++) {
+        other = !is_same(&entry->table->columns[i], entry->before[i], entry->after[i]);
+    }
+    return other;
+}
+
+bool changes_any(const struct changes *changes)
+{
+    bool any = changes->more > 0;
+    for (unsigned i = 0; i < changes->count && !any; i++) {
+        any = is_other(&changes->entries[i]);
+    }
+    return any;
+}
+
 const char *changes_end(struct db *db, struct changes *changes)
 {
     struct writer writer = {.out = sqlite3_str_new(NULL), .db = db, .result = DB_OK};

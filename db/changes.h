@@ -1,6 +1,8 @@
 #ifndef DB_CHANGES_H
 #define DB_CHANGES_H
 
+#include <stdbool.h>
+
 #include "db/db.h"
 
 /*
@@ -28,6 +30,9 @@ void changes_close(struct changes *changes);
 
 /* What happens from here on counts, until changes_end(). */
 void changes_begin(struct changes *changes);
+
+/* Whether any row is other than it was, also in what the text leaves out. */
+bool changes_any(const struct changes *changes);
 
 /*
  * Stops counting, and forgets. The text stays until the next call for this handle; it is empty

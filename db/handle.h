@@ -30,6 +30,7 @@ struct db {
     bool spoiled;              /* ... which can only be rolled back */
     bool whole;                /* ... which is undone as a whole or not at all */
     bool changing;             /* between change_begin() and change_end() */
+    bool told;                 /* ... and audit_add() has been called since */
     struct changes *changes;   /* NULL: nothing has been changed through this handle yet */
     struct db_limit limit;
     char actor[DB_AUDIT_ACTOR_MAX + 1];
@@ -58,8 +59,9 @@ int identity_check(const struct identity *identity, unsigned known, const char *
 /*
  * Every change stands between these two. It is a transaction, or a savepoint within the caller's.
  * change_end() writes the audit row, with all that has happened to rows since (db/changes.h), and
- * commits after DB_OK; it undoes all after anything else. It returns `result`, or why it could not
- * be made to stay. The customer is 0 for none.
+ * commits after DB_OK; it undoes all after anything else, and where no row is other than before:
+ * what changes nothing leaves no trace, unless audit_add() was called. It returns `result`, or why
+ * it could not be made to stay. The customer is 0 for none.
  */
 enum db_result change_begin(struct db *db);
 enum db_result change_end(struct db *db, enum db_result result, const char *action,
@@ -120,6 +122,9 @@ enum db_result mailbox_set_password(struct db *db, uint64_t customer, uint64_t m
 /* Adds an address, an alias where `mailbox` is 0. As db_mailaddress_add(). */
 enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
                            uint64_t mailbox);
+
+/* As db_secret_find() (db/secret.h); but one that is missing has been lost, which is DB_BROKEN. */
+enum db_result secret_need(struct db *db, const char *name, uint8_t *octets_r);
 
 /*
  * UTF-8 without control characters and without white space at either end, `min` to `max` octets.

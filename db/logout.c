@@ -17,6 +17,17 @@ static enum db_result write_some(struct db *db, struct sqlite3_stmt *write,
     return result;
 }
 
+/* It is told of by itself: no row of what the audit follows is another. */
+static enum db_result end(struct db *db, enum db_result result, uint64_t customer,
+                          const char *object)
+{
+    static const char action[] = "session.end";
+    if (result == DB_OK) {
+        result = audit_add(db, action, customer, object, "");
+    }
+    return change_end(db, result, action, customer, object);
+}
+
 enum db_result db_logout_mailbox(struct db *db, uint64_t customer, const struct address *address,
                                  struct db_logout_range *range_r)
 {
@@ -32,7 +43,7 @@ enum db_result db_logout_mailbox(struct db *db, uint64_t customer, const struct 
         statement_bind_number(write, 2, mailbox);
         result = write_some(db, write, range_r);
     }
-    return change_end(db, result, "session.end", customer, address->text);
+    return end(db, result, customer, address->text);
 }
 
 enum db_result db_logout_customer(struct db *db, uint64_t customer, struct db_logout_range *range_r)
@@ -48,7 +59,7 @@ enum db_result db_logout_customer(struct db *db, uint64_t customer, struct db_lo
         statement_bind_number(write, 1, customer);
         result = write_some(db, write, range_r);
     }
-    return change_end(db, result, "session.end", customer, now.name);
+    return end(db, result, customer, now.name);
 }
 
 enum db_result db_logout_list(struct db *db, uint64_t after, struct db_logout *logouts_r,

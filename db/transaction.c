@@ -111,6 +111,7 @@ enum db_result change_begin(struct db *db)
     }
     if (result == DB_OK) {
         db->changing = true;
+        db->told = false;
         changes_begin(db->changes);
     }
     return result;
@@ -137,24 +138,35 @@ static enum db_result savepoint_end(struct db *db, enum db_result result)
     return result;
 }
 
-static enum db_result note(struct db *db, const char *action, uint64_t customer, const char *object)
+/* Sets `kept_r` to whether the change has changed anything. */
+static enum db_result note(struct db *db, const char *action, uint64_t customer, const char *object,
+                           bool *kept_r)
 {
+    bool changed = changes_any(db->changes);
     const char *changes = changes_end(db, db->changes);
-    return changes != NULL ? audit_add(db, action, customer, object, changes) : DB_BROKEN;
+    *kept_r = changed || db->told;
+    if (changes == NULL) {
+        return DB_BROKEN;
+    }
+    return changed ? audit_add(db, action, customer, object, changes) : DB_OK;
 }
 
+/* What has been written without a change, an event for example, is undone as well. */
 enum db_result change_end(struct db *db, enum db_result result, const char *action,
                           uint64_t customer, const char *object)
 {
+    bool kept = false;
     if (result == DB_OK) {
-        result = note(db, action, customer, object);
+        result = note(db, action, customer, object, &kept);
     }
     changes_drop(db->changes);
     db->changing = false;
+    bool nothing = result == DB_OK && !kept;
     if (db->transaction) {
-        return savepoint_end(db, result);
+        result = savepoint_end(db, nothing ? DB_NONE : result);
+        return nothing && result == DB_NONE ? DB_OK : result;
     }
-    if (result == DB_OK) {
+    if (result == DB_OK && kept) {
         return commit(db);
     }
     rollback(db);

@@ -84,7 +84,7 @@ static void suspend_mailbox(const struct world *world, bool suspended)
 
 static void set_password(const struct world *world)
 {
-    assert_int_equal(db_mailaddress_set_hash(world->db, world->customer, &world->a, "x", NULL),
+    assert_int_equal(db_mailaddress_set_hash(world->db, world->customer, &world->a, "other", NULL),
                      DB_OK);
 }
 

@@ -185,6 +185,7 @@ static void writes_audit_rows_of_the_operator(void **state)
     struct db_audit audit = {0};
     struct db_plan plan;
     assert_int_equal(db_plan_find(db, "house", &plan), DB_OK);
+    plan.poll_seconds++;
     assert_int_equal(db_plan_set(db, &plan), DB_OK);
     assert_int_equal(db_customer_remove(db, fixture->theirs, 0), DB_OK);
     assert_int_equal(db_operator_audit_next(db, &audit), DB_OK);
