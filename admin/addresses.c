@@ -117,12 +117,12 @@ static json_t *address_object(const struct db_mailaddress *found, json_t *target
     const struct db_mailbox_settings *settings = &found->settings;
 
     return json_pack(
-        "{ss sI ss ss sb ss? sb sb so so so ss? sb sb so}", "address", found->text, "customer",
-        (json_int_t)found->customer, "kind", found->mailbox == 0 ? "alias" : "mailbox", "name",
-        found->name, "suspended", (int)found->suspended, "suspended_mail",
-        db_suspended_mail_name(settings->suspended_mail), "over_plan", (int)found->over_plan,
-        "password", (int)found->password, "invited_until", field_format_time(found->invited_until),
-        "targets", targets, "quota_bytes",
+        "{ss sI ss ss ss sb ss? sb sb so so so ss? sb sb so}", "address", found->text, "customer",
+        (json_int_t)found->customer, "customer_name", found->customer_name, "kind",
+        found->mailbox == 0 ? "alias" : "mailbox", "name", found->name, "suspended",
+        (int)found->suspended, "suspended_mail", db_suspended_mail_name(settings->suspended_mail),
+        "over_plan", (int)found->over_plan, "password", (int)found->password, "invited_until",
+        field_format_time(found->invited_until), "targets", targets, "quota_bytes",
         settings->octets != 0 ? json_integer((json_int_t)settings->octets) : json_null(),
         "language", settings->language_given ? language_code(settings->language) : NULL, "pop3",
         (int)settings->pop3, "smtp", (int)settings->smtp, "created",
@@ -605,38 +605,4 @@ void addresses_list(struct admin *admin, struct request *request)
     else
         page_after(&page, row.found.text, sizeof(row.found.text));
     page_fill(&page, &listing, &row);
-}
-
-/* --- how full it is */
-
-struct asking {
-    struct request *request;
-    struct store_usage_is usage;
-};
-
-static void on_usage(void *context, enum store_result result)
-{
-    struct asking *asking = context;
-    struct request *request = asking->request;
-
-    if (result == STORE_OK) {
-        request_answer_json(request, 200,
-                            json_pack("{ss sI sI}", "address", request->address.text, "used_bytes",
-                                      (json_int_t)asking->usage.octets, "used_messages",
-                                      (json_int_t)asking->usage.messages));
-    } else {
-        problem_set(request, PROBLEM_BUSY, "the store does not answer; try again");
-        request->answer.retry_after = 1;
-        request_send(request);
-    }
-    free(asking);
-}
-
-void usage_show(struct admin *admin, struct request *request)
-{
-    struct asking *asking = xcalloc(1, sizeof(*asking));
-
-    asking->request = request;
-    store_usage(admin->store, request->found.mailbox, &asking->usage,
-                (struct store_caller){on_usage, asking});
 }

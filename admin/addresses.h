@@ -26,7 +26,4 @@ enum db_result password_remove(struct db *db, struct request *request);
 void invitation_prepare(struct admin *admin, struct request *request);
 enum db_result invitation_add(struct db *db, struct request *request);
 
-/* How full a mailbox is, asked of stored. */
-void usage_show(struct admin *admin, struct request *request);
-
 #endif

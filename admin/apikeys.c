@@ -12,7 +12,6 @@
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "db/apikey.h"
-#include "db/secret.h"
 #include "lib/networks.h"
 #include "lib/xalloc.h"
 
@@ -20,20 +19,28 @@ static const char *const roles[] = {"operator",      "operator-read", "admin", "
                                     "customer-read", "owner",         NULL};
 
 /* clang-format off */
+#define NAME(needed)                                                                               \
+    {.name = "name", .type = FIELD_TEXT, .required = (needed), .least = 1,                         \
+     .most = DB_API_KEY_NAME_MAX, .about = "no two of a customer have the same"}
+#define ROLE_WORD(needed)                                                                          \
+    {.name = "role", .type = FIELD_TEXT, .required = (needed), .words = roles,                     \
+     .about = "what it may do; a change leaves it an operator's, a customer's or an owner's"}
+#define NETWORKS_RATE_AND_EXPIRY                                                                   \
+    {.name = "networks", .type = FIELD_TEXTS, .most = NETWORKS_MAX,                                \
+     .about = "from where it is taken; none: from everywhere"},                                    \
+    {.name = "rate", .type = FIELD_NUMBER, .most = DB_API_KEY_RATE_MAX,                            \
+     .about = "requests a second; 0: as many as come"},                                            \
+    {.name = "expires", .type = FIELD_TIME, .nullable = true, .about = "null: never"}
+
+const struct field api_key_fields[] = {NAME(false), ROLE_WORD(false), NETWORKS_RATE_AND_EXPIRY, {0}};
 const struct field api_key_new_fields[] = {
-    {.name = "name", .type = FIELD_TEXT, .required = true, .least = 1, .most = DB_API_KEY_NAME_MAX,
-     .about = "no two of a customer have the same"},
-    {.name = "role", .type = FIELD_TEXT, .required = true, .words = roles,
-     .about = "what it may do"},
+    NAME(true), ROLE_WORD(true),
     {.name = "customer", .type = FIELD_NUMBER, .least = 1, .most = INT64_MAX,
      .about = "whose things it reaches, by its id; a customer's key need not say it"},
     {.name = "domain", .type = FIELD_TEXT, .least = 3, .most = 1000, .about = "the only one that it reaches"},
     {.name = "address", .type = FIELD_TEXT, .least = 3, .most = 1000,
      .about = "whose key an owner's is"},
-    {.name = "networks", .type = FIELD_TEXTS, .most = NETWORKS_MAX, .about = "from where it is taken; none: from everywhere"},
-    {.name = "rate", .type = FIELD_NUMBER, .most = DB_API_KEY_RATE_MAX,
-     .about = "requests a second; 0: as many as come"},
-    {.name = "expires", .type = FIELD_TIME, .nullable = true, .about = "null: never"},
+    NETWORKS_RATE_AND_EXPIRY,
     {0}};
 /* clang-format on */
 
@@ -51,14 +58,15 @@ static json_t *networks_object(const char *networks)
 
 static json_t *key_object(const struct db_api_key *key)
 {
-    return json_pack("{sI ss ss so so so so si so so so so}", "id", (json_int_t)key->id, "name",
+    return json_pack("{sI ss ss so so so so so si so so so so}", "id", (json_int_t)key->id, "name",
                      key->name, "role", db_role_name(key->role), "customer",
                      key->customer != 0 ? json_integer((json_int_t)key->customer) : json_null(),
-                     "domain", field_format_text(key->domain), "address",
-                     field_format_text(key->address), "networks", networks_object(key->networks),
-                     "rate", (int)key->rate, "expires", field_format_time(key->expires), "created",
-                     field_format_time(key->created), "used", field_format_time(key->used),
-                     "used_address", field_format_text(key->used_address));
+                     "customer_name", field_format_text(key->customer_name), "domain",
+                     field_format_text(key->domain), "address", field_format_text(key->address),
+                     "networks", networks_object(key->networks), "rate", (int)key->rate, "expires",
+                     field_format_time(key->expires), "created", field_format_time(key->created),
+                     "used", field_format_time(key->used), "used_address",
+                     field_format_text(key->used_address));
 }
 
 enum db_result api_key_show(struct db *db, struct request *request, struct json_t **object_r)
@@ -74,7 +82,7 @@ enum db_result api_key_show(struct db *db, struct request *request, struct json_
 void self_show(struct admin *admin, struct request *request)
 {
     (void)admin;
-    request_set(request, 200, key_object(&request->key));
+    page_show(request, key_object(&request->key));
 }
 
 /* --- what a body says */
@@ -163,7 +171,53 @@ void api_key_check(struct admin *admin, struct request *request)
     take_customer(request, key);
 }
 
+/* Sets in `key` what the body names, and notes what is wrong with it. */
+static void merge(struct request *request, struct db_api_key *key)
+{
+    const json_t *body = request->json;
+    const char *name = field_text(body, "name", key->name);
+    enum db_role role = key->role;
+    const char *error;
+
+    if (db_api_key_name_check(name, &error) < 0)
+        problem_member(request, "/name", "text", "%s", error);
+    if (name != key->name)
+        snprintf(key->name, sizeof(key->name), "%s", name);
+    (void)db_role_parse(field_text(body, "role", db_role_name(role)), &role);
+    if (db_role_is_operator(role) != db_role_is_operator(key->role) ||
+        (role == DB_ROLE_OWNER) != (key->role == DB_ROLE_OWNER))
+        problem_member(request, "/role", "role",
+                       "a key stays an operator's, a customer's or an owner's");
+    key->role = role;
+    key->rate = (unsigned)field_number(body, "rate", key->rate);
+    if (field_given(body, "expires"))
+        key->expires = field_time(body, "expires", 0);
+    if (field_given(body, "networks")) {
+        key->networks[0] = '\0';
+        take_networks(request, key);
+    }
+}
+
+void api_key_check_change(struct admin *admin, struct request *request)
+{
+    struct db_api_key key = request->target;
+    (void)admin;
+
+    merge(request, &key);
+}
+
 /* --- changes */
+
+enum db_result api_key_change(struct db *db, struct request *request)
+{
+    struct db_api_key key = {0};
+    enum db_result result = db_api_key_get(db, request->target.customer, request->target.id, &key);
+
+    if (result != DB_OK)
+        return result;
+    merge(request, &key);
+    return problem_wrong(request) == 0 ? db_api_key_set(db, &key) : DB_NONE;
+}
 
 static enum db_result find_owner(struct db *db, struct request *request)
 {
@@ -187,18 +241,11 @@ static enum db_result find_owner(struct db *db, struct request *request)
 
 static enum db_result draw(struct db *db, struct request *request, char text_r[APIKEY_TEXT_SIZE])
 {
-    uint8_t digest[APIKEY_DIGEST_SIZE];
-    uint8_t secret[DB_SECRET_SIZE];
+    struct db_api_key *key = &request->target;
+    enum db_result result = db_api_key_draw(db, key, text_r, &key->id);
 
-    enum db_result result = db_secret_find(db, DB_SECRET_API_KEY, secret);
-    if (result != DB_OK)
-        return result == DB_NONE ? DB_BROKEN : result;
-    apikey_draw(text_r);
-    (void)apikey_digest(digest, secret, text_r, strlen(text_r));
-    sodium_memzero(secret, sizeof(secret));
-    result = db_api_key_add(db, &request->target, digest, &request->target.id);
     if (result == DB_NONE) {
-        problem_member(request, request->target.domain[0] != '\0' ? "/domain" : "/customer", "none",
+        problem_member(request, key->domain[0] != '\0' ? "/domain" : "/customer", "none",
                        "there is no such customer, or it has no such domain");
         (void)problem_wrong(request);
     }

@@ -9,7 +9,6 @@
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "db/apppassword.h"
-#include "db/secret.h"
 
 /* clang-format off */
 const struct field app_password_new_fields[] = {
@@ -30,31 +29,13 @@ static json_t *app_password_object(const struct db_app_password *password)
                      field_format_text(password->used_address));
 }
 
-static enum db_result draw(struct db *db, const struct request *request,
-                           const struct db_app_password *password,
-                           char text_r[APPPASSWORD_TEXT_SIZE])
-{
-    uint8_t octets[APPPASSWORD_OCTETS];
-    uint8_t digest[APPPASSWORD_DIGEST_SIZE];
-    uint8_t key[DB_SECRET_SIZE];
-
-    enum db_result result = db_secret_find(db, DB_SECRET_APP_PASSWORD, key);
-    if (result != DB_OK)
-        return result == DB_NONE ? DB_BROKEN : result;
-    apppassword_draw(octets, text_r);
-    apppassword_digest(digest, key, request->found.mailbox, octets);
-    sodium_memzero(octets, sizeof(octets));
-    sodium_memzero(key, sizeof(key));
-    return db_app_password_add(db, request->customer, &request->address, password, digest);
-}
-
 enum db_result app_password_draw(struct db *db, struct request *request, const char *name,
                                  char text_r[APPPASSWORD_TEXT_SIZE])
 {
     struct db_app_password password = {.pop3 = true, .smtp = true};
 
     snprintf(password.name, sizeof(password.name), "%s", name);
-    return draw(db, request, &password, text_r);
+    return db_app_password_draw(db, request->customer, &request->address, &password, text_r);
 }
 
 void app_password_check(struct admin *admin, struct request *request)
@@ -80,7 +61,8 @@ enum db_result app_password_add(struct db *db, struct request *request)
     char text[APPPASSWORD_TEXT_SIZE];
 
     snprintf(password.name, sizeof(password.name), "%s", field_text(body, "name", ""));
-    enum db_result result = draw(db, request, &password, text);
+    enum db_result result =
+        db_app_password_draw(db, request->customer, &request->address, &password, text);
     if (result == DB_OK)
         request_set(request, 201,
                     json_pack("{ss ss sb sb so}", "name", password.name, "password", text, "pop3",

@@ -34,11 +34,25 @@ static struct request *request_of(struct writing *writing)
 
 /* --- what results mean */
 
+/* Of what a plan allows, also which plan, whose, and how much. */
+static void note_limit(struct request *request, const struct db_limit *limit)
+{
+    json_decref(request->limit);
+    request->limit = json_pack("{ss}", "kind", db_limit_kind_name(limit->kind));
+    if (limit->kind <= DB_LIMIT_MAILBOX_OCTETS)
+        json_object_update_new(
+            request->limit, json_pack("{ss ss}", "plan", limit->plan, "customer", limit->customer));
+    if (limit->kind <= DB_LIMIT_DOMAINS)
+        json_object_update_new(request->limit, json_pack("{si si}", "allowed", (int)limit->allowed,
+                                                         "used", (int)limit->used));
+}
+
 static void limit_problem(struct request *request, const struct db *db)
 {
     struct db_limit limit;
 
     db_limit_get(db, &limit);
+    note_limit(request, &limit);
     switch (limit.kind) {
     case DB_LIMIT_ADDRESSES:
     case DB_LIMIT_DOMAINS:

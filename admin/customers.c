@@ -159,40 +159,54 @@ enum db_result customer_remove(struct db *db, struct request *request)
 
 /* --- the list */
 
-/* Of an operator, all; of a customer, itself. */
-static enum db_result next(struct page *page, void *row)
+const char *const customers_parameters[] = {"name", NULL};
+
+struct row {
+    char *name; /* NULL: all */
+    struct db_customer customer;
+};
+
+/* Of an operator, all or the one of that name; of a customer, itself. */
+static enum db_result next(struct page *page, void *context)
 {
     const struct request *request = page->request;
     struct db *db = request->admin->db;
-    struct db_customer *customer = row;
+    struct row *row = context;
+    struct db_customer *customer = &row->customer;
 
-    if (request->key.customer == 0)
+    if (request->key.customer == 0 && row->name == NULL)
         return db_customer_next(db, customer);
     if (customer->name[0] != '\0')
         return DB_NONE;
-    return db_customer_get(db, request->key.customer, customer);
+    return request->key.customer != 0 ? db_customer_get(db, request->key.customer, customer)
+                                      : db_customer_find(db, row->name, customer);
 }
 
-static json_t *item(const struct page *page, void *row)
+static json_t *item(const struct page *page, void *context)
 {
+    const struct row *row = context;
     (void)page;
-    return customer_object(row);
+
+    if (row->name != NULL && strcmp(row->name, row->customer.name) != 0)
+        return NULL;
+    return customer_object(&row->customer);
 }
 
 static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
 {
-    snprintf(name_r, PAGE_NAME_MAX + 1, "%s", ((const struct db_customer *)row)->name);
+    snprintf(name_r, PAGE_NAME_MAX + 1, "%s", ((const struct row *)row)->customer.name);
 }
 
 void customers_list(struct admin *admin, struct request *request)
 {
     static const struct listing listing = {next, item, name};
-    struct db_customer customer = {0};
+    struct row row = {.name = page_parameter(request, "name")};
     struct page page;
     (void)admin;
 
-    if (page_begin(&page, request) < 0)
-        return;
-    page_after(&page, customer.name, sizeof(customer.name));
-    page_fill(&page, &listing, &customer);
+    if (request->answer.status == 0 && page_begin(&page, request) == 0) {
+        page_after(&page, row.customer.name, sizeof(row.customer.name));
+        page_fill(&page, &listing, &row);
+    }
+    free(row.name);
 }

@@ -34,15 +34,28 @@ static json_t *content(const char *type, json_t *schema)
     return json_pack("{s{so}}", type, "schema", schema);
 }
 
-static void add_parameter(json_t *parameters, const char *name, const char *in, json_t *schema)
+static void add_needed(json_t *parameters, const char *name, const char *in, bool needed,
+                       json_t *schema)
 {
     json_array_append_new(parameters, json_pack("{ss ss sb so}", "name", name, "in", in, "required",
-                                                (int)(strcmp(in, "path") == 0), "schema", schema));
+                                                (int)needed, "schema", schema));
+}
+
+static void add_parameter(json_t *parameters, const char *name, const char *in, json_t *schema)
+{
+    add_needed(parameters, name, in, strcmp(in, "path") == 0, schema);
 }
 
 static json_t *text_schema(void)
 {
     return json_pack("{ss}", "type", "string");
+}
+
+static json_t *parameter_schema(const char *name)
+{
+    bool time = strcmp(name, "since") == 0 || strcmp(name, "until") == 0;
+
+    return json_pack("{ss ss*}", "type", "string", "format", time ? "date-time" : NULL);
 }
 
 static void add_path_parameters(json_t *parameters, const char *path)
@@ -63,7 +76,8 @@ static json_t *parameters_of(const struct route *route)
 
     add_path_parameters(parameters, route->path);
     for (const char *const *name = route->parameters; name != NULL && *name != NULL; name++)
-        add_parameter(parameters, *name, "query", text_schema());
+        add_needed(parameters, *name, "query", (route->flags & ROUTE_ASKS) != 0,
+                   parameter_schema(*name));
     if ((route->flags & ROUTE_LIST) != 0) {
         add_parameter(parameters, "limit", "query",
                       json_pack("{ss si si si}", "type", "integer", "minimum", 1, "maximum",

@@ -277,6 +277,7 @@ static void request_free(struct request *request)
     request_clear(request);
     json_decref(request->json);
     json_decref(request->errors);
+    json_decref(request->limit);
     if (request->body != NULL)
         sodium_memzero(request->body, request->room);
     if (request->own != NULL)
@@ -297,7 +298,7 @@ static void find_route(struct request *request)
                        &request->route)) {
     case ROUTE_FOUND: break;
     case ROUTE_NO_PATH:
-        problem_set(request, PROBLEM_NOT_FOUND, "there is nothing at this path");
+        problem_set(request, PROBLEM_NO_PATH, "there is nothing at this path");
         break;
     case ROUTE_NO_METHOD:
         route_allow(http->routes, http->route_count, request->path, allow);

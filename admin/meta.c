@@ -60,5 +60,5 @@ static json_t *limits(void)
 void meta_show(struct admin *admin, struct request *request)
 {
     (void)admin;
-    request_set(request, 200, json_pack("{so so}", "limits", limits(), "resources", resources()));
+    page_show(request, json_pack("{so so}", "limits", limits(), "resources", resources()));
 }

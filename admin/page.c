@@ -63,9 +63,15 @@ static void check(void *context, const char *name, const char *value)
 
 void page_check_query(struct request *request)
 {
+    const char *const *needed =
+        (request->route->flags & ROUTE_ASKS) != 0 ? request->route->parameters : NULL;
     struct checking checking = {.request = request};
 
     request_each_query(request, check, &checking);
+    for (; needed != NULL && *needed != NULL && request->answer.status == 0; needed++)
+        if (request_query(request, *needed) == NULL)
+            problem_set(request, PROBLEM_QUERY, "the query has no \"%s\", which is needed",
+                        *needed);
 }
 
 char *page_parameter(struct request *request, const char *name)
@@ -109,6 +115,13 @@ out:
     free(fields);
     json_decref(object);
     return some;
+}
+
+void page_show(struct request *request, json_t *object)
+{
+    object = page_project(request, object);
+    if (object != NULL)
+        request_set(request, 200, object);
 }
 
 /* --- lists */

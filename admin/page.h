@@ -31,7 +31,8 @@ struct page {
     char after[PAGE_NAME_MAX + 1]; /* where it begins: behind this name; empty: at the beginning */
 };
 
-/* Sets 400 where the query has a parameter twice, or one that the route does not take. */
+/* Sets 400 where the query has a parameter twice, one that the route does not take, or not one that
+ * it needs. */
 void page_check_query(struct request *request);
 
 /* A parameter of the query, decoded; the caller frees it. NULL: it is not there, or is refused. */
@@ -39,6 +40,9 @@ char *page_parameter(struct request *request, const char *name);
 
 /* What `fields` leaves of an object, whose reference it takes over. NULL: refused. */
 json_t *page_project(struct request *request, json_t *object);
+
+/* Answers with that. */
+void page_show(struct request *request, json_t *object);
 
 /* Returns 0, or -1 when the request is refused. */
 int page_begin(struct page *page, struct request *request);

@@ -77,9 +77,7 @@ static void answer(struct preview *preview)
         problem_set(request, PROBLEM_BUSY, "the store does not answer; try again");
         request->answer.retry_after = 1;
     } else {
-        json_t *object = page_project(request, preview_object(preview));
-        if (object != NULL)
-            request_set(request, 200, object);
+        page_show(request, preview_object(preview));
     }
     preview_free(preview);
 }
@@ -154,11 +152,8 @@ void plan_preview_show(struct admin *admin, struct request *request)
 {
     char *plan = page_parameter(request, "plan");
 
-    if (plan == NULL) {
-        if (request->answer.status == 0)
-            problem_set(request, PROBLEM_QUERY, "say with \"plan\" which one");
+    if (plan == NULL)
         return;
-    }
     struct preview *preview = xcalloc(1, sizeof(*preview));
     preview->request = request;
     preview->plan = plan;

@@ -26,6 +26,7 @@ static const struct {
     [PROBLEM_SUSPENDED] = {403, "suspended", "Whose API key it is, is suspended"},
     [PROBLEM_ROLE] = {403, "role", "The API key may not do this"},
     [PROBLEM_NOT_FOUND] = {404, "not-found", "There is no such thing"},
+    [PROBLEM_NO_PATH] = {404, "no-path", "There is nothing at this path"},
     [PROBLEM_METHOD] = {405, "method", "This path does not take that method"},
     [PROBLEM_NOT_ACCEPTABLE] = {406, "not-acceptable", "The answer has no such form"},
     [PROBLEM_EXISTS] = {409, "exists", "It is there already"},
@@ -87,6 +88,8 @@ static void set(struct request *request, enum problem problem, char *detail)
     json_object_set_new(body, "detail", text_of(detail));
     if (request->errors != NULL)
         json_object_set(body, "errors", request->errors);
+    if (problem == PROBLEM_LIMIT && request->limit != NULL)
+        json_object_set(body, "limit", request->limit);
     free(detail);
     request_set(request, problems[problem].status, body);
     request->answer.type = "application/problem+json";

@@ -16,7 +16,8 @@ enum problem {
     PROBLEM_NETWORK, /* 403 */
     PROBLEM_SUSPENDED,
     PROBLEM_ROLE,
-    PROBLEM_NOT_FOUND,      /* 404 */
+    PROBLEM_NOT_FOUND, /* 404 */
+    PROBLEM_NO_PATH,
     PROBLEM_METHOD,         /* 405 */
     PROBLEM_NOT_ACCEPTABLE, /* 406 */
     PROBLEM_EXISTS,         /* 409 */

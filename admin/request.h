@@ -78,6 +78,7 @@ struct request {
     uint64_t webhook;
 
     json_t *errors; /* noted by problem_member() */
+    json_t *limit;  /* that PROBLEM_LIMIT is about, or NULL */
     struct answer answer;
     struct hashing *hashing; /* set where a password is to be hashed before `apply` */
     struct writing writing;

@@ -42,7 +42,8 @@ enum route_scope {
 
 enum route_flag {
     ROUTE_WHOLE = 1, /* not for a key of one domain: what it does goes beyond that */
-    ROUTE_LIST = 2   /* takes limit and cursor, and answers with a page (admin/page.h) */
+    ROUTE_LIST = 2,  /* takes limit and cursor, and answers with a page (admin/page.h) */
+    ROUTE_ASKS = 64  /* its own parameters of the query must be there */
 };
 
 struct route {

@@ -15,6 +15,7 @@
 #include "admin/removals.h"
 #include "admin/sessions.h"
 #include "admin/tokenissuers.h"
+#include "admin/usage.h"
 #include "admin/webhookapi.h"
 
 #define API "/api/v1"
@@ -52,8 +53,8 @@ const struct route routes[] = {
     {"DELETE", API "/plans/{plan}", SCOPE_PLAN, OPERATORS, .apply = plan_remove, .show = plan_show,
      .about = "remove a plan that no customer is on"},
 
-    {"GET", API "/customers", SCOPE_ANY, READERS, ROUTE_LIST, .handle = customers_list,
-     .about = "the customers; a customer's key sees its own", .schema = "Customer"},
+    {"GET", API "/customers", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customers_parameters,
+     .handle = customers_list, .about = "the customers; a customer's key sees its own", .schema = "Customer"},
     {"POST", API "/customers", SCOPE_ANY, OPERATORS, 0, customer_new_fields,
      .handle = customer_check, .apply = customer_add, .show = customer_show,
      .about = "make a customer", .schema = "Customer"},
@@ -64,8 +65,8 @@ const struct route routes[] = {
      .about = "change, suspend or resume a customer", .schema = "Customer"},
     {"DELETE", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, .apply = customer_remove,
      .show = customer_show, .about = "remove a customer with all that it has; see /removed"},
-    {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR, 0, NULL,
-     plan_preview_parameters, .handle = plan_preview_show,
+    {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR,
+     ROUTE_ASKS, NULL, plan_preview_parameters, .handle = plan_preview_show,
      .about = "what moving a customer to a plan would mean", .schema = "PlanPreview"},
 
     {"GET", API "/customers/{customer}/token-issuers", SCOPE_CUSTOMER, READERS,
@@ -105,8 +106,11 @@ const struct route routes[] = {
      .show = address_show, .about = "remove an address with its mail"},
     {"GET", API "/addresses/{address}/usage", SCOPE_MAILBOX, EVERYBODY, .handle = usage_show,
      .about = "how full a mailbox is", .schema = "Usage"},
-    {"GET", API "/addresses/{address}/events", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
-     .handle = address_events_list, .about = "logins, refusals and new passwords of a mailbox",
+    {"GET", API "/usage", SCOPE_ANY, EVERYBODY, ROUTE_LIST, NULL, customer_parameters,
+     .handle = usages_list, .about = "how full mailboxes are, in the order of their addresses",
+     .schema = "Usage"},
+    {"GET", API "/addresses/{address}/events", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST, NULL,
+     address_event_parameters, .handle = address_events_list, .about = "logins, refusals and new passwords of a mailbox",
      .schema = "Event"},
 
     {"GET", API "/addresses/{address}/sessions", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
@@ -153,6 +157,9 @@ const struct route routes[] = {
      .apply = api_key_add, .about = "draw an API key, shown once", .schema = "NewApiKey"},
     {"GET", API "/api-keys/{key}", SCOPE_KEY, ADMINS | ROLE(OPERATOR_READ), .show = api_key_show,
      .about = "an API key", .schema = "ApiKey"},
+    {"PATCH", API "/api-keys/{key}", SCOPE_KEY, ADMINS, 0, api_key_fields,
+     .handle = api_key_check_change, .apply = api_key_change, .show = api_key_show,
+     .about = "change an API key's name, role, networks, rate or expiry", .schema = "ApiKey"},
     {"DELETE", API "/api-keys/{key}", SCOPE_KEY, ADMINS, .apply = api_key_remove,
      .show = api_key_show, .about = "let an API key open nothing any more"},
 
@@ -189,10 +196,10 @@ const struct route routes[] = {
     {"DELETE", API "/customers/{customer}/sessions", SCOPE_CUSTOMER, RESETTERS, ROUTE_WHOLE,
      .apply = customer_sessions_end, .about = "end all POP3 sessions of a customer"},
 
-    {"GET", API "/events", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
+    {"GET", API "/events", SCOPE_ANY, READERS, ROUTE_LIST, NULL, event_parameters,
      .handle = events_list, .about = "logins, refusals and new passwords, the newest first",
      .schema = "Event"},
-    {"GET", API "/audit", SCOPE_ANY, READERS, ROUTE_LIST | ROUTE_WHOLE, NULL, customer_parameters,
+    {"GET", API "/audit", SCOPE_ANY, READERS, ROUTE_LIST | ROUTE_WHOLE, NULL, audit_parameters,
      .handle = audit_list, .about = "who changed what, the newest first", .schema = "Audit"},
 };
 /* clang-format on */

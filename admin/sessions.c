@@ -57,10 +57,10 @@ static json_t *session_object(const struct request *request, const struct store_
         db_mailaddress_find(db, &owner.address, &found) != DB_OK ||
         !object_reaches(&request->key, found.customer, owner.address.domain, found.mailbox))
         return NULL;
-    return json_pack("{so ss sI so so so sI sI}", "session",
+    return json_pack("{so ss sI ss so so so sI sI}", "session",
                      json_sprintf("%016" PRIx64, session->session), "address", found.text,
-                     "customer", (json_int_t)found.customer, "since",
-                     field_format_time((uint64_t)time(NULL) - session->seconds), "remote",
+                     "customer", (json_int_t)found.customer, "customer_name", found.customer_name,
+                     "since", field_format_time((uint64_t)time(NULL) - session->seconds), "remote",
                      remote_of(session), "tls", tls_of(session), "messages",
                      (json_int_t)session->messages, "read_bytes", (json_int_t)session->octets);
 }

@@ -12,7 +12,6 @@
 #include "cli/number.h"
 #include "cli/password.h"
 #include "db/apikey.h"
-#include "db/secret.h"
 #include "lib/networks.h"
 
 #define DAYS_MAX 3650
@@ -103,6 +102,13 @@ static int take_option(struct addition *addition, int option, const char *text)
     }
 }
 
+static int wrong_role(const char *role)
+{
+    return wrong_usage("--role takes operator, operator-read, admin, helpdesk, customer-read or "
+                       "owner, not \"%s\"",
+                       role);
+}
+
 /* Without --role it is the one that may do most. */
 static int take_role(struct addition *addition)
 {
@@ -114,9 +120,7 @@ static int take_role(struct addition *addition)
                : addition->customer != NULL ? "admin"
                                             : "operator";
     if (db_role_parse(role, &key->role) < 0)
-        return wrong_usage("--role takes operator, operator-read, admin, helpdesk, customer-read "
-                           "or owner, not \"%s\"",
-                           role);
+        return wrong_role(role);
     bool operators = db_role_is_operator(key->role);
     if (operators && (addition->customer != NULL || addition->address != NULL))
         return wrong_usage("an operator's key is of no customer; take another role");
@@ -183,20 +187,6 @@ static int find_owner(struct db *db, struct addition *addition)
     return EXIT_DONE;
 }
 
-static int store(struct db *db, const struct addition *addition, const uint8_t *digest)
-{
-    switch (database_result(db, db_api_key_add(db, &addition->key, digest, NULL))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_TAKEN:
-        return refuse("there is an API key \"%s\" already; take another name, or remove that one "
-                      "with \"bellhop api-key remove\"",
-                      addition->key.name);
-    case DB_NONE:
-        return refuse("the customer has no such domain; \"bellhop domain list\" shows them");
-    default: return EXIT_REFUSED;
-    }
-}
-
 static int show(const struct addition *addition, const char *text)
 {
     if (!addition->json)
@@ -208,28 +198,29 @@ static int show(const struct addition *addition, const char *text)
     return EXIT_DONE;
 }
 
+static int taken(const char *name)
+{
+    return refuse("there is an API key \"%s\" already; take another name, or remove that one with "
+                  "\"bellhop api-key remove\"",
+                  name);
+}
+
 static int add(struct db *db, struct addition *addition)
 {
     char text[APIKEY_TEXT_SIZE];
-    uint8_t digest[APIKEY_DIGEST_SIZE];
-    uint8_t secret[DB_SECRET_SIZE];
+    int done = EXIT_REFUSED;
 
-    _Static_assert(DB_SECRET_SIZE == APIKEY_KEY_SIZE, "a stored secret is a key");
     if (find_owner(db, addition) != EXIT_DONE)
         return EXIT_REFUSED;
-    enum db_result result = database_result(db, db_secret_find(db, DB_SECRET_API_KEY, secret));
-    if (result == DB_NONE)
-        return refuse("the account database has lost the secret of the API keys; restore it from a "
-                      "backup");
-    if (result != DB_OK)
-        return EXIT_REFUSED;
-    apikey_draw(text);
-    (void)apikey_digest(digest, secret, text, strlen(text));
-    int done = store(db, addition, digest);
-    if (done == EXIT_DONE)
-        done = show(addition, text);
+    switch (database_result(db, db_api_key_draw(db, &addition->key, text, NULL))) {
+    case DB_OK: done = show(addition, text); break;
+    case DB_TAKEN: taken(addition->key.name); break;
+    case DB_NONE:
+        refuse("the customer has no such domain; \"bellhop domain list\" shows them");
+        break;
+    default: break;
+    }
     sodium_memzero(text, sizeof(text));
-    sodium_memzero(secret, sizeof(secret));
     return done;
 }
 
@@ -275,37 +266,144 @@ int api_key_list_main(struct instance *instance, int argc, char **argv)
 }
 
 /* Without a customer, of the operator's own. */
-static int remove_key(struct db *db, const struct db_customer *customer, const char *name)
+static int find_key(struct db *db, const char *customer_name, const char *name,
+                    struct db_api_key *key_r)
 {
-    struct db_api_key key = {0};
+    struct db_customer customer;
     enum db_result result;
 
-    while ((result = next_key(db, customer, &key)) == DB_OK)
-        if (strcmp(key.name, name) == 0 && (customer != NULL || key.customer == 0))
-            break;
-    if (result == DB_OK)
-        result = db_api_key_remove(db, key.customer, key.id);
+    *key_r = (struct db_api_key){0};
+    if (customer_name != NULL && database_customer(db, customer_name, &customer) != EXIT_DONE)
+        return EXIT_REFUSED;
+    do
+        result = next_key(db, customer_name != NULL ? &customer : NULL, key_r);
+    while (result == DB_OK &&
+           (strcmp(key_r->name, name) != 0 || (customer_name == NULL && key_r->customer != 0)));
     if (database_result(db, result) == DB_NONE)
         refuse("there is no API key \"%s\"; \"bellhop api-key list\" shows them and whose they are",
                name);
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
+static int change_result(const struct db *db, enum db_result result, const char *name)
+{
+    switch (database_result(db, result)) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN: return taken(name);
+    case DB_NONE: return refuse("the API key was removed just now");
+    default: return EXIT_REFUSED;
+    }
+}
+
 int api_key_remove_main(struct instance *instance, int argc, char **argv)
 {
-    struct db_customer customer;
-    const char *name;
-    int done = EXIT_DONE;
+    struct db_api_key key;
+    const char *customer;
 
-    if (command_customer(argc, argv, &name) != 0 || command_arguments(argc, argv, 1, 1) != 0)
+    if (command_customer(argc, argv, &customer) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    if (name != NULL)
-        done = database_customer(db, name, &customer);
+    int done = find_key(db, customer, argv[optind], &key);
     if (done == EXIT_DONE)
-        done = remove_key(db, name != NULL ? &customer : NULL, argv[optind]);
+        done = change_result(db, db_api_key_remove(db, key.customer, key.id), key.name);
+    db_close(db);
+    return done;
+}
+
+/* --- set */
+
+struct change {
+    const char *customer;
+    const char *name;
+    bool role_given, networks_given, rate_given, expires_given;
+    struct db_api_key key; /* with what is given */
+};
+
+static int take_new_role(struct change *change, const char *text)
+{
+    change->role_given = true;
+    if (db_role_parse(text, &change->key.role) == 0)
+        return 0;
+    return wrong_role(text);
+}
+
+static int take_change(struct change *change, int option, const char *text)
+{
+    bool none = strcmp(text, "none") == 0;
+    const char *error;
+
+    switch (option) {
+    case 'c': change->customer = text; return 0;
+    case 'm':
+        change->name = text;
+        return db_api_key_name_check(text, &error) == 0 ? 0 : wrong_usage("%s", error);
+    case 'r': return take_new_role(change, text);
+    case 'n': change->networks_given = true; return none ? 0 : take_network(&change->key, text);
+    case 'e':
+        change->expires_given = true;
+        return strcmp(text, "never") == 0 ? 0 : take_days(&change->key, text);
+    case 'l': change->rate_given = true; return none ? 0 : take_rate(&change->key, text);
+    default: return EXIT_USAGE;
+    }
+}
+
+static int parse_set(struct change *change, int argc, char **argv)
+{
+    static const struct option options[] = {{"customer", required_argument, NULL, 'c'},
+                                            {"name", required_argument, NULL, 'm'},
+                                            {"role", required_argument, NULL, 'r'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"expires", required_argument, NULL, 'e'},
+                                            {"rate", required_argument, NULL, 'l'},
+                                            {0}};
+    int option;
+
+    while ((option = command_option(argc, argv, options)) != -1)
+        if (option == '?' || take_change(change, option, optarg) != 0)
+            return EXIT_USAGE;
+    if (change->name == NULL && !change->role_given && !change->networks_given &&
+        !change->rate_given && !change->expires_given)
+        return wrong_usage("say what to change in the key");
+    return command_arguments(argc, argv, 1, 1);
+}
+
+static int set(struct db *db, const struct change *change, const char *name)
+{
+    struct db_api_key key;
+
+    if (find_key(db, change->customer, name, &key) != EXIT_DONE)
+        return EXIT_REFUSED;
+    if (change->role_given && (db_role_is_operator(change->key.role) != (key.customer == 0) ||
+                               (change->key.role == DB_ROLE_OWNER) != (key.mailbox != 0)))
+        return refuse(
+            "the key \"%s\" stays one of the operator's, a customer's or an owner's; make "
+            "another one with \"bellhop api-key add\"",
+            name);
+    if (change->role_given)
+        key.role = change->key.role;
+    if (change->networks_given)
+        snprintf(key.networks, sizeof(key.networks), "%s", change->key.networks);
+    if (change->rate_given)
+        key.rate = change->key.rate;
+    if (change->expires_given)
+        key.expires = change->key.expires;
+    if (change->name != NULL)
+        snprintf(key.name, sizeof(key.name), "%s", change->name);
+    return change_result(db, db_api_key_set(db, &key), key.name);
+}
+
+int api_key_set_main(struct instance *instance, int argc, char **argv)
+{
+    struct change change = {0};
+
+    if (parse_set(&change, argc, argv) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = set(db, &change, argv[optind]);
     db_close(db);
     return done;
 }

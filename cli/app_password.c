@@ -11,7 +11,6 @@
 #include "cli/number.h"
 #include "cli/password.h"
 #include "db/apppassword.h"
-#include "db/secret.h"
 
 #define DAYS_MAX 3650
 #define DAY      86400
@@ -51,48 +50,28 @@ static int show(const struct addition *addition, const char *text)
     return done;
 }
 
-static int store(struct db *db, const struct addition *addition, const struct db_mailaddress *found,
-                 const uint8_t *digest)
-{
-    const struct db_app_password *password = &addition->password;
-
-    switch (database_result(
-        db, db_app_password_add(db, found->customer, &addition->address, password, digest))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_TAKEN:
-        return refuse("%s has an app password \"%s\" already; take another name, or remove that "
-                      "one with \"bellhop app-password remove\"",
-                      addition->address.text, password->name);
-    case DB_NONE: return refuse("the address %s was removed just now", addition->address.text);
-    default: return EXIT_REFUSED;
-    }
-}
-
 static int add(struct db *db, const struct addition *addition)
 {
+    const struct db_app_password *password = &addition->password;
+    const char *address = addition->address.text;
     char text[APPPASSWORD_TEXT_SIZE];
-    uint8_t octets[APPPASSWORD_OCTETS];
-    uint8_t digest[APPPASSWORD_DIGEST_SIZE];
-    uint8_t key[DB_SECRET_SIZE];
     struct db_mailaddress found;
+    int done = EXIT_REFUSED;
 
-    _Static_assert(DB_SECRET_SIZE == APPPASSWORD_KEY_SIZE, "a stored secret is a key");
     if (address_lookup_mailbox(db, &addition->address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
-    enum db_result result = database_result(db, db_secret_find(db, DB_SECRET_APP_PASSWORD, key));
-    if (result == DB_NONE)
-        return refuse("the account database has lost the key of the app passwords; restore it from "
-                      "a backup");
-    if (result != DB_OK)
-        return EXIT_REFUSED;
-    apppassword_draw(octets, text);
-    apppassword_digest(digest, key, found.mailbox, octets);
-    int done = store(db, addition, &found, digest);
-    if (done == EXIT_DONE)
-        done = show(addition, text);
+    switch (database_result(
+        db, db_app_password_draw(db, found.customer, &addition->address, password, text))) {
+    case DB_OK: done = show(addition, text); break;
+    case DB_TAKEN:
+        refuse("%s has an app password \"%s\" already; take another name, or remove that one with "
+               "\"bellhop app-password remove\"",
+               address, password->name);
+        break;
+    case DB_NONE: refuse("the address %s was removed just now", address); break;
+    default: break;
+    }
     sodium_memzero(text, sizeof(text));
-    sodium_memzero(octets, sizeof(octets));
-    sodium_memzero(key, sizeof(key));
     return done;
 }
 

@@ -108,6 +108,7 @@ int auth_blocks_main(struct instance *instance, int argc, char **argv);
 int auth_lift_main(struct instance *instance, int argc, char **argv);
 int api_key_add_main(struct instance *instance, int argc, char **argv);
 int api_key_list_main(struct instance *instance, int argc, char **argv);
+int api_key_set_main(struct instance *instance, int argc, char **argv);
 int api_key_remove_main(struct instance *instance, int argc, char **argv);
 int trusted_network_add_main(struct instance *instance, int argc, char **argv);
 int trusted_network_list_main(struct instance *instance, int argc, char **argv);

@@ -141,6 +141,10 @@ static const struct command commands[] = {
      "draw a key for the HTTP API, shown once", COMMAND_INSTANCE, api_key_add_main},
     {"api-key list", "[--customer NAME] [--json]", "show the keys and when they were last used",
      COMMAND_INSTANCE, api_key_list_main},
+    {"api-key set",
+     "NAME [--customer NAME] [--name NEW-NAME] [--role ROLE] [--network NETWORK|none]... "
+     "[--expires DAYS|never] [--rate N|none]",
+     "change a key; it counts from the next request on", COMMAND_INSTANCE, api_key_set_main},
     {"api-key remove", "NAME [--customer NAME]", "let a key open nothing any more",
      COMMAND_INSTANCE, api_key_remove_main},
     {"audit list", "[--customer NAME] [--since TIME] [--json]",

@@ -1,9 +1,11 @@
 #include "db/apikey.h"
 
+#include <sodium.h>
 #include <sqlite3.h>
 #include <string.h>
 
 #include "db/handle.h"
+#include "db/secret.h"
 #include "lib/log.h"
 
 static const char *const roles[] = {
@@ -98,6 +100,51 @@ enum db_result db_api_key_add(struct db *db, const struct db_api_key *key,
     return change_end(db, result, "api_key.add", key->customer, key->name);
 }
 
+enum db_result db_api_key_draw(struct db *db, const struct db_api_key *key,
+                               char text_r[APIKEY_TEXT_SIZE], uint64_t *id_r)
+{
+    uint8_t digest[APIKEY_DIGEST_SIZE];
+    uint8_t secret[DB_SECRET_SIZE];
+    _Static_assert(DB_SECRET_SIZE == APIKEY_KEY_SIZE, "a stored secret is a key");
+    enum db_result result = secret_need(db, DB_SECRET_API_KEY, secret);
+    if (result != DB_OK) {
+        return result;
+    }
+    apikey_draw(text_r);
+    (void)apikey_digest(digest, secret, text_r, strlen(text_r));
+    sodium_memzero(secret, sizeof(secret));
+    return db_api_key_add(db, key, digest, id_r);
+}
+
+/* Without a customer, the operator's: NULL. */
+static void bind_owner(struct sqlite3_stmt *statement, uint64_t customer, uint64_t id)
+{
+    if (customer != 0) {
+        statement_bind_number(statement, 1, customer);
+    }
+    statement_bind_number(statement, 2, id);
+}
+
+enum db_result db_api_key_set(struct db *db, const struct db_api_key *key)
+{
+    if (!is_sound(key)) {
+        return DB_BROKEN;
+    }
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_API_KEY_SET);
+    bind_owner(set, key->customer, key->id);
+    statement_bind_text(set, 3, key->name);
+    statement_bind_text(set, 4, db_role_name(key->role));
+    statement_bind_text(set, 5, key->networks);
+    statement_bind_number(set, 6, key->rate);
+    statement_bind_number(set, 7, key->expires);
+    result = statement_change(db, set);
+    return change_end(db, result, "api_key.set", key->customer, key->name);
+}
+
 static enum db_result read_key(struct db *db, struct sqlite3_stmt *row, struct db_api_key *key_r)
 {
     char role[16];
@@ -135,15 +182,6 @@ enum db_result db_api_key_find(struct db *db, const uint8_t digest[APIKEY_DIGEST
     struct sqlite3_stmt *find = statement_get(db, STATEMENT_API_KEY_FIND);
     statement_bind_blob(find, 1, digest, APIKEY_DIGEST_SIZE);
     return read_key(db, find, key_r);
-}
-
-/* Without a customer, the operator's: NULL. */
-static void bind_owner(struct sqlite3_stmt *statement, uint64_t customer, uint64_t id)
-{
-    if (customer != 0) {
-        statement_bind_number(statement, 1, customer);
-    }
-    statement_bind_number(statement, 2, id);
 }
 
 enum db_result db_api_key_get(struct db *db, uint64_t customer, uint64_t id,

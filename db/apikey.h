@@ -69,6 +69,19 @@ int db_api_key_name_check(const char *name, const char **error_r);
 enum db_result db_api_key_add(struct db *db, const struct db_api_key *key,
                               const uint8_t digest[APIKEY_DIGEST_SIZE], uint64_t *id_r);
 
+/*
+ * Draws one and adds it as above; text_r, wiped by its owner, is all that there will ever be of it.
+ */
+enum db_result db_api_key_draw(struct db *db, const struct db_api_key *key,
+                               char text_r[APIKEY_TEXT_SIZE], uint64_t *id_r);
+
+/*
+ * Changes name, role, networks, rate and expiry of the key with the id and the customer. The role
+ * stays one of the operator's, one of a customer's, or an owner's. DB_OK, DB_TAKEN: the name, or
+ * DB_NONE. What does not go together is DB_BROKEN, as above.
+ */
+enum db_result db_api_key_set(struct db *db, const struct db_api_key *key);
+
 /* The one that has this digest, expired or not: DB_OK or DB_NONE. */
 enum db_result db_api_key_find(struct db *db, const uint8_t digest[APIKEY_DIGEST_SIZE],
                                struct db_api_key *key_r);

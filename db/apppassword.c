@@ -1,6 +1,9 @@
 #include "db/apppassword.h"
 
+#include <sodium.h>
+
 #include "db/handle.h"
+#include "db/secret.h"
 #include "lib/log.h"
 
 int db_app_password_name_check(const char *name, const char **error_r)
@@ -50,6 +53,29 @@ enum db_result db_app_password_add(struct db *db, uint64_t customer, const struc
     }
     result = add(db, customer, address, password, digest);
     return change_end(db, result, "app_password.add", customer, address->text);
+}
+
+enum db_result db_app_password_draw(struct db *db, uint64_t customer, const struct address *address,
+                                    const struct db_app_password *password,
+                                    char text_r[APPPASSWORD_TEXT_SIZE])
+{
+    uint8_t octets[APPPASSWORD_OCTETS];
+    uint8_t digest[APPPASSWORD_DIGEST_SIZE];
+    uint8_t key[DB_SECRET_SIZE];
+    uint64_t mailbox;
+    _Static_assert(DB_SECRET_SIZE == APPPASSWORD_KEY_SIZE, "a stored secret is a key");
+    enum db_result result = mailbox_find(db, customer, address, &mailbox);
+    if (result == DB_OK) {
+        result = secret_need(db, DB_SECRET_APP_PASSWORD, key);
+    }
+    if (result != DB_OK) {
+        return result;
+    }
+    apppassword_draw(octets, text_r);
+    apppassword_digest(digest, key, mailbox, octets);
+    sodium_memzero(octets, sizeof(octets));
+    sodium_memzero(key, sizeof(key));
+    return db_app_password_add(db, customer, address, password, digest);
 }
 
 static enum db_result remove_one(struct db *db, uint64_t customer, const struct address *address,

@@ -40,6 +40,13 @@ enum db_result db_app_password_add(struct db *db, uint64_t customer, const struc
                                    const struct db_app_password *password,
                                    const uint8_t digest[APPPASSWORD_DIGEST_SIZE]);
 
+/*
+ * Draws one and adds it as above; text_r, wiped by its owner, is all that there will ever be of it.
+ */
+enum db_result db_app_password_draw(struct db *db, uint64_t customer, const struct address *address,
+                                    const struct db_app_password *password,
+                                    char text_r[APPPASSWORD_TEXT_SIZE]);
+
 /* DB_OK or DB_NONE. */
 enum db_result db_app_password_remove(struct db *db, uint64_t customer,
                                       const struct address *address, const char *name);

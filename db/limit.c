@@ -1,6 +1,36 @@
 #include "db/limit.h"
 
+#include <string.h>
+
 #include "db/handle.h"
+
+static const char *const kinds[DB_LIMIT__MAX] = {
+    [DB_LIMIT_ADDRESSES] = "addresses",
+    [DB_LIMIT_DOMAINS] = "domains",
+    [DB_LIMIT_MAILBOX_OCTETS] = "mailbox-bytes",
+    [DB_LIMIT_TRUSTED_NETWORKS] = "trusted-networks",
+    [DB_LIMIT_APP_PASSWORDS] = "app-passwords",
+    [DB_LIMIT_WEBHOOKS] = "webhooks",
+    [DB_LIMIT_API_KEYS] = "api-keys",
+    [DB_LIMIT_TOKEN_ISSUERS] = "token-issuers",
+    [DB_LIMIT_JOBS] = "jobs",
+};
+
+const char *db_limit_kind_name(enum db_limit_kind kind)
+{
+    return kinds[kind];
+}
+
+int db_limit_kind_parse(const char *name, enum db_limit_kind *kind_r)
+{
+    for (unsigned i = 0; i < DB_LIMIT__MAX; i++) {
+        if (strcmp(name, kinds[i]) == 0) {
+            *kind_r = (enum db_limit_kind)i;
+            return 0;
+        }
+    }
+    return -1;
+}
 
 void db_limit_get(const struct db *db, struct db_limit *limit_r)
 {

@@ -17,7 +17,8 @@ enum db_limit_kind {
     DB_LIMIT_WEBHOOKS,
     DB_LIMIT_API_KEYS,
     DB_LIMIT_TOKEN_ISSUERS,
-    DB_LIMIT_JOBS
+    DB_LIMIT_JOBS,
+    DB_LIMIT__MAX
 };
 
 struct db_limit {
@@ -27,6 +28,12 @@ struct db_limit {
     char plan[DB_PLAN_NAME_MAX + 1]; /* for db_customer_set_plan(): the new plan */
     char customer[DB_CUSTOMER_NAME_MAX + 1];
 };
+
+/* The word for it, as in "app-passwords". */
+const char *db_limit_kind_name(enum db_limit_kind kind);
+
+/* Returns 0, or -1 when there is no such word. */
+int db_limit_kind_parse(const char *name, enum db_limit_kind *kind_r);
 
 /* Describes the last call on this handle that returned DB_LIMIT. */
 void db_limit_get(const struct db *db, struct db_limit *limit_r);

@@ -730,6 +730,10 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_API_KEY_NEXT] = {"api_key_next", STATEMENT_TENANT,
         "SELECT " API_KEY_COLUMNS
         " AND api_key.customer = ?1 AND api_key.id > ?2 ORDER BY api_key.id LIMIT 1"},
+    /* An owner's stays one, and no other becomes one: the table's CHECKs say so too. */
+    [STATEMENT_API_KEY_SET] = {"api_key_set", STATEMENT_TENANT,
+        "UPDATE api_key SET name = ?3, role = ?4, networks = ?5, rate = ?6, expires = nullif(?7, 0)"
+        " WHERE customer IS ?1 AND id = ?2"},
     [STATEMENT_API_KEY_REMOVE] = {"api_key_remove", STATEMENT_TENANT,
         "DELETE FROM api_key WHERE customer IS ?1 AND id = ?2"},
     [STATEMENT_API_KEY_USED] = {"api_key_used", STATEMENT_TENANT,

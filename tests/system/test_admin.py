@@ -59,7 +59,7 @@ def test_unknown_path(shared, path):
     status, headers, body = ask(shared, "GET", path)
     assert status == 404
     assert headers["Content-Type"] == "application/problem+json"
-    assert json.loads(body)["code"] == "not-found"
+    assert json.loads(body)["code"] == "no-path"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])

@@ -123,6 +123,7 @@ static const struct tenant_case {
      {T("new"), T("admin"), K(OTHER), T(""), N(0), N(0), T("ours.example"), N(0)}},
     {STATEMENT_API_KEY_GET, false, {N(1)}},
     {STATEMENT_API_KEY_NEXT, false, {N(0)}},
+    {STATEMENT_API_KEY_SET, false, {N(1), T("desk"), T("helpdesk"), T(""), N(0), N(0)}},
     {STATEMENT_API_KEY_REMOVE, false, {N(1)}},
     {STATEMENT_API_KEY_USED, false, {N(1), N(9), T("192.0.2.1")}},
     {STATEMENT_TRUSTED_ADD, true, {T("198.51.100.7")}},

@@ -1,0 +1,330 @@
+"""Events, the audit and usage over the HTTP API by time and kind; what changes nothing is no record."""
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from api import Api, made_key, operator
+
+
+def stamp(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def database(instance):
+    return closing(sqlite3.connect(instance.dir / "accounts.db", timeout=30, isolation_level=None))
+
+
+def ids(api):
+    return {item["name"]: item["id"] for item in api.all("/customers")}
+
+
+# --- events
+
+
+@pytest.fixture
+def events(instance):
+    """Four logins of one customer's mailbox, a refusal of a name beside it, a login of another's."""
+    now = int(time.time())
+    ours, theirs = (customer.accounts[0].address for customer in instance.customers)
+    rows = [(50, 50, ours, "login", 1), (40, 20, ours, "login", 1), (30, 28, ours, "delayed", 1),
+            (2, 1, ours, "login", 1), (3, 3, "nobody@" + ours.split("@")[1], "refused", 0), (4, 4, theirs, "login", 1)]
+    with database(instance) as opened:
+        mailboxes = dict(opened.execute(
+            "SELECT local || '@' || name, mailbox || ' ' || address.customer FROM address"
+            " JOIN domain ON domain.id = address.domain"))
+        for hours, last, address, kind, known in rows:
+            mailbox, customer = mailboxes[theirs if address == theirs else ours].split()
+            opened.execute("INSERT INTO event (id, customer, mailbox, kind, time, count, refused, address,"
+                           " remote, protocol, mechanism, credential, reason)"
+                           " VALUES (?, ?, ?, ?, ?, 1, ?, ?, '', 'pop3', '', '', '')",
+                           ((now - hours * 3600) * 1_000_000, customer, mailbox if known else 0, kind,
+                            now - last * 3600, kind == "refused", address))
+    instance.now, instance.ours, instance.theirs = now, ours, theirs
+    return instance
+
+
+def begun(api, path):
+    """How many hours ago what is listed began, the newest first."""
+    now = api.instance.now
+    return [round((now - item["id"] / 1e6) / 3600) for item in api.all(path, limit=2)
+            if item["kind"] != "password"]
+
+
+def test_events_of_a_time(events):
+    api = operator(events)
+    path = f"/addresses/{events.ours}/events"
+    for since, hours in (24, [2, 40]), (29, [2, 30, 40]), (0.5, []), (72, [2, 30, 40, 50]):
+        assert begun(api, f"{path}?since={stamp(events.now - since * 3600)}") == hours
+    for until, hours in (1, [2, 30, 40, 50]), (3.5, [30, 40, 50]), (45, [50]), (60, []):
+        assert begun(api, f"{path}?until={stamp(events.now - until * 3600)}") == hours
+    both = f"since={stamp(events.now - 29 * 3600)}&until={stamp(events.now - 35 * 3600)}"
+    assert begun(api, f"{path}?{both}") == [40]
+    # With an offset, and over everybody.
+    assert begun(api, f"/events?since={stamp(events.now - 5 * 3600)[:-1]}%2B00:00") == [2, 3, 4]
+
+
+def test_events_by_kind_and_address(events):
+    api = operator(events)
+    assert begun(api, "/events?kind=login") == [2, 4, 40, 50]
+    assert begun(api, "/events?kind=refused") == [3]
+    assert begun(api, f"/events?address={events.ours}") == [2, 30, 40, 50]
+    assert begun(api, f"/events?address=nobody@{events.ours.split('@')[1].upper()}&kind=refused") == [3]
+    one = ids(api)[events.customers[0].name]
+    assert begun(api, f"/events?customer={one}&address={events.theirs}") == []
+    # Whose key it is bounds everything: another's address has no events for it.
+    key = made_key(events, "ours", "--customer", events.customers[0].name)
+    panel = Api(events, key, api.document)
+    assert begun(panel, "/events?kind=login") == [2, 40, 50]
+    assert begun(panel, f"/events?address={events.theirs}") == []
+    assert {item["customer_name"] for item in panel.all("/events")} == {events.customers[0].name}
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "until=2026-11-22", "kind=loggin", "address=x", "since="])
+def test_wrong_filters_of_events(shared, query):
+    answer = operator_of(shared).get(f"/events?{query}")
+    assert answer.status == 400 and answer.code == "query"
+
+
+def operator_of(shared):
+    if not hasattr(shared, "records_api"):
+        shared.records_api = Api(shared, made_key(shared, "records"))
+    return shared.records_api
+
+
+# --- the audit
+
+
+def test_audit_of_a_time(instance):
+    api = operator(instance)
+    one, other = instance.customers
+    for number in range(30):
+        instance.cli("address", "set", one.accounts[0].address, "--name", f"n{number}")
+    everything = api.all("/audit")
+    start = 1_700_000_000
+    with database(instance) as opened:
+        for trigger in "audit_stays", "audit_is_kept":
+            opened.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+        opened.execute("UPDATE audit SET time = ? + id * 10", (start,))
+    ours = api.all(f"/audit?customer={ids(api)[one.name]}")
+    assert len(ours) < len(everything)
+    for rows, path in (everything, "/audit?"), (ours, f"/audit?customer={ids(api)[one.name]}&"):
+        numbers = [row["id"] for row in rows]
+        for bound in 0, 1, 5, len(everything) // 2, len(everything), len(everything) + 5:
+            for moment in start + bound * 10, start + bound * 10 + 3:
+                assert [row["id"] for row in api.all(f"{path}until={stamp(moment)}", limit=7)] == \
+                    [number for number in numbers if start + number * 10 < moment]
+                assert [row["id"] for row in api.all(f"{path}since={stamp(moment)}", limit=7)] == \
+                    [number for number in numbers if start + number * 10 >= moment]
+        span = f"since={stamp(start + 50)}&until={stamp(start + 120)}"
+        assert [row["id"] for row in api.all(path + span, limit=3)] == \
+            [number for number in numbers if 5 <= number < 12]
+
+
+def test_audit_by_action_and_object(instance):
+    api = operator(instance)
+    account = instance.customers[0].accounts[0]
+    instance.cli("address", "set", account.address, "--name", "Anna")
+    instance.cli("customer", "suspend", instance.customers[1].name)
+    assert [row["object"] for row in api.all("/audit?action=address.name")] == [account.address]
+    assert {row["action"] for row in api.all("/audit?action=customer.*")} == {"customer.add", "customer.suspend"}
+    rows = api.all(f"/audit?object={account.address}")
+    assert [row["action"] for row in rows] == ["address.name", "address.add"]
+    assert {row["customer_name"] for row in rows} == {instance.customers[0].name}
+    assert api.all("/audit?action=address") == []
+
+
+# --- usage, and fields
+
+
+def test_usage_of_all(instance):
+    api = operator(instance)
+    one, other = instance.customers
+    instance.cli("address", "add", f"info@{one.domain}", "--to", one.accounts[0].address)
+    reply, = instance.deliver([one.accounts[0].address], b"Subject: a\r\n\r\nb\r\n")
+    assert reply.code == 250
+    listed = api.all("/usage", limit=1)
+    accounts = [account.address for customer in instance.customers for account in customer.accounts]
+    assert sorted(item["address"] for item in listed) == sorted(accounts)
+    assert [item for item in listed if item["used_messages"]] == \
+        [api.get(f"/addresses/{one.accounts[0].address}/usage").json]
+    key = made_key(instance, "other", "--customer", other.name)
+    assert [item["address"] for item in Api(instance, key, api.document).all("/usage")] == \
+        sorted(account.address for account in other.accounts)
+    owner = made_key(instance, "owner", "--role", "owner", "--address", accounts[0])
+    assert [item["address"] for item in Api(instance, owner, api.document).all("/usage")] == accounts[:1]
+
+
+def test_fields_of_everything_that_is_shown(instance):
+    """Each GET that the document gives `fields` leaves what they name, and refuses what there is not."""
+    api = operator(instance)
+    account = instance.customers[0].accounts[0]
+    instance.cli("app-password", "add", account.address, "--name", "phone")
+    instance.cli("address", "add", f"gone@{instance.customers[0].domain}")
+    instance.cli("address", "remove", f"gone@{instance.customers[0].domain}")
+    customer = ids(api)[instance.customers[0].name]
+    assert api.post(f"/customers/{customer}/token-issuers",
+                    {"issuer": "https://login.example", "audience": "mail"}).status == 201
+    objects = {"plan": "house", "customer": customer, "domain": instance.customers[0].domain,
+               "address": account.address, "key": api.all("/api-keys")[0]["id"],
+               "removal": api.all("/removed")[0]["id"]}
+    tried = 0
+    for (method, path), operation in api.document.operations.items():
+        names = {parameter["name"]: parameter for parameter in operation["parameters"]}
+        if method != "GET" or "fields" not in names:
+            continue
+        for name, value in objects.items():
+            path = path.replace("{" + name + "}", str(value))
+        if "{" in path:
+            continue
+        query = "plan=house&" if "plan" in names and names["plan"]["in"] == "query" else ""
+        path = path.removeprefix("/api/v1") + "?" + query
+        whole = api.get(path.rstrip("?&"))
+        assert whole.status == 200, (path, whole.text)
+        items = whole.json["items"] if "limit" in names else [whole.json]
+        if items:
+            tried += 1
+            member = sorted(items[0])[0]
+            some = api.get(f"{path}fields={member}").json
+            assert all(list(item) == [member] for item in (some["items"] if "limit" in names else [some])), path
+            assert api.get(f"{path}fields=nothing").status == 400, path
+    assert tried > 15
+
+
+def test_a_needed_parameter_is_in_the_document(shared):
+    api = operator_of(shared)
+    operation = api.document.operations["GET", "/api/v1/customers/{customer}/plan-preview"]
+    plan, = (parameter for parameter in operation["parameters"] if parameter["name"] == "plan")
+    assert plan["required"] is True
+    answer = api.get(f"/customers/{list(ids(api).values())[0]}/plan-preview")
+    assert answer.status == 400 and "plan" in answer.json["detail"]
+    assert not any(parameter["required"] for parameter in
+                   api.document.operations["GET", "/api/v1/events"]["parameters"])
+
+
+def test_customers_by_name(shared):
+    api = operator_of(shared)
+    one, other = shared.customers
+    assert [item["name"] for item in api.all(f"/customers?name={one.name.replace(' ', '%20')}")] == [one.name]
+    assert api.all("/customers?name=nobody") == []
+    panel = Api(shared, made_key(shared, "by-name", "--customer", one.name), api.document)
+    assert len(panel.all(f"/customers?name={one.name.replace(' ', '%20')}")) == 1
+    assert panel.all(f"/customers?name={other.name.replace(' ', '%20')}") == []
+
+
+# --- API keys
+
+
+def test_keys_are_changed(instance):
+    api = operator(instance)
+    one = ids(api)[instance.customers[0].name]
+    made = api.post("/api-keys", {"name": "panel", "role": "admin", "customer": one,
+                                  "expires": "2099-01-01T00:00:00Z"}).json
+    panel = Api(instance, made["key"], api.document)
+    path = f"/api-keys/{made['id']}"
+    before = api.get(path)
+    changed = api.patch(path, {"name": "desk", "role": "helpdesk", "networks": ["192.0.2.0/24"],
+                               "rate": 7, "expires": None}, If_Match=before.headers["ETag"])
+    assert changed.status == 200, changed.text
+    assert {**before.json, "name": "desk", "role": "helpdesk", "networks": ["192.0.2.0/24"], "rate": 7,
+            "expires": None} == changed.json
+    # It counts from the next request on.
+    assert panel.get("/self").code == "network"
+    assert api.patch(path, {"networks": [], "rate": 0}).json["networks"] == []
+    assert panel.get("/self").json["role"] == "helpdesk"
+    assert panel.patch(path, {"role": "admin"}).code == "role"
+    assert api.patch(path, {"name": "x"}, If_Match=before.headers["ETag"]).code == "changed"
+    assert api.all("/audit?action=api_key.set")[0]["changes"][0]["after"] == {"networks": "", "rate": 0}
+
+
+def test_keys_are_changed_within_bounds(instance):
+    api = operator(instance)
+    one, other = (customer.name for customer in instance.customers)
+    admin = Api(instance, made_key(instance, "admin", "--customer", one), api.document)
+    keys = {}
+    for name, options in (("read", ["--customer", one, "--role", "customer-read"]),
+                          ("theirs", ["--customer", other]), ("all", ["--role", "operator-read"]),
+                          ("owner", ["--address", instance.customers[0].accounts[0].address])):
+        made_key(instance, name, *options)
+        keys[name] = [item["id"] for item in api.all("/api-keys") if item["name"] == name][0]
+    assert admin.patch(f"/api-keys/{keys['read']}", {"role": "helpdesk"}).json["role"] == "helpdesk"
+    for name, caller, role in (("read", admin, "operator"), ("read", api, "owner"), ("all", api, "admin"),
+                               ("owner", api, "admin")):
+        answer = caller.patch(f"/api-keys/{keys[name]}", {"role": role})
+        assert answer.status == 422 and answer.errors == {"/role": "role"}, answer.text
+    assert api.patch(f"/api-keys/{keys['all']}", {"role": "operator"}).json["role"] == "operator"
+    assert admin.patch(f"/api-keys/{keys['theirs']}", {"rate": 1}).status == 404
+    assert admin.patch(f"/api-keys/{keys['all']}", {"rate": 1}).status == 404
+    answer = api.patch(f"/api-keys/{keys['read']}", {"name": " x", "networks": ["y"], "rate": -1, "domain": "z"})
+    assert answer.errors == {"/name": "text", "/networks/0": "network", "/rate": "range", "/domain": "unknown"}
+    assert admin.patch(f"/api-keys/{keys['read']}", {"name": "admin"}).code == "exists"
+
+
+# --- what changes nothing
+
+
+def test_what_changes_nothing_is_no_record(instance):
+    api = operator(instance)
+    customer = instance.customers[0]
+    address = customer.accounts[0].address
+    one = ids(api)[customer.name]
+    instance.cli("address", "add", f"info@{customer.domain}", "--to", address)
+    made_key(instance, "panel", "--customer", customer.name)
+    key = [item for item in api.all("/api-keys") if item["name"] == "panel"][0]["id"]
+    changes = [
+        ("/plans/house", {"poll_seconds": 7}), (f"/customers/{one}", {"suspended": True, "language": "de"}),
+        (f"/domains/{customer.domain}", {"catch_all": address}),
+        (f"/addresses/{address}", {"name": "A", "suspended": True, "language": "fr", "pop3": False}),
+        (f"/addresses/info@{customer.domain}", {"targets": [address]}),
+        (f"/api-keys/{key}", {"name": "panel", "rate": 5})]
+    for path, body in changes:
+        assert api.patch(path, body).status == 200
+    instance.cli("webhook", "add", "http://192.0.2.1/", "--events", "*")
+    commands = [("customer", "suspend", customer.name), ("customer", "set", customer.name, "--language", "de"),
+                ("address", "suspend", address), ("address", "set", address, "--name", "A"),
+                ("plan", "set", "house", "--poll-seconds", "7"),
+                ("address", "set", f"info@{customer.domain}", "--to", address)]
+
+    def state():
+        with database(instance) as opened:
+            return [opened.execute(f"SELECT max(id), count(*) FROM {table}").fetchone()
+                    for table in ("audit", "outbox", "event")]
+
+    before = state()
+    for path, body in changes:
+        answer = api.patch(path, body)
+        assert answer.status == 200 and answer.json == api.get(path).json
+    for command in commands:
+        instance.cli(*command)
+    assert state() == before
+    assert api.patch("/plans/house", {"poll_seconds": 8}).status == 200
+    assert json.loads(instance.cli("audit", "list", "--json").stdout)[0]["action"] == "plan.set"
+    assert state() != before
+
+
+def test_keys_are_changed_by_command(stopped):
+    one = stopped.customer("one", "house", "one.example", "anna")
+    made_key(stopped, "panel", "--customer", one.name, "--network", "192.0.2.1", "--rate", "5")
+    made_key(stopped, "panel")
+
+    def key(customer):
+        keys = json.loads(stopped.cli("api-key", "list", "--json").stdout)
+        return [key for key in keys if key["customer"] == customer][0]
+
+    before = key(None)
+    stopped.cli("api-key", "set", "panel", "--customer", one.name, "--role", "helpdesk", "--name", "desk",
+                "--network", "none", "--expires", "7", "--rate", "none")
+    changed = key(one.name)
+    assert (changed["name"], changed["role"], changed["networks"], changed["rate"]) == ("desk", "helpdesk", None, None)
+    assert changed["expires"] and key(None) == before
+    stopped.cli("api-key", "set", "desk", "--customer", one.name, "--expires", "never", "--network", "192.0.2.0/24",
+                "--network", "198.51.100.7")
+    assert key(one.name)["expires"] is None and key(one.name)["networks"] == "192.0.2.0/24 198.51.100.7"
+    for arguments, words in ((["panel", "--role", "admin"], "stays"), (["none", "--rate", "1"], "no API key"),
+                             (["panel", "--customer", one.name, "--rate", "1"], "no API key"),
+                             (["panel", "--customer", "two", "--rate", "1"], "no customer")):
+        done = stopped.cli("api-key", "set", *arguments, check=False)
+        assert done.returncode == 1 and words in done.stderr, done.stderr
