@@ -319,6 +319,11 @@ bool client_hang_up(struct client *client)
     return true;
 }
 
+void client_expire(struct client *client, uint32_t now)
+{
+    request_expire(&client->requests, now);
+}
+
 void client_drain(struct client *client)
 {
     client->draining = true;

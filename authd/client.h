@@ -2,6 +2,7 @@
 #define AUTHD_CLIENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct service;
 
@@ -33,6 +34,9 @@ void client_answer(struct client *client, const char *format, ...)
 
 /* Ends its connection. Returns false, and does not, where it has not been told all up to now. */
 bool client_hang_up(struct client *client);
+
+/* Forgets exchanges that have been broken off without a word (authd/request.h). */
+void client_expire(struct client *client, uint32_t now);
 
 /* Reads no further lines; what is asked already will be answered. */
 void client_drain(struct client *client);

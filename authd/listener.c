@@ -1,3 +1,4 @@
+#include <event2/event.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -5,8 +6,12 @@
 #include "authd/listener.h"
 #include "authd/service.h"
 #include "lib/acceptor.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
+
+/* Seconds between two looks for exchanges that have been broken off. */
+#define LOOK_EVERY 60
 
 struct connection {
     struct client *client;
@@ -18,6 +23,7 @@ struct connection {
 struct listener {
     const struct service *service;
     struct acceptor *acceptor;
+    struct event *look; /* where the service has exchanges expire */
     struct connection *connections;
     unsigned count;
     bool open;
@@ -70,6 +76,28 @@ static void on_accept(void *context, int fd, const struct sockaddr *address)
     set_accepting(listener);
 }
 
+static void on_look(evutil_socket_t fd, short what, void *context)
+{
+    struct listener *listener = context;
+    struct connection *connection;
+    (void)fd;
+    (void)what;
+
+    DL_FOREACH (listener->connections, connection) {
+        client_expire(connection->client, clock_seconds());
+    }
+}
+
+static struct event *watch_exchanges(struct listener *listener)
+{
+    const struct timeval every = {.tv_sec = LOOK_EVERY};
+
+    struct event *look = event_new(listener->service->base, -1, EV_PERSIST, on_look, listener);
+    if (look == NULL || event_add(look, &every) < 0)
+        log_fatal("out of memory");
+    return look;
+}
+
 struct listener *listener_new(const struct service *service, void (*idle)(void *context),
                               void *context)
 {
@@ -81,6 +109,8 @@ struct listener *listener_new(const struct service *service, void (*idle)(void *
     listener->acceptor = acceptor_new(service->base);
     acceptor_set_open(listener->acceptor, false);
     acceptor_listen(listener->acceptor, service->name, on_accept, listener);
+    if (service->expires)
+        listener->look = watch_exchanges(listener);
     return listener;
 }
 
@@ -102,6 +132,8 @@ void listener_free(struct listener *listener)
     while (listener->connections != NULL)
         connection_free(listener->connections);
     acceptor_free(listener->acceptor);
+    if (listener->look != NULL)
+        event_free(listener->look);
     free(listener);
 }
 

@@ -24,8 +24,8 @@
 static const struct timeval drain_tick = {.tv_usec = 20 * 1000};
 
 /*
- * Postfix's smtpd and Exim hold one connection a process, with one exchange at a time; a few more
- * are theirs to ask for.
+ * Postfix's smtpd and Exim hold one connection a process, with one exchange at a time, beside those
+ * that Postfix's clients have broken off; a few more are theirs to ask for.
  */
 #define MTA_CONNECTIONS_MAX 1000
 #define MTA_REQUESTS_MAX    100
@@ -160,6 +160,7 @@ static void start(struct authd *authd)
                                   .report = authd->report,
                                   .connections_max = MTA_CONNECTIONS_MAX,
                                   .hangs_up = true,
+                                  .expires = true,
                                   .asks = true,
                                   .requests_max = MTA_REQUESTS_MAX};
     authd->front = (struct service){.name = "auth-front",

@@ -13,6 +13,7 @@
 #include "authd/request.h"
 #include "authd/service.h"
 #include "lib/capability.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
@@ -20,6 +21,7 @@ struct request {
     unsigned id;
     UT_hash_handle hh;
     struct request_table *table;
+    uint32_t since; /* seconds; its client's last word */
     const struct mechanism *mechanism;
     struct exchange exchange;
     struct login login;
@@ -124,17 +126,29 @@ static void refuse_token(struct request *request)
     send_challenge(request, text);
 }
 
+/* Whether another one is being checked, and not only waits for its client. */
+static bool has_company(const struct request *request)
+{
+    const struct request *other;
+
+    for (other = request->table->requests; other != NULL; other = other->hh.next)
+        if (other != request && other->login.check.pending != NULL)
+            return true;
+    return false;
+}
+
 /*
  * Whether the client's connection ends instead of an answer. Postfix 3.7 and Exim 4.96 make the
  * refusal of a wrong password of every FAIL, whatever it says, and a temporary one of a lost
- * connection; they have one request on each.
+ * connection. They have one request on each, and Postfix others that its clients have broken off,
+ * for it does not say CANCEL.
  */
 static bool hangs_up(const struct request *request, enum check_result result)
 {
     const struct request_table *table = request->table;
 
     return table->service->hangs_up && strcmp(parameters[result], TEMPORARY) == 0 &&
-           HASH_COUNT(table->requests) == 1 && client_hang_up(table->client);
+           !has_company(request) && client_hang_up(table->client);
 }
 
 /* `wait` is a field of our own, for the fronts. */
@@ -271,6 +285,7 @@ static struct request *request_new(struct request_table *table, unsigned id, cha
 
     request->id = id;
     request->table = table;
+    request->since = clock_seconds();
     request->login.check.done = on_checked;
     login_init(&request->login, fields_find(fields, count, 3, "service"),
                fields_find(fields, count, 3, "rip"));
@@ -337,6 +352,7 @@ int request_continue(struct request_table *table, char *fields[], int count, con
     *error_r = "CONT for a request that expects none";
     if (request == NULL || request->login.check.pending != NULL)
         return -1;
+    request->since = clock_seconds();
     respond(request, fields[2]);
     return 0;
 }
@@ -355,6 +371,17 @@ int request_cancel(struct request_table *table, char *fields[], int count, const
     check_cancel(table->service->checker, &request->login.check);
     request_free(request);
     return 0;
+}
+
+void request_expire(struct request_table *table, uint32_t now)
+{
+    struct request *request;
+    struct request *next;
+
+    HASH_ITER (hh, table->requests, request, next) {
+        if (request->login.check.pending == NULL && now - request->since >= REQUEST_SECONDS)
+            request_free(request);
+    }
 }
 
 void request_cancel_all(struct request_table *table)

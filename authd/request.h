@@ -1,6 +1,8 @@
 #ifndef AUTHD_REQUEST_H
 #define AUTHD_REQUEST_H
 
+#include <stdint.h>
+
 struct client;
 struct request;
 struct service;
@@ -22,6 +24,13 @@ struct request_table {
 int request_auth(struct request_table *table, char *fields[], int count, const char **error_r);
 int request_continue(struct request_table *table, char *fields[], int count, const char **error_r);
 int request_cancel(struct request_table *table, char *fields[], int count, const char **error_r);
+
+/* So long a mail server's client may be silent in an exchange: Postfix and Exim wait for 5 minutes.
+ */
+#define REQUEST_SECONDS 360
+
+/* Forgets those whose clients have been silent for as long, by the time of lib/clock.h. */
+void request_expire(struct request_table *table, uint32_t now);
 
 /* Forgets all requests, for a client that is gone. */
 void request_cancel_all(struct request_table *table);

@@ -18,6 +18,7 @@ struct service {
     const uint8_t *key;        /* seals a capability into each OK; NULL: answers carry none */
     bool binds;                /* its clients say what a mechanism can bind to ("cbind=") */
     bool hangs_up;             /* its clients take any FAIL for a wrong password: see refuse() */
+    bool expires;              /* its clients do not say that an exchange is broken off */
     bool asks;                 /* of its clients an empty initial response may be none (Exim) */
     const struct plans *plans; /* told to the clients; NULL: they are not */
     unsigned connections_max;  /* further clients wait to be accepted */

@@ -1,5 +1,6 @@
 """Mail through real mail servers that are set up as the pages of docs/operating/ say."""
 
+import base64
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import signal
 import smtplib
 import sqlite3
+import ssl
 import subprocess
 import tempfile
 import time
@@ -215,6 +217,18 @@ def answer_to_auth(server, account):
     return re.search(r"(?m)^<~[*]? +(\d{3}.*)", said[said.index(" AUTH PLAIN "):])[1]
 
 
+def answer_after_breaking_off(server, account):
+    """By a client that has begun to log in before, and has thought better of it."""
+    with smtplib.SMTP("127.0.0.1", server.submission, timeout=30) as client:
+        client.starttls(context=ssl._create_unverified_context())
+        client.ehlo()
+        assert client.docmd("AUTH", "LOGIN")[0] == 334
+        assert client.docmd("*")[0] == 501
+        response = base64.b64encode(f"\0{account.address}\0{account.password}".encode()).decode()
+        code, said = client.docmd("AUTH", f"PLAIN {response}")
+        return f"{code} {said.decode()}"
+
+
 @for_submission
 def test_who_may_not_send_at_all(served, server):
     """A plan without sending, and a suspended mailbox: what the other customer does not notice."""
@@ -245,10 +259,12 @@ def test_who_guesses_is_asked_to_come_again(served, server):
             guess = Account(own.address, f"a guess at {name(server)} {number}")
             assert answer_to_auth(server, guess).startswith("535 ")
         assert answer_to_auth(server, own).startswith(later)
+        assert answer_after_breaking_off(server, own).startswith(later)
         assert answer_to_auth(server, other).startswith("235 ")
     finally:
         served.cli("auth", "lift", own.address)
     assert answer_to_auth(server, own).startswith("235 ")
+    assert answer_after_breaking_off(server, own).startswith("235 ")
 
 
 @for_submission

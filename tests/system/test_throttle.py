@@ -73,15 +73,13 @@ def test_guesses_at_one_mailbox(instance):
 
 
 def test_mail_servers_are_hung_up_on(instance):
-    """They take each FAIL for a wrong password; one that has asked more is answered nevertheless."""
+    """They take each FAIL for a wrong password; Postfix does not say what its clients have broken off."""
     ours, theirs = (customer.accounts[0] for customer in instance.customers)
     with Auth(instance, MTA, remote="192.0.2.1") as auth:
         for number in range(5):
             assert auth.plain(ours.address, f"wrong {number}") == ["FAIL", f"user={ours.address}"]
         auth.begin("LOGIN")
         assert auth.fields()[0] == "CONT"
-        assert wait_of(auth.plain(ours.address, ours.password)) in (14, 15)
-    with Auth(instance, MTA, remote="192.0.2.1") as auth:
         auth.begin("PLAIN", f"\0{ours.address}\0{ours.password}".encode())
         assert auth.fields() == []
     with Auth(instance, MTA, remote="192.0.2.9") as auth:
