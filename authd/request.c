@@ -306,6 +306,21 @@ static void take_binding(struct request *request, const char *base64)
         length == sizeof(exchange->binding);
 }
 
+/* Whether there is room for one more, which the oldest may have to make that its client left. */
+static bool make_room(struct request_table *table)
+{
+    struct request *oldest = table->requests; /* in the order in which they came */
+
+    if (HASH_COUNT(table->requests) < table->service->requests_max)
+        return true;
+    while (oldest != NULL && oldest->login.check.pending != NULL)
+        oldest = oldest->hh.next;
+    if (oldest == NULL || !table->service->expires)
+        return false;
+    request_free(oldest);
+    return true;
+}
+
 int request_auth(struct request_table *table, char *fields[], int count, const char **error_r)
 {
     static const struct login nobody;
@@ -318,7 +333,7 @@ int request_auth(struct request_table *table, char *fields[], int count, const c
     *error_r = "AUTH with the id of another request";
     if (request_find(table, fields[1]) != NULL)
         return -1;
-    if (HASH_COUNT(table->requests) >= table->service->requests_max) {
+    if (!make_room(table)) {
         login_reason(&nobody, CHECK_BUSY, reason);
         log_warning("a client of %s has %u requests open", table->service->name,
                     table->service->requests_max);

@@ -211,12 +211,41 @@ static void test_in_company(void **state)
                    "\treason=Too many logins at once, try again later.\n");
 }
 
+/* Who begins and breaks off again and again takes nobody's place who comes later. */
+static void test_room(void **state)
+{
+    const char *error;
+    char *proceed[] = {"CONT", "2", "ZGVza0Bh"};
+    char id[8];
+
+    (void)state;
+    begin("1", A_PASSWORD);
+    for (unsigned i = 2; i <= mail_servers.requests_max + 1; i++) {
+        snprintf(id, sizeof(id), "%u", i);
+        begin(id, NULL);
+        assert_non_null(strstr(answers, "CONT"));
+        answers[0] = '\0';
+    }
+    assert_int_equal(request_continue(&table, proceed, 3, &error), -1);
+    end(CHECK_WRONG);
+    assert_answers("FAIL\t1\tuser=desk@a\n");
+    for (unsigned i = 0; i < mail_servers.requests_max; i++) {
+        snprintf(id, sizeof(id), "%u", 1000 + i);
+        begin(id, A_PASSWORD);
+    }
+    assert_answers("");
+    begin("9", NULL);
+    assert_answers("FAIL\t9\ttemp\tcode=temp_fail"
+                   "\treason=Too many logins at once, try again later.\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_expiry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hanging_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_in_company, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
