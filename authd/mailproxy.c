@@ -114,6 +114,8 @@ static void keep_out(struct connection *connection, const char *code, const char
 
 /* --- the check */
 
+#define WRONG "wrong user name or password"
+
 /* The codes of RFC 2449 and RFC 3206, as pop3d has them (pop3d/reply.c). */
 static const char *const codes[] = {
     [CHECK_WRONG] = "[AUTH] ",         [CHECK_DISABLED] = "[SYS/PERM] ",
@@ -135,7 +137,7 @@ static void on_checked(struct check *check, enum check_result result)
     }
     login_refused(&connection->login, connection->mailproxy->service->report, result);
     login_reason(&connection->login, result, reason);
-    keep_out(connection, codes[result], reason[0] != '\0' ? reason : "wrong user name or password");
+    keep_out(connection, codes[result], reason[0] != '\0' ? reason : WRONG);
 }
 
 static void begin(struct connection *connection, const struct proxyquery *query)
@@ -155,6 +157,11 @@ static void begin(struct connection *connection, const struct proxyquery *query)
         login->mechanism = "-";
         login_malformed(login, "nginx offers a mechanism that needs stored passwords");
         keep_out(connection, "", "log in with USER and PASS, or AUTH PLAIN");
+        return;
+    }
+    if (query->unfit) {
+        login_malformed(login, "a name or a password that nobody can have");
+        keep_out(connection, codes[CHECK_WRONG], WRONG);
         return;
     }
     connection->asked = true;

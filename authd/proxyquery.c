@@ -14,25 +14,28 @@ static int digit_of(char octet)
     return octet >= 'a' && octet <= 'f' ? octet - 'a' + 10 : -1;
 }
 
-/* nginx writes "%20" for what could break a header field, and for "%". Returns 0 or -1. */
-static int take_text(char *text_r, size_t size, const char *value, size_t length)
+enum taking { TAKEN, UNFIT, BROKEN };
+
+/* nginx writes "%20" for what could break a header field, and for "%". */
+static enum taking take_text(char *text_r, size_t size, const char *value, size_t length)
 {
+    bool fits = true;
     size_t used = 0;
 
     for (size_t i = 0; i < length; i++) {
         char octet = value[i];
         if (octet == '%') {
             if (length - i < 3 || digit_of(value[i + 1]) < 0 || digit_of(value[i + 2]) < 0)
-                return -1;
+                return BROKEN;
             octet = (char)(digit_of(value[i + 1]) << 4 | digit_of(value[i + 2]));
             i += 2;
         }
-        if (octet == '\0' || used == size - 1)
-            return -1;
-        text_r[used++] = octet;
+        fits = fits && octet != '\0' && used < size - 1;
+        if (fits)
+            text_r[used++] = octet;
     }
     text_r[used] = '\0';
-    return 0;
+    return fits ? TAKEN : UNFIT;
 }
 
 /* What is beyond any sensible number stays there. */
@@ -61,12 +64,13 @@ static int take_field(struct proxyquery *query, const char *line, size_t length)
         const char *name;
         char *text;
         size_t size;
+        bool typed; /* by the client */
     } texts[] = {
-        {"Auth-Method", query->method, sizeof(query->method)},
-        {"Auth-Protocol", query->protocol, sizeof(query->protocol)},
-        {"Auth-User", query->name, sizeof(query->name)},
-        {"Auth-Pass", query->password, sizeof(query->password)},
-        {"Client-IP", query->address, sizeof(query->address)},
+        {"Auth-Method", query->method, sizeof(query->method), false},
+        {"Auth-Protocol", query->protocol, sizeof(query->protocol), false},
+        {"Auth-User", query->name, sizeof(query->name), true},
+        {"Auth-Pass", query->password, sizeof(query->password), true},
+        {"Client-IP", query->address, sizeof(query->address), false},
     };
     const char *colon = memchr(line, ':', length);
 
@@ -84,7 +88,9 @@ static int take_field(struct proxyquery *query, const char *line, size_t length)
             continue;
         if (texts[i].text[0] != '\0') /* it has been said */
             return -1;
-        return take_text(texts[i].text, texts[i].size, value, value_length);
+        enum taking taken = take_text(texts[i].text, texts[i].size, value, value_length);
+        query->unfit = query->unfit || taken == UNFIT;
+        return taken == TAKEN || (taken == UNFIT && texts[i].typed) ? 0 : -1;
     }
     return 0;
 }

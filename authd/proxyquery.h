@@ -20,6 +20,7 @@ struct proxyquery {
     char protocol[16]; /* pop3, imap, smtp */
     char address[64];  /* the client's */
     unsigned attempt;  /* the how many-th on this connection, from 1 */
+    bool unfit;        /* a name or a password that nobody can have: with a NUL, or too long */
     char name[MECHANISM_NAME_MAX + 1];
     char password[MECHANISM_PASSWORD_MAX + 1];
 };

@@ -23,7 +23,7 @@ static void check(const struct proxyquery *query, const struct proxyquery *again
     check_text(query->address, again->address, sizeof(query->address));
     check_text(query->name, again->name, sizeof(query->name));
     check_text(query->password, again->password, sizeof(query->password));
-    assert(query->attempt == again->attempt);
+    assert(query->attempt == again->attempt && query->unfit == again->unfit);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

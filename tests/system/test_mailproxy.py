@@ -109,15 +109,25 @@ def test_suspended(instance):
 
 
 @pytest.mark.parametrize("octets", [
-    b"POST / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\nAuth-Pass: %00\r\n\r\n", b"GET / HTTP/1.0\r\nnothing\r\n\r\n",
-    b"GET / HTTP/1.0\r\nAuth-User: " + 600 * b"x" + b"\r\n\r\n", 8192 * b"x",
-], ids=["POST", "NUL", "colon", "long name", "long"])
+    b"POST / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\nAuth-Protocol: %00\r\n\r\n", b"GET / HTTP/1.0\r\nnothing\r\n\r\n",
+    b"GET / HTTP/1.0\r\nClient-IP: " + 600 * b"x" + b"\r\n\r\n", 8192 * b"x",
+], ids=["POST", "NUL", "colon", "long address", "long"])
 def test_what_nginx_does_not_send(shared, octets):
     with Wire(shared.dir / "run" / "nginx.sock") as wire:
         wire.send(octets)
         assert answer(wire) == ("400 Bad Request", {})
     account = shared.customers[0].accounts[2]
     assert ask(shared, account.address, account.password) == let_in(shared)
+
+
+@pytest.mark.parametrize("password", ["a\0b", 600 * "x"], ids=["NUL", "long"])
+def test_what_nobody_can_have(shared, password):
+    """Is as wrong as any other, though nothing is compared."""
+    for customer in shared.customers:
+        found = ask(shared, customer.accounts[0].address, password)
+        assert found == {"Auth-Status": WRONG, "Auth-Wait": "1"}
+        assert ask(shared, password, customer.accounts[0].password) == found
+    assert password not in shared.log
 
 
 def test_a_question_in_pieces_and_one_that_is_left(shared):

@@ -66,7 +66,8 @@ static const struct {
     {HEAD "Auth-Pass: %\r\n\r\n", PROXYQUERY_BAD},
     {HEAD "Auth-Pass: %4\r\n\r\n", PROXYQUERY_BAD},
     {HEAD "Auth-Pass: %4g\r\n\r\n", PROXYQUERY_BAD},
-    {HEAD "Auth-Pass: %00\r\n\r\n", PROXYQUERY_BAD},
+    {HEAD "Auth-Protocol: %00\r\n\r\n", PROXYQUERY_BAD},
+    {HEAD "Auth-Pass: %00%4\r\n\r\n", PROXYQUERY_BAD},
     {HEAD "Auth-Login-Attempt: -1\r\n\r\n", PROXYQUERY_BAD},
     {HEAD "Auth-Login-Attempt:\r\n\r\n", PROXYQUERY_BAD},
     {HEAD "Auth-Method: plain-as-plain-can-be\r\n\r\n", PROXYQUERY_BAD},
@@ -79,8 +80,27 @@ static void test_cases(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(parse(cases[i].text, strlen(cases[i].text), &query), cases[i].result);
+}
+
+/* What nobody can have is no reason not to say whose and from where it is. */
+static void test_unfit(void **state)
+{
+    static const char *const fields[] = {"Auth-User: a%00b", "Auth-Pass: %00", "Auth-Pass: a%00",
+                                         "Auth-User: a%00\r\nAuth-Pass: b"};
+    char text[200];
+    struct proxyquery query;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        int size =
+            snprintf(text, sizeof(text), HEAD "%s\r\nClient-IP: 192.0.2.7\r\n\r\n", fields[i]);
+        assert_int_equal(parse(text, (size_t)size, &query), PROXYQUERY_WHOLE);
+        assert_true(query.unfit);
+        assert_string_equal(query.address, "192.0.2.7");
+    }
     assert_int_equal(parse(HEAD "Auth-User: a\0b\r\n\r\n", sizeof(HEAD) + 17, &query),
-                     PROXYQUERY_BAD);
+                     PROXYQUERY_WHOLE);
+    assert_true(query.unfit);
 }
 
 static void test_lengths(void **state)
@@ -91,8 +111,8 @@ static void test_lengths(void **state)
     (void)state;
     for (int length = MECHANISM_NAME_MAX; length <= MECHANISM_NAME_MAX + 1; length++) {
         int size = snprintf(text, sizeof(text), HEAD "Auth-User: %0*d\r\n\r\n", length, 0);
-        assert_int_equal(parse(text, (size_t)size, &query),
-                         length == MECHANISM_NAME_MAX ? PROXYQUERY_WHOLE : PROXYQUERY_BAD);
+        assert_int_equal(parse(text, (size_t)size, &query), PROXYQUERY_WHOLE);
+        assert_int_equal(query.unfit, length > MECHANISM_NAME_MAX);
     }
     memset(text, 'x', sizeof(text));
     assert_int_equal(parse(text, sizeof(text) - 1, &query), PROXYQUERY_PART);
@@ -104,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_nginx_asks),
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_unfit),
         cmocka_unit_test(test_lengths),
     };
 
