@@ -251,6 +251,22 @@ static bool is_json(const char *type, bool merge)
            (merge && length == sizeof(patch) - 1 && strncasecmp(type, patch, length) == 0);
 }
 
+/* Which of the media types that the upload may have. */
+static void take_type(struct request *request)
+{
+    const char *given = request_header(request, "Content-Type");
+    const char *type = given != NULL ? given : "";
+    size_t length = strcspn(type, " \t;");
+
+    for (unsigned i = 0; request->route->upload->types[i] != NULL; i++)
+        if (strlen(request->route->upload->types[i]) == length &&
+            strncasecmp(request->route->upload->types[i], type, length) == 0) {
+            request->type = i;
+            return;
+        }
+    problem_set(request, PROBLEM_TYPE, "the body is one of the types that the document names");
+}
+
 static void check_headers(struct request *request, bool body)
 {
     const char *accept = request_header(request, "Accept");
@@ -262,6 +278,8 @@ static void check_headers(struct request *request, bool body)
              !is_json(request_header(request, "Content-Type"), merge))
         problem_set(request, PROBLEM_TYPE, "the body is application/json%s",
                     merge ? " or application/merge-patch+json" : "");
+    else if (request->route->upload != NULL)
+        take_type(request);
 }
 
 /* What names the request, so that it is done once; only a POST needs it. */
@@ -299,14 +317,18 @@ static void begin(struct request *request, bool body)
         check_headers(request, body);
     if (!is_refused(request))
         take_idempotency(request);
+    if (!is_refused(request) && request->route->upload != NULL)
+        request->route->upload->begin(request->admin, request);
 }
 
 void api_begin(struct request *request, bool body)
 {
-    if (body && request->route->fields == NULL)
+    if (body && request->route->fields == NULL && request->route->upload == NULL)
         problem_set(request, PROBLEM_TOO_LARGE, "this request takes no body");
     else if (request->route->scope == SCOPE_OPEN && body)
         check_headers(request, body);
+    else if (!body && request->route->upload != NULL)
+        problem_set(request, PROBLEM_MALFORMED, "the body is missing");
     else if (request->route->scope != SCOPE_OPEN) {
         db_read_begin(request->admin->db);
         begin(request, body);

@@ -1,6 +1,5 @@
 #include <inttypes.h>
 #include <jansson.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "admin/object.h"
 #include "admin/problem.h"
 #include "admin/route.h"
+#include "admin/upload.h"
 #include "db/apppassword.h"
 #include "db/audit.h"
 #include "db/idempotency.h"
@@ -26,11 +26,6 @@
 
 /* Seconds after which one that was told that we are busy may come again. */
 #define BUSY_RETRY 1
-
-static struct request *request_of(struct writing *writing)
-{
-    return (struct request *)((char *)writing - offsetof(struct request, writing));
-}
 
 /* --- what results mean */
 
@@ -115,6 +110,10 @@ static void digest_request(uint8_t digest_r[32], const struct request *request)
 {
     crypto_generichash_state state;
 
+    if (request->upload != NULL) {
+        upload_digest(request, digest_r);
+        return;
+    }
     crypto_generichash_init(&state, NULL, 0, 32);
     crypto_generichash_update(&state, (const unsigned char *)request->path,
                               strlen(request->path) + 1);
@@ -267,7 +266,7 @@ static enum db_result apply(struct db *db, struct request *request)
     return request->answer.problem ? DB_NONE : DB_OK;
 }
 
-static void set_actor(struct db *db, const struct request *request)
+void change_actor(struct db *db, const struct request *request)
 {
     char actor[DB_AUDIT_ACTOR_MAX + 1];
 
@@ -287,7 +286,7 @@ static enum db_result run(struct writing *writing, struct db *db)
     enum db_result result;
 
     request_clear(request);
-    set_actor(db, request);
+    change_actor(db, request);
     if (request->idempotency_key == NULL)
         return apply(db, request);
     result = db_idempotency_find(db, &kept, (uint64_t)time(NULL));

@@ -8,6 +8,9 @@
 /* Hashes the password that it brings, if any, has the writer apply it, and sends the answer. */
 void change_begin_request(struct request *request);
 
+/* Says to the audit who it is that changes something. */
+void change_actor(struct db *db, const struct request *request);
+
 /* Answers with what a result of db/ means; `db` tells of limits, and is NULL where there is none.
  */
 void change_problem(struct request *request, const struct db *db, enum db_result result);

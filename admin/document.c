@@ -165,6 +165,16 @@ static void name_operation(const struct route *route, char *name_r, size_t size)
     name_r[length] = '\0';
 }
 
+/* What stands in it is read later, so the document tells no more than the types. */
+static json_t *upload_content(const struct route_upload *upload)
+{
+    json_t *types = json_object();
+
+    for (unsigned i = 0; upload->types[i] != NULL; i++)
+        json_object_set_new(types, upload->types[i], json_pack("{s{}}", "schema"));
+    return types;
+}
+
 static json_t *operation_of(const struct route *route)
 {
     bool merge = strcmp(route->method, "PATCH") == 0;
@@ -180,6 +190,10 @@ static json_t *operation_of(const struct route *route)
             json_pack("{sb so}", "required", 1, "content",
                       content(merge ? "application/merge-patch+json" : "application/json",
                               field_schema(route->fields, merge))));
+    if (route->upload != NULL)
+        json_object_set_new(
+            operation, "requestBody",
+            json_pack("{sb so}", "required", 1, "content", upload_content(route->upload)));
     if (route->scope == SCOPE_OPEN)
         json_object_set_new(operation, "security", json_array());
     return operation;

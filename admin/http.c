@@ -20,6 +20,7 @@
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "admin/route.h"
+#include "admin/upload.h"
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -45,9 +46,6 @@
 #define ANSWER_TIME 60000
 
 #define SWEEP_SECONDS 1
-
-/* What is read of a body that nobody wants, so that the connection can be kept. */
-#define UNWANTED_MAX (2 * HTTP_BODY_MAX)
 
 /* An IPv4 and an IPv6 socket. */
 #define SERVICES_MAX 2
@@ -274,6 +272,7 @@ static struct request *request_new(struct service *service, struct MHD_Connectio
 static void request_free(struct request *request)
 {
     request->service->http->bodies -= request->room;
+    upload_free(request);
     request_clear(request);
     json_decref(request->json);
     json_decref(request->errors);
@@ -311,14 +310,27 @@ static void find_route(struct request *request)
     }
 }
 
+static size_t body_max(const struct request *request)
+{
+    return request->route != NULL && request->route->upload != NULL ? UPLOAD_MAX : HTTP_BODY_MAX;
+}
+
+static void refuse_size(struct request *request)
+{
+    request->taking = false;
+    if (request->answer.status == 0)
+        problem_set(request, PROBLEM_TOO_LARGE, "a body has %zu octets at most here",
+                    body_max(request));
+}
+
 /* Whether the whole body need not come, because a larger one than is taken was announced. */
 static bool too_large(struct request *request)
 {
     const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    bool large = length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_MAX;
+    bool large = length != NULL && strtoull(length, NULL, 10) > body_max(request);
 
-    if (large && request->answer.status == 0)
-        problem_set(request, PROBLEM_TOO_LARGE, "a body has %d octets at most", HTTP_BODY_MAX);
+    if (large)
+        refuse_size(request);
     return large;
 }
 
@@ -328,17 +340,6 @@ static void begin(struct request *request, bool body)
     find_route(request);
     if (request->answer.status == 0)
         api_begin(request, body);
-}
-
-/* Returns whether the body is to be read: an answer without that ends the connection. */
-static bool begin_body(struct request *request)
-{
-    begin(request, true);
-    set_due(request->connection, BODY_TIME);
-    request->taking = request->answer.status == 0;
-    bool wanted = request->route != NULL && request->route->fields != NULL;
-    return !too_large(request) && wanted &&
-           (request->taking || request_header(request, "Expect") == NULL);
 }
 
 /* A body may hold a password. */
@@ -356,32 +357,75 @@ static void grow(struct request *request, size_t room)
     request->room = room;
 }
 
-/* Takes what has come of the body, or forgets it. Returns whether to go on. */
-static bool take(struct request *request, const char *data, size_t length)
+/* Whether there is room for so much of the body; else it is refused. */
+static bool make_room(struct request *request, size_t room)
 {
-    const struct http *http = request->service->http;
-
-    request->read += length;
-    if (request->taking && request->read > HTTP_BODY_MAX) {
-        request->taking = false;
-        problem_set(request, PROBLEM_TOO_LARGE, "a body has %d octets at most", HTTP_BODY_MAX);
-    }
-    if (!request->taking)
-        return request->read <= UNWANTED_MAX;
-    size_t room = request->room > 0 ? request->room : 1024;
-    while (room < request->read)
-        room *= 2;
-    if (http->bodies + room - request->room > HTTP_BODIES_MAX) {
+    if (room <= request->room)
+        return true;
+    if (request->service->http->bodies + room - request->room > HTTP_BODIES_MAX) {
         request->taking = false;
         problem_set(request, PROBLEM_BUSY, "too many bodies are on their way; try again");
         request->answer.retry_after = 1;
-        return true;
+        return false;
     }
-    if (room > request->room)
-        grow(request, room);
+    grow(request, room);
+    return true;
+}
+
+/* Returns whether the body is to be read: an answer without that ends the connection. */
+static bool begin_body(struct request *request)
+{
+    begin(request, true);
+    bool upload = request->route != NULL && request->route->upload != NULL;
+    request->due = clock_milliseconds() + (upload ? UPLOAD_TIME : BODY_TIME);
+    client_of(request->connection)->due = request->due;
+    request->taking = request->answer.status == 0;
+    bool wanted = request->route != NULL && (request->route->fields != NULL || upload);
+    if (too_large(request) || !wanted)
+        return false;
+    if (request->taking && upload && make_room(request, UPLOAD_PIECE))
+        upload_begin(request);
+    return request->taking || request_header(request, "Expect") == NULL;
+}
+
+static void keep(struct request *request, const char *data, size_t length)
+{
+    size_t room = request->room > 0 ? request->room : 1024;
+
+    while (room < request->read)
+        room *= 2;
+    if (!make_room(request, room))
+        return;
     memcpy(request->body + request->body_length, data, length);
     request->body_length += length;
-    return true;
+}
+
+/*
+ * Takes what has come of the body, or forgets it; what is left stays in *length. Returns whether to
+ * go on: a body that nobody wants is read as far that the connection can be kept.
+ */
+static bool take(struct request *request, const char *data, size_t *length)
+{
+    size_t part = *length;
+
+    client_of(request->connection)->due = request->due;
+    if (request->taking && request->read + part > body_max(request))
+        refuse_size(request);
+    if (request->taking && request->upload != NULL)
+        part = upload_take(request, data, part);
+    request->read += part;
+    *length -= part;
+    if (request->taking && request->upload == NULL)
+        keep(request, data, part);
+    return request->taking || request->away || request->read <= 2 * body_max(request);
+}
+
+static enum MHD_Result suspend(struct request *request)
+{
+    set_due(request->connection, 0);
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+    return MHD_YES;
 }
 
 /*
@@ -401,20 +445,18 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         if (!request->has_body || begin_body(request))
             return MHD_YES;
     } else if (*upload_length > 0) {
-        bool good = take(request, upload, *upload_length);
-        *upload_length = 0;
+        bool good = take(request, upload, upload_length);
+        if (request->away)
+            return suspend(request);
         return good ? MHD_YES : MHD_NO;
     } else if (!request->has_body && request->route == NULL && request->answer.status == 0) {
         begin(request, false);
     }
-    if (request->answer.status == 0)
+    if (request->answer.status == 0 && (request->upload == NULL || !upload_flush(request)))
         api_run(request);
     if (!request->away && request->answer.status != 0)
         return queue_answer(request);
-    set_due(connection, 0);
-    request->suspended = true;
-    MHD_suspend_connection(connection);
-    return MHD_YES;
+    return suspend(request);
 }
 
 /* What stands in a path or a query is decoded where it is read: "%2F" is no "/". */

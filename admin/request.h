@@ -19,6 +19,7 @@
 struct admin;
 struct MHD_Connection;
 struct service;
+struct upload;
 
 /* One HTTP request, from its header until its answer has left. */
 
@@ -44,8 +45,9 @@ struct request {
     bool suspended;
     bool away; /* with a thread: the event loop touches nothing of it */
     bool has_body;
-    bool taking; /* the body is kept */
-    size_t read; /* of the body, kept or not */
+    bool taking;  /* the body is kept */
+    uint64_t due; /* when all of the body must be there, in milliseconds of lib/clock.h */
+    size_t read;  /* of the body, kept or not */
     size_t room;
 
     /* What was asked. */
@@ -58,7 +60,10 @@ struct request {
     char remote_text[INET6_ADDRSTRLEN]; /* empty: over a Unix socket */
     char *body;
     size_t body_length;
-    json_t *json; /* the body, checked */
+    json_t *json;          /* the body, checked */
+    struct upload *upload; /* where it comes in pieces */
+    unsigned pieces;       /* that have been full */
+    unsigned type;         /* which of the media types it is */
 
     /* Who asks, and for what; of the objects those that the route's scope names. */
     struct db_api_key key;
@@ -86,6 +91,12 @@ struct request {
     void *own;
     size_t own_size;
 };
+
+/* Whose `writing` it is. */
+static inline struct request *request_of(struct writing *writing)
+{
+    return (struct request *)((char *)writing - offsetof(struct request, writing));
+}
 
 /* Sets the answer, in place of another one; the reference to `body` is taken over, NULL is none. */
 void request_set(struct request *request, unsigned status, json_t *body);

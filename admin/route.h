@@ -46,6 +46,21 @@ enum route_flag {
     ROUTE_ASKS = 64  /* its own parameters of the query must be there */
 };
 
+/* A body that is taken in pieces (admin/upload.h), in place of one that is members. */
+struct route_upload {
+    const char *const *types; /* media types, NULL at the end: request->type is one's index */
+    /* In the event loop, before any of the body has come: as `handle`, which the route has not. */
+    void (*begin)(struct admin *admin, struct request *request);
+    /*
+     * Takes request->body, which is piece number request->pieces, in the writer's thread; the first
+     * is 1. It may be called twice for one, where the transaction failed. `apply` comes after the
+     * last.
+     */
+    enum db_result (*piece)(struct db *db, struct request *request);
+    /* In the event loop, at the end of a request whose `apply` has done nothing; or NULL. */
+    void (*abandon)(struct admin *admin, struct request *request);
+};
+
 struct route {
     const char *method; /* "GET" answers HEAD too */
     const char *path;   /* "/api/v1/domains/{domain}": {name} stands for one segment */
@@ -72,8 +87,9 @@ struct route {
      * after it, with an ETag that If-Match is compared with. DB_OK or as db/ has it.
      */
     enum db_result (*show)(struct db *db, struct request *request, struct json_t **object_r);
-    const char *about;  /* one line for the API's document */
-    const char *schema; /* of the answer there; NULL: none */
+    const struct route_upload *upload; /* NULL: the body is members, or there is none */
+    const char *about;                 /* one line for the API's document */
+    const char *schema;                /* of the answer there; NULL: none */
 };
 
 enum route_result {
