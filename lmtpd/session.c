@@ -157,6 +157,27 @@ void session_start_content(struct session *session)
     transaction_begin(session->transaction, head, trace_format(&trace, time(NULL), head));
 }
 
+static void on_store_ready(struct store_waiter *waiter)
+{
+    struct session *session =
+        (struct session *)(void *)((char *)waiter - offsetof(struct session, waiter));
+
+    end_wait(session);
+}
+
+/* Until all has left for stored. */
+static void hold_back(struct session *session)
+{
+    session->waiting = true;
+    store_link_wait(session->server->store, &session->waiter, on_store_ready);
+}
+
+static void stop_holding_back(struct session *session)
+{
+    session->waiting = false;
+    store_link_wait_end(session->server->store, &session->waiter);
+}
+
 /*
  * RFC 2033 section 4.2: one reply for each accepted recipient, in order. The client waits for them,
  * and nobody for the log.
@@ -176,6 +197,8 @@ static void on_message_done(void *context)
     evbuffer_add_buffer(session->replies, session->held);
     session->output = session->replies;
     session->ending = NULL;
+    if (session->check == NULL)
+        stop_holding_back(session);
     wake(session);
     transaction_log(transaction, id);
     transaction_free(transaction);
@@ -197,14 +220,6 @@ static void end_message(struct session *session)
     transaction_end(session->ending, on_message_done, session);
 }
 
-static void on_store_ready(struct store_waiter *waiter)
-{
-    struct session *session =
-        (struct session *)(void *)((char *)waiter - offsetof(struct session, waiter));
-
-    end_wait(session);
-}
-
 static size_t take_content(struct session *session, const char *input, size_t length)
 {
     struct content_span span;
@@ -214,12 +229,12 @@ static size_t take_content(struct session *session, const char *input, size_t le
         used += content_take(&session->content, input + used, length - used, &span);
         transaction_data(session->transaction, span.text, span.length);
     }
-    if (session->content == CONTENT_ENDED) {
+    if (session->content == CONTENT_ENDED)
         end_message(session);
-    } else if (store_link_full(session->server->store)) {
-        session->waiting = true;
-        store_link_wait(session->server->store, &session->waiter, on_store_ready);
-    }
+    /* What follows a message is not to keep it from the disk. */
+    bool follows = session->ending != NULL && used < length;
+    if (follows || (session->content != CONTENT_ENDED && store_link_full(session->server->store)))
+        hold_back(session);
     return used;
 }
 
