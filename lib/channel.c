@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -50,7 +51,18 @@ struct channel {
     bool expecting; /* a descriptor may come */
     int sending;    /* a descriptor that leaves with the next octets; -1: none */
     int received;   /* one that has come and is not taken; -1: none */
+    struct channel_loan *loan;
     uint8_t *input;
+};
+
+struct channel_loan {
+    pthread_mutex_t mutex;
+    struct channel *channel; /* the loop's; NULL: the loan is over */
+    /* Behind the mutex. */
+    int fd; /* -1: nothing may be sent */
+    bool sent;
+    size_t length;
+    uint8_t message[sizeof(struct frame_header) + CHANNEL_LOAN_MAX];
 };
 
 union descriptor_control {
@@ -80,6 +92,20 @@ static void break_off(struct channel *channel)
     schedule(channel);
 }
 
+/* From now on only the loop writes. */
+static void recall(struct channel *channel)
+{
+    struct channel_loan *loan = channel->loan;
+
+    if (loan == NULL)
+        return;
+    pthread_mutex_lock(&loan->mutex);
+    loan->fd = -1;
+    pthread_mutex_unlock(&loan->mutex);
+    loan->channel = NULL;
+    channel->loan = NULL;
+}
+
 static int write_with_descriptor(struct channel *channel)
 {
     union descriptor_control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
@@ -105,6 +131,8 @@ static int write_with_descriptor(struct channel *channel)
 /* Returns whether nothing waits any more. */
 static bool write_output(struct channel *channel)
 {
+    if (evbuffer_get_length(channel->output) > 0)
+        recall(channel);
     while (evbuffer_get_length(channel->output) > 0) {
         int written = channel->sending >= 0 ? write_with_descriptor(channel)
                                             : evbuffer_write(channel->output, channel->fd);
@@ -272,6 +300,7 @@ void channel_free(struct channel *channel)
 {
     if (channel == NULL)
         return;
+    recall(channel);
     event_free(channel->readable);
     event_free(channel->writable);
     event_free(channel->turn);
@@ -340,6 +369,74 @@ void channel_flush(struct channel *channel)
 {
     if (!channel->broken && !event_pending(channel->writable, EV_WRITE, NULL))
         (void)write_output(channel);
+}
+
+struct channel_loan *channel_loan_new(void)
+{
+    struct channel_loan *loan = xcalloc(1, sizeof(*loan));
+
+    loan->fd = -1;
+    if (pthread_mutex_init(&loan->mutex, NULL) != 0)
+        log_fatal("out of memory");
+    return loan;
+}
+
+void channel_loan_free(struct channel_loan *loan)
+{
+    if (loan == NULL)
+        return;
+    (void)channel_loan_end(loan);
+    pthread_mutex_destroy(&loan->mutex);
+    free(loan);
+}
+
+bool channel_lend(struct channel *channel, struct channel_loan *loan, uint8_t type, uint32_t id,
+                  const void *payload, size_t length)
+{
+    struct frame_header header = {
+        .length = (uint32_t)length, .version = CHANNEL_VERSION, .type = type, .id = id};
+
+    if (channel->broken || channel->unheard || length > CHANNEL_LOAN_MAX || channel->loan != NULL ||
+        evbuffer_get_length(channel->output) > 0)
+        return false;
+    channel->loan = loan;
+    loan->channel = channel;
+    pthread_mutex_lock(&loan->mutex);
+    memcpy(loan->message, &header, sizeof(header));
+    memcpy(loan->message + sizeof(header), payload, length);
+    loan->length = sizeof(header) + length;
+    loan->fd = channel->fd;
+    loan->sent = false;
+    pthread_mutex_unlock(&loan->mutex);
+    return true;
+}
+
+bool channel_loan_use(struct channel_loan *loan)
+{
+    ssize_t sent = -1;
+
+    pthread_mutex_lock(&loan->mutex);
+    if (loan->fd >= 0) {
+        sent = send(loan->fd, loan->message, loan->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        loan->fd = -1;
+        loan->sent = sent >= 0;
+        /* The kernel takes so little whole or not at all. */
+        if (sent >= 0 && (size_t)sent < loan->length)
+            log_panic("only a part of a message of %zu octets has left", loan->length);
+    }
+    pthread_mutex_unlock(&loan->mutex);
+    return sent >= 0;
+}
+
+bool channel_loan_end(struct channel_loan *loan)
+{
+    if (loan->channel != NULL)
+        recall(loan->channel);
+    pthread_mutex_lock(&loan->mutex);
+    bool sent = loan->sent;
+    loan->sent = false;
+    pthread_mutex_unlock(&loan->mutex);
+    return sent;
 }
 
 void channel_send_descriptor(struct channel *channel, int fd)

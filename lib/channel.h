@@ -84,6 +84,35 @@ bool channel_is_hung_up(const struct channel *channel);
 void channel_flush(struct channel *channel);
 
 /*
+ * A message that another thread sends in the loop's stead, because what it tells is known there
+ * first and the loop would only have to be woken for it. One at a time.
+ */
+struct channel_loan;
+
+#define CHANNEL_LOAN_MAX 1024 /* octets of its payload */
+
+struct channel_loan *channel_loan_new(void);
+
+/* Not while it may be used. NULL is allowed. */
+void channel_loan_free(struct channel_loan *loan);
+
+/*
+ * Lends the channel for this one message. False: something else waits to be written, or the message
+ * is too long. When the channel has anything to write itself, or is freed, the loan is over.
+ */
+bool channel_lend(struct channel *channel, struct channel_loan *loan, uint8_t type, uint32_t id,
+                  const void *payload, size_t length);
+
+/*
+ * The other thread's call: sends the message, unless the loan is over or the socket is full.
+ * Returns whether it has.
+ */
+bool channel_loan_use(struct channel_loan *loan);
+
+/* The loan is over. Returns whether the message has been sent. */
+bool channel_loan_end(struct channel_loan *loan);
+
+/*
  * A descriptor travels with the next octets that are sent, so it is there before a message that is
  * sent after it. The sender's is closed. One at a time: the one before has left.
  */

@@ -1,17 +1,20 @@
 /*
  * Group commit; see commit.h. The thread touches only the group that is handed to it: the segment
- * to write, the records, and where the result goes. Everything else belongs to the event loop.
+ * to write, the records, where the result goes, and what it may tell. Everything else belongs to
+ * the event loop.
  */
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "lib/channel.h"
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -68,7 +71,9 @@ struct group {
     uint64_t zeros;         /* octets to write behind the end */
     uint64_t sealed_end;    /* with `roll`: what the segment before has to be trimmed to */
     struct segment sealed;
-    int error; /* errno of the shared part: 0, ENOSPC, or the disk is broken */
+    struct channel_loan *loan; /* for what is told of a record that is alone */
+    bool promised;             /* it has been */
+    int error;                 /* errno of the shared part: 0, ENOSPC, or the disk is broken */
 };
 
 struct commits {
@@ -92,6 +97,10 @@ struct commits {
     struct event *finished; /* the thread wrote to `wakeup` */
     struct event *age;      /* pending while the index has something to commit */
     unsigned uncommitted;   /* records that it has */
+    /* One for each of the groups: the thread may still hold that of the one before. */
+    struct channel_loan *loans[2];
+    atomic_uint written; /* groups that the thread has run */
+    unsigned settled;    /* of these, what the loop is done with */
     int wakeup;
     pthread_t thread;
     sem_t ready;       /* posted with a job for the thread, or without one for its end */
@@ -162,6 +171,20 @@ static void run_group(struct group *group)
         commit->error = commit->own != NULL ? write_own(commit) : group->error;
 }
 
+/* One message to one peer: what the thread can tell. */
+static bool is_alone(const struct group *group)
+{
+    return group->count == 1 && group->first->promise != NULL;
+}
+
+static bool may_tell(const struct group *group)
+{
+    if (!is_alone(group) || group->first->error != 0)
+        return false;
+    fault_point("delivery.unanswered");
+    return true;
+}
+
 static void *commit_thread(void *context)
 {
     struct commits *commits = context;
@@ -177,6 +200,11 @@ static void *commit_thread(void *context)
         commits->job = NULL;
         run_group(group);
         fault_point("commit.synced");
+        struct channel_loan *loan = may_tell(group) ? group->loan : NULL;
+        /* From here on the group is the loop's, which sees it before anybody sees what is told. */
+        atomic_fetch_add(&commits->written, 1);
+        if (loan != NULL && channel_loan_use(loan))
+            fault_point("delivery.answered");
         if (write(commits->wakeup, &one, sizeof(one)) != sizeof(one))
             log_panic("the event loop cannot be woken: %s", strerror(errno));
     }
@@ -338,6 +366,7 @@ static void start_group(struct commits *commits)
     memset(group, 0, sizeof(*group));
     group->last = &group->first;
     group->sealed.fd = -1;
+    group->loan = commits->loans[commits->current];
     commits->number++;
     fill_group(commits, group);
     commits->running = true;
@@ -529,16 +558,25 @@ static void tell_drained(struct commits *commits)
         commits->drained(commits->drained_context);
 }
 
-static void on_finished(evutil_socket_t fd, short what, void *context)
+/* While the disk works on a record that is alone, and all before it are settled. */
+static void promise(struct commits *commits)
 {
-    struct commits *commits = context;
     struct group *group = &commits->groups[commits->current];
-    uint64_t count;
-    (void)what;
 
-    if (read(fd, &count, sizeof(count)) != sizeof(count))
+    if (!commits->running || group->promised || !is_alone(group))
         return;
+    group->promised = true;
+    group->first->promise(group->first, group->loan);
+}
+
+static void finish_group(struct commits *commits)
+{
+    struct group *group = &commits->groups[commits->current];
+
+    commits->settled++;
     commits->running = false;
+    if (channel_loan_end(group->loan))
+        group->first->answered = true;
     settle_segment(commits, group);
     /* The disk works on the next group while this one goes into the index. */
     commits->current ^= 1;
@@ -556,15 +594,32 @@ static void on_finished(evutil_socket_t fd, short what, void *context)
     start_group(commits);
     if (commits->store->committed != NULL)
         commits->store->committed(commits->store->committed_context);
+    promise(commits);
     tell_drained(commits);
+}
+
+void commits_catch_up(struct commits *commits)
+{
+    if (atomic_load(&commits->written) != commits->settled)
+        finish_group(commits);
+}
+
+static void on_finished(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    commits_catch_up(context);
 }
 
 static void on_start(evutil_socket_t fd, short what, void *context)
 {
+    struct commits *commits = context;
     (void)fd;
     (void)what;
-    start_group(context);
-    tell_drained(context);
+
+    start_group(commits);
+    promise(commits);
+    tell_drained(commits);
 }
 
 /* --- the interface -------------------------------------------------------------------------- */
@@ -578,10 +633,12 @@ struct commits *commits_new(struct store *store)
     commits->number = store->last_commit;
     commits->active.fd = -1;
     commits->healthy = true;
+    for (size_t i = 0; i < 2; i++)
+        commits->loans[i] = channel_loan_new();
     commits->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     commits->start = event_new(store->base, -1, 0, on_start, commits);
     commits->finished =
-        event_new(store->base, commits->wakeup, EV_READ | EV_PERSIST, on_finished, commits);
+        event_new(store->base, commits->wakeup, EV_READ | EV_PERSIST | EV_ET, on_finished, commits);
     commits->age = event_new(store->base, -1, 0, on_age, commits);
     if (sem_init(&commits->ready, 0, 0) < 0 || commits->wakeup < 0 || commits->start == NULL ||
         commits->finished == NULL || commits->age == NULL ||
@@ -605,6 +662,8 @@ void commits_free(struct commits *commits)
     if (commits->active.fd >= 0)
         (void)segment_trim(&commits->active, commits->active_end);
     segment_close(&commits->active);
+    for (size_t i = 0; i < 2; i++)
+        channel_loan_free(commits->loans[i]);
     free(commits);
 }
 

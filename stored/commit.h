@@ -7,6 +7,7 @@
 #include "lib/storemsg.h"
 #include "stored/record.h"
 
+struct channel_loan;
 struct segment;
 struct store;
 
@@ -26,6 +27,13 @@ struct commit {
     bool moves;     /* a copy that lets a segment go: so too, while a little is free */
     bool abandoned; /* may be set later: STORE_BROKEN if it is not on its way to the disk yet */
     /*
+     * Lends a channel for what is to be told of the record, which is alone in its group and on its
+     * way to the disk: the thread tells it when it is durable, for which the event loop need not be
+     * woken first. NULL: it may not.
+     */
+    void (*promise)(struct commit *commit, struct channel_loan *loan);
+    bool answered; /* at `durable`: the thread has */
+    /*
      * The record is durable, and not in the index yet: that may not be asked. After those of the
      * whole group comes store->durable. NULL: nothing to do so early.
      */
@@ -44,6 +52,12 @@ void commits_free(struct commits *commits);
 
 /* Queues a record. `done` gets STORE_OK, or STORE_FULL or STORE_BROKEN when it is not durable. */
 void commit_add(struct commits *commits, struct commit *commit);
+
+/*
+ * Finishes a group of which the thread has told already: to be called before anything is answered
+ * that depends on the index, for who has heard of a delivery may be the one who asks.
+ */
+void commits_catch_up(struct commits *commits);
 
 /* Octets that wait: the measure for holding back senders. */
 uint64_t commits_waiting(const struct commits *commits);

@@ -298,18 +298,25 @@ static bool has_surrogate(const struct delivery *delivery)
     return record_form(delivery->commit.header) == STORE_FORM_SURROGATE;
 }
 
-/* What has become of one recipient's message: usage, and the line that it crosses. */
-static void settle(struct delivery *delivery, uint32_t i, enum store_result result)
+/* What will be told of one recipient's message when it is durable. */
+static void foretell(struct delivery *delivery, uint32_t i)
 {
     struct store_delivered *delivered = &delivery->results[i];
+    const struct mailbox *mailbox = delivery->mailboxes[i];
+
+    delivered->usage =
+        (struct store_usage_is){mailbox->octets + delivery->octets, mailbox->messages + 1};
+    delivered->crossed =
+        (uint8_t)mailbox_crossed(&delivered->usage, &delivery->recipients[i], delivery->octets);
+}
+
+static void settle(struct delivery *delivery, uint32_t i, enum store_result result)
+{
     struct mailbox *mailbox = delivery->mailboxes[i];
 
+    if (result == STORE_OK)
+        foretell(delivery, i);
     mailbox_settle(mailbox, delivery->octets, has_surrogate(delivery), result == STORE_OK);
-    if (result == STORE_OK) {
-        delivered->crossed =
-            (uint8_t)mailbox_crossed(mailbox, &delivery->recipients[i], delivery->octets);
-        delivered->usage = (struct store_usage_is){mailbox->octets, mailbox->messages};
-    }
     mailbox_put(delivery->store->mailboxes, mailbox);
 }
 
@@ -324,16 +331,32 @@ static void settle_all(struct delivery *delivery, enum store_result result)
     }
 }
 
+/* Nothing that is told can change before the record is durable. */
+static void on_promise(struct commit *commit, struct channel_loan *loan)
+{
+    struct delivery *delivery = (struct delivery *)(void *)commit;
+
+    if (delivery->connection == NULL)
+        return;
+    for (uint32_t i = 0; i < delivery->count; i++)
+        if (delivery->mailboxes[i] != NULL)
+            foretell(delivery, i);
+    (void)channel_lend(delivery->connection->channel, loan, STORE_DELIVERED, delivery->id,
+                       delivery->results, delivery->count * sizeof(delivery->results[0]));
+}
+
 /* The sender waits for the disk alone. */
 static void on_durable(struct commit *commit)
 {
     struct delivery *delivery = (struct delivery *)(void *)commit;
 
     settle_all(delivery, STORE_OK);
-    fault_point("delivery.unanswered");
+    if (!commit->answered)
+        fault_point("delivery.unanswered");
     metric_add(METRIC_STORE_DELIVERIES, 1);
     metric_add(METRIC_STORE_DELIVERED_OCTETS, (int64_t)delivery->octets);
-    send_results(delivery);
+    if (!commit->answered)
+        send_results(delivery);
 }
 
 static void on_committed(struct commit *commit, enum store_result result)
@@ -405,6 +428,7 @@ static void start_commit(struct delivery *delivery, const struct store_deliver_c
         delivery->commit.own = &delivery->own;
     }
     delivery->commit.body = delivery->body;
+    delivery->commit.promise = on_promise;
     delivery->commit.durable = on_durable;
     delivery->commit.done = on_committed;
     unique_id_take(&delivery->unique_id);

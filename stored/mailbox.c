@@ -210,11 +210,11 @@ static unsigned level(uint64_t octets, uint64_t messages, const struct store_rec
     return highest;
 }
 
-unsigned mailbox_crossed(const struct mailbox *mailbox, const struct store_recipient *limits,
+unsigned mailbox_crossed(const struct store_usage_is *usage, const struct store_recipient *limits,
                          uint64_t octets)
 {
-    unsigned before = level(mailbox->octets - octets, mailbox->messages - 1, limits);
-    unsigned now = level(mailbox->octets, mailbox->messages, limits);
+    unsigned before = level(usage->octets - octets, usage->messages - 1, limits);
+    unsigned now = level(usage->octets, usage->messages, limits);
 
     return now > before ? now : 0;
 }

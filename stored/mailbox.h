@@ -92,11 +92,11 @@ enum store_result mailbox_reserve(struct mailbox *mailbox, const struct store_re
 void mailbox_settle(struct mailbox *mailbox, uint64_t octets, bool has_surrogate, bool durable);
 
 /*
- * Which of STORE_QUOTA_LINES the message that has just been settled as durable has crossed: the
- * highest that the mailbox had not reached without it, in octets and in messages, and has reached
- * now, in either. 0: none.
+ * Which of STORE_QUOTA_LINES a message of so many octets has crossed that is the last in this
+ * usage: the highest that the mailbox had not reached without it, in octets and in messages, and
+ * has reached now, in either. 0: none.
  */
-unsigned mailbox_crossed(const struct mailbox *mailbox, const struct store_recipient *limits,
+unsigned mailbox_crossed(const struct store_usage_is *usage, const struct store_recipient *limits,
                          uint64_t octets);
 
 #endif

@@ -94,6 +94,7 @@ static int on_message(void *context, const struct channel_message *message)
         if ((request->kinds & connection->kind) == 0 || message->length < request->least ||
             message->length > request->most)
             return -1;
+        commits_catch_up(connection->store->commits);
         int result = request->handle(connection, message);
         if (request->type == STORE_DELIVER_COMMIT && !connection->paused &&
             commits_waiting(connection->store->commits) > WAITING_MAX) {

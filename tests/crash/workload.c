@@ -120,6 +120,8 @@ static void on_delivered(struct peer *peer, const struct channel_message *messag
     if (flight == NULL || message->length != flight->count * sizeof(results[0]))
         expect_fail("an answer to nothing that was asked");
     memcpy(results, message->payload, message->length);
+    /* As before anything that somebody asks now. */
+    commits_catch_up(w.service->store.commits);
     for (uint32_t i = 0; i < flight->count; i++) {
         const struct expect_mailbox *mailbox = &expect.mailboxes[flight->mailboxes[i]];
         if (results[i].result != STORE_OK) {

@@ -8,7 +8,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static pthread_t loop_thread;
 static bool begun;
-static bool has_work;  /* it was handed a group that it has not written yet */
+static unsigned work;  /* groups that it was handed, until its word that it is done with each */
 static bool its_turn;  /* the mutex's, as the next */
 static unsigned calls; /* left in its turn */
 
@@ -20,7 +20,7 @@ int sem_post(sem_t *semaphore)
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "sem_post");
     if (!writer_is_self())
-        has_work = true;
+        work++;
     return real(semaphore);
 }
 
@@ -28,8 +28,8 @@ void writer_init(void)
 {
     loop_thread = pthread_self();
     begun = true;
-    has_work = its_turn = false;
-    calls = 0;
+    its_turn = false;
+    calls = work = 0;
 }
 
 bool writer_is_self(void)
@@ -39,7 +39,7 @@ bool writer_is_self(void)
 
 bool writer_is_busy(void)
 {
-    return has_work;
+    return work > 0;
 }
 
 static void hand_over(bool to_writer)
@@ -52,7 +52,7 @@ static void hand_over(bool to_writer)
 
 void writer_let(unsigned number)
 {
-    if (!has_work || number == 0)
+    if (work == 0 || number == 0)
         return;
     pthread_mutex_lock(&mutex);
     calls = number;
@@ -76,7 +76,8 @@ void writer_enter(void)
 void writer_done(void)
 {
     pthread_mutex_lock(&mutex);
-    has_work = its_turn = false;
+    work--;
+    its_turn = false;
     calls = 0;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);

@@ -329,7 +329,8 @@ STATES = [
     State("written, not synced", torn, ["commit.sync 1 kill"]),
     State("synced, not acknowledged", deliver, [
         "commit.synced 3 kill", "delivery.unanswered 3 kill", "lmtpd.unanswered 3 kill"]),
-    State("acknowledged, not in the index", deliver, ["index.apply 1 kill"]),
+    State("acknowledged, not in the index", deliver, ["delivery.answered 1 kill",
+                                                      "index.apply 1 kill"]),
     State("acknowledged", deliver, ["index.commit 1 kill", "index.committed 1 kill"]),
     State("acknowledged", acknowledged_then_index_lost, ["delivery.coming 1 kill"]),
     State("the group's write or sync failed", deliver, [

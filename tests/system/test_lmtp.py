@@ -386,6 +386,7 @@ def test_too_large_for_some(instance, octets, options):
         # The size that was declared binds nobody.
         assert codes(lmtp.deliver(everybody, message, options=options)) == [
             "552 5.3.4", "250 2.0.0", "552 5.3.4", "250 2.0.0"]
+        wait_until(lambda: metric(instance, "store_delivered_octets") > before[1])
         assert metric(instance, "store_deliveries") == before[0] + 1
         kept = metric(instance, "store_delivered_octets") - before[1]
         assert len(message) < kept < len(message) + 1000

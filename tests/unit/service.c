@@ -234,6 +234,8 @@ enum store_result peer_delivered(int fd)
     struct store_delivered delivered = {.result = UINT8_MAX};
 
     assert_int_equal(peer_hear(fd, &delivered, sizeof(delivered)), STORE_DELIVERED);
+    /* As before anything that somebody asks now. */
+    commits_catch_up(store.commits);
     return delivered.result;
 }
 

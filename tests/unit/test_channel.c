@@ -212,6 +212,101 @@ static void what_came_before_the_end_is_read(void **state)
     event_base_free(peer.base);
 }
 
+/* --- loans */
+
+static void turn(struct peer *peer)
+{
+    for (int i = 0; i < 3; i++)
+        event_base_loop(peer->base, EVLOOP_NONBLOCK);
+}
+
+/* The message that comes next, as on_message() expects it; its length is that of number 1. */
+static bool lend(struct channel *channel, struct channel_loan *loan)
+{
+    uint8_t octets[37];
+
+    for (uint8_t i = 0; i < sizeof(octets); i++)
+        octets[i] = 1 + i;
+    return channel_lend(channel, loan, 1, 1, octets, sizeof(octets));
+}
+
+static void a_loan_sends_its_message_once(void **state)
+{
+    struct peer one = {0}, other = {.received = 1};
+    struct channel_loan *loan = channel_loan_new();
+    (void)state;
+
+    open_pair(&one, &other);
+    assert_false(channel_loan_use(loan));
+    assert_false(channel_loan_end(loan));
+    assert_true(lend(one.channel, loan));
+    assert_true(channel_loan_use(loan));
+    assert_false(channel_loan_use(loan));
+    assert_true(channel_loan_end(loan));
+    assert_false(channel_loan_end(loan));
+    turn(&one);
+    assert_int_equal(other.received, 2);
+    assert_false(channel_loan_use(loan));
+    assert_true(lend(one.channel, loan));
+    assert_false(channel_loan_end(loan));
+    assert_false(channel_loan_use(loan));
+    turn(&one);
+    assert_int_equal(other.received, 2);
+    channel_loan_free(loan);
+    close_pair(&one, &other);
+}
+
+static void a_loan_is_over_when_the_channel_writes(void **state)
+{
+    struct peer one = {0}, other = {.received = 1};
+    struct channel_loan *loan = channel_loan_new(), *second = channel_loan_new();
+    uint8_t octets[CHANNEL_LOAN_MAX + 1] = {0};
+    (void)state;
+
+    open_pair(&one, &other);
+    assert_false(channel_lend(one.channel, loan, 1, 1, octets, sizeof(octets)));
+    assert_true(lend(one.channel, loan));
+    assert_false(lend(one.channel, second));
+    for (uint8_t i = 0; i < 37; i++)
+        octets[i] = 1 + i;
+    channel_send(one.channel, 1, 1, octets, 37, NULL, 0);
+    assert_false(lend(one.channel, second));
+    turn(&one);
+    assert_false(channel_loan_use(loan));
+    assert_false(channel_loan_end(loan));
+    assert_int_equal(other.received, 2);
+    assert_true(lend(one.channel, loan));
+    channel_free(one.channel);
+    assert_false(channel_loan_use(loan));
+    channel_loan_free(loan);
+    channel_loan_free(second);
+    channel_free(other.channel);
+    event_base_free(one.base);
+}
+
+/* A peer that reads nothing hears of it from the loop, when it reads. */
+static void a_loan_does_not_wait_for_a_full_socket(void **state)
+{
+    struct channel_loan *loan = channel_loan_new();
+    struct peer peer = {0};
+    char octets[4096] = {0};
+    int fds[2];
+    (void)state;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    peer.base = event_base_new();
+    peer.channel = channel_new(peer.base, fds[0], &events, &peer);
+    assert_true(lend(peer.channel, loan));
+    while (write(fds[0], octets, sizeof(octets)) > 0)
+        ;
+    assert_false(channel_loan_use(loan));
+    assert_false(channel_loan_end(loan));
+    channel_loan_free(loan);
+    channel_free(peer.channel);
+    close(fds[1]);
+    event_base_free(peer.base);
+}
+
 /* --- descriptors */
 
 struct receiver {
@@ -368,6 +463,9 @@ int main(void)
         cmocka_unit_test(a_refused_message_ends_the_channel),
         cmocka_unit_test(the_end_of_the_peer_is_told),
         cmocka_unit_test(what_came_before_the_end_is_read),
+        cmocka_unit_test(a_loan_sends_its_message_once),
+        cmocka_unit_test(a_loan_is_over_when_the_channel_writes),
+        cmocka_unit_test(a_loan_does_not_wait_for_a_full_socket),
         cmocka_unit_test(a_descriptor_comes_with_its_message),
         cmocka_unit_test(a_descriptor_that_nobody_expects_is_closed),
         cmocka_unit_test(a_bad_header_ends_the_channel),

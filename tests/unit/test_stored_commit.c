@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -21,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/channel.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/index.h"
@@ -46,9 +49,19 @@ static int failing(atomic_int *error)
     return number;
 }
 
+static atomic_bool sync_waits;  /* a sync does not end before */
+static atomic_int hearing = -1; /* where the thread tells */
+static atomic_bool told_too_soon;
+
 int fdatasync(int fd)
 {
+    char octet;
+
     atomic_fetch_add(&syncs, 1);
+    while (atomic_load(&sync_waits))
+        sched_yield();
+    if (hearing >= 0 && recv(hearing, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        atomic_store(&told_too_soon, true);
     if (failing(&sync_error) != 0)
         return -1;
     atomic_store(&unsynced, 0);
@@ -272,6 +285,127 @@ static void a_group_is_told_before_it_enters_the_index(void **state)
     assert_int_equal(listed(), 4);
     for (int i = 0; i < 3; i++)
         free(sent[i].commit.header);
+}
+
+/* --- what the thread tells */
+
+static struct channel *telling;
+
+static void on_promise(struct commit *commit, struct channel_loan *loan)
+{
+    (void)commit;
+    assert_true(channel_lend(telling, loan, 1, 1, "durable", 7));
+    atomic_store(&sync_waits, false);
+}
+
+static int refuse_message(void *context, const struct channel_message *message)
+{
+    (void)context;
+    (void)message;
+    return -1;
+}
+
+static void begin_telling(void)
+{
+    static const struct channel_events events = {.message = refuse_message};
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    telling = channel_new(store.base, fds[0], &events, NULL);
+    hearing = fds[1];
+}
+
+static void end_telling(void)
+{
+    channel_free(telling);
+    run();
+    close(hearing);
+    hearing = -1;
+    assert_false(told_too_soon);
+}
+
+static ssize_t heard(void)
+{
+    char octets[64];
+
+    return recv(hearing, octets, sizeof(octets), MSG_DONTWAIT);
+}
+
+/* The turn of the loop in which the disk begins, and the thread is done with it. */
+static void deliver_with_a_promise(struct sent *sent)
+{
+    atomic_store(&sync_waits, true);
+    add(sent, RECORD_MESSAGE, next_uid++, BODY);
+    sent->commit.promise = on_promise;
+    event_base_loop(store.base, EVLOOP_NONBLOCK);
+    assert_false(atomic_load(&sync_waits));
+}
+
+static void a_record_that_is_alone_is_told_of_by_the_thread(void **state)
+{
+    struct sent sent;
+    (void)state;
+
+    assert_int_equal(deliver(NULL), STORE_OK);
+    begin_telling();
+    deliver_with_a_promise(&sent);
+    while (heard() < 0)
+        sched_yield();
+    /* Whoever has heard of it may ask for it. */
+    assert_int_equal(listed(), 1);
+    commits_catch_up(store.commits);
+    assert_true(sent.durable && sent.done && sent.commit.answered);
+    assert_int_equal(listed(), 2);
+    commits_catch_up(store.commits);
+    event_base_loop(store.base, EVLOOP_NONBLOCK);
+    assert_int_equal(heard(), -1);
+    free(sent.commit.header);
+    end_telling();
+}
+
+static void the_thread_does_not_tell_of_a_failure(void **state)
+{
+    struct sent sent;
+    (void)state;
+
+    assert_int_equal(deliver(NULL), STORE_OK);
+    begin_telling();
+    sync_error = EIO;
+    deliver_with_a_promise(&sent);
+    run();
+    assert_int_equal(sent.result, STORE_BROKEN);
+    assert_false(sent.commit.answered);
+    assert_int_equal(heard(), -1);
+    free(sent.commit.header);
+    end_telling();
+}
+
+/* Nor of one of several, nor where the loop has something to say first. */
+static void the_loop_tells_of_what_the_thread_cannot(void **state)
+{
+    struct sent sent[2];
+    (void)state;
+
+    assert_int_equal(deliver(NULL), STORE_OK);
+    begin_telling();
+    for (int i = 0; i < 2; i++) {
+        add(&sent[i], RECORD_MESSAGE, next_uid++, BODY);
+        sent[i].commit.promise = on_promise;
+    }
+    run();
+    for (int i = 0; i < 2; i++) {
+        assert_true(sent[i].durable && !sent[i].commit.answered);
+        free(sent[i].commit.header);
+    }
+    assert_int_equal(heard(), -1);
+    add(&sent[0], RECORD_MESSAGE, next_uid++, BODY);
+    sent[0].commit.promise = on_promise;
+    atomic_store(&sync_waits, true);
+    while (atomic_load(&sync_waits))
+        event_base_loop(store.base, EVLOOP_NONBLOCK);
+    end_telling();
+    assert_int_equal(sent[0].result, STORE_OK);
+    free(sent[0].commit.header);
 }
 
 static void a_failed_sync_is_not_tried_again_on_the_file(void **state)
@@ -577,6 +711,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(one_sync_serves_the_whole_group),
         CASE(a_group_is_told_before_it_enters_the_index),
+        CASE(a_record_that_is_alone_is_told_of_by_the_thread),
+        CASE(the_thread_does_not_tell_of_a_failure),
+        CASE(the_loop_tells_of_what_the_thread_cannot),
         CASE(a_failed_sync_is_not_tried_again_on_the_file),
         CASE(what_was_refused_does_not_come_back),
         CASE(a_failed_write_ends_the_segment),

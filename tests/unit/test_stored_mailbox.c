@@ -110,9 +110,9 @@ static void tells_which_line_a_message_crosses(void **state)
 
     for (size_t i = 0; i < sizeof(line_cases) / sizeof(line_cases[0]); i++) {
         const struct line_case *test = &line_cases[i];
-        struct mailbox mailbox = {.octets = test->octets + test->size,
-                                  .messages = test->messages + 1};
-        unsigned crossed = mailbox_crossed(&mailbox, &limits, test->size);
+        struct store_usage_is usage = {.octets = test->octets + test->size,
+                                       .messages = test->messages + 1};
+        unsigned crossed = mailbox_crossed(&usage, &limits, test->size);
         if (crossed != test->crossed)
             fail_msg("%s: %u instead of %u", test->goal, crossed, test->crossed);
     }
@@ -121,10 +121,10 @@ static void tells_which_line_a_message_crosses(void **state)
 static void no_quota_has_no_line(void **state)
 {
     static const struct store_recipient limits = {1, UINT64_MAX, UINT64_MAX, UINT64_MAX};
-    struct mailbox mailbox = {.octets = UINT64_C(1) << 60, .messages = 1};
+    struct store_usage_is usage = {.octets = UINT64_C(1) << 60, .messages = 1};
     (void)state;
 
-    assert_int_equal(mailbox_crossed(&mailbox, &limits, mailbox.octets), 0);
+    assert_int_equal(mailbox_crossed(&usage, &limits, usage.octets), 0);
 }
 
 int main(void)
