@@ -13,6 +13,7 @@
 #include "admin/problem.h"
 #include "admin/route.h"
 #include "admin/upload.h"
+#include "db/adminuser.h"
 #include "db/apppassword.h"
 #include "db/audit.h"
 #include "db/idempotency.h"
@@ -80,6 +81,9 @@ static void limit_problem(struct request *request, const struct db *db)
         break;
     case DB_LIMIT_API_KEYS:
         problem_set(request, PROBLEM_LIMIT, "there are %d API keys at most", DB_API_KEYS_MAX);
+        break;
+    case DB_LIMIT_ADMIN_USERS:
+        problem_set(request, PROBLEM_LIMIT, "there are %d admin users at most", DB_ADMIN_USERS_MAX);
         break;
     default: problem_set(request, PROBLEM_LIMIT, "no more are allowed");
     }

@@ -1,5 +1,6 @@
 #include "cli/database.h"
 #include "cli/command.h"
+#include "db/adminuser.h"
 #include "db/apikey.h"
 #include "db/apppassword.h"
 #include "db/limit.h"
@@ -19,6 +20,12 @@ static void refuse_limit(const struct db *db)
         refuse("there can be no more than %d API keys of one customer, and of the operator; remove "
                "one with \"bellhop api-key remove\"",
                DB_API_KEYS_MAX);
+        return;
+    }
+    if (limit.kind == DB_LIMIT_ADMIN_USERS) {
+        refuse("there can be no more than %d admin users of one customer, and of the operator; "
+               "remove one with \"bellhop admin-user remove\"",
+               DB_ADMIN_USERS_MAX);
         return;
     }
     if (limit.kind == DB_LIMIT_MAILBOX_OCTETS) {

@@ -68,7 +68,8 @@ static enum db_result count_up(struct db *db, const struct db_event *event, uint
 
 static enum db_result add(struct db *db, const struct db_event *event, uint64_t customer)
 {
-    struct sqlite3_stmt *add = statement_get(db, STATEMENT_EVENT_ADD);
+    struct sqlite3_stmt *add =
+        statement_get(db, customer != 0 ? STATEMENT_EVENT_ADD : STATEMENT_OPERATOR_EVENT_ADD);
     statement_bind_number(add, 1, customer);
     statement_bind_number(add, 2, event->id);
     statement_bind_number(add, 3, event->mailbox);
@@ -97,17 +98,24 @@ static enum db_result make_room(struct db *db, const struct db_event *event, uin
     return result == DB_NONE ? DB_OK : result;
 }
 
+/* The login of one of the operator's own people is no address (db/adminuser.h). */
+static bool is_operators(const struct db_event *event)
+{
+    return event->address[0] != '\0' && strchr(event->address, '@') == NULL;
+}
+
 enum db_result db_event_write(struct db *db, const struct db_event *event)
 {
     uint64_t customer = event->customer;
     enum db_result result = DB_OK;
-    if (customer == 0) {
+    if (customer == 0 && !is_operators(event)) {
         result = find_customer(db, event->address, &customer);
     }
-    if (result == DB_OK) {
-        result = count_up(db, event, customer);
+    if (result != DB_OK) {
+        return result;
     }
-    if (result != DB_NONE || customer == 0) {
+    result = count_up(db, event, customer);
+    if (result != DB_NONE) {
         return result;
     }
     result = add(db, event, customer);

@@ -52,10 +52,10 @@ struct db_event {
     uint64_t id;   /* microseconds since 1970, of the first time; no other event has it */
     uint64_t time; /* seconds since 1970, of the last time */
     uint64_t count;
-    uint64_t customer;
-    uint64_t mailbox; /* 0: none */
+    uint64_t customer; /* 0: the operator's own */
+    uint64_t mailbox;  /* 0: none */
     enum db_event_kind kind;
-    char address[ADDRESS_MAX + 1];
+    char address[ADDRESS_MAX + 1]; /* or an admin user's login */
     char remote[DB_EVENT_TEXT_MAX + 1];
     char protocol[DB_EVENT_TEXT_MAX + 1];
     char mechanism[DB_EVENT_TEXT_MAX + 1];
@@ -69,7 +69,8 @@ const char *db_event_kind_name(enum db_event_kind kind);
 
 /*
  * Writes a row, or, where there is one with this id, its count and time, and removes what is too
- * much now of its mailbox. Without a customer it is that of the address's domain. DB_OK; DB_NONE:
+ * much now of its mailbox. Without a customer it is that of the address's domain, or the operator's
+ * own where the address is the login of an operator. DB_OK; DB_NONE:
  * there is no such customer, domain, or mailbox of the customer's, so nothing was written.
  */
 enum db_result db_event_write(struct db *db, const struct db_event *event);

@@ -119,6 +119,12 @@ enum db_result mailbox_find(struct db *db, uint64_t customer, const struct addre
 enum db_result mailbox_set_password(struct db *db, uint64_t customer, uint64_t mailbox,
                                     const char *address, const char *hash, const char *scram);
 
+/*
+ * The same of an admin user, by the login; ends its invitation. DB_OK or DB_NONE.
+ */
+enum db_result admin_user_set_password(struct db *db, uint64_t customer, uint64_t id,
+                                       const char *login, const char *hash);
+
 /* Adds an address, an alias where `mailbox` is 0. As db_mailaddress_add(). */
 enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
                            uint64_t mailbox);

@@ -24,6 +24,7 @@ enum db_result db_invitation_find(struct db *db, const uint8_t digest[DB_DIGEST_
     invitation_r->password = statement_bool(find, 6);
     invitation_r->until = statement_number(find, 7);
     invitation_r->sending = statement_bool(find, 8);
+    invitation_r->admin_user = statement_number(find, 9);
     statement_reset(find);
     if (language_parse(language, &invitation_r->language) < 0) {
         log_error("accounts: a customer has the language \"%s\", which this program does not know",
@@ -43,7 +44,9 @@ enum db_result db_invitation_take(struct db *db, const uint8_t digest[DB_DIGEST_
         return result;
     }
     result = db_invitation_find(db, digest, &found);
-    if (result == DB_OK) {
+    if (result == DB_OK && found.admin_user != 0) {
+        result = admin_user_set_password(db, found.customer, found.admin_user, found.address, hash);
+    } else if (result == DB_OK) {
         result =
             mailbox_set_password(db, found.customer, found.mailbox, found.address, hash, scram);
     }

@@ -11,17 +11,20 @@
 #include "lib/language.h"
 
 /*
- * What a token (lib/invitation.h) opens: its holder chooses the password of one mailbox, once. With
- * db_mailaddress_invite() it is how a forgotten one is reset, too.
+ * What a token (lib/invitation.h) opens: its holder chooses the password of one mailbox, or of one
+ * admin user, once. With db_mailaddress_invite() and db_admin_user_invite() it is how a forgotten
+ * one is reset, too.
  *
  * Found by the token's digest, so how long a search takes says nothing of tokens: nobody can choose
  * what the digest of a guess begins with.
  */
 struct db_invitation {
-    uint64_t customer;
+    uint64_t customer; /* 0: an operator's */
     char customer_name[DB_CUSTOMER_NAME_MAX + 1];
-    char address[ADDRESS_MAX + 1]; /* the mailbox's own, for password_hash() */
-    uint64_t mailbox;
+    char address[ADDRESS_MAX + 1]; /* the mailbox's own, or the admin user's login, for
+                                      password_hash() */
+    uint64_t mailbox;              /* one of these two is 0 */
+    uint64_t admin_user;
     char name[DB_MAILBOX_NAME_MAX + 1]; /* the owner's, may be empty */
     enum language language;             /* the mailbox's, or else the customer's */
     bool password;                      /* one has been set: this is a reset */
@@ -35,8 +38,8 @@ enum db_result db_invitation_find(struct db *db, const uint8_t digest[DB_DIGEST_
 
 /*
  * Sets what password_hash() has made of the chosen password for the address that was found, and
- * ends the invitation and the POP3 sessions that the mailbox had with another password. Of two at
- * once one is DB_OK and the other DB_NONE, as above.
+ * ends the invitation and the sessions that were begun with another password. Of two at once one is
+ * DB_OK and the other DB_NONE, as above.
  */
 enum db_result db_invitation_take(struct db *db, const uint8_t digest[DB_DIGEST_SIZE],
                                   const char *hash, const char *scram);

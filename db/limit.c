@@ -14,6 +14,7 @@ static const char *const kinds[DB_LIMIT__MAX] = {
     [DB_LIMIT_API_KEYS] = "api-keys",
     [DB_LIMIT_TOKEN_ISSUERS] = "token-issuers",
     [DB_LIMIT_JOBS] = "jobs",
+    [DB_LIMIT_ADMIN_USERS] = "admin-users",
 };
 
 const char *db_limit_kind_name(enum db_limit_kind kind)

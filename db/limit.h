@@ -18,6 +18,7 @@ enum db_limit_kind {
     DB_LIMIT_API_KEYS,
     DB_LIMIT_TOKEN_ISSUERS,
     DB_LIMIT_JOBS,
+    DB_LIMIT_ADMIN_USERS,
     DB_LIMIT__MAX
 };
 

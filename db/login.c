@@ -29,3 +29,19 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
     statement_reset(find);
     return DB_OK;
 }
+
+enum db_result db_login_find_admin(struct db *db, const char *login, struct db_login *login_r)
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_ADMIN_LOGIN_FIND);
+    statement_bind_text(find, 1, login);
+    enum db_result result = statement_row(db, find);
+    if (result != DB_OK) {
+        return result;
+    }
+    login_r->admin_user = statement_number(find, 0);
+    login_r->customer = statement_number(find, 1);
+    login_r->suspended = statement_bool(find, 2);
+    statement_text(find, 3, login_r->hash, sizeof(login_r->hash));
+    statement_reset(find);
+    return DB_OK;
+}

@@ -14,7 +14,8 @@
 
 /* What authd needs to check a password, and what the session will be told. Wiped after use. */
 struct db_login {
-    uint64_t mailbox;
+    uint64_t mailbox;    /* 0: see admin_user */
+    uint64_t admin_user; /* 0: none */
     uint64_t customer;
     bool suspended; /* the customer or this mailbox */
     bool sending;   /* the plan (db/plan.h) and the mailbox have it */
@@ -34,5 +35,11 @@ struct db_login {
  */
 enum db_result db_login_find(struct db *db, const struct address *address,
                              struct db_login *login_r);
+
+/*
+ * The same of an admin user by the login in its one form (db/adminuser.h): admin_user, customer,
+ * suspended and hash; the other members of the zeroed struct stay as they are.
+ */
+enum db_result db_login_find_admin(struct db *db, const char *login, struct db_login *login_r);
 
 #endif

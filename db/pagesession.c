@@ -2,6 +2,15 @@
 
 #include "db/handle.h"
 
+static enum db_result make_room(struct db *db, const struct db_person *person)
+{
+    struct sqlite3_stmt *end = statement_get(db, STATEMENT_PAGE_SESSION_MAKE_ROOM);
+    person_bind(end, person);
+    statement_bind_number(end, 4, DB_PAGE_SESSIONS_MAX - 1);
+    enum db_result result = statement_change(db, end);
+    return result == DB_NONE ? DB_OK : result;
+}
+
 enum db_result db_page_session_add(struct db *db, const struct db_page_session *session)
 {
     enum db_result result = change_begin(db);
@@ -15,7 +24,11 @@ enum db_result db_page_session_add(struct db *db, const struct db_page_session *
     statement_bind_number(add, 6, session->expires);
     statement_bind_text(add, 7, session->remote);
     statement_bind_text(add, 8, session->agent);
-    return person_change_end(db, statement_change(db, add), "session.begin", &session->person);
+    result = statement_change(db, add);
+    if (result == DB_OK) {
+        result = make_room(db, &session->person);
+    }
+    return person_change_end(db, result, "session.begin", &session->person);
 }
 
 static enum db_result read_session(struct db *db, struct sqlite3_stmt *row,

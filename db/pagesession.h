@@ -15,6 +15,7 @@
 
 #define DB_PAGE_SESSION_REMOTE_MAX 63
 #define DB_PAGE_SESSION_AGENT_MAX  255
+#define DB_PAGE_SESSIONS_MAX       32
 
 struct db_page_session {
     uint8_t digest[DB_DIGEST_SIZE];
@@ -26,7 +27,10 @@ struct db_page_session {
     char agent[DB_PAGE_SESSION_AGENT_MAX + 1];   /* what it calls itself, as it said */
 };
 
-/* Begins one; `seen` is `created`. DB_NONE: no such person. */
+/*
+ * Begins one; `seen` is `created`. Of a person's sessions the newest DB_PAGE_SESSIONS_MAX stay.
+ * DB_NONE: no such person.
+ */
 enum db_result db_page_session_add(struct db *db, const struct db_page_session *session);
 
 /* The session of a cookie, whose ever it is. DB_NONE: there is none, or it has expired. */

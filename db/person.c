@@ -1,6 +1,7 @@
 #include "db/person.h"
 
 #include "db/handle.h"
+#include "lib/log.h"
 
 void person_bind(struct sqlite3_stmt *statement, const struct db_person *person)
 {
@@ -10,6 +11,30 @@ void person_bind(struct sqlite3_stmt *statement, const struct db_person *person)
             statement_bind_number(statement, i + 1, ids[i]);
         }
     }
+}
+
+enum db_result db_person_find(struct db *db, const struct db_person *person,
+                              struct db_person_found *found_r)
+{
+    char role[16];
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_PERSON_FIND);
+    person_bind(find, person);
+    enum db_result result = statement_row(db, find);
+    if (result != DB_OK) {
+        return result;
+    }
+    statement_text(find, 0, role, sizeof(role));
+    statement_text(find, 1, found_r->login, sizeof(found_r->login));
+    statement_text(find, 2, found_r->name, sizeof(found_r->name));
+    statement_text(find, 3, found_r->customer_name, sizeof(found_r->customer_name));
+    found_r->suspended = statement_bool(find, 4);
+    found_r->second_factor = statement_bool(find, 5);
+    statement_reset(find);
+    if (db_role_parse(role, &found_r->role) < 0) {
+        log_error("accounts: somebody has the role \"%s\", which this program does not know", role);
+        return DB_BROKEN;
+    }
+    return DB_OK;
 }
 
 enum db_result person_change_end(struct db *db, enum db_result result, const char *action,

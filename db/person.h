@@ -1,9 +1,12 @@
 #ifndef DB_PERSON_H
 #define DB_PERSON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "db/apikey.h"
 #include "db/db.h"
+#include "db/mailaddress.h"
 
 struct sqlite3_stmt;
 
@@ -17,6 +20,19 @@ struct db_person {
     uint64_t admin_user;
     uint64_t mailbox;
 };
+
+struct db_person_found {
+    char login[ADDRESS_MAX + 1]; /* an owner's address */
+    char name[DB_MAILBOX_NAME_MAX + 1];
+    char customer_name[DB_CUSTOMER_NAME_MAX + 1];
+    enum db_role role;
+    bool suspended;     /* the person, or the customer */
+    bool second_factor; /* it is asked for */
+};
+
+/* DB_OK, or DB_NONE: there is no such person (any more). */
+enum db_result db_person_find(struct db *db, const struct db_person *person,
+                              struct db_person_found *found_r);
 
 /* For this folder: binds ?1 to ?3 as PERSON in statement.c has them. */
 void person_bind(struct sqlite3_stmt *statement, const struct db_person *person);

@@ -66,12 +66,12 @@
     " (SELECT customer.name FROM customer WHERE customer.id = audit.customer) FROM audit"
 
 #define ISSUER_COLUMNS                                                                             \
-    "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, failure," \
+    "id, customer, issuer, audience, claim, created, ifnull(fetched, 0), tried, failures, "        \
+    "failure,"                                                                                     \
     " due FROM token_issuer"
 
 /* Its customer has not been removed. */
-#define ISSUER_IS_LIVE                                                                             \
-    "EXISTS (SELECT 1 FROM customer WHERE customer.id = token_issuer.customer)"
+#define ISSUER_IS_LIVE "EXISTS (SELECT 1 FROM customer WHERE customer.id = token_issuer.customer)"
 
 /* The addresses of ?1 on `plan`, with which are beyond it, from the oldest on. */
 #define RANKED_ADDRESSES(plan_is)                                                                  \
@@ -124,10 +124,21 @@
     " WHERE customer.removed IS NULL AND domain.removed IS NULL AND address.removed IS NULL"       \
     " AND mailbox.removed IS NULL"
 
+#define ADMIN_USER_COLUMNS                                                                         \
+    "admin_user.id, admin_user.customer, customer.name, admin_user.login, admin_user.name,"        \
+    " admin_user.role, admin_user.suspended, admin_user.hash IS NOT NULL,"                         \
+    " coalesce(second_factor.confirmed, 0) > 0,"                                                   \
+    " CASE WHEN invitation.expires > unixepoch() THEN invitation.expires END, admin_user.created"  \
+    " FROM admin_user"                                                                             \
+    " LEFT JOIN any_customer AS customer ON customer.id = admin_user.customer"                     \
+    " LEFT JOIN second_factor ON second_factor.admin_user = admin_user.id"                         \
+    " LEFT JOIN admin_invitation AS invitation ON invitation.admin_user = admin_user.id"           \
+    " WHERE customer.removed IS NULL"
+
 #define WEBHOOK_COLUMNS                                                                            \
     "webhook.id, webhook.customer, webhook.url, webhook.events, webhook.created, webhook.cursor,"  \
     " webhook.failing, webhook.failures, webhook.next, webhook.disabled, webhook.failure,"         \
-    " webhook.answered, webhook.status, webhook.old_until,"                                          \
+    " webhook.answered, webhook.status, webhook.old_until,"                                        \
     " (SELECT customer.name FROM customer WHERE customer.id = webhook.customer) FROM webhook"
 
 #define OUTBOX_COLUMNS                                                                             \
@@ -310,6 +321,17 @@ const struct statement statements[STATEMENT__MAX] = {
         " VALUES (?2, ?3, ?4, ?5, ?6, nullif(?7, 0), unixepoch())"},
     [STATEMENT_OPERATOR_API_KEY_NEXT] = {"operator_api_key_next", STATEMENT_OPERATOR,
         "SELECT " API_KEY_COLUMNS " AND api_key.id > ?1 ORDER BY api_key.id LIMIT 1"},
+    /* ?1 is 0 for the operator's. */
+    [STATEMENT_ADMIN_USER_ADD] = {"admin_user_add", STATEMENT_OPERATOR,
+        "INSERT INTO admin_user (customer, login, name, role, created)"
+        " SELECT nullif(?1, 0), ?2, ?3, ?4, unixepoch()"
+        " WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM customer WHERE id = ?1)"},
+    [STATEMENT_OPERATOR_ADMIN_USER_NEXT] = {"operator_admin_user_next", STATEMENT_OPERATOR,
+        "SELECT " ADMIN_USER_COLUMNS " AND admin_user.id > ?1 ORDER BY admin_user.id LIMIT 1"},
+    [STATEMENT_OPERATOR_EVENT_ADD] = {"operator_event_add", STATEMENT_OPERATOR,
+        "INSERT INTO event (customer, id, mailbox, kind, time, count, refused, address, remote,"
+        "                   protocol, mechanism, credential, reason)"
+        " VALUES (0, ?2, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"},
     [STATEMENT_IDEMPOTENCY_PRUNE] = {"idempotency_prune", STATEMENT_OPERATOR,
         "DELETE FROM idempotency_key WHERE (api_key, key) IN ("
         "     SELECT old.api_key, old.key FROM idempotency_key AS old WHERE old.created < ?1"
@@ -394,6 +416,13 @@ const struct statement statements[STATEMENT__MAX] = {
 
     [STATEMENT_API_KEY_FIND] = {"api_key_find", STATEMENT_FINDS,
         "SELECT " API_KEY_COLUMNS " AND api_key.digest = ?1"},
+    [STATEMENT_ADMIN_USER_FIND] = {"admin_user_find", STATEMENT_FINDS,
+        "SELECT " ADMIN_USER_COLUMNS " AND admin_user.login = ?1"},
+    [STATEMENT_ADMIN_LOGIN_FIND] = {"admin_login_find", STATEMENT_FINDS,
+        "SELECT admin_user.id, admin_user.customer,"
+        "       admin_user.suspended OR coalesce(customer.suspended, 0), admin_user.hash"
+        " FROM admin_user LEFT JOIN any_customer AS customer ON customer.id = admin_user.customer"
+        " WHERE admin_user.login = ?1 AND customer.removed IS NULL"},
     [STATEMENT_IDEMPOTENCY_FIND] = {"idempotency_find", STATEMENT_FINDS,
         "SELECT request, answer FROM idempotency_key"
         " WHERE api_key = ?1 AND key = ?2 AND created >= ?3"},
@@ -453,14 +482,22 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_INVITATION_FIND] = {"invitation_find", STATEMENT_FINDS,
         "SELECT invitation.customer, customer.name, address.local || '@' || domain.name,"
         "       invitation.mailbox, mailbox.name, coalesce(mailbox.language, customer.language),"
-        "       credential.mailbox IS NOT NULL, invitation.expires, plan.sending AND mailbox.smtp"
+        "       credential.mailbox IS NOT NULL, invitation.expires, plan.sending AND mailbox.smtp, 0"
         " FROM invitation JOIN mailbox ON mailbox.id = invitation.mailbox"
         " JOIN address ON address.mailbox = invitation.mailbox"
         " JOIN domain ON domain.id = address.domain"
         " JOIN customer ON customer.id = invitation.customer"
         " JOIN plan ON plan.id = customer.plan"
         " LEFT JOIN credential ON credential.mailbox = invitation.mailbox"
-        " WHERE invitation.digest = ?1 AND invitation.expires > unixepoch()"},
+        " WHERE invitation.digest = ?1 AND invitation.expires > unixepoch()"
+        " UNION ALL SELECT admin_user.customer, coalesce(customer.name, ''), admin_user.login, 0,"
+        "       admin_user.name, coalesce(customer.language, 'en'), admin_user.hash IS NOT NULL,"
+        "       invitation.expires, 0, admin_user.id"
+        " FROM admin_invitation AS invitation"
+        " JOIN admin_user ON admin_user.id = invitation.admin_user"
+        " LEFT JOIN any_customer AS customer ON customer.id = admin_user.customer"
+        " WHERE invitation.digest = ?1 AND invitation.expires > unixepoch()"
+        "   AND customer.removed IS NULL"},
     [STATEMENT_EVENT_CUSTOMER] = {"event_customer", STATEMENT_FINDS,
         "SELECT domain.customer FROM domain WHERE domain.name = ?1"},
     /* An address has a mailbox or targets, never both: the limit is DB_ROUTE_MAX. */
@@ -679,6 +716,19 @@ const struct statement statements[STATEMENT__MAX] = {
         " JOIN domain ON domain.id = address.domain"
         " WHERE address.mailbox = ?3 AND address.customer = ?1"
         " UNION ALL SELECT login FROM admin_user WHERE id = ?2 AND customer IS ?1"},
+    [STATEMENT_PERSON_FIND] = {"person_find", STATEMENT_TENANT,
+        "SELECT 'owner' AS role, address.local || '@' || domain.name, mailbox.name, customer.name,"
+        "       mailbox.suspended OR customer.suspended OR address.over_plan,"
+        "       EXISTS (SELECT 1 FROM second_factor WHERE mailbox = ?3 AND confirmed > 0)"
+        " FROM address JOIN domain ON domain.id = address.domain"
+        " JOIN mailbox ON mailbox.id = address.mailbox"
+        " JOIN customer ON customer.id = address.customer"
+        " WHERE address.mailbox = ?3 AND address.customer = ?1"
+        " UNION ALL SELECT admin_user.role, admin_user.login, admin_user.name, customer.name,"
+        "       admin_user.suspended OR coalesce(customer.suspended, 0),"
+        "       EXISTS (SELECT 1 FROM second_factor WHERE admin_user = ?2 AND confirmed > 0)"
+        " FROM admin_user LEFT JOIN any_customer AS customer ON customer.id = admin_user.customer"
+        " WHERE admin_user.id = ?2 AND admin_user.customer IS ?1 AND customer.removed IS NULL"},
     [STATEMENT_SECOND_FACTOR_BEGIN] = {"second_factor_begin", STATEMENT_TENANT,
         "INSERT INTO second_factor (customer, admin_user, mailbox, secret, created)"
         " SELECT ?1, ?2, ?3, ?4, unixepoch() WHERE " PERSON_EXISTS
@@ -716,6 +766,31 @@ const struct statement statements[STATEMENT__MAX] = {
     /* But the one that asks. */
     [STATEMENT_PAGE_SESSIONS_END] = {"page_sessions_end", STATEMENT_TENANT,
         "DELETE FROM session WHERE " PERSON " AND digest IS NOT ?4"},
+    /* All but the newest ?4 + 1. */
+    [STATEMENT_PAGE_SESSION_MAKE_ROOM] = {"page_session_make_room", STATEMENT_TENANT,
+        "DELETE FROM session WHERE " PERSON " AND (created, digest) < ("
+        "     SELECT created, digest FROM session WHERE " PERSON
+        "     ORDER BY created DESC, digest DESC LIMIT 1 OFFSET ?4)"},
+    [STATEMENT_ADMIN_USER_GET] = {"admin_user_get", STATEMENT_TENANT,
+        "SELECT " ADMIN_USER_COLUMNS " AND admin_user.customer IS ?1 AND admin_user.id = ?2"},
+    [STATEMENT_ADMIN_USER_NEXT] = {"admin_user_next", STATEMENT_TENANT,
+        "SELECT " ADMIN_USER_COLUMNS
+        " AND admin_user.customer = ?1 AND admin_user.id > ?2 ORDER BY admin_user.id LIMIT 1"},
+    [STATEMENT_ADMIN_USER_SET] = {"admin_user_set", STATEMENT_TENANT,
+        "UPDATE admin_user SET name = ?3, role = ?4, suspended = ?5"
+        " WHERE customer IS ?1 AND id = ?2"},
+    [STATEMENT_ADMIN_USER_SET_HASH] = {"admin_user_set_hash", STATEMENT_TENANT,
+        "UPDATE admin_user SET hash = ?3 WHERE customer IS ?1 AND id = ?2"},
+    [STATEMENT_ADMIN_USER_REMOVE] = {"admin_user_remove", STATEMENT_TENANT,
+        "DELETE FROM admin_user WHERE customer IS ?1 AND id = ?2"},
+    [STATEMENT_ADMIN_INVITATION_SET] = {"admin_invitation_set", STATEMENT_TENANT,
+        "INSERT INTO admin_invitation (admin_user, customer, digest, expires, created)"
+        " SELECT id, customer, ?3, ?4, unixepoch() FROM admin_user"
+        " WHERE customer IS ?1 AND id = ?2"
+        " ON CONFLICT (admin_user) DO UPDATE SET digest = excluded.digest,"
+        "     expires = excluded.expires, created = excluded.created"},
+    [STATEMENT_ADMIN_INVITATION_REMOVE] = {"admin_invitation_remove", STATEMENT_TENANT,
+        "DELETE FROM admin_invitation WHERE customer IS ?1 AND admin_user = ?2"},
     [STATEMENT_API_KEY_ADD] = {"api_key_add", STATEMENT_TENANT,
         "INSERT INTO api_key (name, role, digest, networks, rate, expires, customer, domain,"
         "                     mailbox, created)"
@@ -795,7 +870,7 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE " WEBHOOK_EXISTS},
     [STATEMENT_OUTBOX_EVENT] = {"outbox_event", STATEMENT_NOTES,
         "INSERT INTO outbox (id, time, customer, type, object, detail)"
-        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, ?1, ?4, event.address,"
+        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, nullif(?1, 0), ?4, event.address,"
         "        json_object('remote', event.remote, 'protocol', event.protocol,"
         "                    'reason', event.reason)"
         " FROM event WHERE event.id = ?5 AND event.customer = ?1 AND " WEBHOOK_EXISTS},
@@ -857,6 +932,7 @@ static const struct {
     {"limit: app passwords", DB_LIMIT_APP_PASSWORDS},
     {"limit: webhooks", DB_LIMIT_WEBHOOKS},
     {"limit: api keys", DB_LIMIT_API_KEYS},
+    {"limit: admin users", DB_LIMIT_ADMIN_USERS},
     {"limit: token issuers", DB_LIMIT_TOKEN_ISSUERS},
     {"limit: jobs", DB_LIMIT_JOBS},
 };
@@ -969,7 +1045,7 @@ static const enum statement_id by_itself[] = {
     STATEMENT_JOB_ABANDON,        STATEMENT_JOB_ERROR_ADD,       STATEMENT_JOB_HASH_ADD,
     STATEMENT_JOB_HASHES_FORGET,  STATEMENT_JOB_CHECKED,         STATEMENT_JOB_ADVANCE,
     STATEMENT_JOB_UPLOADS_PRUNE,  STATEMENT_JOB_RESULTS_PRUNE,   STATEMENT_JOB_PARTS_PRUNE,
-    STATEMENT_JOB_ERRORS_PRUNE,   STATEMENT_JOB_PRUNE,
+    STATEMENT_JOB_ERRORS_PRUNE,   STATEMENT_JOB_PRUNE,           STATEMENT_OPERATOR_EVENT_ADD,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

@@ -87,3 +87,77 @@ ALTER TABLE webhook ADD COLUMN answered INTEGER;
 ALTER TABLE webhook ADD COLUMN status INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE webhook ADD COLUMN old_secret BLOB CHECK (length(old_secret) = 32);
 ALTER TABLE webhook ADD COLUMN old_until INTEGER NOT NULL DEFAULT 0;
+-- People who use the API and the pages with a password: see db/adminuser.h. Nobody has been one
+-- before. A mailbox's owner has a mailbox and no row here.
+ALTER TABLE admin_user ADD COLUMN role TEXT NOT NULL DEFAULT 'operator'
+    CHECK (role IN ('operator', 'operator-read', 'admin', 'helpdesk', 'customer-read'))
+    CHECK ((customer IS NULL) = (role IN ('operator', 'operator-read')));
+
+CREATE TRIGGER admin_user_limit BEFORE INSERT ON admin_user
+WHEN (SELECT count(*) FROM admin_user WHERE customer IS NEW.customer) >= 1000
+    AND NOT EXISTS (SELECT 1 FROM admin_user WHERE login = NEW.login)
+BEGIN
+    SELECT RAISE(ABORT, 'limit: admin users');
+END;
+
+-- Who holds the token may set the admin user's password, once, until then.
+CREATE TABLE admin_invitation (
+    admin_user INTEGER PRIMARY KEY REFERENCES admin_user (id) ON DELETE CASCADE,
+    -- NULL: an operator's
+    customer   INTEGER REFERENCES any_customer (id) ON DELETE CASCADE,
+    -- of the token, which is kept nowhere
+    digest     BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+    expires    INTEGER NOT NULL,
+    created    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX admin_invitation_by_customer ON admin_invitation (customer);
+
+-- Sessions of the pages end with the right to them, as POP3 sessions do (0004-admin.sql), and do not
+-- come back with it.
+CREATE TRIGGER customer_session AFTER UPDATE OF suspended ON any_customer
+WHEN NEW.suspended > OLD.suspended
+BEGIN
+    DELETE FROM session WHERE customer = NEW.id;
+END;
+
+CREATE TRIGGER customer_removed_session AFTER UPDATE OF removed ON any_customer
+WHEN NEW.removed IS NOT NULL
+BEGIN
+    DELETE FROM session WHERE customer = NEW.id;
+END;
+
+CREATE TRIGGER mailbox_session AFTER UPDATE OF suspended ON any_mailbox
+WHEN NEW.suspended > OLD.suspended
+BEGIN
+    DELETE FROM session WHERE mailbox = NEW.id;
+END;
+
+CREATE TRIGGER mailbox_removed_session AFTER UPDATE OF removed ON any_mailbox
+WHEN NEW.removed IS NOT NULL
+BEGIN
+    DELETE FROM session WHERE mailbox = NEW.id;
+END;
+
+CREATE TRIGGER address_over_plan_session AFTER UPDATE OF over_plan ON any_address
+WHEN NEW.over_plan > OLD.over_plan
+BEGIN
+    DELETE FROM session WHERE mailbox = NEW.mailbox;
+END;
+
+-- A hash that is made anew from the same password leaves `changed` as it is.
+CREATE TRIGGER credential_session AFTER UPDATE OF changed ON credential
+BEGIN
+    DELETE FROM session WHERE mailbox = NEW.mailbox;
+END;
+
+CREATE TRIGGER credential_removed_session AFTER DELETE ON credential
+BEGIN
+    DELETE FROM session WHERE mailbox = OLD.mailbox;
+END;
+
+CREATE TRIGGER admin_user_session AFTER UPDATE OF suspended, hash ON admin_user
+WHEN NEW.suspended > OLD.suspended OR NEW.hash IS NOT OLD.hash
+BEGIN
+    DELETE FROM session WHERE admin_user = NEW.id;
+END;

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include "db/adminuser.h"
 #include "db/alias.h"
 #include "db/apikey.h"
 #include "db/apppassword.h"
@@ -20,7 +21,7 @@
  * without a row here fails the test.
  */
 
-enum kind { NOTHING, TEXT, NUMBER, DIGEST, OTHER, SECRET, MAILBOX, ALIAS, SECOND };
+enum kind { NOTHING, TEXT, NUMBER, DIGEST, OTHER, SECRET, MAILBOX, ALIAS, SECOND, ADMIN };
 
 struct value {
     enum kind kind;
@@ -118,6 +119,15 @@ static const struct tenant_case {
     {STATEMENT_PAGE_SESSION_NEXT, false, {K(NOTHING), K(MAILBOX), N(1), N(INT64_MAX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSION_END, false, {K(NOTHING), K(MAILBOX), K(DIGEST)}},
     {STATEMENT_PAGE_SESSIONS_END, false, {K(NOTHING), K(MAILBOX)}},
+    {STATEMENT_PAGE_SESSION_MAKE_ROOM, false, {K(NOTHING), K(MAILBOX), N(0)}},
+    {STATEMENT_PERSON_FIND, false, {K(NOTHING), K(MAILBOX)}},
+    {STATEMENT_ADMIN_USER_GET, false, {K(ADMIN)}},
+    {STATEMENT_ADMIN_USER_NEXT, false, {N(0)}},
+    {STATEMENT_ADMIN_USER_SET, false, {K(ADMIN), T("x"), T("admin"), N(1)}},
+    {STATEMENT_ADMIN_USER_SET_HASH, false, {K(ADMIN), T("x")}},
+    {STATEMENT_ADMIN_USER_REMOVE, false, {K(ADMIN)}},
+    {STATEMENT_ADMIN_INVITATION_SET, false, {K(ADMIN), K(OTHER), N(9)}},
+    {STATEMENT_ADMIN_INVITATION_REMOVE, false, {K(ADMIN)}},
     {STATEMENT_API_KEY_ADD,
      false,
      {T("new"), T("admin"), K(OTHER), T(""), N(0), N(0), T("ours.example"), N(0)}},
@@ -185,6 +195,7 @@ struct world {
     uint64_t foreign; /* a customer that has nothing of its own */
     uint64_t mailbox;
     uint64_t second;
+    uint64_t admin;
     uint64_t alias;
 };
 
@@ -236,6 +247,11 @@ static int set_up(void **state)
     assert_int_equal(db_second_factor_begin(db, &person, digest), DB_OK);
     assert_int_equal(db_second_factor_recovery_codes(db, &person, &digest, 1), DB_OK);
     assert_int_equal(db_page_session_add(db, &session), DB_OK);
+    struct db_page_session newer = {.digest = {9}, .person = person, .created = 2, .expires = 9};
+    assert_int_equal(db_page_session_add(db, &newer), DB_OK);
+    struct db_admin_user user = {.customer = fixture->ours, .role = DB_ROLE_HELPDESK};
+    assert_int_equal(db_admin_user_add(db, &user, "anna", digest, 9), DB_OK);
+    world->admin = user.id;
     uint64_t webhook;
     assert_int_equal(
         db_webhook_add(db, fixture->ours, "https://ours.example/", "*", digest, &webhook), DB_OK);
@@ -289,6 +305,7 @@ static void bind_value(struct sqlite3_stmt *statement, int index, const struct v
     case MAILBOX: statement_bind_number(statement, index, world->mailbox); break;
     case ALIAS: statement_bind_number(statement, index, world->alias); break;
     case SECOND: statement_bind_number(statement, index, world->second); break;
+    case ADMIN: statement_bind_number(statement, index, world->admin); break;
     }
 }
 
