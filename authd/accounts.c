@@ -107,6 +107,14 @@ enum db_result accounts_find(struct accounts *accounts, const struct address *ad
     return answered(accounts, db_login_find(accounts->db, address, login_r));
 }
 
+enum db_result accounts_find_admin(struct accounts *accounts, const char *login,
+                                   struct db_login *login_r)
+{
+    if (reopen(accounts) < 0)
+        return DB_BROKEN;
+    return answered(accounts, db_login_find_admin(accounts->db, login, login_r));
+}
+
 enum db_result accounts_find_app_password(struct accounts *accounts, uint64_t mailbox,
                                           const uint8_t octets[APPPASSWORD_OCTETS],
                                           struct db_app_password *password_r)

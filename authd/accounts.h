@@ -33,6 +33,10 @@ void accounts_end(struct accounts *accounts);
 enum db_result accounts_find(struct accounts *accounts, const struct address *address,
                              struct db_login *login_r);
 
+/* As db_login_find_admin(). */
+enum db_result accounts_find_admin(struct accounts *accounts, const char *login,
+                                   struct db_login *login_r);
+
 /* Finds the app password of a mailbox (0: there is none) with these octets; as
  * db_app_password_find(). */
 enum db_result accounts_find_app_password(struct accounts *accounts, uint64_t mailbox,

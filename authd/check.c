@@ -18,6 +18,7 @@
 #include "authd/upgrade.h"
 #include "db/apppassword.h"
 #include "lib/address.h"
+#include "lib/adminlogin.h"
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
@@ -187,6 +188,22 @@ unsigned checker_lift_networks(struct checker *checker, const struct networks *n
     return throttle_lift_networks(checker->throttle, networks, clock_seconds());
 }
 
+uint32_t checker_wrong_key(struct checker *checker, const char *remote, const uint8_t digest[32],
+                           bool *blocked_r)
+{
+    const struct throttle_login login = {.remote = remote, .digest = digest, .digest_length = 32};
+    uint32_t now = clock_seconds();
+    struct throttle_wait wait;
+    struct throttle_try try;
+
+    *blocked_r = false;
+    throttle_prepare(checker->throttle, &login, now, &try);
+    if (throttle_judge(checker->throttle, &try, now, &wait) == THROTTLE_WAIT)
+        return wait.seconds;
+    *blocked_r = throttle_note(checker->throttle, &try, THROTTLE_WRONG, now) != 0;
+    return 0;
+}
+
 int checker_plans(struct checker *checker, struct db_plan_range *range_r)
 {
     return accounts_plans(checker->accounts, range_r) == DB_OK ? 0 : -1;
@@ -202,6 +219,18 @@ void checker_end(struct checker *checker)
     accounts_end(checker->accounts);
 }
 
+/* Admin users log in to the pages and to nothing else. */
+static enum db_result find_admin(struct checker *checker, struct check *check,
+                                 struct db_login *login_r)
+{
+    char login[ADMINLOGIN_MAX + 1];
+
+    if (strcmp(check->service, CHECK_PAGES) != 0 || adminlogin_parse(login, check->address) < 0)
+        return DB_NONE;
+    memcpy(check->address, login, sizeof(login));
+    return accounts_find_admin(checker->accounts, login, login_r);
+}
+
 /*
  * Asks the database about a name; login_r is all zero where nothing was found. DB_OK or DB_NONE,
  * the latter for what is no address too; anything else is a failure.
@@ -211,15 +240,19 @@ static enum db_result find_login(struct checker *checker, struct check *check,
 {
     struct address address;
     const char *error;
+    enum db_result result;
 
     memset(login_r, 0, sizeof(*login_r));
     check->is_address =
         address_parse(&address, check->address, strlen(check->address), &error) == 0;
-    if (!check->is_address)
-        return DB_NONE;
-    memcpy(check->address, address.text, sizeof(address.text));
-    enum db_result result = accounts_find(checker->accounts, &address, login_r);
+    if (check->is_address) {
+        memcpy(check->address, address.text, sizeof(address.text));
+        result = accounts_find(checker->accounts, &address, login_r);
+    } else {
+        result = find_admin(checker, check, login_r);
+    }
     check->mailbox = login_r->mailbox;
+    check->admin_user = login_r->admin_user;
     check->customer = login_r->customer;
     check->retention_days = login_r->retention_days;
     check->poll_seconds = login_r->poll_seconds;
@@ -229,7 +262,7 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     check->sending = login_r->sending;
     check->fetching = login_r->fetching;
     check->has_password = login_r->hash[0] != '\0';
-    check->keyless = check->has_password && login_r->scram[0] == '\0';
+    check->keyless = check->mailbox != 0 && check->has_password && login_r->scram[0] == '\0';
     return result;
 }
 
@@ -248,9 +281,9 @@ static void finish(struct check *check, enum check_result result, const char *re
 /* `reason`: what is wrong where there is such a mailbox */
 static void finish_wrong(struct check *check, const char *reason)
 {
-    if (!check->is_address)
+    if (!check->is_address && check->admin_user == 0)
         reason = "the name is not an address";
-    else if (check->mailbox == 0)
+    else if (check->mailbox == 0 && check->admin_user == 0)
         reason = "there is no such mailbox";
     finish(check, CHECK_WRONG, reason);
 }
@@ -353,7 +386,7 @@ static bool on_compared(void *context, struct check *check, const struct hash_jo
     struct upgrade upgrade = {
         .address = address, .customer = check->customer, .mailbox = check->mailbox};
     bool fits = finish_late(checker, check, job);
-    if (fits && fresh)
+    if (fits && fresh && upgrade.mailbox != 0)
         upgrade_start(checker->upgrader, job, &upgrade);
     return fits;
 }

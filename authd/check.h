@@ -40,17 +40,22 @@ enum check_result {
 
 struct pending;
 
+/* The service that is people's use of the API and its pages, where admin users log in, too. */
+#define CHECK_PAGES "pages"
+
 /*
  * One check. The caller fills in what stands before `address` and keeps it until done() or
  * check_cancel().
  */
 struct check {
     void (*done)(struct check *check, enum check_result result); /* may free the check */
-    const char *service; /* that the client logs in to: pop3 or smtp, which app passwords are for */
+    const char *service; /* that the client logs in to: pop3 or smtp, which app passwords are for,
+                            or CHECK_PAGES */
     const char *remote;  /* the client's address; may be empty */
     char address[MECHANISM_NAME_MAX + 1]; /* in its one form, or as sent where it is none */
     uint64_t mailbox;                     /* 0: unknown */
-    uint64_t customer;                    /* 0: unknown */
+    uint64_t admin_user;                  /* 0: none */
+    uint64_t customer;                    /* 0: unknown, or an operator's */
     unsigned retention_days;              /* these and the next three as in struct db_login */
     unsigned poll_seconds;
     enum language language;
@@ -104,6 +109,15 @@ void checker_each_block(const struct checker *checker,
 /* As throttle_lift_mailbox() and throttle_lift_networks(). */
 unsigned checker_lift_mailbox(struct checker *checker, uint64_t mailbox);
 unsigned checker_lift_networks(struct checker *checker, const struct networks *networks);
+
+/*
+ * A key for the API, by a digest, that opens nothing: counts as a wrong password of the network
+ * that `remote` is in, unless it is the same again. Returns for how many seconds nothing that comes
+ * from there is looked at, as the network is delayed already; and in *blocked_r whether it is from
+ * now on.
+ */
+uint32_t checker_wrong_key(struct checker *checker, const char *remote, const uint8_t digest[32],
+                           bool *blocked_r);
 
 /*
  * Checks that are begun between these two see the account database as it is at the first of them,

@@ -4,6 +4,7 @@
 
 #include "authd/blocks.h"
 #include "authd/control.h"
+#include "authd/pagelogin.h"
 #include "authd/report.h"
 #include "lib/acceptor.h"
 #include "lib/authmsg.h"
@@ -14,6 +15,9 @@
 /* admin, one that is being replaced, and a few commands; further ones wait. */
 #define CONNECTIONS_MAX 32
 
+/* The handler checks it. */
+#define ANY_LENGTH SIZE_MAX
+
 struct connection {
     struct connection *prev;
     struct connection *next;
@@ -23,6 +27,7 @@ struct connection {
     bool flushing; /* is told when all up to `flushed` has been written */
     uint32_t flush_id;
     uint64_t flushed;
+    struct pagelogin *pagelogins; /* that are being checked */
 };
 
 struct control {
@@ -100,6 +105,19 @@ static int take_lift(struct connection *connection, const struct channel_message
     return blocks_lift(control->checker, control->report, connection->channel, message);
 }
 
+static int take_check(struct connection *connection, const struct channel_message *message)
+{
+    const struct control *control = connection->control;
+
+    return pagelogin_start(&connection->pagelogins, control->checker, control->report,
+                           connection->channel, message);
+}
+
+static int take_key(struct connection *connection, const struct channel_message *message)
+{
+    return pagelogin_key(connection->control->checker, connection->channel, message);
+}
+
 static const struct request {
     enum auth_type type;
     size_t length;
@@ -111,6 +129,8 @@ static const struct request {
     {AUTH_FLUSH, 0, take_flush},
     {AUTH_LIST, sizeof(struct auth_list), take_list},
     {AUTH_LIFT, sizeof(struct auth_lift), take_lift},
+    {AUTH_KEY, sizeof(struct auth_key), take_key},
+    {AUTH_CHECK, ANY_LENGTH, take_check},
 };
 
 /* --- connections */
@@ -119,7 +139,9 @@ static int on_message(void *context, const struct channel_message *message)
 {
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
         if (requests[i].type == message->type)
-            return requests[i].length == message->length ? requests[i].take(context, message) : -1;
+            return requests[i].length == message->length || requests[i].length == ANY_LENGTH
+                       ? requests[i].take(context, message)
+                       : -1;
     return -1;
 }
 
@@ -150,6 +172,7 @@ static void connection_free(struct connection *connection)
 {
     struct control *control = connection->control;
 
+    pagelogin_cancel(&connection->pagelogins, control->checker);
     DL_DELETE(control->connections, connection);
     control->count--;
     if (report_writer(control->report) == connection->channel)

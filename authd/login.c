@@ -66,6 +66,12 @@ static const char *credential_of(const struct check *check)
     return check->credential[0] != '\0' ? check->credential : "password";
 }
 
+/* What else was sent may be a password, typed into the wrong field. */
+static bool is_name(const struct check *check)
+{
+    return check->is_address || check->admin_user != 0;
+}
+
 /* What is no address of a mailbox's or of a customer's domain is nobody's event. */
 static void report_result(const struct login *login, struct report *report, enum db_event_kind kind,
                           const char *reason)
@@ -83,7 +89,7 @@ static void report_result(const struct login *login, struct report *report, enum
         .reason = reason,
     };
 
-    if (check->is_address)
+    if (is_name(check))
         report_event(report, &event);
 }
 
@@ -122,8 +128,7 @@ void login_refused(const struct login *login, struct report *report, enum check_
     const struct check *check = &login->check;
     char name[LOG_NAME_MAX];
 
-    /* What is not an address may be a password, typed into the wrong field. */
-    copy_word(name, sizeof(name), check->is_address ? check->address : "-");
+    copy_word(name, sizeof(name), is_name(check) ? check->address : "-");
     log_info("refused address=%s mailbox=%" PRIu64 " rip=%s service=%s mechanism=%s reason=%s",
              name, check->mailbox, login->rip, login->protocol, login->mechanism, check->reason);
     report_result(login, report, refusals[result].kind, check->reason);

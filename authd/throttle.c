@@ -280,20 +280,23 @@ static bool parse_source(const char *text, struct in6_addr *source_r, struct in6
 static void make_keys(const struct throttle *throttle, const struct throttle_login *login,
                       const struct in6_addr *home, bool network, struct throttle_try *try)
 {
-    const bool told = login->password != NULL;
+    const bool told = login->password != NULL || login->name == NULL;
     struct parts parts = {.kind = told ? THROTTLE_PAIR : KIND_PAIR_NOT_TOLD};
     uint8_t key[THROTTLE_KEY_SIZE];
 
-    digest(throttle, login->name, strlen(login->name), parts.part[0]);
     memcpy(parts.part[1], &try->source, sizeof(try->source));
-    digest(throttle, &parts, sizeof(parts), try->keys[THROTTLE_PAIR]);
-    memcpy(try->keys[THROTTLE_MAILBOX], parts.part[0], THROTTLE_KEY_SIZE);
+    if (login->name != NULL) {
+        digest(throttle, login->name, strlen(login->name), parts.part[0]);
+        digest(throttle, &parts, sizeof(parts), try->keys[THROTTLE_PAIR]);
+        memcpy(try->keys[THROTTLE_MAILBOX], parts.part[0], THROTTLE_KEY_SIZE);
+    }
     if (told) {
         parts.kind = KIND_GUESS;
         digest(throttle, login->digest, login->digest_length, parts.part[2]);
         digest(throttle, &parts, sizeof(parts), try->guess);
-        digest(throttle, login->password, login->password_length, try->keys[THROTTLE_PASSWORD]);
     }
+    if (login->password != NULL)
+        digest(throttle, login->password, login->password_length, try->keys[THROTTLE_PASSWORD]);
     parts = (struct parts){.kind = told ? THROTTLE_NETWORK : KIND_NETWORK_NOT_TOLD};
     memcpy(parts.part[0], &try->source, sizeof(try->source));
     if (network)
@@ -322,7 +325,8 @@ void throttle_prepare(const struct throttle *throttle, const struct throttle_log
     try_r->customer = login->customer;
     bool network = parse_source(login->remote, &try_r->source, &home);
     make_keys(throttle, login, &home, network, try_r);
-    struct mailbox *mailbox = slots_find(throttle->mailboxes, try_r->keys[THROTTLE_MAILBOX]);
+    struct mailbox *mailbox =
+        login->name == NULL ? NULL : slots_find(throttle->mailboxes, try_r->keys[THROTTLE_MAILBOX]);
     try_r->stranger = find_home(mailbox, try_r->home, now) == NULL;
 }
 

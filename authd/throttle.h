@@ -53,7 +53,8 @@ const char *throttle_reason(enum throttle_scope scope);
 
 /* Who tries what. The strings need to stay only during throttle_prepare(). */
 struct throttle_login {
-    const char *name; /* the mailbox's address in its one form, or what was given in its place */
+    const char *name; /* the mailbox's address in its one form, or what was given in its place;
+                         NULL: it is nobody's password, and counts for the network alone */
     uint64_t mailbox; /* 0: there is none of that name; this and the customer are for lists alone */
     uint64_t customer;
     const char *remote; /* the client's address; anything else: nobody knows it */

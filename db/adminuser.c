@@ -8,54 +8,6 @@
 #include "db/handle.h"
 #include "lib/log.h"
 
-static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789.-_";
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-int db_admin_user_name_parse(char name_r[DB_ADMIN_NAME_MAX + 1], const char *text,
-                             const char **error_r)
-{
-    size_t length = strnlen(text, DB_ADMIN_NAME_MAX + 1);
-    for (size_t i = 0; i < length && i < DB_ADMIN_NAME_MAX; i++) {
-        name_r[i] = lower(text[i]);
-    }
-    if (length > 0 && length <= DB_ADMIN_NAME_MAX) {
-        name_r[length] = '\0';
-        if (strchr(first, name_r[0]) != NULL && strspn(name_r, others) == length) {
-            return 0;
-        }
-    }
-    *error_r =
-        "the name of a login is 1 to 64 letters, digits, \".\", \"-\" and \"_\" of ASCII, the "
-        "first a letter or a digit";
-    return -1;
-}
-
-int db_admin_user_login_parse(char login_r[DB_ADMIN_LOGIN_MAX + 1], const char *text)
-{
-    char part[DB_ADMIN_NAME_MAX + 1];
-    char name[DB_ADMIN_NAME_MAX + 1];
-    const char *error;
-    size_t length = strcspn(text, "@");
-    const char *customer = text + length;
-    if (length >= sizeof(part)) {
-        return -1;
-    }
-    memcpy(part, text, length);
-    part[length] = '\0';
-    size_t digits = *customer == '@' ? strspn(customer + 1, "0123456789") : 0;
-    if (db_admin_user_name_parse(name, part, &error) < 0 ||
-        (*customer == '@' && (digits == 0 || digits > 18 || customer[1 + digits] != '\0'))) {
-        return -1;
-    }
-    snprintf(login_r, DB_ADMIN_LOGIN_MAX + 1, "%s%s", name, customer);
-    return 0;
-}
-
 bool db_admin_user_role_fits(enum db_role role, uint64_t customer)
 {
     return role != DB_ROLE_OWNER && db_role_is_operator(role) == (customer == 0);
@@ -109,10 +61,10 @@ enum db_result db_admin_user_add(struct db *db, struct db_admin_user *user, cons
         return DB_BROKEN;
     }
     if (user->customer != 0) {
-        snprintf(user->login, sizeof(user->login), "%.*s@%" PRIu64, DB_ADMIN_NAME_MAX, name,
+        snprintf(user->login, sizeof(user->login), "%.*s@%" PRIu64, ADMINLOGIN_NAME_MAX, name,
                  user->customer);
     } else {
-        snprintf(user->login, sizeof(user->login), "%.*s", DB_ADMIN_NAME_MAX, name);
+        snprintf(user->login, sizeof(user->login), "%.*s", ADMINLOGIN_NAME_MAX, name);
     }
     enum db_result result = change_begin(db);
     if (result != DB_OK) {

@@ -7,26 +7,21 @@
 #include "db/apikey.h"
 #include "db/db.h"
 #include "db/mailaddress.h"
+#include "lib/adminlogin.h"
 
 /*
  * People who use the API and the pages with a password: the operator's own, and those of customers.
  * What each may do is a role of db/apikey.h, but an owner's. A customer of 0 below means the
  * operator.
- *
- * An operator's login is a name; a customer's is NAME@ID with the customer's id. So the names of
- * one customer say nothing of another's, and none is an address (a domain has a dot): what people
- * type tells by itself whether they are an admin user or a mailbox's owner.
  */
 
-#define DB_ADMIN_NAME_MAX  64 /* octets of the name in a login */
-#define DB_ADMIN_LOGIN_MAX (DB_ADMIN_NAME_MAX + 21)
 #define DB_ADMIN_USERS_MAX 1000 /* of each customer, and of the operator */
 
 struct db_admin_user {
     uint64_t id;
     uint64_t customer;
     char customer_name[DB_CUSTOMER_NAME_MAX + 1];
-    char login[DB_ADMIN_LOGIN_MAX + 1];
+    char login[ADMINLOGIN_MAX + 1];
     char name[DB_MAILBOX_NAME_MAX + 1]; /* as people write it; may be empty */
     enum db_role role;
     bool suspended;         /* this person, not the customer */
@@ -35,17 +30,6 @@ struct db_admin_user {
     uint64_t invited_until; /* seconds since 1970; 0: no open invitation */
     uint64_t created;       /* seconds since 1970 */
 };
-
-/*
- * The name of a login in its one form, lower case, from what was typed: 1 to 64 letters, digits,
- * ".", "-" and "_" of ASCII, the first a letter or digit. Returns 0, or -1 with one sentence in
- * *error_r (static text).
- */
-int db_admin_user_name_parse(char name_r[DB_ADMIN_NAME_MAX + 1], const char *text,
-                             const char **error_r);
-
-/* The same for a whole login, as somebody types it who logs in. Returns 0 or -1. */
-int db_admin_user_login_parse(char login_r[DB_ADMIN_LOGIN_MAX + 1], const char *text);
 
 /* Whether the role can be one of an admin user of this customer. */
 bool db_admin_user_role_fits(enum db_role role, uint64_t customer);

@@ -98,7 +98,7 @@ static enum db_result make_room(struct db *db, const struct db_event *event, uin
     return result == DB_NONE ? DB_OK : result;
 }
 
-/* The login of one of the operator's own people is no address (db/adminuser.h). */
+/* The login of one of the operator's own people is no address (lib/adminlogin.h). */
 static bool is_operators(const struct db_event *event)
 {
     return event->address[0] != '\0' && strchr(event->address, '@') == NULL;

@@ -37,7 +37,7 @@ enum db_result db_login_find(struct db *db, const struct address *address,
                              struct db_login *login_r);
 
 /*
- * The same of an admin user by the login in its one form (db/adminuser.h): admin_user, customer,
+ * The same of an admin user by the login in its one form (lib/adminlogin.h): admin_user, customer,
  * suspended and hash; the other members of the zeroed struct stay as they are.
  */
 enum db_result db_login_find_admin(struct db *db, const char *login, struct db_login *login_r);

@@ -40,7 +40,10 @@ enum auth_type {
     AUTH_LIFTED,  /* struct auth_lifted */
 
     /* admin */
-    AUTH_WANTED /* struct auth_wanted */
+    AUTH_WANTED, /* struct auth_wanted */
+    AUTH_CHECK,  /* struct auth_check, then its texts -> AUTH_CHECKED */
+    AUTH_KEY,    /* struct auth_key            -> AUTH_CHECKED */
+    AUTH_CHECKED /* struct auth_checked */
 };
 
 /* Short enough for one transaction to be in nobody's way. */
@@ -155,6 +158,47 @@ struct auth_lift {
 
 struct auth_lifted {
     uint64_t count; /* delays that have ended */
+};
+
+/* Octets of a login and of a password that are checked. */
+#define AUTH_LOGIN_MAX    512
+#define AUTH_PASSWORD_MAX 512
+
+/*
+ * Asks whether somebody who uses the pages, an admin user or a mailbox's owner, has this password:
+ * login and password follow, without any octet between them. The login holds no NUL. What is
+ * refused is an event and counts against who tries; what is good is neither: a second factor may
+ * follow.
+ */
+struct auth_check {
+    char remote[AUTH_REMOTE_MAX + 1];
+    uint16_t login_length;
+    uint16_t password_length;
+    uint16_t zero[2];
+};
+
+/* Tells of a key for the API that opens nothing: it counts for the network that it came from. */
+struct auth_key {
+    char remote[AUTH_REMOTE_MAX + 1];
+    uint8_t digest[32]; /* of the key: the same again does not count */
+};
+
+enum auth_answer {
+    AUTH_ANSWER_GOOD,
+    AUTH_ANSWER_WRONG,
+    AUTH_ANSWER_DISABLED, /* the password is right, but its owner is suspended */
+    AUTH_ANSWER_DELAYED,  /* too many wrong ones: it was not looked at */
+    AUTH_ANSWER_BUSY,     /* too much waits */
+    AUTH_ANSWER_BROKEN,   /* it cannot be checked now */
+    AUTH_ANSWER__MAX
+};
+
+struct auth_checked {
+    uint32_t answer;     /* enum auth_answer */
+    uint32_t seconds;    /* of AUTH_ANSWER_DELAYED: until it is worth while to come again */
+    uint64_t customer;   /* this and the next two of AUTH_ANSWER_GOOD: whose password it is */
+    uint64_t admin_user; /* as in db/person.h */
+    uint64_t mailbox;
 };
 
 #endif

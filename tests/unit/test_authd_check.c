@@ -133,6 +133,19 @@ enum db_result db_login_find(struct db *db, const struct address *address, struc
     return DB_OK;
 }
 
+/* "desk", an operator's. */
+enum db_result db_login_find_admin(struct db *db, const char *login, struct db_login *login_r)
+{
+    assert_ptr_equal(db, &accounts);
+    if (accounts.result != DB_OK)
+        return accounts.result;
+    if (strcmp(login, "desk") != 0)
+        return DB_NONE;
+    *login_r = (struct db_login){.admin_user = 3, .suspended = accounts.login.suspended};
+    memcpy(login_r->hash, accounts.login.hash, sizeof(login_r->hash));
+    return DB_OK;
+}
+
 enum db_result db_domain_find(struct db *db, const char *name, struct db_domain *domain_r)
 {
     assert_ptr_equal(db, &accounts);
@@ -349,6 +362,71 @@ static void test_suspended(void **state)
     assert_int_equal(check("anna@example.com", "wrong", NULL), CHECK_WRONG);
     accounts.login.suspended = false;
     assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+}
+
+static enum check_result check_page(const char *name, const char *password, uint64_t *admin_user_r)
+{
+    struct answered answered = {
+        .check = {.done = on_done, .remote = remote, .service = CHECK_PAGES}};
+
+    check_start(checker, &answered.check, name, strlen(name), password, strlen(password));
+    finish_all();
+    *admin_user_r = answered.check.admin_user;
+    return answered.result;
+}
+
+/* An admin user is known to the pages alone; an app password opens no pages. */
+static void test_pages(void **state)
+{
+    char text[APPPASSWORD_TEXT_SIZE];
+    uint64_t admin_user;
+
+    (void)state;
+    assert_int_equal(check_page("Desk", "secret", &admin_user), CHECK_GOOD);
+    assert_int_equal(admin_user, 3);
+    assert_int_equal(check_page("desk", "wrong", &admin_user), CHECK_WRONG);
+    assert_int_equal(check_page("desk@9", "secret", &admin_user), CHECK_WRONG);
+    assert_int_equal(admin_user, 0);
+    assert_int_equal(check("desk", "secret", NULL), CHECK_WRONG);
+    assert_int_equal(check_page("anna@example.com", "secret", &admin_user), CHECK_GOOD);
+    assert_int_equal(admin_user, 0);
+    accounts.login.suspended = true;
+    assert_int_equal(check_page("desk", "secret", &admin_user), CHECK_DISABLED);
+    accounts.login.suspended = false;
+    uint8_t octets[APPPASSWORD_OCTETS];
+    apppassword_draw(octets, text);
+    apppassword_digest(accounts.digest, app_key, 7, octets);
+    accounts.app_password = (struct db_app_password){.id = 9, .pop3 = true, .smtp = true};
+    assert_int_equal(check("anna@example.com", text, NULL), CHECK_GOOD);
+    assert_int_equal(check_page("anna@example.com", text, &admin_user), CHECK_WRONG);
+    /* Neither SCRAM's keys nor a hash at another cost are made for a mailbox that is none. */
+    assert_int_equal(reported.upgrades, 0);
+}
+
+/* Wrong keys of the API delay those who guess passwords from the same address, and are counted once
+ * each. */
+static void test_wrong_keys(void **state)
+{
+    uint8_t key[32] = {0};
+    bool blocked;
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(checker_wrong_key(checker, remote, key, &blocked), 0);
+    for (key[0] = 1; key[0] < 5; key[0]++) {
+        assert_int_equal(checker_wrong_key(checker, remote, key, &blocked), 0);
+        assert_int_equal(blocked, key[0] == 4);
+    }
+    assert_true(checker_wrong_key(checker, remote, key, &blocked) > 0);
+    key[0] = 0;
+    assert_int_equal(checker_wrong_key(checker, remote, key, &blocked), 0);
+    assert_int_equal(check("anna@example.com", "wrong", NULL), CHECK_DELAYED);
+    remote = "198.51.100.1";
+    assert_int_equal(check("anna@example.com", "secret", NULL), CHECK_GOOD);
+    for (unsigned i = 0; i < 20; i++) {
+        key[1] = (uint8_t)(i + 1);
+        assert_int_equal(checker_wrong_key(checker, "127.0.0.1", key, &blocked), 0);
+    }
 }
 
 /* Keys for a name, as a first message of SCRAM asks for them. */
@@ -1053,6 +1131,8 @@ int main(void)
         TEST(test_cache),
         TEST(test_changed_password),
         TEST(test_suspended),
+        TEST(test_pages),
+        TEST(test_wrong_keys),
         TEST(test_no_password),
         TEST(test_database_fails),
         TEST(test_together),

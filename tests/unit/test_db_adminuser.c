@@ -18,40 +18,6 @@ static struct db_admin_user add(struct db *db, uint64_t customer, const char *na
     return user;
 }
 
-static void reads_logins_as_people_type_them(void **state)
-{
-    static const struct {
-        const char *text;
-        const char *login; /* NULL: it is none */
-    } cases[] = {{"Anna", "anna"},
-                 {"anna@7", "anna@7"},
-                 {"A.b-c_1@10", "a.b-c_1@10"},
-                 {"", NULL},
-                 {"@7", NULL},
-                 {"anna@", NULL},
-                 {"anna@hotel.example", NULL},
-                 {"anna@7x", NULL},
-                 {".anna", NULL},
-                 {"an na", NULL},
-                 {"\xc3\xa4nna", NULL},
-                 {"anna@1234567890123456789", NULL}};
-    char login[DB_ADMIN_LOGIN_MAX + 1];
-    char longest[DB_ADMIN_NAME_MAX + 2];
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int parsed = db_admin_user_login_parse(login, cases[i].text);
-        assert_int_equal(parsed, cases[i].login == NULL ? -1 : 0);
-        if (parsed == 0) {
-            assert_string_equal(login, cases[i].login);
-        }
-    }
-    memset(longest, 'a', sizeof(longest));
-    longest[DB_ADMIN_NAME_MAX + 1] = '\0';
-    assert_int_equal(db_admin_user_login_parse(login, longest), -1);
-    longest[DB_ADMIN_NAME_MAX] = '\0';
-    assert_int_equal(db_admin_user_login_parse(login, longest), 0);
-}
-
 static void keeps_names_of_customers_apart(void **state)
 {
     struct fixture *fixture = *state;
@@ -202,7 +168,6 @@ static void keeps_the_newest_sessions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_logins_as_people_type_them),
         db_test(keeps_names_of_customers_apart),
         db_test(takes_no_role_of_somebody_else),
         db_test(invites_to_choose_a_password),
