@@ -413,9 +413,9 @@ static void test_wrong_keys(void **state)
     (void)state;
     for (unsigned i = 0; i < 20; i++)
         assert_int_equal(checker_wrong_key(checker, remote, key, &blocked), 0);
-    for (key[0] = 1; key[0] < 5; key[0]++) {
+    for (key[0] = 1; key[0] < 9; key[0]++) {
         assert_int_equal(checker_wrong_key(checker, remote, key, &blocked), 0);
-        assert_int_equal(blocked, key[0] == 4);
+        assert_int_equal(blocked, key[0] == 8);
     }
     assert_true(checker_wrong_key(checker, remote, key, &blocked) > 0);
     key[0] = 0;
