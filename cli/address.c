@@ -160,26 +160,6 @@ static int add_with_password(struct instance *instance, struct db *db,
     return done;
 }
 
-/* Wipes it as well. */
-static int show_invitation(const struct conf *conf, struct invitation *invitation)
-{
-    char link[INVITATION_LINK_SIZE];
-    int done = password_show("invitation", invitation->token);
-
-    if (done == EXIT_DONE && conf->page_url[0] != '\0') {
-        invitation_link(link, conf->page_url, invitation);
-        done = password_show("link", link);
-        sodium_memzero(link, sizeof(link));
-    }
-    if (done == EXIT_DONE) {
-        json_t *until = listing_time(invitation->until);
-        printf("valid until: %s\n", json_string_value(until));
-        json_decref(until);
-    }
-    sodium_memzero(invitation, sizeof(*invitation));
-    return done;
-}
-
 static int add_with_invitation(const struct conf *conf, struct db *db, uint64_t customer,
                                struct db_mailaddress_new *new)
 {
@@ -190,7 +170,7 @@ static int add_with_invitation(const struct conf *conf, struct db *db, uint64_t 
     new->invited_until = invitation.until;
     int done = add_mailbox(db, customer, new);
     new->invitation = NULL;
-    return done == EXIT_DONE ? show_invitation(conf, &invitation) : done;
+    return done == EXIT_DONE ? password_show_invitation(conf, &invitation) : done;
 }
 
 static int add_address(struct instance *instance, struct db *db, struct db_mailaddress_new *new,
@@ -414,7 +394,7 @@ int address_invite_main(struct instance *instance, int argc, char **argv)
                              db_mailaddress_invite(db, found.customer, &address, invitation.digest,
                                                    invitation.until));
     if (done == EXIT_DONE)
-        done = show_invitation(&instance->conf, &invitation);
+        done = password_show_invitation(&instance->conf, &invitation);
     db_close(db);
     return done;
 }

@@ -9,9 +9,11 @@
 
 #include "cli/command.h"
 #include "cli/file.h"
+#include "cli/listing.h"
 #include "cli/password.h"
 #include "cli/terminal.h"
 #include "lib/apppassword.h"
+#include "lib/invitation.h"
 #include "lib/text.h"
 
 /* What another server takes as a password, and what can be sent to it in a line. */
@@ -148,4 +150,23 @@ int password_show(const char *label, const char *secret)
     if (fflush(stdout) != 0 || writev(STDOUT_FILENO, parts, 4) < 0)
         return refuse("cannot write the secret to standard output; set another one");
     return EXIT_DONE;
+}
+
+int password_show_invitation(const struct conf *conf, struct invitation *invitation)
+{
+    char link[INVITATION_LINK_SIZE];
+    int done = password_show("invitation", invitation->token);
+
+    if (done == EXIT_DONE && conf->page_url[0] != '\0') {
+        invitation_link(link, conf->page_url, invitation);
+        done = password_show("link", link);
+        sodium_memzero(link, sizeof(link));
+    }
+    if (done == EXIT_DONE) {
+        json_t *until = listing_time(invitation->until);
+        printf("valid until: %s\n", json_string_value(until));
+        json_decref(until);
+    }
+    sodium_memzero(invitation, sizeof(*invitation));
+    return done;
 }

@@ -8,6 +8,7 @@
 #include "lib/passwordrule.h"
 
 struct db;
+struct invitation;
 
 /* Where passwords of mailboxes come from. */
 
@@ -34,6 +35,9 @@ int password_ask_foreign(const char *prompt, struct password *password_r);
  * EXIT_DONE, or EXIT_REFUSED after refuse().
  */
 int password_show(const char *label, const char *secret);
+
+/* Writes an invitation's token, its link where there are pages, and its end; wipes it. As above. */
+int password_show_invitation(const struct conf *conf, struct invitation *invitation);
 
 /* A password of which what is kept is to be made, and for which mailbox, by its address in its one
  * form. */
