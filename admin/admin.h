@@ -1,6 +1,7 @@
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
+#include "admin/authask.h"
 #include "admin/authlink.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
@@ -36,6 +37,7 @@ struct admin {
     struct purger purger;
     struct webhooks *webhooks;
     struct authlink *authlink;
+    struct authask *authask;
     struct fetcher *fetcher;
     struct issuers *issuers;
 };

@@ -11,12 +11,14 @@
 
 #include "admin/admin.h"
 #include "admin/api.h"
+#include "admin/authask.h"
 #include "admin/body.h"
 #include "admin/bucket.h"
 #include "admin/change.h"
 #include "admin/field.h"
 #include "admin/object.h"
 #include "admin/page.h"
+#include "admin/people.h"
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "admin/route.h"
@@ -113,13 +115,44 @@ static unsigned seconds_of(uint64_t milliseconds)
 }
 
 /* A /64 of IPv6 is one, as for logins. */
+static size_t network_length(const struct in6_addr *remote)
+{
+    return IN6_IS_ADDR_V4MAPPED(remote) ? sizeof(*remote) : 8;
+}
+
+struct wrong_key {
+    struct api *api;
+    struct in6_addr remote;
+};
+
+/* From now on nothing wrong that comes from there is looked at for a while, here either. */
+static void on_key_told(void *context, const struct auth_checked *checked)
+{
+    struct wrong_key *wrong = context;
+
+    if (checked->answer == AUTH_ANSWER_DELAYED)
+        bucket_drain(wrong->api->wrong, &wrong->remote, network_length(&wrong->remote), WRONG_RATE,
+                     WRONG_BURST, (uint64_t)checked->seconds * 1000, clock_milliseconds());
+    free(wrong);
+}
+
+/* Who guesses keys is somebody who guesses passwords, too: authd counts both. */
+static void tell_authd(const struct request *request, const char *token)
+{
+    struct wrong_key *wrong = xmalloc(sizeof(*wrong));
+
+    *wrong = (struct wrong_key){request->admin->api, request->remote};
+    if (authask_key(request->admin->authask, request->remote_text, token,
+                    (struct authask_caller){on_key_told, wrong}) < 0)
+        free(wrong);
+}
+
 void api_refuse_unknown(struct request *request, enum problem problem, const char *detail)
 {
     struct api *api = request->admin->api;
-    size_t length = IN6_IS_ADDR_V4MAPPED(&request->remote) ? sizeof(request->remote) : 8;
 
-    uint64_t wait = bucket_take(api->wrong, &request->remote, length, WRONG_RATE, WRONG_BURST,
-                                clock_milliseconds());
+    uint64_t wait = bucket_take(api->wrong, &request->remote, network_length(&request->remote),
+                                WRONG_RATE, WRONG_BURST, clock_milliseconds());
     if (wait == 0) {
         log_warning("request=%s from=%s: refused: %s", request->id, request->remote_text,
                     problem_code(problem));
@@ -128,6 +161,14 @@ void api_refuse_unknown(struct request *request, enum problem problem, const cha
     }
     problem_set(request, PROBLEM_RATE, "too many wrong keys or tokens come from your address");
     request->answer.retry_after = seconds_of(wait);
+}
+
+static void refuse_key(struct request *request, const char *token, enum problem problem,
+                       const char *detail)
+{
+    api_refuse_unknown(request, problem, detail);
+    if (request->answer.status == problem_status(problem))
+        tell_authd(request, token);
 }
 
 /* The token of "Bearer TOKEN" (RFC 6750), or NULL. */
@@ -196,22 +237,15 @@ static void note_use(const struct request *request)
         change_key_used(request->admin->writer, key, request->remote_text);
 }
 
-/* 401, 403 and 429. */
-static void authenticate(struct request *request)
+static void authenticate_key(struct request *request, const char *token)
 {
-    const char *token = bearer(request);
-
-    if (token == NULL) {
-        problem_set(request, PROBLEM_NO_KEY, "send \"Authorization: Bearer KEY\"");
-        return;
-    }
     enum db_result result = find_key(request, token);
     if (result == DB_NONE)
-        api_refuse_unknown(request, PROBLEM_WRONG_KEY, "this key opens nothing");
+        refuse_key(request, token, PROBLEM_WRONG_KEY, "this key opens nothing");
     else if (result != DB_OK)
         change_problem(request, NULL, result);
     else if (request->key.expires != 0 && request->key.expires <= (uint64_t)time(NULL))
-        api_refuse_unknown(request, PROBLEM_EXPIRED_KEY, "this key has expired");
+        refuse_key(request, token, PROBLEM_EXPIRED_KEY, "this key has expired");
     else if (!is_from_network(request))
         problem_set(request, PROBLEM_NETWORK, "this key is not for use from your address");
     else if (request->key.suspended)
@@ -220,6 +254,20 @@ static void authenticate(struct request *request)
         snprintf(request->token, sizeof(request->token), "%s", token);
         note_use(request);
     }
+}
+
+/* 401, 403 and 429. A key comes before a cookie, which a browser adds by itself. */
+static void authenticate(struct request *request)
+{
+    const char *token = bearer(request);
+
+    if (token != NULL)
+        authenticate_key(request, token);
+    else if (people_has_cookie(request))
+        people_authenticate(request);
+    else
+        problem_set(request, PROBLEM_NO_KEY,
+                    "send \"Authorization: Bearer KEY\", or the cookie of a login");
 }
 
 /* --- what is asked */
@@ -290,6 +338,10 @@ static void take_idempotency(struct request *request)
     request->if_match = request_header(request, "If-Match");
     if (key == NULL || strcmp(request->method, "POST") != 0)
         return;
+    if (request->by_session) {
+        problem_set(request, PROBLEM_MALFORMED, "idempotency keys go with API keys");
+        return;
+    }
     request->idempotency_key = key;
     size_t length = strlen(key);
     bool good = length > 0 && length <= DB_IDEMPOTENCY_KEY_MAX;
@@ -408,6 +460,6 @@ void api_run(struct request *request)
     request->keep = request->admin->child.conf.removed_days * 86400;
     if (route->handle != NULL)
         route->handle(request->admin, request);
-    if (!is_refused(request) && problem_wrong(request) == 0)
+    if (!is_refused(request) && !request->away && problem_wrong(request) == 0)
         change_begin_request(request);
 }

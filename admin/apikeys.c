@@ -81,8 +81,17 @@ enum db_result api_key_show(struct db *db, struct request *request, struct json_
 
 void self_show(struct admin *admin, struct request *request)
 {
+    json_t *object = key_object(&request->key);
+    char csrf[PAGECOOKIE_TOKEN_SIZE];
     (void)admin;
-    page_show(request, key_object(&request->key));
+
+    if (request->by_session) {
+        json_object_set_new(object, "id", json_null());
+        pagecookie_csrf(csrf, request->token);
+        json_object_set_new(object, "csrf_token", json_string(csrf));
+        sodium_memzero(csrf, sizeof(csrf));
+    }
+    page_show(request, object);
 }
 
 /* --- what a body says */

@@ -16,7 +16,7 @@ void api_key_check_change(struct admin *admin, struct request *request);
 enum db_result api_key_change(struct db *db, struct request *request);
 enum db_result api_key_remove(struct db *db, struct request *request);
 
-/* GET /api/v1/self: the key that asks. */
+/* GET /api/v1/self: the key or the person that asks. */
 void self_show(struct admin *admin, struct request *request);
 
 #endif

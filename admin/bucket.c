@@ -51,8 +51,8 @@ static struct bucket *find(struct buckets *buckets, uint64_t name)
     return oldest;
 }
 
-uint64_t bucket_take(struct buckets *buckets, const void *name, unsigned long length, double rate,
-                     double burst, uint64_t now)
+static struct bucket *take(struct buckets *buckets, const void *name, unsigned long length,
+                           double burst, uint64_t now)
 {
     uint64_t digest;
 
@@ -61,12 +61,34 @@ uint64_t bucket_take(struct buckets *buckets, const void *name, unsigned long le
     struct bucket *bucket = find(buckets, digest);
     if (bucket->name == 0)
         *bucket = (struct bucket){.name = digest, .since = now, .drops = burst};
-    double drops = bucket->drops + (double)(now - bucket->since) * rate / 1000;
-    bucket->drops = drops < burst ? drops : burst;
+    return bucket;
+}
+
+static void fill_later(struct bucket *bucket, double rate, double burst, uint64_t now)
+{
     bucket->since = now;
+    bucket->full = now + (uint64_t)((burst - bucket->drops) * 1000 / rate);
+}
+
+uint64_t bucket_take(struct buckets *buckets, const void *name, unsigned long length, double rate,
+                     double burst, uint64_t now)
+{
+    struct bucket *bucket = take(buckets, name, length, burst, now);
+    double drops = bucket->drops + (double)(now - bucket->since) * rate / 1000;
+
+    bucket->drops = drops < burst ? drops : burst;
     uint64_t wait = bucket->drops >= 1 ? 0 : (uint64_t)((1 - bucket->drops) * 1000 / rate + 0.999);
     if (wait == 0)
         bucket->drops -= 1;
-    bucket->full = now + (uint64_t)((burst - bucket->drops) * 1000 / rate);
+    fill_later(bucket, rate, burst, now);
     return wait;
+}
+
+void bucket_drain(struct buckets *buckets, const void *name, unsigned long length, double rate,
+                  double burst, uint64_t wait, uint64_t now)
+{
+    struct bucket *bucket = take(buckets, name, length, burst, now);
+
+    bucket->drops = 1 - (double)wait * rate / 1000;
+    fill_later(bucket, rate, burst, now);
 }

@@ -20,4 +20,8 @@ void buckets_free(struct buckets *buckets);
 uint64_t bucket_take(struct buckets *buckets, const void *name, unsigned long length, double rate,
                      double burst, uint64_t now);
 
+/* Takes all drops from it, so that there is none for so many milliseconds. */
+void bucket_drain(struct buckets *buckets, const void *name, unsigned long length, double rate,
+                  double burst, uint64_t wait, uint64_t now);
+
 #endif

@@ -267,14 +267,17 @@ static enum db_result apply(struct db *db, struct request *request)
         return result;
     if (result != DB_OK && !request->answer.problem)
         change_problem(request, db, result);
-    return request->answer.problem ? DB_NONE : DB_OK;
+    return request->answer.problem && !request->answer.noted ? DB_NONE : DB_OK;
 }
 
 void change_actor(struct db *db, const struct request *request)
 {
     char actor[DB_AUDIT_ACTOR_MAX + 1];
 
-    if (request->route->scope == SCOPE_OPEN)
+    if (request->by_session)
+        snprintf(actor, sizeof(actor), "%s %s", request->key.mailbox != 0 ? "owner" : "admin-user",
+                 request->login);
+    else if (request->route->scope == SCOPE_OPEN)
         snprintf(actor, sizeof(actor), "invitation");
     else
         snprintf(actor, sizeof(actor), "api-key %s", request->key.name);
@@ -309,11 +312,15 @@ static enum db_result run(struct writing *writing, struct db *db)
 /* Where nobody is asked who he is, the path may hold a token. */
 static void log_change(const struct request *request)
 {
+    char who[sizeof("login=") + ADDRESS_MAX];
     bool open = request->route->scope == SCOPE_OPEN;
 
-    log_info("request=%s from=%s key=%" PRIu64 ": %s %s: %u", request->id, request->remote_text,
-             request->key.id, request->method, open ? request->route->path : request->path,
-             request->answer.status);
+    if (request->by_session)
+        snprintf(who, sizeof(who), "login=%s", request->login);
+    else
+        snprintf(who, sizeof(who), "key=%" PRIu64, request->key.id);
+    log_info("request=%s from=%s %s: %s %s: %u", request->id, request->remote_text, who,
+             request->method, open ? request->route->path : request->path, request->answer.status);
 }
 
 static void done(struct writing *writing)

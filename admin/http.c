@@ -98,6 +98,7 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, "Referrer-Policy", "no-referrer");
     add_header(response, "Cache-Control", "no-store");
     add_header(response, "X-Request-Id", request->id);
+    add_header(response, "Set-Cookie", answer->cookie);
     add_header(response, "Location", answer->location);
     add_header(response, "ETag", answer->etag);
     add_header(response, "Allow", answer->allow);

@@ -57,6 +57,7 @@ static void close_all(struct admin *admin)
     if (admin->authlink != NULL)
         authlink_settle(admin->authlink);
     event_free(admin->look);
+    authask_free(admin->authask);
     hasher_free(admin->hasher);
     writer_free(admin->writer);
     http_free(admin->http);
@@ -181,6 +182,7 @@ int main(void)
     json_object_seed(0);
     admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
     admin.hasher = start_hasher(&admin);
+    admin.authask = authask_new(admin.child.base);
     admin.api = api_new(&admin);
     admin.http = http_new(admin.child.base, "http", routes, routes_count, &admin);
     admin.look = evtimer_new(admin.child.base, on_look, &admin);

@@ -124,6 +124,26 @@ static enum db_result find_key(struct db *db, struct request *request)
     return result;
 }
 
+/* An owner has no people. */
+static enum db_result find_user(struct db *db, struct request *request)
+{
+    const struct db_api_key *key = &request->key;
+    struct db_admin_user *user = &request->user;
+    uint64_t id = id_of(request->name);
+    enum db_result result;
+
+    if (id == 0 || key->mailbox != 0)
+        return DB_NONE;
+    if (is_operator(key)) {
+        user->id = id - 1;
+        result = db_operator_admin_user_next(db, user);
+    } else {
+        result = db_admin_user_get(db, key->customer, id, user);
+    }
+    request->customer = user->customer;
+    return result == DB_OK && user->id != id ? DB_NONE : result;
+}
+
 /* An owner has nothing that can be removed without him. */
 static enum db_result find_removal(struct db *db, struct request *request)
 {
@@ -163,6 +183,7 @@ static const struct {
     [SCOPE_ADDRESS] = {"address", "address", find_address},
     [SCOPE_MAILBOX] = {"address", "mailbox", find_mailbox},
     [SCOPE_KEY] = {"key", "API key", find_key},
+    [SCOPE_USER] = {"user", "admin user", find_user},
     [SCOPE_REMOVAL] = {"removal", "removal", find_removal},
     [SCOPE_WEBHOOK] = {"webhook", "webhook", find_webhook},
 };
@@ -187,10 +208,13 @@ void object_find(struct request *request)
     else if (result != DB_OK)
         change_problem(request, request->admin->db, result);
     else if ((route->roles & 1U << request->key.role) == 0)
-        problem_set(request, PROBLEM_ROLE, "a key with the role %s may not do this",
+        problem_set(request, PROBLEM_ROLE, "the role %s may not do this",
                     db_role_name(request->key.role));
     else if ((route->flags & ROUTE_WHOLE) != 0 && request->key.domain[0] != '\0')
         problem_set(request, PROBLEM_ROLE, "a key of one domain may not do this");
+    else if ((route->flags & ROUTE_SESSION) != 0 && !request->by_session)
+        problem_set(request, PROBLEM_SESSION_ONLY,
+                    "this is for people who are logged in, not for keys");
 }
 
 /* The same members in the same order come to the same text. */

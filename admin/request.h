@@ -9,10 +9,13 @@
 #include <jansson.h>
 
 #include "admin/hasher.h"
+#include "admin/pagecookie.h"
 #include "admin/route.h"
 #include "admin/writer.h"
+#include "db/adminuser.h"
 #include "db/apikey.h"
 #include "db/mailaddress.h"
+#include "db/pagesession.h"
 #include "db/plan.h"
 #include "db/removal.h"
 
@@ -36,6 +39,8 @@ struct answer {
     char allow[ROUTE_ALLOW_SIZE];
     unsigned retry_after; /* seconds; 0: nothing is said */
     bool replayed;        /* it was given before, under the same idempotency key */
+    bool noted;           /* of a problem: what was written of it is to stay */
+    char cookie[PAGECOOKIE_HEADER_SIZE];
 };
 
 struct request {
@@ -67,7 +72,11 @@ struct request {
 
     /* Who asks, and for what; of the objects those that the route's scope names. */
     struct db_api_key key;
-    char token[APIKEY_TEXT_SIZE];
+    char token[APIKEY_TEXT_SIZE];   /* the key, or the session's cookie */
+    bool by_session;                /* a person does (admin/people.h), and the key is made up */
+    bool secure;                    /* over TLS */
+    struct db_page_session session; /* these two of such a one */
+    char login[ADDRESS_MAX + 1];
     const char *idempotency_key; /* NULL: none */
     const char *if_match;
     uint64_t keep; /* seconds for which what it removes can be restored */
@@ -79,6 +88,7 @@ struct request {
     struct address address;
     struct db_mailaddress found;
     struct db_api_key target;
+    struct db_admin_user user;
     struct db_removal removal;
     uint64_t webhook;
 

@@ -27,6 +27,7 @@ enum route_scope {
     SCOPE_ADDRESS,  /* {address} */
     SCOPE_MAILBOX,  /* {address}, and it must have a mailbox */
     SCOPE_KEY,      /* {key}, by its id */
+    SCOPE_USER,     /* {user}, an admin user by its id */
     SCOPE_REMOVAL,  /* {removal}, by its id */
     SCOPE_WEBHOOK   /* {webhook}, by its id */
 };
@@ -41,9 +42,10 @@ enum route_scope {
 #define EVERYBODY    (READERS | ROLE(OWNER))
 
 enum route_flag {
-    ROUTE_WHOLE = 1, /* not for a key of one domain: what it does goes beyond that */
-    ROUTE_LIST = 2,  /* takes limit and cursor, and answers with a page (admin/page.h) */
-    ROUTE_ASKS = 64  /* its own parameters of the query must be there */
+    ROUTE_WHOLE = 1,   /* not for a key of one domain: what it does goes beyond that */
+    ROUTE_LIST = 2,    /* takes limit and cursor, and answers with a page (admin/page.h) */
+    ROUTE_SESSION = 4, /* only for people (admin/people.h), not for keys */
+    ROUTE_ASKS = 64    /* its own parameters of the query must be there */
 };
 
 /* A body that is taken in pieces (admin/upload.h), in place of one that is members. */

@@ -1,5 +1,6 @@
 #include "admin/routes.h"
 #include "admin/addresses.h"
+#include "admin/adminusers.h"
 #include "admin/apikeys.h"
 #include "admin/apppasswords.h"
 #include "admin/customers.h"
@@ -8,6 +9,7 @@
 #include "admin/exposition.h"
 #include "admin/health.h"
 #include "admin/invitations.h"
+#include "admin/logins.h"
 #include "admin/meta.h"
 #include "admin/planpreview.h"
 #include "admin/plans.h"
@@ -37,7 +39,38 @@ const struct route routes[] = {
      .about = "choose the password of the mailbox, once; its sessions end"},
 
     {"GET", API "/self", SCOPE_ANY, EVERYBODY, .handle = self_show,
-     .about = "the key that asks", .schema = "ApiKey"},
+     .about = "the key or the person that asks", .schema = "Self"},
+
+    {"POST", API "/login", SCOPE_OPEN, 0, 0, login_fields, .handle = login_check,
+     .apply = login_apply, .about = "begin a session with a password, and a code where one is asked for",
+     .schema = "Login"},
+    {"POST", API "/logout", SCOPE_ANY, EVERYBODY, ROUTE_SESSION, .apply = logout_apply,
+     .about = "end the session"},
+    {"GET", API "/self/sessions", SCOPE_ANY, EVERYBODY, ROUTE_SESSION | ROUTE_LIST,
+     .handle = own_sessions_list, .about = "one's own sessions, the newest first",
+     .schema = "PageSession"},
+    {"DELETE", API "/self/sessions", SCOPE_ANY, EVERYBODY, ROUTE_SESSION,
+     .apply = own_sessions_end, .about = "end one's other sessions"},
+    {"DELETE", API "/self/sessions/{session}", SCOPE_ANY, EVERYBODY, ROUTE_SESSION,
+     .apply = own_session_end, .about = "end one of one's own sessions"},
+    {"PUT", API "/self/password", SCOPE_ANY, EVERYBODY, ROUTE_SESSION, own_password_fields,
+     .handle = own_password_check, .apply = own_password_set,
+     .about = "choose another password; all sessions end, and a new one begins",
+     .schema = "Login"},
+    {"GET", API "/self/second-factor", SCOPE_ANY, EVERYBODY, ROUTE_SESSION,
+     .handle = second_factor_show, .about = "whether there is a second factor",
+     .schema = "SecondFactor"},
+    {"POST", API "/self/second-factor", SCOPE_ANY, EVERYBODY, ROUTE_SESSION,
+     reauthentication_fields, .handle = reauthenticate, .apply = second_factor_enrol,
+     .about = "draw the secret of a second factor, shown once", .schema = "NewSecondFactor"},
+    {"POST", API "/self/second-factor/confirm", SCOPE_ANY, EVERYBODY, ROUTE_SESSION, code_fields,
+     .apply = second_factor_prove,
+     .about = "have it asked for from now on; recovery codes, shown once", .schema = "RecoveryCodes"},
+    {"POST", API "/self/second-factor/recovery-codes", SCOPE_ANY, EVERYBODY, ROUTE_SESSION,
+     both_fields, .handle = reauthenticate, .apply = second_factor_renew_codes,
+     .about = "draw new recovery codes, shown once", .schema = "RecoveryCodes"},
+    {"POST", API "/self/second-factor/remove", SCOPE_ANY, EVERYBODY, ROUTE_SESSION, both_fields,
+     .handle = reauthenticate, .apply = second_factor_end, .about = "give up the second factor"},
 
     {"GET", API "/meta", SCOPE_ANY, EVERYBODY, .handle = meta_show,
      .about = "limits, and what can be set", .schema = "Meta"},
@@ -132,6 +165,9 @@ const struct route routes[] = {
      .about = "draw a token with which the owner sets the password, or another one",
      .schema = "Invitation"},
 
+    {"DELETE", API "/addresses/{address}/second-factor", SCOPE_MAILBOX, ADMINS,
+     .apply = address_end_second_factor, .about = "take away the owner's second factor"},
+
     {"GET", API "/addresses/{address}/app-passwords", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
      .handle = app_passwords_list, .about = "a mailbox's app passwords by their names",
      .schema = "AppPassword"},
@@ -190,6 +226,24 @@ const struct route routes[] = {
     {"GET", API "/webhooks/{webhook}/deliveries", SCOPE_WEBHOOK, ADMINS | ROLE(OPERATOR_READ),
      ROUTE_LIST | ROUTE_WHOLE, .handle = webhook_deliveries_list,
      .about = "what it is still to be told, the next first", .schema = "Delivery"},
+    {"GET", API "/admin-users", SCOPE_ANY, ADMINS | ROLE(OPERATOR_READ), ROUTE_LIST | ROUTE_WHOLE,
+     NULL, customer_parameters, .handle = admin_users_list,
+     .about = "people who use the API and the pages, but mailboxes' owners", .schema = "AdminUser"},
+    {"POST", API "/admin-users", SCOPE_ANY, ADMINS, ROUTE_WHOLE, admin_user_new_fields,
+     .handle = admin_user_check_new, .apply = admin_user_add,
+     .about = "add somebody, who chooses a password with the invitation", .schema = "NewAdminUser"},
+    {"GET", API "/admin-users/{user}", SCOPE_USER, ADMINS | ROLE(OPERATOR_READ), ROUTE_WHOLE,
+     .show = admin_user_show, .about = "an admin user", .schema = "AdminUser"},
+    {"PATCH", API "/admin-users/{user}", SCOPE_USER, ADMINS, ROUTE_WHOLE, admin_user_fields,
+     .handle = admin_user_check, .apply = admin_user_change, .show = admin_user_show,
+     .about = "change, suspend or resume an admin user", .schema = "AdminUser"},
+    {"DELETE", API "/admin-users/{user}", SCOPE_USER, ADMINS, ROUTE_WHOLE,
+     .apply = admin_user_remove, .show = admin_user_show, .about = "remove an admin user"},
+    {"POST", API "/admin-users/{user}/invitation", SCOPE_USER, ADMINS, ROUTE_WHOLE, no_fields,
+     .apply = admin_user_invite, .about = "draw a token to choose another password with",
+     .schema = "NewAdminUser"},
+    {"DELETE", API "/admin-users/{user}/second-factor", SCOPE_USER, ADMINS, ROUTE_WHOLE,
+     .apply = admin_user_end_second_factor, .about = "take away somebody's second factor"},
 
     {"GET", API "/sessions", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = sessions_list, .about = "the POP3 sessions that are open", .schema = "Session"},

@@ -4,7 +4,6 @@
 
 #include "admin/secondfactor.h"
 #include "db/secondfactor.h"
-#include "db/transaction.h"
 
 #define WAIT_LEAST 60
 #define WAIT_MOST  3600
@@ -102,7 +101,8 @@ static enum db_result take(struct db *db, const struct db_person *person,
 }
 
 static enum db_result note_wrong(struct db *db, const struct db_person *person,
-                                 const struct db_second_factor *factor, uint64_t now)
+                                 const struct db_second_factor *factor, uint64_t now,
+                                 uint64_t *wait_r)
 {
     unsigned wrong = factor->wrong + 1;
     uint64_t wait = WAIT_LEAST;
@@ -111,7 +111,8 @@ static enum db_result note_wrong(struct db *db, const struct db_person *person,
         return db_second_factor_wrong(db, person, wrong, 0);
     for (unsigned i = SECOND_FACTOR_TRIES; i < wrong && wait < WAIT_MOST; i++)
         wait *= 2;
-    return db_second_factor_wrong(db, person, wrong, now + (wait < WAIT_MOST ? wait : WAIT_MOST));
+    *wait_r = wait < WAIT_MOST ? wait : WAIT_MOST;
+    return db_second_factor_wrong(db, person, wrong, now + *wait_r);
 }
 
 /* Nobody waits for longer than the longest time: the clock was ahead then, and has been set right.
@@ -121,13 +122,13 @@ static bool is_blocked(const struct db_second_factor *factor, uint64_t now)
     return now < factor->blocked && factor->blocked - now <= WAIT_MOST;
 }
 
-/* Within a transaction, so that guesses at once are counted one after the other. */
 static enum second_factor_result judge(struct db *db, const struct db_person *person,
                                        const char *text, uint64_t now, uint64_t *wait_r)
 {
     struct db_second_factor factor;
     enum second_factor_result judged = SECOND_FACTOR_GOOD;
 
+    *wait_r = 0;
     enum db_result result = db_second_factor_find(db, person, &factor);
     if (result == DB_OK && is_blocked(&factor, now)) {
         *wait_r = factor.blocked - now;
@@ -135,22 +136,11 @@ static enum second_factor_result judge(struct db *db, const struct db_person *pe
     } else if (result == DB_OK) {
         result = take(db, person, &factor, text, now);
         if (result == DB_NONE) {
-            result = note_wrong(db, person, &factor, now);
+            result = note_wrong(db, person, &factor, now, wait_r);
             judged = SECOND_FACTOR_WRONG;
         }
     }
     sodium_memzero(factor.secret, sizeof(factor.secret));
-    return result == DB_OK ? judged : result_of(result);
-}
-
-/* What was found out counts only when it is kept. */
-static enum second_factor_result end(struct db *db, enum second_factor_result judged)
-{
-    if (judged == SECOND_FACTOR_BUSY || judged == SECOND_FACTOR_BROKEN) {
-        db_transaction_rollback(db);
-        return judged;
-    }
-    enum db_result result = db_transaction_commit(db);
     return result == DB_OK ? judged : result_of(result);
 }
 
@@ -169,40 +159,29 @@ enum second_factor_result second_factor_confirm(struct db *db, const struct db_p
 {
     uint64_t wait;
 
-    enum db_result result = db_transaction_begin(db);
-    if (result != DB_OK)
-        return result_of(result);
     if (is_confirmed(db, person))
-        return end(db, SECOND_FACTOR_TAKEN);
+        return SECOND_FACTOR_TAKEN;
     enum second_factor_result judged = judge(db, person, code, now, &wait);
     if (judged != SECOND_FACTOR_GOOD)
-        return end(db, judged);
-    result = db_second_factor_confirm(db, person, now);
+        return judged;
+    enum db_result result = db_second_factor_confirm(db, person, now);
     if (result == DB_OK)
         result = set_recovery_codes(db, person, codes_r);
-    return end(db, result_of(result));
+    return result_of(result);
 }
 
 enum second_factor_result second_factor_check(struct db *db, const struct db_person *person,
                                               const char *text, uint64_t now, uint64_t *wait_r)
 {
-    enum db_result result = db_transaction_begin(db);
-    if (result != DB_OK)
-        return result_of(result);
-    if (!is_confirmed(db, person))
-        return end(db, SECOND_FACTOR_NONE);
-    return end(db, judge(db, person, text, now, wait_r));
+    *wait_r = 0;
+    return is_confirmed(db, person) ? judge(db, person, text, now, wait_r) : SECOND_FACTOR_NONE;
 }
 
 enum second_factor_result second_factor_renew(struct db *db, const struct db_person *person,
                                               second_factor_recovery_codes codes_r)
 {
-    enum db_result result = db_transaction_begin(db);
-    if (result != DB_OK)
-        return result_of(result);
-    if (!is_confirmed(db, person))
-        return end(db, SECOND_FACTOR_NONE);
-    return end(db, result_of(set_recovery_codes(db, person, codes_r)));
+    return is_confirmed(db, person) ? result_of(set_recovery_codes(db, person, codes_r))
+                                    : SECOND_FACTOR_NONE;
 }
 
 enum second_factor_result second_factor_remove(struct db *db, const struct db_person *person)

@@ -12,6 +12,9 @@
  * (admin/totp.h), or once a recovery code. Enrolment is begin, a first code to confirm it, and
  * recovery codes to keep. Times are seconds since 1970.
  *
+ * All is called within a transaction (db/transaction.h), so that guesses at once are counted one
+ * after the other. It has to be kept also where a code was wrong.
+ *
  * What bounds guessing (RFC 6238 section 5.2, RFC 4226 section 7.3): a code counts once, and after
  * SECOND_FACTOR_TRIES wrong ones in a row none is looked at for a minute, then for two, four and so
  * on up to an hour: that is fewer than 40 guesses a day at 3 in 1,000,000.
@@ -49,7 +52,8 @@ enum second_factor_result second_factor_confirm(struct db *db, const struct db_p
 
 /*
  * Checks what a person typed: a code or a recovery code, with or without spaces and dashes, letters
- * in any case. With SECOND_FACTOR_WAIT *wait_r is the seconds until one is looked at again.
+ * in any case. With SECOND_FACTOR_WAIT, and a wrong one from which on none is looked at, *wait_r is
+ * the seconds until one is again; else 0.
  */
 enum second_factor_result second_factor_check(struct db *db, const struct db_person *person,
                                               const char *text, uint64_t now, uint64_t *wait_r);

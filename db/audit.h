@@ -20,7 +20,7 @@
  * what a customer has exported) shows that. db/auditchain.h checks them.
  */
 
-#define DB_AUDIT_ACTOR_MAX   120
+#define DB_AUDIT_ACTOR_MAX   340
 #define DB_AUDIT_REMOTE_MAX  100
 #define DB_AUDIT_REQUEST_MAX 100
 #define DB_AUDIT_ACTION_MAX  40 /* "address.add" */

@@ -98,6 +98,16 @@ static enum db_result make_room(struct db *db, const struct db_event *event, uin
     return result == DB_NONE ? DB_OK : result;
 }
 
+/* With what it brings about. */
+static enum db_result add_new(struct db *db, const struct db_event *event, uint64_t customer)
+{
+    enum db_result result = add(db, event, customer);
+    if (result == DB_OK && event->kind == DB_EVENT_BLOCKED) {
+        result = outbox_add_event(db, customer, "login.blocked", event->id);
+    }
+    return result == DB_OK ? make_room(db, event, customer) : result;
+}
+
 /* The login of one of the operator's own people is no address (lib/adminlogin.h). */
 static bool is_operators(const struct db_event *event)
 {
@@ -118,28 +128,30 @@ enum db_result db_event_write(struct db *db, const struct db_event *event)
     if (result != DB_NONE) {
         return result;
     }
-    result = add(db, event, customer);
-    if (result == DB_OK && event->kind == DB_EVENT_BLOCKED) {
-        result = outbox_add_event(db, customer, "login.blocked", event->id);
+    return add_new(db, event, customer);
+}
+
+enum db_result db_event_add(struct db *db, struct db_event *event)
+{
+    event->id = clock_wall();
+    event->time = event->id / 1000000;
+    event->count = 1;
+    enum db_result result = add_new(db, event, event->customer);
+    while (result == DB_TAKEN) {
+        event->id++;
+        result = add_new(db, event, event->customer);
     }
-    return result == DB_OK ? make_room(db, event, customer) : result;
+    return result;
 }
 
 enum db_result event_note(struct db *db, enum db_event_kind kind, uint64_t customer,
                           uint64_t mailbox, const char *address, const char *credential)
 {
-    struct db_event event = {
-        .id = clock_wall(), .count = 1, .customer = customer, .mailbox = mailbox, .kind = kind};
-    event.time = event.id / 1000000;
+    struct db_event event = {.customer = customer, .mailbox = mailbox, .kind = kind};
     snprintf(event.address, sizeof(event.address), "%s", address);
     snprintf(event.protocol, sizeof(event.protocol), "bellhop");
     snprintf(event.credential, sizeof(event.credential), "%s", credential);
-    enum db_result result = add(db, &event, customer);
-    while (result == DB_TAKEN) {
-        event.id++;
-        result = add(db, &event, customer);
-    }
-    return result == DB_OK ? make_room(db, &event, customer) : result;
+    return db_event_add(db, &event);
 }
 
 /* Before which id the customer's rows are too old or too many. */

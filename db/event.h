@@ -75,6 +75,9 @@ const char *db_event_kind_name(enum db_event_kind kind);
  */
 enum db_result db_event_write(struct db *db, const struct db_event *event);
 
+/* Writes a new one, under an id and at a time of its own, which it sets. As above. */
+enum db_result db_event_add(struct db *db, struct db_event *event);
+
 /*
  * Removes what is too old or too much of the customer with the lowest id above *customer, which it
  * becomes; some thousand rows at most, and says in more_r whether there are more. DB_OK, or

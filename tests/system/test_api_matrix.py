@@ -9,6 +9,8 @@ from bellhop import ROOT
 
 MATRIX = ROOT / "tests" / "system" / "api_matrix.txt"
 
+PASSWORD = "a very long password"
+
 CALLERS = ("operator", "operator-read", "admin", "helpdesk", "customer-read", "owner", "domain")
 
 
@@ -54,7 +56,9 @@ class World:
             "address": [own[0], "x@annex.example", group.accounts[0].address],
             "key": [keys["domain"], keys["admin"], keys["foreign"]],
             "removal": [self.removal(domain) for domain in (hotel.domain, "annex.example", group.domain)],
-            "webhook": [self.webhook(hotel.name), None, self.webhook(group.name)]}
+            "webhook": [self.webhook(hotel.name), None, self.webhook(group.name)],
+            "user": [self.user("desk", hotel), None, self.user("desk", group)],
+            "session": ["0" * 64]}
         for address in self.objects["address"]:  # an event of each
             assert self.operator.ask("PUT", f"/addresses/{address}/password",
                                      {"password": "a long password"}).status == 204
@@ -72,13 +76,26 @@ class World:
             self.instance.cli("address", command, address)
         return [item["id"] for item in self.operator.all("/removed") if item["name"] == address][0]
 
+    def user(self, name, customer):
+        """The id of a new admin user."""
+        login = self.person(name, "--customer", customer.name, "--role", "helpdesk")
+        return [item["id"] for item in self.operator.all("/admin-users") if item["login"] == login][0]
+
+    def person(self, name, *options):
+        """The login of a new admin user, who has a password."""
+        said = self.instance.cli("admin-user", "add", name, *options).stdout
+        login = said.splitlines()[0].removeprefix("login: ")
+        self.instance.cli("admin-user", "passwd", login, "--password-stdin", input=PASSWORD)
+        return login
+
     def caller(self, name, *options):
         return Api(self.instance, made_key(self.instance, name, *options), self.document)
 
     def ask(self, caller, method, path, which):
         """What the caller is answered for its own object (0), the one beside it (1), a foreign one (2)."""
         for name, objects in self.objects.items():
-            path = path.replace("{" + name + "}", str(objects[which]))
+            if "{" + name + "}" in path:
+                path = path.replace("{" + name + "}", str(objects[which]))
         if path.endswith("/{name}"):
             name, body = (("n", {"name": "n"}) if "/app-passwords/" in path else
                           ("https%3A%2F%2Flogin.example", {"issuer": "https://login.example", "audience": "a"}))
@@ -115,10 +132,50 @@ def test_who_may_do_what(world, caller):
     assert not wrong, "\n".join(wrong)
 
 
+class Cookie(Api):
+    """Asks with a session in place of a key."""
+
+    def __init__(self, world, login, password):
+        super().__init__(world.instance, None, world.document)
+        answer = self.post("/login", {"login": login, "password": password})
+        assert answer.status == 201, answer.text
+        self.fields = {"Cookie": answer.headers["Set-Cookie"].split(";")[0],
+                       "X-CSRF-Token": answer.json["csrf_token"]}
+
+    def ask(self, method, path, body=None, **headers):
+        return super().ask(method, path, body, **{**getattr(self, "fields", {}), **headers})
+
+
+@pytest.mark.parametrize("caller", [caller for caller in CALLERS if caller != "domain"])
+def test_a_session_may_what_a_key_of_its_role_may(world, caller):
+    """But of what is for people alone, which test_people.py has."""
+    hotel = world.hotel
+    login, password = hotel.accounts[0].address, PASSWORD
+    if caller == "owner":
+        world.instance.cli("address", "passwd", login, "--password-stdin", input=PASSWORD)
+    else:
+        customer = () if caller.startswith("operator") else ("--customer", hotel.name)
+        login = world.person(f"{caller}-person", "--role", caller, *customer)
+    key, world.apis[caller] = world.apis[caller], Cookie(world, login, password)
+    wrong = []
+    for (method, path), cells in rows().items():
+        if cells["operator"] == ["403"]:  # for people
+            continue
+        for which, expected in enumerate(cells[caller]):
+            if expected == "-":
+                continue
+            answer = world.ask(caller, method, path, which)
+            if str(answer.status) != expected:
+                wrong.append(f"{method} {path}, object {which}: {answer.status}, not {expected}: "
+                             f"{answer.text[:200]}")
+    world.apis[caller] = key
+    assert not wrong, "\n".join(wrong)
+
+
 def test_a_foreign_object_is_answered_as_none_at_all(world):
     """To the word, but for the request's id."""
     nothing = {"plan": "none", "customer": 999999, "domain": "none.example", "address": "a@none.example",
-               "key": 999999, "removal": 999999, "webhook": 999999}
+               "key": 999999, "removal": 999999, "webhook": 999999, "user": 999999}
     for (method, path), cells in rows().items():
         for caller, statuses in cells.items():
             if len(statuses) != 3 or statuses[2] != "404" or "{name}" in path:
