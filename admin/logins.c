@@ -57,6 +57,7 @@ static void on_found(struct request *request, const struct auth_checked *checked
     client->person = (struct db_person){.customer = checked->customer,
                                         .admin_user = checked->admin_user,
                                         .mailbox = checked->mailbox};
+    memcpy(client->fitted, checked->fitted, sizeof(client->fitted));
 }
 
 void login_check(struct admin *admin, struct request *request)
@@ -77,7 +78,20 @@ static void set_actor(struct db *db, const struct db_person *person, const char 
     db_audit_actor(db, actor);
 }
 
-/* The password is good; what else has to be is looked at as it is now. */
+/* The password may have been changed since authd has looked at it. */
+static bool fits_still(struct db *db, const struct people_client *client)
+{
+    char hash[DB_HASH_SIZE];
+    uint8_t fitted[sizeof(client->fitted)];
+
+    if (db_person_hash(db, &client->person, hash) != DB_OK)
+        return false;
+    crypto_generichash(fitted, sizeof(fitted), (const unsigned char *)hash, strlen(hash), NULL, 0);
+    sodium_memzero(hash, sizeof(hash));
+    return sodium_memcmp(fitted, client->fitted, sizeof(fitted)) == 0;
+}
+
+/* The password was good; what else has to be is looked at as it is now. */
 enum db_result login_apply(struct db *db, struct request *request)
 {
     const struct people_client *client = request->own;
@@ -87,6 +101,8 @@ enum db_result login_apply(struct db *db, struct request *request)
     enum db_result result = db_person_find(db, &client->person, &found);
     if (result == DB_NONE)
         problem_set(request, PROBLEM_WRONG_LOGIN, "login or password is wrong");
+    else if (result == DB_OK && !fits_still(db, client))
+        problem_set(request, PROBLEM_BUSY, "the password is being changed; try again");
     else if (result == DB_OK && found.suspended)
         problem_set(request, PROBLEM_SUSPENDED, "this account is suspended");
     else if (result == DB_OK && found.second_factor && code == NULL)
@@ -201,6 +217,20 @@ enum db_result own_sessions_end(struct db *db, struct request *request)
     return result == DB_NONE ? DB_OK : result;
 }
 
+/*
+ * While a password was checked or hashed, somebody else may have ended the session by another one.
+ */
+static enum db_result find_session(struct db *db, struct request *request)
+{
+    struct db_page_session session;
+    enum db_result result =
+        db_page_session_find(db, request->session.digest, (uint64_t)time(NULL), &session);
+
+    if (result == DB_NONE)
+        problem_set(request, PROBLEM_NO_SESSION, "the session is over; log in again");
+    return result;
+}
+
 /* --- passwords */
 
 struct new_password {
@@ -251,7 +281,9 @@ enum db_result own_password_set(struct db *db, struct request *request)
     const struct new_password *new = request->own;
     struct db_person_found found;
 
-    enum db_result result = set_hash(db, request, &new->hashing.kept);
+    enum db_result result = find_session(db, request);
+    if (result == DB_OK)
+        result = set_hash(db, request, &new->hashing.kept);
     if (result == DB_OK)
         result = db_person_find(db, &request->session.person, &found);
     return result == DB_OK ? people_begin(db, request, &found, 200) : result;
@@ -306,8 +338,9 @@ enum db_result second_factor_enrol(struct db *db, struct request *request)
     uint8_t secret[TOTP_SECRET_SIZE];
     char text[TOTP_SECRET_TEXT_SIZE];
 
-    enum db_result result =
-        result_of(request, second_factor_begin(db, &request->session.person, secret));
+    enum db_result result = find_session(db, request);
+    if (result == DB_OK)
+        result = result_of(request, second_factor_begin(db, &request->session.person, secret));
     if (result == DB_OK && !request->answer.problem) {
         char *link = totp_link(secret, request->admin->child.conf.hostname, request->login);
         totp_secret_text(secret, text);
@@ -348,8 +381,12 @@ enum db_result second_factor_prove(struct db *db, struct request *request)
 
 static enum db_result check_code(struct db *db, struct request *request)
 {
-    return people_check_code(db, request, &request->session.person, request->login,
-                             field_text(request->json, "code", ""));
+    enum db_result result = find_session(db, request);
+
+    if (result == DB_OK)
+        result = people_check_code(db, request, &request->session.person, request->login,
+                                   field_text(request->json, "code", ""));
+    return result;
 }
 
 enum db_result second_factor_renew_codes(struct db *db, struct request *request)

@@ -41,6 +41,7 @@ void people_ask(struct request *request, const char *login, const char *password
 /* What a session remembers of its client; what handlers keep as request->own begins with it. */
 struct people_client {
     struct db_person person;
+    uint8_t fitted[32]; /* of a login: what its password fitted (lib/authmsg.h) */
     char agent[256];
     char old[64]; /* the cookie that it came with, whose session ends; empty: none */
 };

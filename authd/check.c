@@ -262,6 +262,9 @@ static enum db_result find_login(struct checker *checker, struct check *check,
     check->sending = login_r->sending;
     check->fetching = login_r->fetching;
     check->has_password = login_r->hash[0] != '\0';
+    if (strcmp(check->service, CHECK_PAGES) == 0)
+        crypto_generichash(check->fitted, sizeof(check->fitted), (const uint8_t *)login_r->hash,
+                           strlen(login_r->hash), NULL, 0);
     check->keyless = check->mailbox != 0 && check->has_password && login_r->scram[0] == '\0';
     return result;
 }

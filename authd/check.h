@@ -62,10 +62,11 @@ struct check {
     uint64_t logout;
     const char *reason; /* for the log, where the result is not CHECK_GOOD */
     char credential[DB_APP_PASSWORD_NAME_MAX + 1]; /* the app password's name; empty: none was */
-    uint32_t seconds;  /* of CHECK_DELAYED: until it is worth while to come again */
-    unsigned delays;   /* what this wrong password has made throttle_note() delay: for the log */
-    bool is_address;   /* what was sent is one */
-    bool has_password; /* this and what follows are the checker's */
+    uint8_t fitted[32]; /* for CHECK_PAGES, of CHECK_GOOD: BLAKE2b of the stored hash */
+    uint32_t seconds;   /* of CHECK_DELAYED: until it is worth while to come again */
+    unsigned delays;    /* what this wrong password has made throttle_note() delay: for the log */
+    bool is_address;    /* what was sent is one */
+    bool has_password;  /* this and what follows are the checker's */
     bool suspended;
     bool sending;  /* the plan and the mailbox have it */
     bool fetching; /* the mailbox has POP3 */

@@ -14,6 +14,8 @@
 _Static_assert(AUTH_LOGIN_MAX <= MECHANISM_NAME_MAX && AUTH_PASSWORD_MAX <= MECHANISM_PASSWORD_MAX,
                "what is asked can be checked");
 
+_Static_assert(AUTH_FITTED_SIZE == sizeof(((struct check *)NULL)->fitted), "it fits");
+
 struct pagelogin {
     struct pagelogin *prev;
     struct pagelogin *next;
@@ -48,6 +50,7 @@ static void on_checked(struct check *check, enum check_result result)
         checked.customer = check->customer;
         checked.admin_user = check->admin_user;
         checked.mailbox = check->mailbox;
+        memcpy(checked.fitted, check->fitted, sizeof(checked.fitted));
     } else {
         login_refused(&pagelogin->login, pagelogin->report, result);
     }

@@ -37,6 +37,19 @@ enum db_result db_person_find(struct db *db, const struct db_person *person,
     return DB_OK;
 }
 
+enum db_result db_person_hash(struct db *db, const struct db_person *person,
+                              char hash_r[DB_HASH_SIZE])
+{
+    struct sqlite3_stmt *find = statement_get(db, STATEMENT_PERSON_HASH);
+    person_bind(find, person);
+    enum db_result result = statement_row(db, find);
+    if (result == DB_OK) {
+        statement_text(find, 0, hash_r, DB_HASH_SIZE);
+        statement_reset(find);
+    }
+    return result;
+}
+
 enum db_result person_change_end(struct db *db, enum db_result result, const char *action,
                                  const struct db_person *person)
 {

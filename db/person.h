@@ -34,6 +34,11 @@ struct db_person_found {
 enum db_result db_person_find(struct db *db, const struct db_person *person,
                               struct db_person_found *found_r);
 
+/* What is stored of the person's password; wiped by the caller. DB_OK, or DB_NONE: there is none.
+ */
+enum db_result db_person_hash(struct db *db, const struct db_person *person,
+                              char hash_r[DB_HASH_SIZE]);
+
 /* For this folder: binds ?1 to ?3 as PERSON in statement.c has them. */
 void person_bind(struct sqlite3_stmt *statement, const struct db_person *person);
 

@@ -729,6 +729,10 @@ const struct statement statements[STATEMENT__MAX] = {
         "       EXISTS (SELECT 1 FROM second_factor WHERE admin_user = ?2 AND confirmed > 0)"
         " FROM admin_user LEFT JOIN any_customer AS customer ON customer.id = admin_user.customer"
         " WHERE admin_user.id = ?2 AND admin_user.customer IS ?1 AND customer.removed IS NULL"},
+    [STATEMENT_PERSON_HASH] = {"person_hash", STATEMENT_TENANT,
+        "SELECT hash FROM credential WHERE mailbox = ?3 AND customer = ?1"
+        " UNION ALL SELECT hash FROM admin_user"
+        " WHERE id = ?2 AND customer IS ?1 AND hash IS NOT NULL"},
     [STATEMENT_SECOND_FACTOR_BEGIN] = {"second_factor_begin", STATEMENT_TENANT,
         "INSERT INTO second_factor (customer, admin_user, mailbox, secret, created)"
         " SELECT ?1, ?2, ?3, ?4, unixepoch() WHERE " PERSON_EXISTS

@@ -193,12 +193,15 @@ enum auth_answer {
     AUTH_ANSWER__MAX
 };
 
+#define AUTH_FITTED_SIZE 32
+
 struct auth_checked {
     uint32_t answer;     /* enum auth_answer */
     uint32_t seconds;    /* of AUTH_ANSWER_DELAYED: until it is worth while to come again */
-    uint64_t customer;   /* this and the next two of AUTH_ANSWER_GOOD: whose password it is */
+    uint64_t customer;   /* this and what follows of AUTH_ANSWER_GOOD: whose password it is */
     uint64_t admin_user; /* as in db/person.h */
     uint64_t mailbox;
+    uint8_t fitted[AUTH_FITTED_SIZE]; /* BLAKE2b of what is stored of it */
 };
 
 #endif

@@ -564,6 +564,7 @@ static void test_keys_of_nobody(void **state)
     memset(&answered, 0, sizeof(answered));
     answered.check.done = on_done;
     answered.check.remote = remote;
+    answered.check.service = "pop3";
     struct scramkeys none;
     assert_int_equal(check_keys(checker, &answered.check, "a@example.com", 13, &none), -1);
     assert_int_equal(answered.result, CHECK_BROKEN);
@@ -589,6 +590,7 @@ static void test_proofs_are_guesses(void **state)
     memset(&answered[0], 0, sizeof(answered[0]));
     answered[0].check.done = on_done;
     answered[0].check.remote = remote;
+    answered[0].check.service = "pop3";
     assert_int_equal(check_keys(checker, &answered[0].check, "anna@example.com", 16, &keys), -1);
     assert_int_equal(answered[0].result, CHECK_DELAYED);
     remote = "192.0.2.2";

@@ -121,6 +121,7 @@ static const struct tenant_case {
     {STATEMENT_PAGE_SESSIONS_END, false, {K(NOTHING), K(MAILBOX)}},
     {STATEMENT_PAGE_SESSION_MAKE_ROOM, false, {K(NOTHING), K(MAILBOX), N(0)}},
     {STATEMENT_PERSON_FIND, false, {K(NOTHING), K(MAILBOX)}},
+    {STATEMENT_PERSON_HASH, false, {K(NOTHING), K(MAILBOX)}},
     {STATEMENT_ADMIN_USER_GET, false, {K(ADMIN)}},
     {STATEMENT_ADMIN_USER_NEXT, false, {N(0)}},
     {STATEMENT_ADMIN_USER_SET, false, {K(ADMIN), T("x"), T("admin"), N(1)}},
