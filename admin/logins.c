@@ -250,7 +250,7 @@ void own_password_check(struct admin *admin, struct request *request)
 
     if (error != NULL)
         problem_member(request, "/password", "password", "%s", error);
-    if (problem_wrong(request) < 0)
+    if (problem_wrong(request) < 0 || password == NULL)
         return;
     struct new_password *new = people_client_new(request, sizeof(*new));
     new->client.person = request->session.person;

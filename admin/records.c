@@ -94,14 +94,15 @@ static json_t *event_item(const struct page *page, void *context)
     if (!is_wanted(row) || (domain[0] != '\0' && (at == NULL || strcmp(at + 1, domain) != 0)))
         return NULL;
     return json_pack(
-        "{sI so so sI sI so ss so so so so so so}", "id", (json_int_t)event->id, "begun",
+        "{sI so so sI so so ss so so so so so so}", "id", (json_int_t)event->id, "begun",
         field_format_time(event->id / 1000000), "time", field_format_time(event->time), "count",
-        (json_int_t)event->count, "customer", (json_int_t)event->customer, "customer_name",
-        field_format_text(event->customer_name), "kind", db_event_kind_name(event->kind), "address",
-        field_format_text(event->address), "remote", field_format_text(event->remote), "protocol",
-        field_format_text(event->protocol), "mechanism", field_format_text(event->mechanism),
-        "credential", field_format_text(event->credential), "reason",
-        field_format_text(event->reason));
+        (json_int_t)event->count, "customer",
+        event->customer != 0 ? json_integer((json_int_t)event->customer) : json_null(),
+        "customer_name", field_format_text(event->customer_name), "kind",
+        db_event_kind_name(event->kind), "address", field_format_text(event->address), "remote",
+        field_format_text(event->remote), "protocol", field_format_text(event->protocol),
+        "mechanism", field_format_text(event->mechanism), "credential",
+        field_format_text(event->credential), "reason", field_format_text(event->reason));
 }
 
 static void event_name(const void *row, char name_r[PAGE_NAME_MAX + 1])

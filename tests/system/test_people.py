@@ -407,6 +407,14 @@ def test_admin_users_over_http(instance, person):
     assert made.json["password"] is False and made.json["invitation"]
     path = made.headers["Location"].removeprefix("/api/v1")
     assert "invitation" not in api.get(path).json
+    # Whoever has the token chooses the password, by the same rules and with the same route as an owner.
+    link = f"/invitations/{made.json['invitation']}"
+    nobody = Api(instance)
+    assert nobody.get(link).json["address"] == made.json["login"]
+    assert nobody.post(link, {"password": "12345678"}).status == 422
+    assert nobody.post(link, {"password": PASSWORD}).status == 204
+    assert nobody.post(link, {"password": OTHER}).status == 404
+    assert api.get(path).json["password"] is True and api.get(path).json["invited_until"] is None
     theirs = api.post("/admin-users", {"login": "anna", "role": "helpdesk", "customer": ids[group.name]})
     assert theirs.status == 201
     again = {"login": "anna", "role": "helpdesk", "customer": ids[group.name]}
@@ -415,7 +423,6 @@ def test_admin_users_over_http(instance, person):
                  {"login": "a b", "role": "operator"}, {"login": "b", "role": "owner"},
                  {"login": "b", "role": "admin", "customer": 999999}):
         assert api.post("/admin-users", body).status == 422, body
-    instance.cli("admin-user", "passwd", made.json["login"], "--password-stdin", input=PASSWORD)
     anna = person("anna")
     anna.login(made.json["login"], PASSWORD)
     # An admin makes people of the own customer, and nobody above.
