@@ -29,6 +29,16 @@ const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
         .name = "name", .type = FIELD_TEXT, .most = DB_MAILBOX_NAME_MAX,                           \
         .about = "the owner's, as people write it"                                                 \
     }
+#define ADDRESS                                                                                    \
+    {                                                                                              \
+        .name = "address", .type = FIELD_TEXT, .required = true, .least = 3, .most = 1000,         \
+        .about = "as people write it"                                                              \
+    }
+#define INVITE                                                                                     \
+    {                                                                                              \
+        .name = "invite", .type = FIELD_BOOL,                                                      \
+        .about = "whether to draw a token with which the owner sets the password"                  \
+    }
 #define TARGETS                                                                                    \
     {                                                                                              \
         .name = "targets", .type = FIELD_TEXTS, .least = 1, .most = DB_ROUTE_MAX,                  \
@@ -71,15 +81,11 @@ const struct field address_fields[] = {NAME, TARGETS,
     SUSPENSION_MAIL, SETTINGS,
     {0}};
 const struct field password_fields[] = {PASSWORD, HASH, {0}};
-const struct field address_new_fields[] = {
-    {.name = "address", .type = FIELD_TEXT, .required = true, .least = 3, .most = 1000,
-     .about = "as people write it"},
-    NAME, TARGETS, PASSWORD, HASH, SETTINGS,
-    {.name = "invite", .type = FIELD_BOOL,
-     .about = "whether to draw a token with which the owner sets the password"},
+const struct field address_new_fields[] = {ADDRESS, NAME, TARGETS, PASSWORD, HASH, SETTINGS, INVITE,
     {.name = "app_password", .type = FIELD_TEXT, .least = 1, .most = DB_APP_PASSWORD_NAME_MAX,
      .about = "the name of an app password to draw"},
     {0}};
+const struct field address_directory_fields[] = {ADDRESS, NAME, TARGETS, HASH, SETTINGS, INVITE, {0}};
 /* clang-format on */
 
 /* What is read from a body before it is written. */

@@ -369,8 +369,12 @@ static void begin(struct request *request, bool body)
         check_headers(request, body);
     if (!is_refused(request))
         take_idempotency(request);
-    if (!is_refused(request) && request->route->upload != NULL)
+    if (is_refused(request) || request->route->upload == NULL)
+        return;
+    if (body)
         request->route->upload->begin(request->admin, request);
+    else
+        problem_set(request, PROBLEM_MALFORMED, "the body is missing");
 }
 
 void api_begin(struct request *request, bool body)
@@ -379,8 +383,6 @@ void api_begin(struct request *request, bool body)
         problem_set(request, PROBLEM_TOO_LARGE, "this request takes no body");
     else if (request->route->scope == SCOPE_OPEN && body)
         check_headers(request, body);
-    else if (!body && request->route->upload != NULL)
-        problem_set(request, PROBLEM_MALFORMED, "the body is missing");
     else if (request->route->scope != SCOPE_OPEN) {
         db_read_begin(request->admin->db);
         begin(request, body);

@@ -267,7 +267,8 @@ static enum db_result apply(struct db *db, struct request *request)
         return result;
     if (result != DB_OK && !request->answer.problem)
         change_problem(request, db, result);
-    return request->answer.problem && !request->answer.noted ? DB_NONE : DB_OK;
+    bool refused = request->answer.problem && !request->answer.noted;
+    return refused || request->undo ? DB_NONE : DB_OK;
 }
 
 void change_actor(struct db *db, const struct request *request)

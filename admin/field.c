@@ -70,8 +70,8 @@ static void check_number(struct request *request, const struct field *field, con
                        (long long)field->most);
 }
 
-static void check_texts(struct request *request, const struct field *field, const char *pointer,
-                        const json_t *list)
+static void check_list(struct request *request, const struct field *field, const char *pointer,
+                       const json_t *list)
 {
     size_t size = json_array_size(list);
     const json_t *value;
@@ -82,9 +82,10 @@ static void check_texts(struct request *request, const struct field *field, cons
                        (int)field->most);
     json_array_foreach(list, i, value)
     {
-        if (json_is_string(value))
+        if (field->type == FIELD_TEXTS ? json_is_string(value) : json_is_object(value))
             continue;
-        problem_member(request, pointer, "type", "each is a string");
+        problem_member(request, pointer, "type", "each is %s",
+                       field->type == FIELD_TEXTS ? "a string" : "an object");
         return;
     }
 }
@@ -100,15 +101,14 @@ static void check_time(struct request *request, const char *pointer, const json_
 
 static void check_value(struct request *request, const struct field *field, const json_t *value)
 {
-    static const char *const words[] = {[FIELD_TEXT] = "a string",
-                                        [FIELD_NUMBER] = "a whole number",
-                                        [FIELD_BOOL] = "true or false",
-                                        [FIELD_TIME] = "a string",
-                                        [FIELD_TEXTS] = "a list of strings"};
+    static const char *const words[] = {
+        [FIELD_TEXT] = "a string",           [FIELD_NUMBER] = "a whole number",
+        [FIELD_BOOL] = "true or false",      [FIELD_TIME] = "a string",
+        [FIELD_TEXTS] = "a list of strings", [FIELD_OBJECTS] = "a list of objects"};
     char pointer[POINTER_SIZE];
     bool fits = field->type == FIELD_NUMBER  ? json_is_integer(value)
                 : field->type == FIELD_BOOL  ? json_is_boolean(value)
-                : field->type == FIELD_TEXTS ? json_is_array(value)
+                : field->type >= FIELD_TEXTS ? json_is_array(value)
                                              : json_is_string(value);
 
     pointer_to(pointer, field->name);
@@ -122,7 +122,8 @@ static void check_value(struct request *request, const struct field *field, cons
     case FIELD_TEXT: check_text(request, field, pointer, value); break;
     case FIELD_NUMBER: check_number(request, field, pointer, value); break;
     case FIELD_TIME: check_time(request, pointer, value); break;
-    case FIELD_TEXTS: check_texts(request, field, pointer, value); break;
+    case FIELD_TEXTS:
+    case FIELD_OBJECTS: check_list(request, field, pointer, value); break;
     case FIELD_BOOL: break;
     }
 }
@@ -246,11 +247,9 @@ json_t *field_format_text(const char *text)
 
 static json_t *one_schema(const struct field *field)
 {
-    static const char *const types[] = {[FIELD_TEXT] = "string",
-                                        [FIELD_NUMBER] = "integer",
-                                        [FIELD_BOOL] = "boolean",
-                                        [FIELD_TIME] = "string",
-                                        [FIELD_TEXTS] = "array"};
+    static const char *const types[] = {
+        [FIELD_TEXT] = "string", [FIELD_NUMBER] = "integer", [FIELD_BOOL] = "boolean",
+        [FIELD_TIME] = "string", [FIELD_TEXTS] = "array",    [FIELD_OBJECTS] = "array"};
     json_t *schema = json_pack("{ss ss}", "type", types[field->type], "description", field->about);
 
     if (field->nullable)
@@ -260,8 +259,11 @@ static json_t *one_schema(const struct field *field)
                                                  "maximum", (json_int_t)field->most));
     if (field->type == FIELD_TIME)
         json_object_set_new(schema, "format", json_string("date-time"));
-    if (field->type == FIELD_TEXTS)
-        json_object_update_new(schema, json_pack("{s{ss} sI sI}", "items", "type", "string",
+    if (field->type >= FIELD_TEXTS)
+        json_object_update_new(schema, json_pack("{so sI sI}", "items",
+                                                 field->type == FIELD_TEXTS
+                                                     ? json_pack("{ss}", "type", "string")
+                                                     : field_schema(field->members, false),
                                                  "minItems", (json_int_t)field->least, "maxItems",
                                                  (json_int_t)field->most));
     if (field->words != NULL) {

@@ -14,8 +14,9 @@ enum field_type {
     FIELD_TEXT,   /* least and most are octets */
     FIELD_NUMBER, /* least and most are its bounds */
     FIELD_BOOL,
-    FIELD_TIME, /* RFC 3339 */
-    FIELD_TEXTS /* a list of texts; least and most are how many */
+    FIELD_TIME,   /* RFC 3339 */
+    FIELD_TEXTS,  /* a list of texts; least and most are how many */
+    FIELD_OBJECTS /* the same of objects, whose members the handler checks */
 };
 
 struct field {
@@ -27,6 +28,7 @@ struct field {
     int64_t most;
     const char *const *words; /* FIELD_TEXT: one of these, NULL at the end; NULL: any */
     const char *about;
+    const struct field *members; /* FIELD_OBJECTS: of each, for the document */
 };
 
 /*

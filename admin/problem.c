@@ -42,6 +42,7 @@ static const struct {
     [PROBLEM_REMOVED] = {409, "removed", "What it belongs to is removed"},
     [PROBLEM_NO_CODE] = {409, "no-second-factor", "There is no second factor"},
     [PROBLEM_SELF] = {409, "self", "Nobody does this to himself"},
+    [PROBLEM_REMOVES] = {409, "removes", "Something would be removed"},
     [PROBLEM_CHANGED] = {412, "changed", "It was changed meanwhile"},
     [PROBLEM_TOO_LARGE] = {413, "too-large", "The body is too large"},
     [PROBLEM_TYPE] = {415, "media-type", "The body is of another type"},

@@ -33,6 +33,7 @@ enum problem {
     PROBLEM_REMOVED,
     PROBLEM_NO_CODE,
     PROBLEM_SELF,
+    PROBLEM_REMOVES,
     PROBLEM_CHANGED,   /* 412 */
     PROBLEM_TOO_LARGE, /* 413 */
     PROBLEM_TYPE,      /* 415 */

@@ -94,6 +94,7 @@ struct request {
 
     json_t *errors; /* noted by problem_member() */
     json_t *limit;  /* that PROBLEM_LIMIT is about, or NULL */
+    bool undo;      /* what `apply` does is undone, and the answer tells what it would have been */
     struct answer answer;
     struct hashing *hashing; /* set where a password is to be hashed before `apply` */
     struct writing writing;

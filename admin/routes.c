@@ -4,6 +4,8 @@
 #include "admin/apikeys.h"
 #include "admin/apppasswords.h"
 #include "admin/customers.h"
+#include "admin/difference.h"
+#include "admin/directory.h"
 #include "admin/document.h"
 #include "admin/domains.h"
 #include "admin/exposition.h"
@@ -101,6 +103,15 @@ const struct route routes[] = {
     {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR,
      ROUTE_ASKS, NULL, plan_preview_parameters, .handle = plan_preview_show,
      .about = "what moving a customer to a plan would mean", .schema = "PlanPreview"},
+
+    {"GET", API "/customers/{customer}/directory", SCOPE_CUSTOMER, READERS, ROUTE_WHOLE,
+     .show = directory_show, .about = "all domains and addresses of a customer in one document",
+     .schema = "Directory"},
+    {"PUT", API "/customers/{customer}/directory", SCOPE_CUSTOMER, ADMINS, ROUTE_WHOLE,
+     directory_fields, difference_parameters, .handle = difference_check,
+     .apply = difference_make, .show = directory_show,
+     .about = "how such a document differs from what there is; with apply=true that is made so",
+     .schema = "Difference"},
 
     {"GET", API "/customers/{customer}/token-issuers", SCOPE_CUSTOMER, READERS,
      ROUTE_LIST | ROUTE_WHOLE, .handle = token_issuers_list,
