@@ -196,7 +196,7 @@ static enum db_result add_domain(struct difference *difference, const char *name
     enum db_result result = db_domain_add(difference->db, request->customer, name);
 
     if (result == DB_TAKEN)
-        problem_set(request, PROBLEM_EXISTS, "the domain %s is there already, and not here", name);
+        problem_set(request, PROBLEM_EXISTS, "the domain %s is taken", name);
     return result;
 }
 

@@ -84,6 +84,10 @@ void row_wrong(struct row *row, const char *column, const char *code, const char
     va_start(arguments, format);
     vsnprintf(error->reason, sizeof(error->reason), format, arguments);
     va_end(arguments);
+    /* Where it had to be cut, that may be within a character. */
+    size_t length = strlen(error->reason);
+    while (!utf8_is_valid(error->reason, length))
+        error->reason[--length] = '\0';
 }
 
 static void wrong(const struct reading *reading, enum row_column column, const char *code,

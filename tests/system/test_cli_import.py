@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import spreadsheets
 from bellhop import BIN
 from test_cli_accounts import GROUP, HOTEL, database_text, hashes, listing, verifies
 from test_cli_usage import refused
@@ -53,6 +54,12 @@ def test_tables_as_programs_write_them(stopped, table, content):
     assert len(new) == 2
     for password in b"pass word", b"12345678":
         assert sum(verifies(text, password) for text in new) == 1
+
+
+@pytest.mark.parametrize("program", spreadsheets.tables(""))
+def test_tables_of_spreadsheets(stopped, table, program):
+    import_table(stopped, table(spreadsheets.tables("quayside.example")[program]))
+    assert imported(stopped) == [(f"{local}@quayside.example", name) for local, name in spreadsheets.NAMES.items()]
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["", "dry"])

@@ -306,6 +306,11 @@ static void test_columns_that_may_not_be_named(void **state)
     json_decref(object);
 }
 
+#define TEN "0123456789"
+#define TEXT                                                                                       \
+    TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+/* And so is their text, which stays UTF-8. */
 static void test_errors_are_bounded(void **state)
 {
     struct row row = {0};
@@ -319,6 +324,9 @@ static void test_errors_are_bounded(void **state)
     }
     assert_int_equal(row.error_count, ROW_ERRORS_MAX);
     assert_string_equal(row.errors[ROW_ERRORS_MAX - 1].reason, "reason 15");
+    row.error_count = 0;
+    row_wrong(&row, "cut", "code", "%.*s\xc3\xab", ROW_REASON_SIZE - 2, TEXT);
+    assert_int_equal(strlen(row.errors[0].reason), ROW_REASON_SIZE - 2);
 }
 
 int main(void)
