@@ -9,10 +9,12 @@
 #include "admin/page.h"
 #include "admin/request.h"
 #include "admin/routes.h"
+#include "admin/upload.h"
 #include "db/apppassword.h"
 #include "db/idempotency.h"
 #include "db/route.h"
 #include "lib/invitation.h"
+#include "lib/row.h"
 
 /* The last segment that is no name in braces: "app-passwords". */
 static void name_resource(const char *path, char *name_r, size_t size)
@@ -50,10 +52,11 @@ static json_t *resources(void)
 
 static json_t *limits(void)
 {
-    return json_pack("{si si si si si si si si}", "body_bytes", HTTP_BODY_MAX, "page_items",
-                     PAGE_LIMIT_MAX, "password_least_bytes", PASSWORD_LEAST, "password_most_bytes",
-                     PASSWORD_MOST, "app_passwords", DB_APP_PASSWORDS_MAX, "alias_targets",
-                     DB_ROUTE_MAX, "invitation_seconds", INVITATION_LIFETIME, "idempotency_seconds",
+    return json_pack("{si si si si si si si si si si}", "body_bytes", HTTP_BODY_MAX, "upload_bytes",
+                     UPLOAD_MAX, "upload_rows", ROWS_MAX, "page_items", PAGE_LIMIT_MAX,
+                     "password_least_bytes", PASSWORD_LEAST, "password_most_bytes", PASSWORD_MOST,
+                     "app_passwords", DB_APP_PASSWORDS_MAX, "alias_targets", DB_ROUTE_MAX,
+                     "invitation_seconds", INVITATION_LIFETIME, "idempotency_seconds",
                      DB_IDEMPOTENCY_TIME);
 }
 

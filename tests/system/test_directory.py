@@ -96,7 +96,9 @@ def in_order(document):
 def test_a_difference_is_shown_and_then_made(hotel, group):
     before, others = hotel.get(), group.get()
     hotel.api.patch("/plans/house", {"catch_all": True})
+    audit = hotel.api.all(f"/audit?customer={hotel.id}")
     shown = hotel.put(HOTEL)
+    assert hotel.api.all(f"/audit?customer={hotel.id}") == audit
     assert shown.status == 200 and not shown.json["applied"]
     assert shown.json["domains"] == {"add": 1, "change": 0, "remove": 0}
     assert shown.json["addresses"] == {"add": 2, "change": 1, "remove": 1}
