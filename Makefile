@@ -325,7 +325,7 @@ system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.s
 # Thousands of clients that take much and give nothing; some five minutes.
 load: all $(BUILD)/bench/fill $(BUILD)/bench/load
 	BELLHOP_LOAD=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -s $(PYTEST_FLAGS) \
-		tests/system/test_load.py
+		tests/system/test_load.py tests/system/test_http_robust.py
 
 # A stale password among 100 mailboxes, and hydra, for ten minutes each; 20,000 clients at once.
 storm: all $(BUILD)/bench/fill $(BUILD)/bench/load

@@ -4,10 +4,33 @@
 
 #include "admin/body.h"
 
-/* Brackets within strings do not count; what is no JSON is the parser's to refuse. */
-static bool is_too_deep(const char *text, size_t length)
+struct shape {
+    unsigned depth; /* the deepest */
+    unsigned depth_now;
+    unsigned values; /* at most one less than there are */
+};
+
+static void look_at(struct shape *shape, char c)
 {
-    unsigned depth = 0;
+    switch (c) {
+    case '{':
+    case '[':
+        shape->values++;
+        if (++shape->depth_now > shape->depth)
+            shape->depth = shape->depth_now;
+        break;
+    case '}':
+    case ']': shape->depth_now -= shape->depth_now > 0; break;
+    case ',':
+    case ':': shape->values++; break;
+    default: break;
+    }
+}
+
+/* What stands within strings does not count; what is no JSON is the parser's to refuse. */
+static struct shape shape_of(const char *text, size_t length)
+{
+    struct shape shape = {0};
     bool quoted = false;
 
     for (size_t i = 0; i < length; i++) {
@@ -15,22 +38,23 @@ static bool is_too_deep(const char *text, size_t length)
             i++;
         else if (text[i] == '"')
             quoted = !quoted;
-        else if (!quoted && (text[i] == '{' || text[i] == '['))
-            depth++;
-        else if (!quoted && (text[i] == '}' || text[i] == ']'))
-            depth -= depth > 0;
-        if (depth > BODY_DEPTH_MAX)
-            return true;
+        else if (!quoted)
+            look_at(&shape, text[i]);
     }
-    return false;
+    return shape;
 }
 
 struct json_t *body_parse(const char *text, size_t length, char error_r[BODY_ERROR_SIZE])
 {
+    const struct shape shape = shape_of(text, length);
     json_error_t error;
 
-    if (is_too_deep(text, length)) {
+    if (shape.depth > BODY_DEPTH_MAX) {
         snprintf(error_r, BODY_ERROR_SIZE, "the body is nested more than %d deep", BODY_DEPTH_MAX);
+        return NULL;
+    }
+    if (shape.values >= BODY_VALUES_MAX) {
+        snprintf(error_r, BODY_ERROR_SIZE, "the body has more than %d values", BODY_VALUES_MAX);
         return NULL;
     }
     json_t *body = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

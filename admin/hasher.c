@@ -7,7 +7,7 @@
 #include "lib/xalloc.h"
 
 /* Some seconds of work; who comes then is told to come again. */
-#define WAITING_MAX 64
+#define HASHES_WAITING_MAX 64
 
 struct hasher {
     struct password_cost cost;
@@ -41,7 +41,7 @@ struct hasher *hasher_new(struct event_base *base, unsigned threads,
     struct hasher *hasher = xcalloc(1, sizeof(*hasher));
 
     hasher->cost = *cost;
-    hasher->workers = workers_new(base, threads, 1, WAITING_MAX, run, hasher);
+    hasher->workers = workers_new(base, threads, 1, HASHES_WAITING_MAX, run, hasher);
     return hasher;
 }
 

@@ -16,6 +16,7 @@
 #include <sodium.h>
 
 #include "admin/api.h"
+#include "admin/framing.h"
 #include "admin/http.h"
 #include "admin/problem.h"
 #include "admin/request.h"
@@ -106,7 +107,8 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, "Idempotency-Replayed", answer->replayed ? "true" : NULL);
     add_header(response, "WWW-Authenticate",
                answer->status == MHD_HTTP_UNAUTHORIZED ? "Bearer realm=\"bellhop\"" : NULL);
-    add_header(response, "Connection", request->service->http->idle != NULL ? "close" : NULL);
+    add_header(response, "Connection",
+               request->last || request->service->http->idle != NULL ? "close" : NULL);
 }
 
 static struct client *client_of(struct MHD_Connection *connection)
@@ -126,6 +128,20 @@ static void wipe(void *text)
     free(text);
 }
 
+/* Who does not take his answer shall not hold what he sent as well. */
+static void forget_body(struct request *request)
+{
+    json_decref(request->json);
+    request->json = NULL;
+    if (request->body == NULL)
+        return;
+    sodium_memzero(request->body, request->room);
+    free(request->body);
+    request->body = NULL;
+    request->service->http->bodies -= request->room;
+    request->room = 0;
+}
+
 static enum MHD_Result queue_answer(struct request *request)
 {
     struct answer *answer = &request->answer;
@@ -139,6 +155,7 @@ static enum MHD_Result queue_answer(struct request *request)
         log_panic("out of memory");
     add_headers(response, request);
     answer->text = NULL;
+    forget_body(request);
     set_due(request->connection, ANSWER_TIME);
     enum MHD_Result result = MHD_queue_response(request->connection, answer->status, response);
     MHD_destroy_response(response);
@@ -272,18 +289,14 @@ static struct request *request_new(struct service *service, struct MHD_Connectio
 
 static void request_free(struct request *request)
 {
-    request->service->http->bodies -= request->room;
+    forget_body(request);
     upload_free(request);
     request_clear(request);
-    json_decref(request->json);
     json_decref(request->errors);
     json_decref(request->limit);
-    if (request->body != NULL)
-        sodium_memzero(request->body, request->room);
     if (request->own != NULL)
         sodium_memzero(request->own, request->own_size);
     sodium_memzero(request->token, sizeof(request->token));
-    free(request->body);
     free(request->own);
     free(request->name);
     free(request);
@@ -429,6 +442,14 @@ static enum MHD_Result suspend(struct request *request)
     return MHD_YES;
 }
 
+/* What begins with such a header may end anywhere, so nothing behind it is read. */
+static enum MHD_Result refuse_framing(struct request *request, const char *fault)
+{
+    problem_set(request, PROBLEM_MALFORMED, "%s", fault);
+    request->last = true;
+    return queue_answer(request);
+}
+
 /*
  * Is called when the header is there, then with each piece of a body, at the request's end, and
  * again when a suspended request has its answer.
@@ -438,10 +459,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   const char *upload, size_t *upload_length, void **request_r)
 {
     struct request *request = *request_r;
-    (void)version;
+    const char *fault;
 
     if (request == NULL) {
+        if (!framing_check(connection, version, &fault))
+            return MHD_NO;
         *request_r = request = request_new(context, connection, path, method);
+        if (fault != NULL)
+            return refuse_framing(request, fault);
         request->has_body = has_body(request);
         if (!request->has_body || begin_body(request))
             return MHD_YES;

@@ -50,6 +50,7 @@ struct request {
     bool suspended;
     bool away; /* with a thread: the event loop touches nothing of it */
     bool has_body;
+    bool last;    /* the connection ends with its answer */
     bool taking;  /* the body is kept */
     uint64_t due; /* when all of the body must be there, in milliseconds of lib/clock.h */
     size_t read;  /* of the body, kept or not */

@@ -19,7 +19,7 @@
 #define REST_PART 10
 
 /* More cannot be answered within seconds. */
-#define WAITING_MAX 4096
+#define CHANGES_WAITING_MAX 4096
 
 struct writer {
     struct db *db;
@@ -130,7 +130,7 @@ struct writer *writer_new(struct event_base *base, struct db *db)
     struct writer *writer = xcalloc(1, sizeof(*writer));
 
     writer->db = db;
-    writer->workers = workers_new(base, 1, TOGETHER_MAX, WAITING_MAX, run, writer);
+    writer->workers = workers_new(base, 1, TOGETHER_MAX, CHANGES_WAITING_MAX, run, writer);
     return writer;
 }
 

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import sqlite3
@@ -14,7 +13,7 @@ import time
 import pytest
 
 from api import UNKNOWN, Api, made_key, operator, send
-from bellhop import Account, descriptors, wait_gone, wait_until
+from bellhop import Account, wait_gone, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -441,48 +440,6 @@ def test_a_refused_body_leaves_the_connection(api):
         for _ in range(3):
             client.sendall(head(api, "Content-Length: 5").replace(b"json", b"text") + b"hello")
             assert b" 415 " in client.recv(4096)
-
-
-def test_slow_clients_are_closed(shared, api):
-    """Octets that trickle in are no silence; a header has 20 s and a body 30."""
-    def trickle(begin):
-        started = time.monotonic()
-        with raw(shared) as client:
-            client.sendall(begin)
-            client.settimeout(1)
-            while time.monotonic() - started < 60:
-                try:
-                    client.sendall(b"x")
-                    if client.recv(4096) == b"":
-                        break
-                except TimeoutError:
-                    continue
-                except ConnectionError:
-                    break
-            return time.monotonic() - started
-
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        times = list(pool.map(trickle, [b"GET / HTTP/1.1\r\nX: ", head(api, "Content-Length: 9999")]))
-    assert 15 < times[0] < 40 and 25 < times[1] < 50
-
-
-def test_many_connections(shared, api):
-    """Some thousand that say nothing leave others their answers."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(2000, hard - 200)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, wanted + 200)), hard))
-    idle = []
-    try:
-        for _ in range(wanted):
-            idle.append(socket.create_connection(("127.0.0.1", shared.ports.http), 10))
-        begin = time.monotonic()
-        assert api.get("/self").status == 200
-        assert time.monotonic() - begin < 5
-        assert len(descriptors(shared.pids()["admin"][0])) > wanted // 2
-    finally:
-        for client in idle:
-            client.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # --- the document

@@ -30,9 +30,10 @@ def value(text):
 
 
 def constants(path, prefix):
-    expression = re.compile(rf"^#define ({prefix}\w+) +([^/\n]+)", re.M)
+    expression = re.compile(rf"^#define ((?:{prefix})\w*) +([^/\n]+)", re.M)
     for name, text in expression.findall((ROOT / path).read_text()):
-        yield name, eval(re.sub(r"UINT64_C\((\d+)\)", r"\1", text))  # numbers and operators
+        text = re.sub(r"UINT64_C\((\d+)\)", r"\1", text).replace("HTTP_BODY_MAX", "(1 << 20)")
+        yield name, eval(text)  # numbers and operators
 
 
 def settings():
@@ -42,7 +43,13 @@ def settings():
 
 
 CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.c", "LOCK_"),
-             *constants("lib/surrogate.h", "SURROGATE_FIELD_")]
+             *constants("lib/surrogate.h", "SURROGATE_FIELD_"), *constants("admin/http.h", "HTTP_"),
+             *constants("admin/http.c", "CONNECTION"), *constants("admin/http.c", "[A-Z]+_TIME"),
+             *constants("admin/http.c", "UNWANTED_"), *constants("admin/body.h", r"BODY_[A-Z]+_MAX"),
+             *constants("admin/framing.h", "FRAMING_"), *constants("admin/problem.c", "ERRORS_"),
+             *constants("admin/page.h", "PAGE_LIMIT_MAX|PAGE_LOOKED_MAX"), *constants("admin/page.c", "FIELDS_"),
+             *constants("admin/writer.c", r"CHANGES_|TOGETHER_"), *constants("admin/hasher.c", "HASHES_"),
+             *constants("admin/api.c", "WRONG_BURST")]
 SETTINGS = [*settings()]
 
 
