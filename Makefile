@@ -63,7 +63,7 @@ LMTPD_SOURCES := $(sort $(wildcard lmtpd/*.c))
 LMTPD_LIBS    :=
 
 ADMIN_SOURCES := $(sort $(wildcard admin/*.c))
-ADMIN_LIBS    := jansson libcrypto libevent_extra liboath libmicrohttpd -pthread
+ADMIN_LIBS    := jansson libssl libcrypto libevent_extra liboath libmicrohttpd -pthread
 
 FETCHD_SOURCES := $(sort $(wildcard fetchd/*.c))
 FETCHD_LIBS    := libcurl libssl libcrypto
@@ -214,7 +214,7 @@ compare-built: all
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
 UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
-UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) jansson libcrypto libqrencode
+UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) jansson libssl libcrypto libqrencode
 
 # No test takes longer, in seconds, however loaded the machine is.
 UNIT_TIME   := 300

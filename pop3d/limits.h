@@ -120,8 +120,4 @@
 /* SASL mechanisms that authd may offer. */
 #define LIMIT_MECHANISMS 16
 
-/* Certificates that a process keeps parsed, with their keys: 7 KiB each. One that is not, costs as
- * much as a handshake. */
-#define LIMIT_CERTIFICATES 4096
-
 #endif

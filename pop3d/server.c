@@ -8,17 +8,17 @@
 #include <utlist.h>
 
 #include "lib/acceptor.h"
+#include "lib/keyschedule.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "lib/ticketkeys.h"
+#include "lib/tls.h"
 #include "pop3d/arrival.h"
 #include "pop3d/authclient.h"
-#include "pop3d/keyschedule.h"
 #include "pop3d/limits.h"
 #include "pop3d/server.h"
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
-#include "pop3d/tls.h"
 
 static bool is_full(const struct server *server)
 {

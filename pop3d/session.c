@@ -13,12 +13,12 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "lib/tls.h"
 #include "lib/xalloc.h"
 #include "pop3d/command.h"
 #include "pop3d/login.h"
 #include "pop3d/server.h"
 #include "pop3d/session.h"
-#include "pop3d/tls.h"
 #include "pop3d/transaction.h"
 
 static const char *const reasons[SESSION__REASONS] = {

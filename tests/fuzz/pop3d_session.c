@@ -15,6 +15,7 @@
 
 #include "lib/acceptor.h"
 #include "lib/bodies.h"
+#include "lib/tls.h"
 #include "lib/xalloc.h"
 #include "pop3d/authclient.h"
 #include "pop3d/limits.h"
@@ -22,7 +23,6 @@
 #include "pop3d/server.h"
 #include "pop3d/session.h"
 #include "pop3d/storeclient.h"
-#include "pop3d/tls.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/script.h"
 

@@ -43,7 +43,8 @@ def settings():
 
 
 CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.c", "LOCK_"),
-             *constants("lib/surrogate.h", "SURROGATE_FIELD_"), *constants("admin/http.h", "HTTP_"),
+             *constants("lib/surrogate.h", "SURROGATE_FIELD_"),
+             *constants("lib/certificates.h", "CERTIFICATES_PARSED_"), *constants("admin/http.h", "HTTP_"),
              *constants("admin/http.c", "CONNECTION"), *constants("admin/http.c", "[A-Z]+_TIME"),
              *constants("admin/http.c", "UNWANTED_"), *constants("admin/body.h", r"BODY_[A-Z]+_MAX"),
              *constants("admin/framing.h", "FRAMING_"), *constants("admin/problem.c", "ERRORS_"),

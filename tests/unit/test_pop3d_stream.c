@@ -21,11 +21,11 @@
 #include <openssl/ssl.h>
 #include <sodium.h>
 
+#include "lib/keyschedule.h"
 #include "lib/ticketkeys.h"
-#include "pop3d/keyschedule.h"
+#include "lib/tls.h"
 #include "pop3d/limits.h"
 #include "pop3d/stream.h"
-#include "pop3d/tls.h"
 #include "tests/unit/certificates.h"
 
 struct fixture {

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "lib/ticketkeys.h"
+#include "lib/tickets.h"
 #include "lib/xalloc.h"
-#include "pop3d/tickets.h"
 
 #define CIPHER_KEY 32
 #define MAC_KEY    32

@@ -10,10 +10,9 @@
 #include <utlist.h>
 
 #include "lib/certbundle.h"
+#include "lib/certificates.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
-#include "pop3d/certificates.h"
-#include "pop3d/limits.h"
 
 /* An entry of the bundle, parsed. */
 struct parsed {
@@ -153,7 +152,7 @@ static struct parsed *parse(struct certificates *certificates, uint32_t number)
         parsed_free(parsed);
         return NULL;
     }
-    while (certificates->parsed_count >= LIMIT_CERTIFICATES)
+    while (certificates->parsed_count >= CERTIFICATES_PARSED_MAX)
         forget(certificates, certificates->recent);
     certificates->parsed[number] = parsed;
     certificates->parsed_count++;

@@ -13,7 +13,7 @@
 #include <sodium.h>
 
 #include "lib/ticketkeys.h"
-#include "pop3d/tls.h"
+#include "lib/tls.h"
 #include "tests/unit/certificates.h"
 
 #define SERVERS 2

@@ -3,16 +3,16 @@
  * authenticated encryption only. All ciphers are good, so the fastest here comes first: AES-128,
  * and SHA-256 with it, which the processor computes itself; a handshake with SHA-384 costs a tenth
  * more. A client that puts ChaCha20 first computes AES slowly, and gets its will. Sessions are
- * resumed by tickets alone (pop3d/tickets.h), without early data.
+ * resumed by tickets alone (lib/tickets.h), without early data.
  */
 #include <openssl/err.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "lib/certificates.h"
+#include "lib/tickets.h"
+#include "lib/tls.h"
 #include "lib/xalloc.h"
-#include "pop3d/certificates.h"
-#include "pop3d/tickets.h"
-#include "pop3d/tls.h"
 
 #define TLS_1_2_CIPHERS                                                                            \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
@@ -81,6 +81,16 @@ static int set_policy(SSL_CTX *context)
            SSL_CTX_set_ciphersuites(context, TLS_1_3_CIPHERS) == 1;
 }
 
+static int set_resumption(SSL_CTX *context, const struct ticketkeys *keys,
+                          const uint8_t hash[CERTIFICATES_HASH_SIZE])
+{
+    if (keys != NULL)
+        return tickets_enable(context, keys, hash);
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    return SSL_CTX_set_num_tickets(context, 0) == 1 ? 0 : -1;
+}
+
 /* Returns what is wrong, or NULL. */
 static const char *fill_context(SSL_CTX *context, struct tls *tls,
                                 struct certificates *certificates)
@@ -89,7 +99,7 @@ static const char *fill_context(SSL_CTX *context, struct tls *tls,
 
     if (certificates_use_default(certificates, context, hash) < 0)
         return "OpenSSL does not take the default certificate";
-    if (set_policy(context) == 0 || tickets_enable(context, tls->keys, hash) < 0)
+    if (set_policy(context) == 0 || set_resumption(context, tls->keys, hash) < 0)
         return "OpenSSL does not take the settings of this program";
     SSL_CTX_set_client_hello_cb(context, on_client_hello, tls);
     SSL_CTX_set_tlsext_servername_callback(context, on_server_name);

@@ -1,5 +1,5 @@
-#ifndef POP3D_CERTIFICATES_H
-#define POP3D_CERTIFICATES_H
+#ifndef LIB_CERTIFICATES_H
+#define LIB_CERTIFICATES_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -8,10 +8,14 @@
 
 #define CERTIFICATES_HASH_SIZE 32
 
+/* How many a process keeps parsed, with their keys: 7 KiB each. One that is not, costs as much as a
+ * handshake. */
+#define CERTIFICATES_PARSED_MAX 4096
+
 /*
  * The certificates that the supervisor has read (lib/certbundle.h), as OpenSSL takes them. One is
- * parsed when a client first asks for its name; LIMIT_CERTIFICATES are kept parsed, those that were
- * asked for last.
+ * parsed when a client first asks for its name; CERTIFICATES_PARSED_MAX are kept parsed, those that
+ * were asked for last.
  */
 struct certificates;
 

@@ -13,7 +13,7 @@
 #include <openssl/provider.h>
 #include <sodium.h>
 
-#include "pop3d/keyschedule.h"
+#include "lib/keyschedule.h"
 
 #define OURS   "provider=bellhop"
 #define THEIRS "provider=default"

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pop3d/keyschedule.h"
+#include "lib/keyschedule.h"
 
 #define LABEL_MAX 255
 #define HASH_MAX  48

@@ -1,5 +1,5 @@
-#ifndef POP3D_KEYSCHEDULE_H
-#define POP3D_KEYSCHEDULE_H
+#ifndef LIB_KEYSCHEDULE_H
+#define LIB_KEYSCHEDULE_H
 
 /*
  * The key schedule of TLS 1.3 (RFC 8446 section 7.1) as a provider of OpenSSL's: what it calls

@@ -1,5 +1,5 @@
-#ifndef POP3D_TICKETS_H
-#define POP3D_TICKETS_H
+#ifndef LIB_TICKETS_H
+#define LIB_TICKETS_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>

@@ -16,11 +16,10 @@
 #include <openssl/x509.h>
 #include <sodium.h>
 
+#include "lib/certificates.h"
+#include "lib/keyschedule.h"
 #include "lib/ticketkeys.h"
-#include "pop3d/certificates.h"
-#include "pop3d/keyschedule.h"
-#include "pop3d/limits.h"
-#include "pop3d/tls.h"
+#include "lib/tls.h"
 #include "tests/unit/certificates.h"
 
 enum { HOST, ASTORIA, ASTORIA_RSA, BELLEVUE, WILD, ENTRIES };
@@ -330,7 +329,7 @@ static void test_unusable(void **state)
 /* More names than are kept parsed: each gets its own, again and again. */
 static void test_many(void **state)
 {
-    enum { MANY = LIMIT_CERTIFICATES + 4 };
+    enum { MANY = CERTIFICATES_PARSED_MAX + 4 };
     static char names[MANY][32];
     struct fixture *fixture = *state;
     uint8_t hash[CERTIFICATES_HASH_SIZE];

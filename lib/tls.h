@@ -1,5 +1,5 @@
-#ifndef POP3D_TLS_H
-#define POP3D_TLS_H
+#ifndef LIB_TLS_H
+#define LIB_TLS_H
 
 #include <openssl/ssl.h>
 
@@ -10,7 +10,8 @@ struct tls;
 
 /*
  * With the certificates that `fd` holds now (lib/certbundle.h). Sessions can be resumed with `keys`
- * (pop3d/tickets.h). Both must outlive it. Returns NULL with a reason in *error_r (static text).
+ * (lib/tickets.h); NULL: they cannot. Both must outlive it. Returns NULL with a reason in *error_r
+ * (static text).
  */
 struct tls *tls_new(int fd, const struct ticketkeys *keys, const char **error_r);
 
