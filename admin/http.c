@@ -21,6 +21,7 @@
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "admin/route.h"
+#include "admin/tunnel.h"
 #include "admin/upload.h"
 #include "lib/child.h"
 #include "lib/clock.h"
@@ -48,8 +49,11 @@
 
 #define SWEEP_SECONDS 1
 
-/* An IPv4 and an IPv6 socket. */
-#define SERVICES_MAX 2
+/* An IPv4 and an IPv6 socket, and all tunnels. */
+#define SERVICES_MAX 3
+
+/* Seconds for which a browser comes with TLS alone (RFC 6797): a year. */
+#define STRICT_TRANSPORT "max-age=31536000"
 
 struct client {
     struct client *prev;
@@ -60,6 +64,7 @@ struct client {
 
 struct service {
     struct http *http;
+    bool tls;
     struct MHD_Daemon *daemon;
     struct event *ready; /* libmicrohttpd's epoll descriptor has something */
     struct event *timer; /* it has something to do at this time */
@@ -74,6 +79,7 @@ struct http {
     void *idle_context;
     size_t bodies; /* octets, of all requests */
     struct event *sweep;
+    struct tunnels *tunnels; /* NULL: nothing comes over TLS; else the last service's */
     unsigned service_count;
     struct service services[SERVICES_MAX];
 };
@@ -98,6 +104,8 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
     add_header(response, "Referrer-Policy", "no-referrer");
     add_header(response, "Cache-Control", "no-store");
+    add_header(response, "Strict-Transport-Security",
+               request->service->tls ? STRICT_TRANSPORT : NULL);
     add_header(response, "X-Request-Id", request->id);
     add_header(response, "Set-Cookie", answer->cookie);
     add_header(response, "Location", answer->location);
@@ -139,6 +147,7 @@ static void forget_body(struct request *request)
     free(request->body);
     request->body = NULL;
     request->service->http->bodies -= request->room;
+    request->body_length = 0;
     request->room = 0;
 }
 
@@ -546,6 +555,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
         DL_FOREACH (http->services[i].clients, client)
             if (client->due != 0 && client->due <= now)
                 hang_up(client);
+    if (http->tunnels != NULL)
+        tunnels_sweep(http->tunnels, now);
 }
 
 static bool is_idle(const struct http *http)
@@ -554,7 +565,7 @@ static bool is_idle(const struct http *http)
         if (MHD_get_daemon_info(http->services[i].daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
                 ->num_connections > 0)
             return false;
-    return true;
+    return http->tunnels == NULL || tunnels_count(http->tunnels) == 0;
 }
 
 static void service_run(struct service *service)
@@ -581,17 +592,32 @@ static void on_ready(evutil_socket_t fd, short what, void *context)
     service_run(context);
 }
 
-static void service_init(struct service *service, struct http *http, struct event_base *base,
-                         int fd)
+/* A service without a socket of its own is the tunnels'. */
+static struct MHD_Daemon *start_daemon(struct service *service, int fd)
 {
+    const unsigned flags =
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0);
+    const struct MHD_OptionItem socket[] = {
+        {fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, service, MHD_OPTION_ARRAY, socket,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, service, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE,
+        MHD_OPTION_END);
+}
+
+static void add_service(struct http *http, struct event_base *base, int fd)
+{
+    struct service *service = &http->services[http->service_count++];
+
     service->http = http;
-    service->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, service,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, service, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE, MHD_OPTION_END);
+    service->tls = fd < 0;
+    service->daemon = start_daemon(service, fd);
     if (service->daemon == NULL)
         log_fatal("cannot serve HTTP: %s", strerror(errno));
     const union MHD_DaemonInfo *epoll =
@@ -604,8 +630,31 @@ static void service_init(struct service *service, struct http *http, struct even
         log_fatal("cannot watch the HTTP sockets");
 }
 
-struct http *http_new(struct event_base *base, const char *name, const struct route *routes,
-                      size_t count, struct admin *admin)
+static struct service *service_of_tunnels(struct http *http)
+{
+    return &http->services[http->service_count - 1];
+}
+
+static void on_tunnel_opened(void *context, int fd, const struct sockaddr *address,
+                             socklen_t length)
+{
+    struct service *service = service_of_tunnels(context);
+
+    if (MHD_add_connection(service->daemon, fd, address, length) == MHD_YES)
+        event_active(service->ready, EV_READ, 0);
+}
+
+/* The last one may have been waited for. */
+static void on_tunnel_ended(void *context)
+{
+    event_active(service_of_tunnels(context)->timer, EV_TIMEOUT, 0);
+}
+
+static const struct tunnels_events tunnels_events = {.opened = on_tunnel_opened,
+                                                     .ended = on_tunnel_ended};
+
+struct http *http_new(struct event_base *base, const struct route *routes, size_t count,
+                      struct admin *admin)
 {
     struct http *http = xcalloc(1, sizeof(*http));
     int fd;
@@ -616,13 +665,16 @@ struct http *http_new(struct event_base *base, const char *name, const struct ro
     http->sweep = event_new(base, -1, EV_PERSIST, on_sweep, http);
     if (http->sweep == NULL)
         log_fatal("cannot make a timer: out of memory");
-    while (http->service_count < SERVICES_MAX &&
-           (fd = child_descriptor(name, http->service_count)) >= 0) {
-        service_init(&http->services[http->service_count], http, base, fd);
-        http->service_count++;
-    }
+    while (http->service_count < SERVICES_MAX - 1 &&
+           (fd = child_descriptor("http", http->service_count)) >= 0)
+        add_service(http, base, fd);
     if (http->service_count == 0)
-        log_fatal("there is no socket named %s; start it with \"bellhop -C DIR serve\"", name);
+        log_fatal("there is no socket named http; start it with \"bellhop -C DIR serve\"");
+    if (child_descriptor("https", 0) < 0)
+        return http;
+    add_service(http, base, -1);
+    http->tunnels =
+        tunnels_new(base, "https", child_descriptor("https-tls", 0), &tunnels_events, http);
     return http;
 }
 
@@ -634,14 +686,25 @@ void http_open(struct http *http)
         if (event_add(http->services[i].ready, NULL) < 0)
             log_fatal("cannot watch the HTTP sockets");
     event_add(http->sweep, &pause);
+    if (http->tunnels != NULL)
+        tunnels_open(http->tunnels);
+}
+
+void http_reload(struct http *http)
+{
+    if (http->tunnels != NULL)
+        tunnels_reload(http->tunnels);
 }
 
 void http_retire(struct http *http, void (*idle)(void *context), void *context)
 {
     http->idle = idle;
     http->idle_context = context;
+    if (http->tunnels != NULL)
+        tunnels_close(http->tunnels);
     for (unsigned i = 0; i < http->service_count; i++) {
-        (void)MHD_quiesce_daemon(http->services[i].daemon);
+        if (!http->services[i].tls)
+            (void)MHD_quiesce_daemon(http->services[i].daemon);
         event_active(http->services[i].timer, EV_TIMEOUT, 0);
     }
 }
@@ -657,6 +720,7 @@ void http_free(struct http *http)
         event_free(service->timer);
         MHD_stop_daemon(service->daemon);
     }
+    tunnels_free(http->tunnels);
     event_free(http->sweep);
     free(http);
 }

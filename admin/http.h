@@ -19,14 +19,18 @@ struct http;
 #define HTTP_BODIES_MAX (64 * 1024 * 1024)
 
 /*
- * Serves the routes on all listening sockets of this name (lib/child.h), once it is opened. The
- * table is not copied; `admin` goes to the handlers. Ends the program when it cannot.
+ * Serves the routes on the listening sockets "http" and, over TLS (admin/tunnel.h), "https"
+ * (lib/child.h), once it is opened. The table is not copied; `admin` goes to the handlers. Ends the
+ * program when it cannot.
  */
-struct http *http_new(struct event_base *base, const char *name, const struct route *routes,
-                      size_t count, struct admin *admin);
+struct http *http_new(struct event_base *base, const struct route *routes, size_t count,
+                      struct admin *admin);
 
 /* Begins to accept. */
 void http_open(struct http *http);
+
+/* Takes new certificates for connections from now on. */
+void http_reload(struct http *http);
 
 /*
  * Accepts nothing more, and ends each connection with its next answer. `idle` is called when there

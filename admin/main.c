@@ -106,6 +106,14 @@ static void serve(void *context)
     admin->webhooks = webhooks_new(admin->child.base, admin->outbox, admin->fetcher);
 }
 
+static void reload(void *context)
+{
+    struct admin *admin = context;
+
+    if (admin->http != NULL)
+        http_reload(admin->http);
+}
+
 static void retire(void *context)
 {
     struct admin *admin = context;
@@ -137,7 +145,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 }
 
 static const struct confine_profile profile = {
-    .calls = {.files = CALLFILTER_WRITE, .connects = true, .threads = true},
+    .calls = {.files = CALLFILTER_WRITE, .connects = true, .pairs = true, .threads = true},
     .paths = {CONFINE_DATABASE(LANDLOCK_READ | LANDLOCK_WRITE)},
 };
 
@@ -170,10 +178,13 @@ int main(void)
     static struct admin admin;
 
     child_init(&admin.child, "admin");
+    admin.child.reload = reload;
     admin.child.drain = drain;
     admin.child.serve = serve;
     admin.child.retire = retire;
     admin.child.context = &admin;
+    admin.http =
+        http_new(admin.child.base, routes, routes_count, &admin); /* OpenSSL looks around */
     confine(&profile);
     admin.db = open_database(DB_WRITE);
     admin.notes = open_database(DB_NOTES);
@@ -184,7 +195,6 @@ int main(void)
     admin.hasher = start_hasher(&admin);
     admin.authask = authask_new(admin.child.base);
     admin.api = api_new(&admin);
-    admin.http = http_new(admin.child.base, "http", routes, routes_count, &admin);
     admin.look = evtimer_new(admin.child.base, on_look, &admin);
     if (admin.look == NULL)
         log_fatal("cannot make a timer: out of memory");

@@ -21,7 +21,7 @@ const struct program programs[PROGRAMS] = {
     [PROGRAM_FETCHD] = {"fetchd", STAGE_FRONT, {"fetch", "authorities"}},
     [PROGRAM_LMTPD] = {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "policy", "map", "text"}},
     [PROGRAM_POP3D] = {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},
-    [PROGRAM_ADMIN] = {"admin", STAGE_WRITER, {"http"}},
+    [PROGRAM_ADMIN] = {"admin", STAGE_WRITER, {"http", "https", "https-tls"}},
 };
 
 unsigned program_count(const struct program *program, const struct conf *conf)

@@ -2,7 +2,9 @@
  * bellhop serve: checks that this instance can be served, opens everything that the programs need,
  * and hands it to the supervisor. Each check that fails is one sentence and exit code 1.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +39,7 @@ static const struct tcp_service tcp_services[] = {
     {"pop3s", "pop3s_listen", offsetof(struct conf, pop3s_listen)},
     {"lmtp", "lmtp_listen", offsetof(struct conf, lmtp_listen)},
     {"http", "http_listen", offsetof(struct conf, http_listen)},
+    {"https", "https_listen", offsetof(struct conf, https_listen)}, /* empty: nowhere */
 };
 
 struct unix_service {
@@ -94,6 +97,8 @@ static int open_tcp(struct inventory *inventory, const struct conf *conf)
         int fds[LISTEN_SOCKETS_MAX];
         const char *error;
 
+        if (text[0] == '\0')
+            continue;
         if (listen_parse(&address, text, &error) < 0) {
             refuse(INSTANCE_CONF ": \"%s\" is no address for %s: %s", text, service->setting,
                    error);
@@ -175,6 +180,8 @@ static int open_shared(struct inventory *inventory, struct material *material)
         add_shared(inventory, "key", share_key()) < 0 ||
         add_shared(inventory, "conf", share_reader(material->conf_text)) < 0 ||
         add_shared(inventory, "tls", share_reader(material->tls)) < 0 ||
+        (material->conf.https_listen[0] != '\0' &&
+         add_shared(inventory, "https-tls", share_reader(material->tls)) < 0) ||
         add_shared(inventory, "authorities", share_reader(material->authorities)) < 0 ||
         add_shared(inventory, "tickets", share_tickets(material)) < 0)
         return -1;
@@ -245,8 +252,11 @@ static int prepare(struct inventory *inventory, struct material *material, struc
 
 static char *describe(const char *directory, const struct conf *conf)
 {
-    return xasprintf("%s: pop3 %s, pop3s %s, lmtp %s, http %s", directory, conf->pop3_listen,
-                     conf->pop3s_listen, conf->lmtp_listen, conf->http_listen);
+    bool tls = conf->https_listen[0] != '\0';
+
+    return xasprintf("%s: pop3 %s, pop3s %s, lmtp %s, http %s%s%s", directory, conf->pop3_listen,
+                     conf->pop3s_listen, conf->lmtp_listen, conf->http_listen,
+                     tls ? ", https " : "", conf->https_listen);
 }
 
 /* Not before all is well, so that what is refused is one sentence. */
@@ -255,6 +265,32 @@ static void warn_of_root(void)
     if (owner_is_root())
         log_warning("the instance is root's, so its programs run as root, though with none of "
                     "root's privileges; give it to a user with \"chown -R USER DIR\"");
+}
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in6 ipv6;
+    struct sockaddr_in ipv4;
+
+    if (address->ss_family == AF_INET6) {
+        memcpy(&ipv6, address, sizeof(ipv6));
+        return IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr);
+    }
+    memcpy(&ipv4, address, sizeof(ipv4));
+    return ntohl(ipv4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* A proxy in a network of its own may have its reasons, so it is not refused. */
+static void warn_of_clear_keys(const struct conf *conf)
+{
+    struct listen_address address;
+    const char *error;
+
+    if (listen_parse(&address, conf->http_listen, &error) == 0 &&
+        !is_loopback(&address.addresses[0]))
+        log_warning("http_listen = %s is reached from other machines without TLS: whoever is "
+                    "between reads the API keys; use https_listen for them",
+                    conf->http_listen);
 }
 
 int serve_main(struct instance *instance, int argc, char **argv)
@@ -272,6 +308,7 @@ int serve_main(struct instance *instance, int argc, char **argv)
     material_init(&material);
     if (prepare(&inventory, &material, &db) == 0) {
         warn_of_root();
+        warn_of_clear_keys(&material.conf);
         char *serving = describe(instance->directory, &material.conf);
         result = supervisor_run(&inventory, &material, serving);
         free(serving);

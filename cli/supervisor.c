@@ -222,7 +222,8 @@ static bool listens_elsewhere(const struct conf *running, const struct conf *wan
     return strcmp(running->pop3_listen, wanted->pop3_listen) != 0 ||
            strcmp(running->pop3s_listen, wanted->pop3s_listen) != 0 ||
            strcmp(running->lmtp_listen, wanted->lmtp_listen) != 0 ||
-           strcmp(running->http_listen, wanted->http_listen) != 0;
+           strcmp(running->http_listen, wanted->http_listen) != 0 ||
+           strcmp(running->https_listen, wanted->https_listen) != 0;
 }
 
 /* Says it where it has to wait. */

@@ -127,6 +127,11 @@ static const struct condition conditions_of_connecting[] = {
     KILL(socket, 0, SCMP_CMP_NE, AF_UNIX, 0),
 };
 
+static const struct condition conditions_of_pairs[] = {
+    ALLOW(socketpair, 0, SCMP_CMP_EQ, AF_UNIX, 0),
+    KILL(socketpair, 0, SCMP_CMP_NE, AF_UNIX, 0),
+};
+
 /*
  * Not to siblings. The C library looks for the machine's own addresses over netlink and for a cache
  * of names over a Unix socket, and does without.
@@ -256,6 +261,8 @@ static void rule_profile(struct filter *filter, const struct callfilter *wanted)
         rule_call(filter, SCMP_ACT_ALLOW, "connect");
         RULE_CONDITIONS(filter, conditions_of_connecting);
     }
+    if (wanted->pairs)
+        RULE_CONDITIONS(filter, conditions_of_pairs);
     if (wanted->threads) {
         rule_calls(filter, SCMP_ACT_ALLOW, calls_of_threads);
         RULE_CONDITIONS(filter, conditions_of_threads);

@@ -19,6 +19,7 @@ enum callfilter_files {
 struct callfilter {
     enum callfilter_files files;
     bool connects; /* to Unix sockets */
+    bool pairs;    /* makes pairs of Unix sockets */
     bool network;  /* to other machines, and to no Unix socket; not with `connects` */
     bool threads;  /* starts some after this */
     bool memory;   /* makes some that others map */

@@ -30,7 +30,8 @@ struct event_base;
  *   last                    authd: that of the one before, to be read; none: nobody was before
  *   nginx                   authd: listening Unix socket for nginx's mail proxy
  *   deliver, front, control stored: listening Unix sockets (lib/storemsg.h)
- *   http                    admin: listening TCP socket
+ *   http, https             admin: listening TCP sockets; the second one only where it is asked for
+ *   https-tls               admin: as tls, where there is https
  *   fetch                   fetchd: listening Unix socket (lib/fetchmsg.h)
  *   authorities             fetchd: certificates of authorities, in PEM
  *

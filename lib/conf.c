@@ -44,14 +44,16 @@ static const struct conf_setting conf_settings[] = {
      "The name that mail programs connect to; it stands in greetings and in Received lines."},
     {"pop3_listen", CONF_STRING, AT(pop3_listen), "*:110", 1, 255, {0},
      "Where POP3 is served, with STLS: ADDRESS:PORT; * is every address, IPv4 and IPv6.\n"
-     "Changes of the four *_listen settings need a restart."},
+     "Changes of the five *_listen settings need a restart."},
     {"pop3s_listen", CONF_STRING, AT(pop3s_listen), "*:995", 1, 255, {0},
      "Where POP3 is served over TLS from the first octet (RFC 8314)."},
     {"lmtp_listen", CONF_STRING, AT(lmtp_listen), "127.0.0.1:24", 1, 255, {0},
      "Where the mail server delivers (LMTP, RFC 2033), besides the socket run/lmtp.sock.\n"
      "Whoever reaches this port can deliver to every mailbox: keep it private."},
     {"http_listen", CONF_STRING, AT(http_listen), "127.0.0.1:80", 1, 255, {0},
-     "Where /healthz and /metrics are served."},
+     "Where the HTTP API, /readyz and /metrics are served without TLS: keep it on this machine."},
+    {"https_listen", CONF_STRING, AT(https_listen), "", 0, 255, {0},
+     "Where they are served over TLS, with the certificates of tls/, like *:443. Empty: nowhere."},
     {"page_url", CONF_URL, AT(page_url), "", 0, 255, {0},
      "Where people reach the pages with a browser, like https://mail.example.net: links to choose a\n"
      "password begin with it. Empty: no links are made."},
@@ -224,7 +226,9 @@ static void describe_choices(const struct conf_setting *setting, char *text_r, s
 static void describe(const struct conf_setting *setting, char *text_r, size_t size)
 {
     switch (setting->type) {
-    case CONF_STRING: snprintf(text_r, size, "1 to 255 octets of text"); break;
+    case CONF_STRING:
+        snprintf(text_r, size, "%" PRIu64 " to 255 octets of text", setting->least);
+        break;
     case CONF_NUMBER:
         snprintf(text_r, size, "a number from %" PRIu64 " to %" PRIu64, setting->least,
                  setting->most);

@@ -27,6 +27,7 @@ struct conf {
     char pop3s_listen[CONF_TEXT_MAX];
     char lmtp_listen[CONF_TEXT_MAX];
     char http_listen[CONF_TEXT_MAX];
+    char https_listen[CONF_TEXT_MAX];          /* empty: nowhere */
     char pop3_proxy_networks[CONF_TEXT_MAX];   /* for networks_parse(), which has taken it */
     char pop3_xclient_networks[CONF_TEXT_MAX]; /* as above */
     char page_url[CONF_TEXT_MAX];              /* https:// or http://, or empty */

@@ -92,6 +92,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(STORE_RECLAIMED_OCTETS, METRIC_COUNTER, "bellhop_store_reclaimed_octets_total",            \
         "octets of segments removed")                                                              \
     ROW(HTTP_REQUESTS, METRIC_COUNTER, "bellhop_http_requests_total", "HTTP requests answered")    \
+    ROW(HTTP_TLS_HANDSHAKES, METRIC_COUNTER, "bellhop_http_tls_handshakes_total",                  \
+        "TLS handshakes of HTTP clients completed")                                                \
+    ROW(HTTP_TLS_FAILURES, METRIC_COUNTER, "bellhop_http_tls_failures_total",                      \
+        "TLS handshakes of HTTP clients that failed or were given up")                             \
     ROW(POP3_PROCESSES, METRIC_GAUGE, "bellhop_pop3_processes", "processes of pop3d")              \
     ROW(AUTH_PROCESSES, METRIC_GAUGE, "bellhop_auth_processes", "processes of authd")              \
     ROW(LMTP_PROCESSES, METRIC_GAUGE, "bellhop_lmtp_processes", "processes of lmtpd")              \

@@ -41,10 +41,11 @@ class Ports(NamedTuple):
     http: int
     pop3: int
     pop3s: int
+    https: int  # where https_listen names it
 
     @classmethod
     def at(cls, base):
-        return cls(base + 24, base + 80, base + 110, base + 995)
+        return cls(base + 24, base + 80, base + 110, base + 995, base + 443)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from api import made_key
 from authority import Authority
 from bellhop import Instance, wait_until
 from test_pop3 import log_in
@@ -48,6 +49,7 @@ def served(template, authority, tmp_path_factory):
     (tls / "group").symlink_to(live)
     (tls / "notes.txt").write_text("left alone\n")
     (tls / ".hidden").mkdir()
+    made.configure(https_listen=f"127.0.0.1:{made.ports.https}")
     try:
         yield made.start()
     finally:
@@ -68,6 +70,7 @@ ECDSA_ONLY = ("-sigalgs", "ECDSA+SHA256")
 RSA_ONLY = ("-sigalgs", "RSA-PSS+SHA256:RSA+SHA256")
 
 
+@pytest.mark.parametrize("service", ["pop3s", "https"])
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 @pytest.mark.parametrize("name, every, ecdsa, rsa", [
     (HOTEL, "hotel", "hotel", "hotel-rsa"),
@@ -80,11 +83,11 @@ RSA_ONLY = ("-sigalgs", "RSA-PSS+SHA256:RSA+SHA256")
     ("nobody.example", "host", "host", None),
     (None, "host", "host", None),
 ])
-def test_the_client_decides(served, version, name, every, ecdsa, rsa):
+def test_the_client_decides(served, service, version, name, every, ecdsa, rsa):
     """By the name that it asks for, and the kinds of keys that it knows."""
     asks = ["-noservername"] if name is None else ["-servername", name]
     for algorithms, wanted in ((), every), (ECDSA_ONLY, ecdsa), (RSA_ONLY, rsa):
-        found, said = shown(served, version, *asks, *algorithms)
+        found, said = shown(served, version, *asks, *algorithms, service=service)
         assert found == served.certificates.get(wanted), said
 
 
@@ -113,6 +116,17 @@ def test_curl(served, authority, name):
     subprocess.run(["curl", "-sS", "--fail", "--cacert", authority.root, "--resolve",
                     f"{name}:{port}:127.0.0.1", "--user", f"{account.address}:{account.password}",
                     f"pop3s://{name}:{port}/"], check=True, capture_output=True, timeout=30)
+
+
+@pytest.mark.parametrize("customer, name", [(0, HOTEL), (1, GROUP)])
+def test_the_api_by_the_names_of_customers(served, authority, customer, name):
+    """curl checks name and chain; a key of the customer's is taken, and what it sees is the customer's."""
+    port = served.ports.https
+    key = made_key(served, f"panel {customer}", "--customer", served.customers[customer].name)
+    done = subprocess.run(["curl", "-sS", "--fail", "--cacert", authority.root, "--resolve", f"{name}:{port}:127.0.0.1",
+                           "-H", f"Authorization: Bearer {key}", f"https://{name}:{port}/api/v1/domains"],
+                          check=True, capture_output=True, timeout=30)
+    assert [item["name"] for item in json.loads(done.stdout)["items"]] == [served.customers[customer].domain]
 
 
 def hello(name):

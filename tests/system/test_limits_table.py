@@ -50,7 +50,8 @@ CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.
              *constants("admin/framing.h", "FRAMING_"), *constants("admin/problem.c", "ERRORS_"),
              *constants("admin/page.h", "PAGE_LIMIT_MAX|PAGE_LOOKED_MAX"), *constants("admin/page.c", "FIELDS_"),
              *constants("admin/writer.c", r"CHANGES_|TOGETHER_"), *constants("admin/hasher.c", "HASHES_"),
-             *constants("admin/api.c", "WRONG_BURST")]
+             *constants("admin/api.c", "WRONG_BURST"),
+             *constants("admin/tunnel.c", "TUNNEL|HANDSHAKE")]
 SETTINGS = [*settings()]
 
 

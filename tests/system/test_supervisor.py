@@ -206,12 +206,17 @@ def test_sockets_belong_to_the_group_of_their_folder(stopped):
         stopped.stop()
 
 
-def test_programs_get_only_what_they_need(instance):
+@pytest.mark.parametrize("https", [False, True])
+def test_programs_get_only_what_they_need(stopped, https):
     """DESIGN's trust table: who holds the key, the certificate, the database, the store."""
+    if https:
+        stopped.configure(https_listen=f"127.0.0.1:{stopped.ports.https}")
+    instance = stopped.start()
     held = {name: " ".join(file for pid in pids for file in descriptors(pid).values())
             for name, pids in instance.pids().items()}
     assert {name for name, files in held.items() if "bellhop-key" in files} <= {"authd", "stored"}
-    assert {name for name, files in held.items() if "bellhop-tls" in files} == {"pop3d"}
+    assert {name for name, files in held.items() if "bellhop-tls" in files} == ({"pop3d", "admin"} if https else {"pop3d"})
+    assert {name for name, files in held.items() if "bellhop-tickets" in files} == {"pop3d"}
     assert "accounts.db" not in held["pop3d"] + held["stored"] + held["fetchd"]
     assert "/store" not in held["pop3d"] + held["authd"] + held["lmtpd"] + held["fetchd"] + held["admin"]
 
