@@ -7,8 +7,8 @@
 
 /*
  * All certificates of an instance with their keys, in memory that the supervisor writes and every
- * pop3d reads in place. So ten thousand of them are there once, and are found without being read
- * first.
+ * pop3d, and admin where it serves HTTPS, reads in place. So ten thousand of them are there once,
+ * and are found without being read first.
  *
  * The memory is a file that only grows. New contents are written behind the present ones, and then
  * a number in its first page tells where they are. The contents before the present ones stay, for

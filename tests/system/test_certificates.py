@@ -126,7 +126,7 @@ def test_the_api_by_the_names_of_customers(served, authority, customer, name):
     done = subprocess.run(["curl", "-sS", "--fail", "--cacert", authority.root, "--resolve", f"{name}:{port}:127.0.0.1",
                            "-H", f"Authorization: Bearer {key}", f"https://{name}:{port}/api/v1/domains"],
                           check=True, capture_output=True, timeout=30)
-    assert [item["name"] for item in json.loads(done.stdout)["items"]] == [served.customers[customer].domain]
+    assert [item["domain"] for item in json.loads(done.stdout)["items"]] == [served.customers[customer].domain]
 
 
 def hello(name):

@@ -40,6 +40,8 @@ DEADLY = [
     ("fork-by-clone", PROGRAMS, "clone", [signal.SIGCHLD.value, 0, 0, 0, 0]),
     ("ipv4-socket", LOCAL, "socket", [socket.AF_INET, socket.SOCK_STREAM, 0]),
     ("ipv6-socket", LOCAL, "socket", [socket.AF_INET6, socket.SOCK_STREAM, 0]),
+    ("pair", ["pop3d", "authd", "lmtpd", "stored"], "socketpair", [socket.AF_UNIX, socket.SOCK_STREAM, 0, 0]),
+    ("another-pair", ["admin"], "socketpair", [socket.AF_INET, socket.SOCK_STREAM, 0, 0]),
     ("raw-socket", PROGRAMS, "socket", [socket.AF_PACKET, socket.SOCK_RAW, 0]),
     ("send-elsewhere", PROGRAMS, "sendto", [0, 0, 0, 0, ADDRESS, 16]),
     ("code-in-memory", PROGRAMS, "mmap", [0, 4096, 7, 0x22, -1, 0]),
