@@ -46,7 +46,7 @@ CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.
              *constants("lib/surrogate.h", "SURROGATE_FIELD_"),
              *constants("lib/certificates.h", "CERTIFICATES_PARSED_"), *constants("admin/http.h", "HTTP_"),
              *constants("admin/http.c", "CONNECTION"), *constants("admin/http.c", "[A-Z]+_TIME"),
-             *constants("admin/http.c", "UNWANTED_"), *constants("admin/body.h", r"BODY_[A-Z]+_MAX"),
+             *constants("admin/upload.h", "UPLOAD_(?:MAX|PIECE|TIME)"), *constants("admin/body.h", r"BODY_[A-Z]+_MAX"),
              *constants("admin/framing.h", "FRAMING_"), *constants("admin/problem.c", "ERRORS_"),
              *constants("admin/page.h", "PAGE_LIMIT_MAX|PAGE_LOOKED_MAX"), *constants("admin/page.c", "FIELDS_"),
              *constants("admin/writer.c", r"CHANGES_|TOGETHER_"), *constants("admin/hasher.c", "HASHES_"),
