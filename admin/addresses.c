@@ -466,6 +466,11 @@ enum db_result address_remove(struct db *db, struct request *request)
 
 void password_check_new(struct admin *admin, struct request *request)
 {
+    if (request->by_session && request->key.role == DB_ROLE_OWNER) {
+        problem_set(request, PROBLEM_ROLE,
+                    "who is logged in changes the own password at /self/password");
+        return;
+    }
     take_password(admin, request, given_new(request));
     if (!field_given(request->json, "password") && !field_given(request->json, "hash"))
         problem_member(request, "/password", "missing", "give a password or a hash");

@@ -126,7 +126,7 @@ static bool is_self(const struct request *request)
 static void refuse_self(struct request *request)
 {
     problem_set(request, PROBLEM_SELF,
-                "nobody does this to himself; somebody else has to, or bellhop admin-user");
+                "nobody does this to himself; see /self, or have somebody else do it");
 }
 
 void admin_user_check(struct admin *admin, struct request *request)
@@ -217,6 +217,10 @@ enum db_result admin_user_invite(struct db *db, struct request *request)
 {
     struct invitation invitation;
 
+    if (is_self(request)) {
+        refuse_self(request);
+        return DB_NONE;
+    }
     invitation_draw(&invitation);
     enum db_result result = db_admin_user_invite(db, request->user.customer, request->user.id,
                                                  invitation.digest, invitation.until);

@@ -164,6 +164,8 @@ def test_a_session_may_what_a_key_of_its_role_may(world, caller):
         for which, expected in enumerate(cells[caller]):
             if expected == "-":
                 continue
+            if (caller, method, path, which) == ("owner", "PUT", "/api/v1/addresses/{address}/password", 0):
+                expected = "403"  # that asks for no old password: /self/password does
             answer = world.ask(caller, method, path, which)
             if str(answer.status) != expected:
                 wrong.append(f"{method} {path}, object {which}: {answer.status}, not {expected}: "

@@ -5,9 +5,11 @@ import hashlib
 import hmac
 import json
 import re
+import sqlite3
 import struct
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 
@@ -359,12 +361,44 @@ def test_ones_own_sessions_and_password(instance, person):
     account = hotel.accounts[0]
     owner = person("owner")
     owner.login(account.address, account.password)
+    assert owner.code("PUT", f"/addresses/{account.address}/password", {"password": OTHER}) == (403, "role")
     change = {"old_password": account.password, "password": OTHER}
     assert owner.ask("PUT", "/self/password", change)[0] == 200
     assert instance.pop3(account.address, OTHER)
     # What is about a session is not for keys, and a cookie's holder has no use for an idempotency key.
     assert operator_of(instance).get("/self/sessions").code == "session-only"
     assert first.code("POST", "/logout", Idempotency_Key="x") == (400, "malformed")
+
+
+def test_a_session_is_over_after_an_hour_and_after_half_a_day(instance, person):
+    login = admin_user(instance, "root")
+    someone = person()
+
+    def change(assignments, *values):
+        with closing(sqlite3.connect(instance.dir / "accounts.db", timeout=20)) as database, database:
+            assert database.execute(f"UPDATE session SET {assignments}", values).rowcount == 1
+
+    def expires():
+        with closing(sqlite3.connect(instance.dir / "accounts.db", timeout=20)) as database:
+            return database.execute("SELECT expires FROM session").fetchone()[0]
+
+    someone.login(login, PASSWORD)
+    now = int(time.time())
+    assert now + 3500 < expires() <= now + 3700
+    # What is asked puts it off, at most each minute, ...
+    change("seen = ?, expires = ?", now - 90, now + 100)
+    assert someone.ask("GET", "/self")[0] == 200
+    wait_until(lambda: expires() > now + 3500, what="the session to live on")
+    # ... but not beyond its 12 hours.
+    change("created = ?, seen = ?, expires = ?", now - 12 * 3600 + 200, now - 90, now + 100)
+    assert someone.ask("GET", "/self")[0] == 200
+    wait_until(lambda: expires() > now + 150, what="the session to live on")
+    assert expires() == now + 200
+    change("expires = ?", now - 1)
+    assert someone.code("GET", "/self") == (401, "no-session")
+    # The next login takes away what is over.
+    assert person("next").login(login, PASSWORD)["login"] == login
+    change("seen = seen")
 
 
 def test_who_is_suspended_has_no_session(instance, person):
@@ -440,6 +474,7 @@ def test_admin_users_over_http(instance, person):
         assert anna.code("PATCH", own, change) == (409, "self")
     for path in own, f"{own}/second-factor":
         assert anna.code("DELETE", path) == (409, "self")
+    assert anna.code("POST", f"{own}/invitation", {}) == (409, "self")
     assert anna.ask("PATCH", own, {"name": "Anna A."})[1]["name"] == "Anna A."
     assert anna.code("PATCH", f"/admin-users/{theirs.json['id']}", {"name": "x"}) == (404, "not-found")
     assert anna.ask("PATCH", f"/admin-users/{berta['id']}", {"role": "operator"})[0] == 422
