@@ -31,9 +31,8 @@ bool people_has_cookie(const struct request *request);
 bool people_is_ours(struct request *request);
 
 /*
- * Has a password checked by authd, in the event loop, and then goes on with the request's change;
- * what is refused is answered. Of a login, else of who asks. `found` is called when it is good,
- * and may be NULL.
+ * Has a password checked by authd, and then goes on with the request's change; what is refused is
+ * answered. From the event loop. `found` is called before when it is good, and may be NULL.
  */
 void people_ask(struct request *request, const char *login, const char *password,
                 void (*found)(struct request *request, const struct auth_checked *checked));
@@ -50,8 +49,8 @@ struct people_client {
 void *people_client_new(struct request *request, size_t size);
 
 /*
- * In the writer's thread: checks a code of the second factor, which the person has. DB_OK where it
- * is good; else a refusal is set and what was noted of it is kept.
+ * In the writer's thread: checks a code of the second factor, which the person has. Where it is not
+ * good a refusal is set, and what was noted of that is kept; then too it is DB_OK.
  */
 enum db_result people_check_code(struct db *db, struct request *request,
                                  const struct db_person *person, const char *login,
