@@ -3,6 +3,7 @@
 
 #include "admin/authask.h"
 #include "admin/authlink.h"
+#include "admin/blocks.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
 #include "admin/fetcher.h"
@@ -26,6 +27,7 @@ struct admin {
     struct hasher *hasher;
     struct api *api;
     struct store *store;
+    struct blocks *blocks;
     struct http *http; /* NULL: stopped */
     bool serving;      /* between the words to serve and to retire */
     bool retired;

@@ -54,6 +54,7 @@ static void close_all(struct admin *admin)
 {
     stop_sweeping(admin);
     store_free(admin->store);
+    blocks_free(admin->blocks);
     if (admin->authlink != NULL)
         authlink_settle(admin->authlink);
     event_free(admin->look);
@@ -190,6 +191,7 @@ int main(void)
     admin.notes = open_database(DB_NOTES);
     admin.outbox = open_database(DB_NOTES);
     admin.store = store_new(admin.child.base);
+    admin.blocks = blocks_new(admin.child.base);
     json_object_seed(0);
     admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
     admin.hasher = start_hasher(&admin);

@@ -3,6 +3,7 @@
 #include "admin/adminusers.h"
 #include "admin/apikeys.h"
 #include "admin/apppasswords.h"
+#include "admin/blocks.h"
 #include "admin/customers.h"
 #include "admin/difference.h"
 #include "admin/directory.h"
@@ -19,6 +20,7 @@
 #include "admin/removals.h"
 #include "admin/sessions.h"
 #include "admin/tokenissuers.h"
+#include "admin/trustednetworks.h"
 #include "admin/usage.h"
 #include "admin/webhookapi.h"
 
@@ -121,6 +123,15 @@ const struct route routes[] = {
      .about = "let an issuer's tokens open the customer's mailboxes", .schema = "TokenIssuer"},
     {"DELETE", API "/customers/{customer}/token-issuers/{name}", SCOPE_CUSTOMER, OPERATORS,
      .apply = token_issuer_remove, .about = "let an issuer's tokens open nothing any more"},
+    {"GET", API "/customers/{customer}/trusted-networks", SCOPE_CUSTOMER, READERS,
+     ROUTE_LIST | ROUTE_WHOLE, .handle = trusted_networks_list,
+     .about = "networks in which nobody is delayed because of what others there have typed",
+     .schema = "TrustedNetwork"},
+    {"POST", API "/customers/{customer}/trusted-networks", SCOPE_CUSTOMER, ADMINS, ROUTE_WHOLE,
+     trusted_network_new_fields, .handle = trusted_network_check, .apply = trusted_network_add,
+     .about = "trust a network", .schema = "TrustedNetwork"},
+    {"DELETE", API "/customers/{customer}/trusted-networks/{name}", SCOPE_CUSTOMER, ADMINS,
+     ROUTE_WHOLE, .apply = trusted_network_remove, .about = "trust a network no longer"},
 
     {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = domains_list, .about = "the domains", .schema = "Domain"},
@@ -258,6 +269,13 @@ const struct route routes[] = {
 
     {"GET", API "/sessions", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
      .handle = sessions_list, .about = "the POP3 sessions that are open", .schema = "Session"},
+    {"GET", API "/blocks", SCOPE_ANY, READERS, ROUTE_LIST | ROUTE_WHOLE, NULL, customer_parameters,
+     .handle = blocks_list, .about = "what is delayed now because of wrong passwords",
+     .schema = "Block"},
+    {"POST", API "/blocks/lift", SCOPE_ANY, OPERATORS, 0, lift_fields, .handle = blocks_lift,
+     .about = "end what delays all that comes from a network", .schema = "Lifted"},
+    {"DELETE", API "/addresses/{address}/blocks", SCOPE_MAILBOX, RESETTERS,
+     .handle = address_blocks_lift, .about = "end what delays logins to an address"},
     {"DELETE", API "/customers/{customer}/sessions", SCOPE_CUSTOMER, RESETTERS, ROUTE_WHOLE,
      .apply = customer_sessions_end, .about = "end all POP3 sessions of a customer"},
 

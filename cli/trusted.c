@@ -5,32 +5,10 @@
 #include "cli/listing.h"
 #include "lib/networks.h"
 
-/* What is wider than what any customer has would spare those who guess. */
-#define BITS_LEAST_IPV4 8
-#define BITS_LEAST_IPV6 32
-
 static const struct listing_column columns[] = {{"network", "NETWORK", LISTING_TEXT},
                                                 {"customer", "CUSTOMER", LISTING_TEXT},
                                                 {"created", "CREATED", LISTING_TIME},
                                                 {0}};
-
-static int parse_network(char network_r[NETWORKS_TEXT_SIZE], const char *text)
-{
-    struct networks networks;
-
-    if (networks_parse(&networks, text) < 0 || networks.count != 1)
-        return refuse("\"%s\" is no address or network, as 192.0.2.1, 192.0.2.0/24 or "
-                      "2001:db8::/48 is",
-                      text);
-    const struct in6_addr *address = &networks.list[0].address;
-    unsigned bits = networks.list[0].bits;
-    if (bits < (IN6_IS_ADDR_V4MAPPED(address) ? 96 + BITS_LEAST_IPV4 : BITS_LEAST_IPV6))
-        return refuse("%s is too large a network to be trusted; the largest are /%d and, of IPv6, "
-                      "/%d",
-                      text, BITS_LEAST_IPV4, BITS_LEAST_IPV6);
-    networks_format(network_r, address, bits);
-    return EXIT_DONE;
-}
 
 static int add_network(struct db *db, const struct db_customer *customer, const char *network)
 {
@@ -69,14 +47,15 @@ static int change(struct instance *instance, int argc, char **argv,
 {
     char network[NETWORKS_TEXT_SIZE];
     struct db_customer customer;
+    const char *error;
     const char *name;
 
     if (command_customer(argc, argv, &name) != 0 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     if (name == NULL)
         return wrong_usage("say which customer trusts the network with --customer");
-    if (parse_network(network, argv[optind]) != EXIT_DONE)
-        return EXIT_REFUSED;
+    if (db_trusted_parse(network, argv[optind], &error) < 0)
+        return refuse("\"%s\" %s", argv[optind], error);
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;

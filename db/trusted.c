@@ -4,6 +4,28 @@
 
 #include "db/handle.h"
 
+/* As the sentence below has it. */
+#define BITS_LEAST_IPV4 8
+#define BITS_LEAST_IPV6 32
+
+int db_trusted_parse(char network_r[NETWORKS_TEXT_SIZE], const char *text, const char **error_r)
+{
+    struct networks networks;
+
+    *error_r = "is no address or network, as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/48 is";
+    if (networks_parse(&networks, text) < 0 || networks.count != 1) {
+        return -1;
+    }
+    const struct in6_addr *address = &networks.list[0].address;
+    const unsigned bits = networks.list[0].bits;
+    *error_r = "is too large a network to be trusted; the largest are /8 and, of IPv6, /32";
+    if (bits < (IN6_IS_ADDR_V4MAPPED(address) ? 96 + BITS_LEAST_IPV4 : BITS_LEAST_IPV6)) {
+        return -1;
+    }
+    networks_format(network_r, address, bits);
+    return 0;
+}
+
 static enum db_result change(struct db *db, enum statement_id number, uint64_t customer,
                              const char *network, const char *action)
 {

@@ -20,7 +20,14 @@ struct db_trusted {
     uint64_t created; /* seconds since 1970 */
 };
 
-/* `network` as networks_format() writes it. DB_OK, DB_TAKEN, DB_NONE: no such customer; DB_LIMIT.
+/*
+ * Brings what somebody has typed into the form of networks_format(). Returns 0, or -1 with how it
+ * must be in *error_r (static text): what is wider than what any customer has would spare those who
+ * guess.
+ */
+int db_trusted_parse(char network_r[NETWORKS_TEXT_SIZE], const char *text, const char **error_r);
+
+/* `network` as db_trusted_parse() makes it. DB_OK, DB_TAKEN, DB_NONE: no such customer; DB_LIMIT.
  */
 enum db_result db_trusted_add(struct db *db, uint64_t customer, const char *network);
 
