@@ -110,9 +110,10 @@ smtpd_peername_lookup = no
 smtpd_tls_chain_files = {instance}/tls/key.pem, {instance}/tls/cert.pem
 smtpd_tls_security_level = may
 """
-    SERVICES = ["postlog unix-dgram n - n - 1 postlogd"] + [
-        f"{name} unix {private} - n {wakeup} {most} {command or name}"
-        for name, private, wakeup, most, command in [
+    # Those of Debian's master.cf that run in no chroot, but for what the page says.
+    FREE = ["qmgr", "proxymap"]
+    SERVICES = [
+        (name, private, wakeup, most, command or name) for name, private, wakeup, most, command in [
             ("cleanup", "n", "-", 0, ""), ("qmgr", "n", 300, 1, ""), ("tlsmgr", "-", "1000?", 1, ""),
             ("rewrite", "-", "-", "-", "trivial-rewrite"), ("bounce", "-", "-", 0, ""),
             ("defer", "-", "-", 0, "bounce"), ("trace", "-", "-", 0, "bounce"),
@@ -131,8 +132,12 @@ smtpd_tls_security_level = may
         services = settings("operating/postfix.md", "master.cf", instance)
         for name in ("submissions", "submission"):
             services = re.sub(rf"(?m)^{name} inet", f"127.0.0.1:{getattr(self, name)} inet", services)
-        (self.configuration / "master.cf").write_text(
-            f"127.0.0.1:{self.port} inet n - n - - smtpd\n{services}" + "\n".join(self.SERVICES) + "\n")
+        free = re.findall(r"(\w+)/(?:inet|unix)/chroot=n", settings("operating/postfix.md", "sh", instance))
+        assert "smtp" in free and "lmtp" in free
+        rows = [f"127.0.0.1:{self.port} inet n - n - - smtpd", "postlog unix-dgram n - n - 1 postlogd"]
+        rows += [f"{name} unix {private} - {'n' if name in self.FREE + free else 'y'} {wakeup} {most} {command}"
+                 for name, private, wakeup, most, command in self.SERVICES]
+        (self.configuration / "master.cf").write_text(services + "\n".join(rows) + "\n")
         self._queues()
 
     def _queues(self):
@@ -189,7 +194,11 @@ tls_advertise_hosts = *
 tls_certificate = {folder}/cert.pem
 tls_privatekey = {folder}/key.pem
 keep_environment =
-"""
+.ifndef MAIN_ACL_CHECK_RCPT
+MAIN_ACL_CHECK_RCPT = acl_check_rcpt
+.endif
+acl_smtp_rcpt = MAIN_ACL_CHECK_RCPT
+"""  # the end is as in Debian's main/02_exim4-config_options
 
     def __init__(self, instance):
         super().__init__(instance, "exim4-daemon-heavy")
@@ -206,7 +215,7 @@ keep_environment =
                     for name in ("main", "acl", "router", "transport", "auth")}
         self.configuration = self.folder / "exim.conf"
         self.configuration.write_text(
-            f"{main}{sections['main']}begin acl\n{sections['acl']}begin routers\n{sections['router']}"
+            f"{sections['main']}{main}begin acl\n{sections['acl']}begin routers\n{sections['router']}"
             f"begin transports\n{sections['transport']}begin authenticators\n{sections['auth']}")
         for name in ("passwd", "group"):
             known = Path("/etc", name).read_text()
