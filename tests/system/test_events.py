@@ -1,17 +1,19 @@
 """What happened with credentials: rows that a customer can look at, written by admin for authd."""
 
 import json
+import os
 import poplib
 import re
 import signal
 import sqlite3
 import struct
+import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from bellhop import signal_process, state, wait_until
+from bellhop import Instance, signal_process, state, wait_until
 
 # lib/authmsg.h
 PING, PONG, TAKE, TAKEN, EVENT = range(1, 6)
@@ -194,6 +196,49 @@ def hear(wire):
         return None
     length, _, kind, _, _ = struct.unpack("<IBBHI", header)
     return kind, wire.file.read(length)
+
+
+@contextmanager
+def small_disk(folder):
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m,mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextmanager
+def filled(folder):
+    with (folder / "filling").open("wb", buffering=0) as file:
+        with suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+    yield
+    (folder / "filling").unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a disk is mounted, as root only can")
+def test_a_full_disk_is_in_nobodys_way(template, tmp_path):
+    """Logins go on, and what happened meanwhile is written when there is room again."""
+    with small_disk(tmp_path / "disk") as disk:
+        instance = Instance(disk / "instance", template)
+        instance.log_path = tmp_path / "log"
+        instance.log_path.touch()
+        try:
+            instance.start()
+            accounts = [customer.accounts[0] for customer in instance.customers]
+            with filled(disk):
+                for account in accounts * 2:
+                    instance.pop3(account).quit()
+                refuse(instance, accounts[0].address)
+                wait_until(lambda: "database or disk is full" in instance.log, what="that it cannot be written")
+            for account, others in zip(accounts, [[("refused", 1)], []]):
+                wait_until(lambda name=account.address: rows(instance, name), what="its events")
+                found = [(row["event"], row["count"]) for row in events(instance, account.address)]
+                assert found == [("login", 2), *others]
+        finally:
+            instance.finish()
 
 
 def test_who_writes_is_replaced_and_replaces(instance):
