@@ -598,17 +598,23 @@ static void finish_group(struct commits *commits)
     tell_drained(commits);
 }
 
-void commits_catch_up(struct commits *commits)
+static void finish_written(struct commits *commits)
 {
     if (atomic_load(&commits->written) != commits->settled)
         finish_group(commits);
+}
+
+void commits_catch_up(struct commits *commits)
+{
+    if (commits->groups[commits->current].promised)
+        finish_written(commits);
 }
 
 static void on_finished(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
-    commits_catch_up(context);
+    finish_written(context);
 }
 
 static void on_start(evutil_socket_t fd, short what, void *context)

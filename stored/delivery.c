@@ -316,6 +316,8 @@ static void settle(struct delivery *delivery, uint32_t i, enum store_result resu
 
     if (result == STORE_OK)
         foretell(delivery, i);
+    else
+        delivery->results[i] = (struct store_delivered){.result = delivery->results[i].result};
     mailbox_settle(mailbox, delivery->octets, has_surrogate(delivery), result == STORE_OK);
     mailbox_put(delivery->store->mailboxes, mailbox);
 }

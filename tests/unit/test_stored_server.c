@@ -5,17 +5,20 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -36,6 +39,19 @@
 #include "tests/unit/service.h"
 
 #define BODY "Subject: test\r\n\r\ntext\r\n"
+
+/* --- the disk --------------------------------------------------------------------------------- */
+
+static atomic_bool sync_fails; /* the next one, a while later */
+
+int fdatasync(int fd)
+{
+    if (!atomic_exchange(&sync_fails, false))
+        return (int)syscall(SYS_fdatasync, fd);
+    usleep(50000);
+    errno = EIO;
+    return -1;
+}
 
 /* --- the cases ----------------------------------------------------------------------------------
  */
@@ -312,6 +328,33 @@ static void a_line_is_crossed_once_by_parallel_deliveries(void **state)
         assert_int_equal(result.crossed, expected[i - full]);
         assert_int_equal(result.usage.messages, i - full + 1);
         assert_int_equal(result.usage.octets, result.usage.messages * strlen(BODY));
+    }
+    close(fd);
+}
+
+/* Whatever had been put ready to be told of it. */
+static void a_delivery_that_fails_crosses_no_line(void **state)
+{
+    static const struct store_usage_is nothing;
+    struct {
+        struct store_deliver_begin begin;
+        struct store_recipient recipient;
+    } message = {{.count = 1}, {1, strlen(BODY), 1, UINT64_MAX}};
+    int fd = peer_connect(DELIVER_FD);
+    (void)state;
+
+    assert_int_equal(peer_deliver(2, BODY, strlen(BODY), 0), STORE_OK); /* makes the segment */
+    for (uint32_t id = 1; id <= 2; id++) {
+        struct store_delivered result;
+        bool fails = id == 1;
+        atomic_store(&sync_fails, fails);
+        peer_tell(fd, STORE_DELIVER_BEGIN, id, &message, sizeof(message));
+        peer_data(fd, id, BODY, strlen(BODY));
+        peer_commit(fd, id, strlen(BODY));
+        assert_int_equal(peer_hear(fd, &result, sizeof(result)), STORE_DELIVERED);
+        assert_int_equal(result.result, fails ? STORE_BROKEN : STORE_OK);
+        assert_int_equal(result.crossed, fails ? 0 : 95);
+        assert_int_equal(memcmp(&result.usage, &nothing, sizeof(nothing)) == 0, fails);
     }
     close(fd);
 }
@@ -1542,6 +1585,7 @@ int main(void)
         CASE(a_delivery_whose_sender_has_hung_up_is_left_out),
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
         CASE(a_line_is_crossed_once_by_parallel_deliveries),
+        CASE(a_delivery_that_fails_crosses_no_line),
         CASE(what_is_too_old_goes_and_nothing_else),
         CASE(an_open_session_keeps_what_it_sees),
         CASE(who_opens_meanwhile_waits_and_sees_the_rest),
