@@ -358,17 +358,30 @@ static bool is_refused(const struct request *request)
     return request->answer.status != 0;
 }
 
+/* The first one of a POST that comes again may have taken away what its path names. */
+static void find_object(struct request *request)
+{
+    const struct route *route = request->route;
+
+    object_find(request);
+    if (request->answer.status != problem_status(PROBLEM_NOT_FOUND) || route->upload != NULL ||
+        (route->roles & 1U << request->key.role) == 0 || !change_is_known(request))
+        return;
+    request_clear(request);
+    request->again = true;
+}
+
 static void begin(struct request *request, bool body)
 {
     authenticate(request);
     if (!is_refused(request))
-        object_find(request);
+        take_idempotency(request);
+    if (!is_refused(request))
+        find_object(request);
     if (!is_refused(request))
         page_check_query(request);
     if (!is_refused(request))
         check_headers(request, body);
-    if (!is_refused(request))
-        take_idempotency(request);
     if (is_refused(request) || request->route->upload == NULL)
         return;
     if (body)
@@ -447,6 +460,10 @@ void api_run(struct request *request)
 
     if (route->scope == SCOPE_OPEN && route->fields == NULL) {
         route->handle(request->admin, request);
+        return;
+    }
+    if (request->again) {
+        change_replay(request);
         return;
     }
     if (route->fields != NULL) {

@@ -213,6 +213,36 @@ static void replay(struct request *request, const struct db_idempotency *kept)
     json_decref(object);
 }
 
+static enum db_result find_kept(struct db *db, const struct request *request,
+                                struct db_idempotency *kept_r)
+{
+    *kept_r = (struct db_idempotency){.api_key = request->key.id, .key = request->idempotency_key};
+    return db_idempotency_find(db, kept_r, (uint64_t)time(NULL));
+}
+
+bool change_is_known(struct request *request)
+{
+    struct db_idempotency kept;
+
+    if (request->idempotency_key == NULL || find_kept(request->admin->db, request, &kept) != DB_OK)
+        return false;
+    free(kept.answer);
+    return true;
+}
+
+void change_replay(struct request *request)
+{
+    struct db_idempotency kept;
+    enum db_result result = find_kept(request->admin->db, request, &kept);
+
+    if (result != DB_OK) {
+        change_problem(request, NULL, result);
+        return;
+    }
+    replay(request, &kept);
+    free(kept.answer);
+}
+
 /* --- in the writer's thread */
 
 /* DB_OK: it is as the client has seen it, or the client does not mind. */
@@ -290,14 +320,13 @@ void change_actor(struct db *db, const struct request *request)
 static enum db_result run(struct writing *writing, struct db *db)
 {
     struct request *request = request_of(writing);
-    struct db_idempotency kept = {.api_key = request->key.id, .key = request->idempotency_key};
-    enum db_result result;
+    struct db_idempotency kept;
 
     request_clear(request);
     change_actor(db, request);
     if (request->idempotency_key == NULL)
         return apply(db, request);
-    result = db_idempotency_find(db, &kept, (uint64_t)time(NULL));
+    enum db_result result = find_kept(db, request, &kept);
     if (result == DB_OK) {
         replay(request, &kept);
         free(kept.answer);

@@ -11,6 +11,12 @@ void change_begin_request(struct request *request);
 /* Says to the audit who it is that changes something. */
 void change_actor(struct db *db, const struct request *request);
 
+/* Whether its idempotency key has an answer already, whoever gave it. In the event loop. */
+bool change_is_known(struct request *request);
+
+/* Gives that answer again. In the event loop. */
+void change_replay(struct request *request);
+
 /* Answers with what a result of db/ means; `db` tells of limits, and is NULL where there is none.
  */
 void change_problem(struct request *request, const struct db *db, enum db_result result);

@@ -79,16 +79,18 @@ static json_t *webhook_object(const struct db_webhook *webhook)
 {
     bool renewed = webhook->old_until > (uint64_t)time(NULL);
 
-    return json_pack("{sI so ss so sb so sI so si so so so si so}", "id", (json_int_t)webhook->id,
-                     "customer", customer_object(webhook->customer), "url", webhook->url, "events",
-                     events_object(webhook->events), "enabled", (int)(webhook->disabled == 0),
-                     "created", field_format_time(webhook->created), "cursor",
-                     (json_int_t)webhook->cursor, "failing", field_format_time(webhook->failing),
-                     "failures", (int)webhook->failures, "failure",
-                     field_format_text(webhook->failing != 0 ? webhook->failure : ""), "next_try",
-                     field_format_time(webhook->disabled == 0 ? webhook->next : 0), "answered",
-                     field_format_time(webhook->answered), "status", (int)webhook->status,
-                     "old_secret_until", field_format_time(renewed ? webhook->old_until : 0));
+    return json_pack(
+        "{sI so so ss so sb so so sI so si so so so si so}", "id", (json_int_t)webhook->id,
+        "customer", customer_object(webhook->customer), "customer_name",
+        field_format_text(webhook->customer_name), "url", webhook->url, "events",
+        events_object(webhook->events), "enabled", (int)(webhook->disabled == 0), "disabled",
+        field_format_time(webhook->disabled), "created", field_format_time(webhook->created),
+        "cursor", (json_int_t)webhook->cursor, "failing", field_format_time(webhook->failing),
+        "failures", (int)webhook->failures, "failure",
+        field_format_text(webhook->failing != 0 ? webhook->failure : ""), "next_try",
+        field_format_time(webhook->disabled == 0 ? webhook->next : 0), "answered",
+        field_format_time(webhook->answered), "status", (int)webhook->status, "old_secret_until",
+        field_format_time(renewed ? webhook->old_until : 0));
 }
 
 /* As it is now, if it is still that customer's. */

@@ -183,6 +183,8 @@ def test_fields_of_everything_that_is_shown(instance):
         query = "plan=house&" if "plan" in names and names["plan"]["in"] == "query" else ""
         path = path.removeprefix("/api/v1") + "?" + query
         whole = api.get(path.rstrip("?&"))
+        if whole.status == 403 and whole.code == "session-only":  # of people, not of keys
+            continue
         assert whole.status == 200, (path, whole.text)
         items = whole.json["items"] if "limit" in names else [whole.json]
         if items:
@@ -328,3 +330,23 @@ def test_keys_are_changed_by_command(stopped):
                              (["panel", "--customer", "two", "--rate", "1"], "no customer")):
         done = stopped.cli("api-key", "set", *arguments, check=False)
         assert done.returncode == 1 and words in done.stderr, done.stderr
+
+
+def test_a_post_that_takes_away_what_it_names_comes_again(instance):
+    """A restore: the second one finds nothing any more, and is answered as the first one."""
+    api = operator(instance)
+    account = instance.customers[0].accounts[0]
+    assert api.delete(f"/addresses/{account.address}").status == 204
+    removal, = api.all("/removed")
+    path = f"/removed/{removal['id']}/restore"
+    answers = [api.post(path, {}, Idempotency_Key="back") for _ in range(2)]
+    assert [answer.status for answer in answers] == [204, 204]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    assert api.get(f"/addresses/{account.address}").status == 200
+    for key in {}, {"Idempotency_Key": "other"}:
+        assert api.post(path, {}, **key).status == 404
+    # Nobody else's key has that answer, and another body is another request.
+    other = Api(instance, made_key(instance, "other"), api.document)
+    assert other.post(path, {}, Idempotency_Key="back").status == 404
+    assert api.ask("POST", path, b"{ }", Idempotency_Key="back",
+                   Content_Type="application/json").code == "idempotency-key-reused"
