@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/alias.h"
 #include "cli/command.h"
@@ -13,7 +14,6 @@
 #include "cli/removal.h"
 #include "cli/suspension.h"
 #include "db/domain.h"
-#include "lib/invitation.h"
 
 int address_argument(struct address *address_r, const char *text)
 {
@@ -31,7 +31,7 @@ struct db *address_open(struct instance *instance, const char *text, struct addr
 
 int address_lookup(struct db *db, const struct address *address, struct db_mailaddress *found_r)
 {
-    enum db_result result = database_result(db, db_mailaddress_find(db, address, found_r));
+    enum db_result result = database_result(db, accounts->mailaddress_find(db, address, found_r));
 
     if (result == DB_NONE)
         refuse("there is no address %s; \"bellhop address list\" shows them", address->text);
@@ -61,7 +61,7 @@ int address_showing(struct instance *instance, int argc, char **argv,
     if (db == NULL)
         return EXIT_REFUSED;
     int done = show(db, &address, json);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -82,14 +82,15 @@ static int find_place(struct db *db, const struct address *address, struct db_do
 {
     struct db_mailaddress there;
 
-    enum db_result result = database_result(db, db_domain_find(db, address->domain, domain_r));
+    enum db_result result =
+        database_result(db, accounts->domain_find(db, address->domain, domain_r));
     if (result == DB_NONE)
         return refuse("there is no domain %s; add it with \"bellhop domain add %s --customer "
                       "NAME\"",
                       address->domain, address->domain);
     if (result != DB_OK)
         return EXIT_REFUSED;
-    result = database_result(db, db_mailaddress_find(db, address, &there));
+    result = database_result(db, accounts->mailaddress_find(db, address, &there));
     if (result == DB_OK)
         return taken(address);
     return result == DB_NONE ? EXIT_DONE : EXIT_REFUSED;
@@ -111,70 +112,63 @@ static int get_password(enum password_source source, const struct passwordrule_o
     return EXIT_DONE;
 }
 
-/* Makes what is to be kept of the password, or reads it. */
-static int get_kept(struct instance *instance, struct db *db, enum password_source source,
-                    const struct address *address, const char *customer,
-                    struct password *password_r, struct password_kept *kept_r, bool *generated_r)
+/* A password with what is to be kept of it, or only that. */
+static int get_login(struct instance *instance, struct db *db, enum password_source source,
+                     const struct address *address, const char *customer, struct login *login_r,
+                     bool *generated_r)
 {
-    const struct password_job job = {password_r, address->text, kept_r};
+    const struct password_job job = {&login_r->password, address->text, &login_r->kept};
     const struct passwordrule_owner owner = {
         .address = address->text, .customer = customer, .hostname = instance->conf.hostname};
 
     *generated_r = false;
     if (source == SOURCE_HASH)
-        return password_read_kept(kept_r);
-    int done = get_password(source, &owner, password_r, generated_r);
-    return done == EXIT_DONE ? password_keep(&instance->conf, db, &job, 1) : done;
+        return password_read_kept(&login_r->kept);
+    int done = get_password(source, &owner, &login_r->password, generated_r);
+    return done == EXIT_DONE ? accounts->password_keep(&instance->conf, db, &job, 1) : done;
 }
 
-static int add_mailbox(struct db *db, uint64_t customer, const struct db_mailaddress_new *new)
+static int add_result(const struct db *db, const struct address *address, enum db_result result)
 {
-    switch (database_result(db, db_mailaddress_add(db, customer, new, NULL))) {
+    switch (database_result(db, result)) {
     case DB_OK: return EXIT_DONE;
-    case DB_TAKEN: return taken(&new->address);
-    case DB_NONE: return refuse("the domain %s was removed just now", new->address.domain);
+    case DB_TAKEN: return taken(address);
+    case DB_NONE: return refuse("the domain %s was removed just now", address->domain);
     default: return EXIT_REFUSED;
     }
 }
 
 static int add_with_password(struct instance *instance, struct db *db,
-                             const struct db_domain *domain, struct db_mailaddress_new *new,
+                             const struct db_domain *domain, const struct db_mailaddress_new *new,
                              enum password_source source)
 {
-    struct password password;
-    struct password_kept kept;
+    struct login login = {0};
     bool generated;
 
-    int done = get_kept(instance, db, source, &new->address, domain->customer_name, &password,
-                        &kept, &generated);
-    if (done == EXIT_DONE) {
-        new->hash = kept.hash;
-        new->scram = kept.scram;
-        done = add_mailbox(db, domain->customer, new);
-        new->hash = new->scram = NULL;
-    }
+    int done =
+        get_login(instance, db, source, &new->address, domain->customer_name, &login, &generated);
+    if (done == EXIT_DONE)
+        done = add_result(
+            db, &new->address,
+            accounts->mailbox_add(db, &instance->conf, domain->customer, new, &login, NULL));
     if (done == EXIT_DONE && generated)
-        done = password_show("password", password.text);
-    password_wipe(&password);
-    sodium_memzero(&kept, sizeof(kept));
+        done = password_show("password", login.password.text);
+    login_wipe(&login);
     return done;
 }
 
 static int add_with_invitation(const struct conf *conf, struct db *db, uint64_t customer,
-                               struct db_mailaddress_new *new)
+                               const struct db_mailaddress_new *new)
 {
-    struct invitation invitation;
+    struct drawn_invitation drawn;
+    int done =
+        add_result(db, &new->address, accounts->mailbox_add(db, conf, customer, new, NULL, &drawn));
 
-    invitation_draw(&invitation);
-    new->invitation = invitation.digest;
-    new->invited_until = invitation.until;
-    int done = add_mailbox(db, customer, new);
-    new->invitation = NULL;
-    return done == EXIT_DONE ? password_show_invitation(conf, &invitation) : done;
+    return done == EXIT_DONE ? password_show_invitation(&drawn) : done;
 }
 
-static int add_address(struct instance *instance, struct db *db, struct db_mailaddress_new *new,
-                       enum password_source source)
+static int add_address(struct instance *instance, struct db *db,
+                       const struct db_mailaddress_new *new, enum password_source source)
 {
     struct db_domain domain;
 
@@ -249,7 +243,7 @@ int address_add_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     int done = targets != NULL ? add_alias(db, &new.address, targets)
                                : add_address(instance, db, &new, source);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -275,10 +269,10 @@ int address_remove_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     int done = address_lookup(db, &address, &found);
     if (done == EXIT_DONE)
-        done = change_result(
-            db, &address,
-            db_mailaddress_remove(db, found.customer, &address, removal_keep(instance, now)));
-    db_close(db);
+        done = change_result(db, &address,
+                             accounts->mailaddress_remove(db, found.customer, &address,
+                                                          removal_keep(instance, now)));
+    accounts->close(db);
     return done;
 }
 
@@ -307,8 +301,8 @@ static int set_suspended(struct instance *instance, const char *text, bool suspe
     if (done == EXIT_DONE)
         done = change_result(
             db, &address,
-            db_mailaddress_set_suspended(db, found.customer, &address, suspended, mail));
-    db_close(db);
+            accounts->mailaddress_set_suspended(db, found.customer, &address, suspended, mail));
+    accounts->close(db);
     return done;
 }
 
@@ -334,22 +328,18 @@ static int set_password(struct instance *instance, struct db *db, const struct a
                         enum password_source source)
 {
     struct db_mailaddress found;
-    struct password password;
-    struct password_kept kept;
+    struct login login = {0};
     bool generated;
 
     if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
-    int done =
-        get_kept(instance, db, source, address, found.customer_name, &password, &kept, &generated);
+    int done = get_login(instance, db, source, address, found.customer_name, &login, &generated);
     if (done == EXIT_DONE)
-        done = change_result(
-            db, address,
-            db_mailaddress_set_hash(db, found.customer, address, kept.hash, kept.scram));
+        done = change_result(db, address,
+                             accounts->mailbox_set_login(db, found.customer, address, &login));
     if (done == EXIT_DONE && generated)
-        done = password_show("password", password.text);
-    password_wipe(&password);
-    sodium_memzero(&kept, sizeof(kept));
+        done = password_show("password", login.password.text);
+    login_wipe(&login);
     return done;
 }
 
@@ -371,7 +361,7 @@ int address_passwd_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = set_password(instance, db, &address, source);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -379,7 +369,7 @@ int address_invite_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option none[] = {{0}};
     struct db_mailaddress found;
-    struct invitation invitation;
+    struct drawn_invitation drawn;
     struct address address;
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
@@ -387,14 +377,13 @@ int address_invite_main(struct instance *instance, int argc, char **argv)
     struct db *db = address_open(instance, argv[optind], &address);
     if (db == NULL)
         return EXIT_REFUSED;
-    invitation_draw(&invitation);
     int done = address_lookup_mailbox(db, &address, &found);
     if (done == EXIT_DONE)
-        done = change_result(db, &address,
-                             db_mailaddress_invite(db, found.customer, &address, invitation.digest,
-                                                   invitation.until));
+        done = change_result(
+            db, &address,
+            accounts->mailbox_invite(db, &instance->conf, found.customer, &address, &drawn));
     if (done == EXIT_DONE)
-        done = password_show_invitation(&instance->conf, &invitation);
-    db_close(db);
+        done = password_show_invitation(&drawn);
+    accounts->close(db);
     return done;
 }

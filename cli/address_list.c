@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
@@ -49,9 +50,9 @@ static enum db_result owner_get(struct db *db, uint64_t customer, struct owner *
 {
     if (owner->customer.id == customer)
         return DB_OK;
-    enum db_result result = db_customer_get(db, customer, &owner->customer);
+    enum db_result result = accounts->customer_get(db, customer, &owner->customer);
     if (result == DB_OK)
-        result = db_plan_find(db, owner->customer.plan, &owner->plan);
+        result = accounts->plan_find(db, owner->customer.plan, &owner->plan);
     if (result != DB_OK)
         owner->customer.id = 0;
     return result;
@@ -145,7 +146,7 @@ static void row_set_usage(json_t *row, const struct usage *usage, const char *un
 }
 
 /* Asks about the mailboxes among the rows. Returns NULL or why some usages are unknown. */
-static const char *rows_ask(struct address_rows *list)
+static const char *rows_ask(struct db *db, struct address_rows *list)
 {
     size_t count = json_array_size(list->rows);
     struct usage *asked = xcalloc(count, sizeof(*asked));
@@ -154,7 +155,7 @@ static const char *rows_ask(struct address_rows *list)
     for (size_t i = 0; i < count; i++)
         if (list->usages[i].mailbox != 0)
             asked[asked_count++] = list->usages[i];
-    const char *trouble = asked_count > 0 ? usage_ask(asked, asked_count) : NULL;
+    const char *trouble = asked_count > 0 ? accounts->usage_ask(db, asked, asked_count) : NULL;
     for (size_t i = 0, next = 0; i < count; i++)
         if (list->usages[i].mailbox != 0)
             list->usages[i] = asked[next++];
@@ -163,9 +164,10 @@ static const char *rows_ask(struct address_rows *list)
 }
 
 /* Adds the usages; `unknown` is what a table shows for one that is not known, NULL: the reason. */
-static const char *rows_set_usage(struct address_rows *list, const char *unknown, bool json)
+static const char *rows_set_usage(struct db *db, struct address_rows *list, const char *unknown,
+                                  bool json)
 {
-    const char *trouble = rows_ask(list);
+    const char *trouble = rows_ask(db, list);
     char *reason = xasprintf("unknown, %s", trouble != NULL ? trouble : "");
 
     for (size_t i = 0; i < json_array_size(list->rows); i++)
@@ -183,8 +185,8 @@ static enum db_result collect(struct db *db, const struct db_customer *only,
     struct owner owner = {0};
     enum db_result result;
 
-    while ((result = only != NULL ? db_mailaddress_next(db, only->id, &address)
-                                  : db_operator_mailaddress_next(db, &address)) == DB_OK) {
+    while ((result = only != NULL ? accounts->mailaddress_next(db, only->id, &address)
+                                  : accounts->operator_mailaddress_next(db, &address)) == DB_OK) {
         result = owner_get(db, address.customer, &owner);
         if (result == DB_OK)
             rows_add(list, &address, &owner);
@@ -204,7 +206,7 @@ static int list_addresses(struct instance *instance, struct db *db,
     list.rows = json_array();
     enum db_result result = collect(db, customer, &list);
     if (result == DB_NONE)
-        trouble = rows_set_usage(&list, "unknown", json);
+        trouble = rows_set_usage(db, &list, "unknown", json);
     int done = database_list_end(db, result, list.rows, list_columns, json);
     free(list.usages);
     /* JSON says it with null, and standard error stays free for what is refused. */
@@ -233,7 +235,7 @@ static int show_address(struct db *db, const struct address *address, bool json)
         return EXIT_REFUSED;
     list.rows = json_array();
     rows_add(&list, &found, &owner);
-    (void)rows_set_usage(&list, NULL, json);
+    (void)rows_set_usage(db, &list, NULL, json);
     listing_print_one(json_incref(json_array_get(list.rows, 0)), show_columns, json);
     json_decref(list.rows);
     free(list.usages);

@@ -1,6 +1,7 @@
 /* The command that changes an address's settings. */
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/alias.h"
 #include "cli/command.h"
@@ -112,22 +113,24 @@ static int change_mailbox(struct db *db, const struct address *address,
     if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
     set_settings(&found.settings, given);
-    enum db_result result =
-        db_mailaddress_set_settings(db, found.customer, address, &found.settings);
-    if (result == DB_OK && given->name != NULL)
-        result = db_mailaddress_set_name(db, found.customer, address, given->name);
+    enum db_result result = DB_OK;
+    if (given->name != NULL)
+        result = accounts->mailaddress_set_name(db, found.customer, address, given->name);
+    if (result == DB_OK)
+        result = accounts->mailaddress_set_settings(db, found.customer, address, &found.settings);
     return database_result(db, result) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
 static int set_mailbox(struct db *db, const struct address *address,
                        const struct address_options *given)
 {
-    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+    if (database_result(db, accounts->transaction_begin(db)) != DB_OK)
         return EXIT_REFUSED;
     int done = change_mailbox(db, address, given);
     if (done == EXIT_DONE)
-        return database_result(db, db_transaction_commit(db)) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
-    db_transaction_rollback(db);
+        return database_result(db, accounts->transaction_commit(db)) == DB_OK ? EXIT_DONE
+                                                                              : EXIT_REFUSED;
+    accounts->transaction_rollback(db);
     return done;
 }
 
@@ -157,6 +160,6 @@ int address_set_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     int done = given.targets != NULL ? set_targets(db, &address, given.targets)
                                      : set_mailbox(db, &address, &given);
-    db_close(db);
+    accounts->close(db);
     return done;
 }

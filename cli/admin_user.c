@@ -13,7 +13,6 @@
 #include "db/pagesession.h"
 #include "db/secondfactor.h"
 #include "db/transaction.h"
-#include "lib/invitation.h"
 
 static const struct listing_column columns[] = {{"login", "LOGIN", LISTING_TEXT},
                                                 {"name", "NAME", LISTING_TEXT},
@@ -125,7 +124,7 @@ static int parse_add(struct addition *addition, int argc, char **argv)
 static int add(struct instance *instance, struct db *db, struct addition *addition)
 {
     struct db_admin_user *user = &addition->user;
-    struct invitation invitation;
+    struct drawn_invitation drawn;
     struct db_customer customer;
     int done = EXIT_REFUSED;
 
@@ -134,14 +133,13 @@ static int add(struct instance *instance, struct db *db, struct addition *additi
             return EXIT_REFUSED;
         user->customer = customer.id;
     }
-    invitation_draw(&invitation);
-    enum db_result result =
-        db_admin_user_add(db, user, addition->login, invitation.digest, invitation.until);
+    password_draw_invitation(&drawn, &instance->conf);
+    enum db_result result = db_admin_user_add(db, user, addition->login, drawn.invitation.digest,
+                                              drawn.invitation.until);
     switch (database_result(db, result)) {
     case DB_OK:
         printf("login: %s\n", user->login);
-        done = fflush(stdout) == 0 ? password_show_invitation(&instance->conf, &invitation)
-                                   : EXIT_REFUSED;
+        done = fflush(stdout) == 0 ? password_show_invitation(&drawn) : EXIT_REFUSED;
         break;
     case DB_TAKEN:
         refuse("there is an admin user %s already; take another name", user->login);
@@ -149,7 +147,7 @@ static int add(struct instance *instance, struct db *db, struct addition *additi
     case DB_NONE: refuse("the customer \"%s\" was removed just now", addition->customer); break;
     default: break;
     }
-    sodium_memzero(&invitation, sizeof(invitation));
+    sodium_memzero(&drawn, sizeof(drawn));
     return done;
 }
 
@@ -339,20 +337,20 @@ int admin_user_invite_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option none[] = {{0}};
     struct db_admin_user user = {0};
-    struct invitation invitation;
+    struct drawn_invitation drawn;
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     struct db *db = open_user(instance, argv[optind], &user);
     if (db == NULL)
         return EXIT_REFUSED;
-    invitation_draw(&invitation);
-    int done = result_of(
-        db, &user,
-        db_admin_user_invite(db, user.customer, user.id, invitation.digest, invitation.until));
+    password_draw_invitation(&drawn, &instance->conf);
+    int done = result_of(db, &user,
+                         db_admin_user_invite(db, user.customer, user.id, drawn.invitation.digest,
+                                              drawn.invitation.until));
     if (done == EXIT_DONE)
-        done = password_show_invitation(&instance->conf, &invitation);
-    sodium_memzero(&invitation, sizeof(invitation));
+        done = password_show_invitation(&drawn);
+    sodium_memzero(&drawn, sizeof(drawn));
     db_close(db);
     return done;
 }

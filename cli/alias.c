@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/alias.h"
 #include "cli/command.h"
@@ -41,7 +42,7 @@ static int check_targets(struct db *db, uint64_t customer, const struct targets 
     for (unsigned i = 0; i < targets->count; i++) {
         const char *text = targets->all[i].text;
         enum db_result result =
-            database_result(db, db_mailaddress_find(db, &targets->all[i], &found));
+            database_result(db, accounts->mailaddress_find(db, &targets->all[i], &found));
         if (result == DB_NONE || (result == DB_OK && found.customer != customer))
             return refuse("the customer has no address %s, so no alias can lead there", text);
         if (result != DB_OK)
@@ -72,10 +73,10 @@ static int change(struct db *db, uint64_t customer, const struct address *alias,
 
 int alias_add(struct db *db, uint64_t customer, const struct address *alias, const char *targets)
 {
-    return change(db, customer, alias, targets, db_alias_add);
+    return change(db, customer, alias, targets, accounts->alias_add);
 }
 
 int alias_set(struct db *db, uint64_t customer, const struct address *alias, const char *targets)
 {
-    return change(db, customer, alias, targets, db_alias_set);
+    return change(db, customer, alias, targets, accounts->alias_set);
 }

@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
@@ -212,7 +213,7 @@ static int add(struct db *db, struct addition *addition)
 
     if (find_owner(db, addition) != EXIT_DONE)
         return EXIT_REFUSED;
-    switch (database_result(db, db_api_key_draw(db, &addition->key, text, NULL))) {
+    switch (database_result(db, accounts->api_key_draw(db, &addition->key, text, NULL))) {
     case DB_OK: done = show(addition, text); break;
     case DB_TAKEN: taken(addition->key.name); break;
     case DB_NONE:
@@ -234,7 +235,7 @@ int api_key_add_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = add(db, &addition);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -243,8 +244,8 @@ int api_key_add_main(struct instance *instance, int argc, char **argv)
 static enum db_result next_key(struct db *db, const struct db_customer *customer,
                                struct db_api_key *key)
 {
-    return customer != NULL ? db_api_key_next(db, customer->id, key)
-                            : db_operator_api_key_next(db, key);
+    return customer != NULL ? accounts->api_key_next(db, customer->id, key)
+                            : accounts->operator_api_key_next(db, key);
 }
 
 static int list_keys(struct instance *instance, struct db *db, const struct db_customer *customer,
@@ -307,8 +308,8 @@ int api_key_remove_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     int done = find_key(db, customer, argv[optind], &key);
     if (done == EXIT_DONE)
-        done = change_result(db, db_api_key_remove(db, key.customer, key.id), key.name);
-    db_close(db);
+        done = change_result(db, accounts->api_key_remove(db, key.customer, key.id), key.name);
+    accounts->close(db);
     return done;
 }
 
@@ -391,7 +392,7 @@ static int set(struct db *db, const struct change *change, const char *name)
         key.expires = change->key.expires;
     if (change->name != NULL)
         snprintf(key.name, sizeof(key.name), "%s", change->name);
-    return change_result(db, db_api_key_set(db, &key), key.name);
+    return change_result(db, accounts->api_key_set(db, &key), key.name);
 }
 
 int api_key_set_main(struct instance *instance, int argc, char **argv)
@@ -404,6 +405,6 @@ int api_key_set_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = set(db, &change, argv[optind]);
-    db_close(db);
+    accounts->close(db);
     return done;
 }

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
@@ -61,7 +62,7 @@ static int add(struct db *db, const struct addition *addition)
     if (address_lookup_mailbox(db, &addition->address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
     switch (database_result(
-        db, db_app_password_draw(db, found.customer, &addition->address, password, text))) {
+        db, accounts->app_password_draw(db, found.customer, &addition->address, password, text))) {
     case DB_OK: done = show(addition, text); break;
     case DB_TAKEN:
         refuse("%s has an app password \"%s\" already; take another name, or remove that one with "
@@ -134,7 +135,7 @@ int app_password_add_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = add(db, &addition);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -158,7 +159,8 @@ static int list(struct db *db, const struct address *address, bool json)
     if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
     json_t *rows = json_array();
-    while ((result = db_app_password_next(db, found.customer, found.mailbox, &password)) == DB_OK)
+    while ((result = accounts->app_password_next(db, found.customer, found.mailbox, &password)) ==
+           DB_OK)
         json_array_append_new(rows, row(&password));
     return database_list_end(db, result, rows, columns, json);
 }
@@ -176,7 +178,7 @@ static int remove_one(struct db *db, const struct address *address, const char *
 
     if (address_lookup_mailbox(db, address, &found) != EXIT_DONE)
         return EXIT_REFUSED;
-    switch (database_result(db, db_app_password_remove(db, found.customer, address, name))) {
+    switch (database_result(db, accounts->app_password_remove(db, found.customer, address, name))) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE:
         return refuse("%s has no app password \"%s\"; \"bellhop app-password list\" shows them",
@@ -196,6 +198,6 @@ int app_password_remove_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = remove_one(db, &address, argv[optind + 1]);
-    db_close(db);
+    accounts->close(db);
     return done;
 }

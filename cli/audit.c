@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/auditline.h"
 #include "cli/command.h"
 #include "cli/database.h"
@@ -43,8 +44,8 @@ static int list(struct db *db, uint64_t customer, uint64_t since, bool json)
     enum db_result result = DB_OK;
 
     while (since > 0 || json_array_size(rows) < NEWEST) {
-        result = customer == 0 ? db_operator_audit_next(db, &audit)
-                               : db_audit_next(db, customer, &audit);
+        result = customer == 0 ? accounts->operator_audit_next(db, &audit)
+                               : accounts->audit_next(db, customer, &audit);
         if (result != DB_OK || audit.time < since)
             break;
         json_array_append_new(rows, audit_row(&audit));
@@ -85,7 +86,7 @@ int audit_list_main(struct instance *instance, int argc, char **argv)
         done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
         done = list(db, customer.id, since, json);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 

@@ -3,19 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/command.h"
-#include "cli/conversation.h"
 #include "cli/database.h"
 #include "cli/listing.h"
 #include "db/event.h"
-#include "lib/authmsg.h"
 
 /* As many as a person looks through, unless it is said since when. */
 #define NEWEST 1000
-
-/* What waits to be written takes a moment; with authd or admin away, what is written is shown. */
-#define WAIT_SECONDS 3
 
 /* Whose events, and which. */
 struct wanted {
@@ -36,36 +32,6 @@ static const struct listing_column columns[] = {{"first", "FIRST", LISTING_TIME}
                                                 {"credential", "CREDENTIAL", LISTING_TEXT},
                                                 {"reason", "REASON", LISTING_TEXT},
                                                 {0}};
-
-/* --- what authd has counted and not written yet */
-
-static int on_message(void *context, const struct channel_message *message)
-{
-    struct conversation *const *conversation = context;
-
-    if (message->type != AUTH_FLUSHED)
-        return -1;
-    conversation_done(*conversation);
-    return 0;
-}
-
-static void flush(void)
-{
-    struct conversation *conversation =
-        conversation_begin(INSTANCE_AUTH_CONTROL, on_message, &conversation);
-
-    if (conversation == NULL)
-        return;
-    conversation_send(conversation, AUTH_FLUSH, 1, NULL, 0);
-    if (!conversation_wait(conversation, WAIT_SECONDS))
-        fprintf(stderr,
-                "bellhop: the last events are not shown: admin has not written them within "
-                "%d seconds, and the log of the service says why\n",
-                WAIT_SECONDS);
-    conversation_free(conversation);
-}
-
-/* --- the listing */
 
 static json_t *event_row(const struct db_event *event)
 {
@@ -92,9 +58,9 @@ static int list_events(struct db *db, const struct wanted *wanted, uint64_t cust
     enum db_result result = DB_OK;
 
     while (wanted->since > 0 || json_array_size(rows) < NEWEST) {
-        result = customer == 0  ? db_operator_event_next(db, &event)
-                 : mailbox == 0 ? db_event_next(db, customer, &event)
-                                : db_event_mailbox_next(db, customer, mailbox, &event);
+        result = customer == 0  ? accounts->operator_event_next(db, &event)
+                 : mailbox == 0 ? accounts->event_next(db, customer, &event)
+                                : accounts->event_mailbox_next(db, customer, mailbox, &event);
         if (result != DB_OK || is_before_all(&event, wanted->since))
             break;
         if (event.time >= wanted->since)
@@ -155,8 +121,8 @@ int auth_events_main(struct instance *instance, int argc, char **argv)
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
-    flush();
+    accounts->events_flush();
     int done = list_wanted(db, &wanted);
-    db_close(db);
+    accounts->close(db);
     return done;
 }

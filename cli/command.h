@@ -19,10 +19,15 @@ enum exit_code {
 };
 
 struct command {
-    const char *words;                                 /* "plan list" */
-    const char *usage;                                 /* what follows the words */
-    const char *help;                                  /* one line */
-    enum { COMMAND_ANYWHERE, COMMAND_INSTANCE } place; /* INSTANCE: takes -C */
+    const char *words; /* "plan list" */
+    const char *usage; /* what follows the words */
+    const char *help;  /* one line */
+    enum {
+        COMMAND_ANYWHERE,
+        COMMAND_DIRECTORY, /* names its instance as an argument */
+        COMMAND_INSTANCE,  /* of one on this machine: takes -C */
+        COMMAND_ACCOUNTS   /* of accounts, here (-C) or elsewhere (--server): cli/accounts.h */
+    } place;
     int (*run)(struct instance *instance, int argc, char **argv);
 };
 

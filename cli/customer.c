@@ -1,5 +1,6 @@
 /* The commands about customers. */
 #include "db/customer.h"
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -27,7 +28,7 @@ static enum db_result collect(struct db *db, json_t *rows)
     struct db_customer customer = {0};
     enum db_result result;
 
-    while ((result = db_customer_next(db, &customer)) == DB_OK)
+    while ((result = accounts->customer_next(db, &customer)) == DB_OK)
         json_array_append_new(rows, customer_row(&customer));
     return result;
 }
@@ -50,7 +51,7 @@ int customer_show_main(struct instance *instance, int argc, char **argv)
     int done = database_customer(db, argv[optind], &customer);
     if (done == EXIT_DONE)
         listing_print_one(customer_row(&customer), columns, json);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -64,19 +65,21 @@ static int no_plan(const char *plan)
     return refuse("there is no plan \"%s\"; \"bellhop plan list\" shows them", plan);
 }
 
-static int add_customer(struct db *db, const char *name, const char *plan, enum language language)
+/* `language` is NULL for the one that the server is configured with. */
+static int add_customer(struct db *db, const char *name, const char *plan,
+                        const enum language *language)
 {
     uint64_t customer;
 
-    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+    if (database_result(db, accounts->transaction_begin(db)) != DB_OK)
         return EXIT_REFUSED;
-    enum db_result result = db_customer_add(db, name, plan, &customer);
+    enum db_result result = accounts->customer_add(db, name, plan, &customer);
+    if (result == DB_OK && language != NULL)
+        result = accounts->customer_set_language(db, customer, *language);
     if (result == DB_OK)
-        result = db_customer_set_language(db, customer, language);
-    if (result == DB_OK)
-        result = db_transaction_commit(db);
+        result = accounts->transaction_commit(db);
     else
-        db_transaction_rollback(db);
+        accounts->transaction_rollback(db);
     switch (database_result(db, result)) {
     case DB_OK: return EXIT_DONE;
     case DB_TAKEN: return name_taken(name);
@@ -147,10 +150,11 @@ int customer_add_main(struct instance *instance, int argc, char **argv)
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
+    bool language = given.language_given || !accounts->remote;
     if (!given.language_given)
         given.language = (enum language)instance->conf.language;
-    int done = add_customer(db, argv[optind], given.plan, given.language);
-    db_close(db);
+    int done = add_customer(db, argv[optind], given.plan, language ? &given.language : NULL);
+    accounts->close(db);
     return done;
 }
 
@@ -160,54 +164,43 @@ static int removed(void)
     return refuse("the customer was removed just now");
 }
 
-static int set_plan(struct db *db, const struct db_customer *customer, const char *plan,
-                    enum db_overplan over)
-{
-    switch (database_result(db, db_customer_set_plan(db, customer->id, plan, over))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_NONE: return no_plan(plan);
-    default: return EXIT_REFUSED;
-    }
-}
-
-static int set_name(struct db *db, const struct db_customer *customer, const char *name)
-{
-    switch (database_result(db, db_customer_set_name(db, customer->id, name))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_TAKEN: return name_taken(name);
-    case DB_NONE: return removed();
-    default: return EXIT_REFUSED;
-    }
-}
-
-static int set_language(struct db *db, const struct db_customer *customer, enum language language)
-{
-    switch (database_result(db, db_customer_set_language(db, customer->id, language))) {
-    case DB_OK: return EXIT_DONE;
-    case DB_NONE: return removed();
-    default: return EXIT_REFUSED;
-    }
-}
-
 /* All that is given changes together or not at all. */
+static enum db_result change_customer(struct db *db, uint64_t customer,
+                                      const struct customer_options *given)
+{
+    enum db_result result = DB_OK;
+
+    if (given->plan != NULL)
+        result = accounts->customer_set_plan(db, customer, given->plan, given->over);
+    if (result == DB_OK && given->language_given)
+        result = accounts->customer_set_language(db, customer, given->language);
+    if (result == DB_OK && given->name != NULL)
+        result = accounts->customer_set_name(db, customer, given->name);
+    return result;
+}
+
 static int set_customer(struct db *db, const char *name, const struct customer_options *given)
 {
     struct db_customer customer;
-    int done;
+    enum db_result result = DB_OK;
 
-    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+    if (database_result(db, accounts->transaction_begin(db)) != DB_OK)
         return EXIT_REFUSED;
-    done = database_customer(db, name, &customer);
-    if (done == EXIT_DONE && given->plan != NULL)
-        done = set_plan(db, &customer, given->plan, given->over);
-    if (done == EXIT_DONE && given->language_given)
-        done = set_language(db, &customer, given->language);
-    if (done == EXIT_DONE && given->name != NULL)
-        done = set_name(db, &customer, given->name);
+    int done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
-        return database_result(db, db_transaction_commit(db)) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
-    db_transaction_rollback(db);
-    return done;
+        result = change_customer(db, customer.id, given);
+    if (done == EXIT_DONE && result == DB_OK)
+        result = accounts->transaction_commit(db);
+    else
+        accounts->transaction_rollback(db);
+    if (done != EXIT_DONE)
+        return done;
+    switch (database_result(db, result)) {
+    case DB_OK: return EXIT_DONE;
+    case DB_TAKEN: return name_taken(given->name);
+    case DB_NONE: return given->plan != NULL ? no_plan(given->plan) : removed();
+    default: return EXIT_REFUSED;
+    }
 }
 
 static int check_options(const struct customer_options *given)
@@ -254,7 +247,7 @@ int customer_set_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     int done = given.preview ? preview_plan(db, argv[optind], given.plan, given.json)
                              : set_customer(db, argv[optind], &given);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -277,8 +270,9 @@ static int set_suspended(struct instance *instance, const char *name, bool suspe
         return EXIT_REFUSED;
     int done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
-        done = change_result(db, db_customer_set_suspended(db, customer.id, suspended, mail));
-    db_close(db);
+        done =
+            change_result(db, accounts->customer_set_suspended(db, customer.id, suspended, mail));
+    accounts->close(db);
     return done;
 }
 
@@ -312,8 +306,9 @@ int customer_remove_main(struct instance *instance, int argc, char **argv)
         return EXIT_REFUSED;
     int done = database_customer(db, argv[optind], &customer);
     if (done == EXIT_DONE)
-        done = change_result(db, db_customer_remove(db, customer.id, removal_keep(instance, now)));
-    db_close(db);
+        done = change_result(
+            db, accounts->customer_remove(db, customer.id, removal_keep(instance, now)));
+    accounts->close(db);
     return done;
 }
 

@@ -1,4 +1,5 @@
 #include "cli/database.h"
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "db/adminuser.h"
 #include "db/apikey.h"
@@ -9,7 +10,7 @@ static void refuse_limit(const struct db *db)
 {
     struct db_limit limit;
 
-    db_limit_get(db, &limit);
+    accounts->limit_get(db, &limit);
     if (limit.kind == DB_LIMIT_APP_PASSWORDS) {
         refuse("the mailbox has %d app passwords, and can have no more; remove one with \"bellhop "
                "app-password remove\"",
@@ -47,7 +48,10 @@ enum db_result database_result(const struct db *db, enum db_result result)
     switch (result) {
     case DB_LIMIT: refuse_limit(db); break;
     case DB_BUSY: refuse("another program is changing the account database; try again"); break;
-    case DB_BROKEN: refuse("the account database failed, as the line above says"); break;
+    case DB_BROKEN:
+        if (accounts->broken != NULL)
+            refuse("%s", accounts->broken);
+        break;
     case DB_OK:
     case DB_NONE:
     case DB_TAKEN: break;
@@ -57,7 +61,7 @@ enum db_result database_result(const struct db *db, enum db_result result)
 
 int database_customer(struct db *db, const char *name, struct db_customer *customer_r)
 {
-    enum db_result result = database_result(db, db_customer_find(db, name, customer_r));
+    enum db_result result = database_result(db, accounts->customer_find(db, name, customer_r));
 
     if (result == DB_NONE)
         refuse("there is no customer \"%s\"; \"bellhop customer list\" shows them", name);
@@ -89,7 +93,7 @@ int database_list(struct instance *instance, int argc, char **argv,
     json_t *rows = json_array();
     enum db_result last = collect(db, rows);
     int done = database_list_end(db, last, rows, columns, json);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -120,7 +124,7 @@ int database_listing(struct instance *instance, int argc, char **argv,
         done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
         done = list(instance, db, name != NULL ? &customer : NULL, json);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -136,7 +140,7 @@ int database_list_each(struct instance *instance, struct db *db, const struct db
     if (customer != NULL)
         result = add(instance, db, customer, rows);
     else
-        while (result == DB_NONE && (result = db_customer_next(db, &each)) == DB_OK)
+        while (result == DB_NONE && (result = accounts->customer_next(db, &each)) == DB_OK)
             result = add(instance, db, &each, rows);
     return database_list_end(db, result, rows, columns, json);
 }

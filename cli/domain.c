@@ -1,6 +1,7 @@
 /* The commands about domains. */
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
@@ -37,7 +38,7 @@ static int add_domain(struct db *db, const char *domain, const char *name)
 
     if (database_customer(db, name, &customer) != EXIT_DONE)
         return EXIT_REFUSED;
-    switch (database_result(db, db_domain_add(db, customer.id, domain))) {
+    switch (database_result(db, accounts->domain_add(db, customer.id, domain))) {
     case DB_OK: return EXIT_DONE;
     case DB_TAKEN:
         return refuse("the domain %s is there already; \"bellhop domain list\" shows "
@@ -63,7 +64,7 @@ int domain_add_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = add_domain(db, domain, customer);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -75,8 +76,8 @@ static int list_domains(struct instance *instance, struct db *db,
     (void)instance;
 
     json_t *rows = json_array();
-    while ((result = customer != NULL ? db_domain_next(db, customer->id, &domain)
-                                      : db_operator_domain_next(db, &domain)) == DB_OK)
+    while ((result = customer != NULL ? accounts->domain_next(db, customer->id, &domain)
+                                      : accounts->operator_domain_next(db, &domain)) == DB_OK)
         json_array_append_new(rows, domain_row(&domain));
     return database_list_end(db, result, rows, columns, json);
 }
@@ -93,18 +94,19 @@ static int set_catch_all(struct db *db, const char *name, const struct address *
     struct db_plan plan = {0};
     struct db_domain domain;
 
-    enum db_result result = database_result(db, db_domain_find(db, name, &domain));
+    enum db_result result = database_result(db, accounts->domain_find(db, name, &domain));
     if (result == DB_NONE)
         return refuse("there is no domain %s; \"bellhop domain list\" shows them", name);
     if (result == DB_OK)
-        result = database_result(db, db_customer_get(db, domain.customer, &customer));
+        result = database_result(db, accounts->customer_get(db, domain.customer, &customer));
     if (result == DB_OK)
-        result = database_result(db, db_plan_find(db, customer.plan, &plan));
+        result = database_result(db, accounts->plan_find(db, customer.plan, &plan));
     if (result == DB_OK && address != NULL && !plan.catch_all)
         return refuse("the plan \"%s\" allows no catch-all; \"bellhop plan set\" changes that",
                       plan.name);
     if (result == DB_OK)
-        result = database_result(db, db_domain_set_catch_all(db, domain.customer, name, address));
+        result =
+            database_result(db, accounts->domain_set_catch_all(db, domain.customer, name, address));
     if (result == DB_NONE)
         return refuse("the customer has no address %s", address != NULL ? address->text : "");
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
@@ -135,7 +137,7 @@ int domain_set_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = set_catch_all(db, domain, none ? NULL : &address);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -143,9 +145,9 @@ static int remove_domain(struct db *db, const char *name, uint64_t keep)
 {
     struct db_domain domain;
 
-    enum db_result result = database_result(db, db_domain_find(db, name, &domain));
+    enum db_result result = database_result(db, accounts->domain_find(db, name, &domain));
     if (result == DB_OK)
-        result = database_result(db, db_domain_remove(db, domain.customer, name, keep));
+        result = database_result(db, accounts->domain_remove(db, domain.customer, name, keep));
     if (result == DB_NONE)
         refuse("there is no domain %s; \"bellhop domain list\" shows them", name);
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
@@ -164,7 +166,7 @@ int domain_remove_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = remove_domain(db, domain, removal_keep(instance, now));
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/instance.h"
+#include "cli/remoteaccounts.h"
 #include "db/audit.h"
 #include "db/db.h"
 
@@ -65,6 +66,10 @@ int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size)
 
 struct db *instance_open_database(struct instance *instance)
 {
+    if (instance->server.url != NULL) {
+        accounts = &accounts_remote;
+        return remoteaccounts_open(&instance->server);
+    }
     return instance_enter(instance) < 0 ? NULL : instance_database(instance);
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/remote.h"
 #include "lib/conf.h"
 
 struct db;
@@ -42,9 +43,10 @@ struct db;
 #define INSTANCE_UNFINISHED "store/restore.unfinished"
 
 struct instance {
-    const char *directory; /* as -C named it; once inside for messages to a person only */
-    bool restoring;        /* the command may enter one whose restore was interrupted */
-    struct conf conf;      /* once inside */
+    const char *directory;        /* as -C named it; once inside for messages to a person only */
+    bool restoring;               /* the command may enter one whose restore was interrupted */
+    struct remote_options server; /* with a URL: it runs elsewhere, and there is no directory */
+    struct conf conf;             /* once inside */
 };
 
 /*
@@ -64,8 +66,9 @@ int instance_check_whole(const char *directory);
 int instance_read_conf(struct conf *conf_r, char *error_r, size_t error_size);
 
 /*
- * Enters the instance and opens its account database for changes. Returns NULL after one sentence
- * on standard error.
+ * Enters the instance and opens its account database for changes; of a server elsewhere, its API.
+ * Either is used and closed through cli/accounts.h. Returns NULL after one sentence on standard
+ * error.
  */
 struct db *instance_open_database(struct instance *instance);
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,81 +31,81 @@ static int help_main(struct instance *instance, int argc, char **argv);
 static const struct command commands[] = {
     {"help", "[COMMAND]", "show the commands, or how one is used", COMMAND_ANYWHERE, help_main},
     {"init", "DIR [--port-base N]", "make an instance, or complete and update one",
-     COMMAND_ANYWHERE, init_main},
+     COMMAND_DIRECTORY, init_main},
     {"serve", "", "run everything in the foreground until SIGTERM or SIGINT", COMMAND_INSTANCE,
      serve_main},
     {"reload", "",
      "read configuration, certificates and texts again, and let new programs take over, after an "
      "upgrade, without refusing a connection",
      COMMAND_INSTANCE, reload_main},
-    {"plan list", "[--json]", "show the plans", COMMAND_INSTANCE, plan_list_main},
+    {"plan list", "[--json]", "show the plans", COMMAND_ACCOUNTS, plan_list_main},
     {"plan add", "NAME " PLAN_OPTIONS,
      "make a plan: its limits, and how many days mail is kept (0: until it is deleted)",
-     COMMAND_INSTANCE, plan_add_main},
+     COMMAND_ACCOUNTS, plan_add_main},
     {"plan set", "NAME " PLAN_OPTIONS,
      "change a plan; fewer days of retention remove older mail at the next hourly sweep",
-     COMMAND_INSTANCE, plan_set_main},
-    {"customer add", "NAME --plan PLAN [--language LANG]", "make a customer", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, plan_set_main},
+    {"customer add", "NAME --plan PLAN [--language LANG]", "make a customer", COMMAND_ACCOUNTS,
      customer_add_main},
-    {"customer list", "[--json]", "show the customers", COMMAND_INSTANCE, customer_list_main},
-    {"customer show", "NAME [--json]", "show one customer", COMMAND_INSTANCE, customer_show_main},
+    {"customer list", "[--json]", "show the customers", COMMAND_ACCOUNTS, customer_list_main},
+    {"customer show", "NAME [--json]", "show one customer", COMMAND_ACCOUNTS, customer_show_main},
     {"customer set",
      "NAME [--plan PLAN [--over refuse|keep|suspend | --preview [--json]]] [--name NEW-NAME] "
      "[--language LANG]",
      "change a customer's name, language or plan; what is too much for a smaller plan is refused, "
      "kept while nothing can be added, or suspended, the newest first; --preview only shows it",
-     COMMAND_INSTANCE, customer_set_main},
+     COMMAND_ACCOUNTS, customer_set_main},
     {"customer suspend", "NAME [--mail keep|defer|refuse]",
      "stop a customer's logins; its mail is kept, deferred or refused, as bellhop.conf has it "
      "unless it is said here",
-     COMMAND_INSTANCE, customer_suspend_main},
-    {"customer resume", "NAME", "let a suspended customer go on", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, customer_suspend_main},
+    {"customer resume", "NAME", "let a suspended customer go on", COMMAND_ACCOUNTS,
      customer_resume_main},
     {"customer remove", "NAME [--now]",
      "remove a customer with all domains, addresses and mail; it can be restored for the "
      "removed_days of bellhop.conf, or is gone now",
-     COMMAND_INSTANCE, customer_remove_main},
-    {"customer restore", "NAME", "bring back a removed customer as it was", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, customer_remove_main},
+    {"customer restore", "NAME", "bring back a removed customer as it was", COMMAND_ACCOUNTS,
      customer_restore_main},
-    {"domain add", "DOMAIN --customer NAME", "give a customer a domain", COMMAND_INSTANCE,
+    {"domain add", "DOMAIN --customer NAME", "give a customer a domain", COMMAND_ACCOUNTS,
      domain_add_main},
-    {"domain list", "[--customer NAME] [--json]", "show the domains", COMMAND_INSTANCE,
+    {"domain list", "[--customer NAME] [--json]", "show the domains", COMMAND_ACCOUNTS,
      domain_list_main},
     {"domain set", "DOMAIN --catch-all ADDRESS|none",
      "let an address have the mail for all that a domain does not have, if the plan permits it",
-     COMMAND_INSTANCE, domain_set_main},
+     COMMAND_ACCOUNTS, domain_set_main},
     {"domain remove", "DOMAIN [--now]",
-     "remove a domain with its addresses and mail, as a customer is", COMMAND_INSTANCE,
+     "remove a domain with its addresses and mail, as a customer is", COMMAND_ACCOUNTS,
      domain_remove_main},
     {"domain restore", "DOMAIN [--customer NAME]",
-     "bring back a removed domain, the last of that name or the customer's", COMMAND_INSTANCE,
+     "bring back a removed domain, the last of that name or the customer's", COMMAND_ACCOUNTS,
      domain_restore_main},
     {"address add",
      "ADDRESS [--name NAME] [--password-stdin | --hash-stdin | --invite] | ALIAS --to "
      "ADDRESS[,...]",
      "make an address with a mailbox, or one that leads to mailboxes of the same customer",
-     COMMAND_INSTANCE, address_add_main},
+     COMMAND_ACCOUNTS, address_add_main},
     {"address set",
      "ADDRESS [--name NAME] [--quota-bytes SIZE|plan] [--language LANG|customer] [--pop3 yes|no] "
      "[--smtp yes|no] | ALIAS --to ADDRESS[,...]",
      "change what a mailbox has of its own within its plan, or where an alias leads",
-     COMMAND_INSTANCE, address_set_main},
-    {"address list", "[--customer NAME] [--json]", "show the addresses", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, address_set_main},
+    {"address list", "[--customer NAME] [--json]", "show the addresses", COMMAND_ACCOUNTS,
      address_list_main},
-    {"address show", "ADDRESS [--json]", "show one address", COMMAND_INSTANCE, address_show_main},
+    {"address show", "ADDRESS [--json]", "show one address", COMMAND_ACCOUNTS, address_show_main},
     {"address remove", "ADDRESS [--now]", "remove an address with its mail, as a customer is",
-     COMMAND_INSTANCE, address_remove_main},
-    {"address restore", "ADDRESS", "bring back a removed address with its mail", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, address_remove_main},
+    {"address restore", "ADDRESS", "bring back a removed address with its mail", COMMAND_ACCOUNTS,
      address_restore_main},
     {"address suspend", "ADDRESS [--mail keep|defer|refuse]",
-     "stop an address's logins, as a customer's", COMMAND_INSTANCE, address_suspend_main},
-    {"address resume", "ADDRESS", "let a suspended address go on", COMMAND_INSTANCE,
+     "stop an address's logins, as a customer's", COMMAND_ACCOUNTS, address_suspend_main},
+    {"address resume", "ADDRESS", "let a suspended address go on", COMMAND_ACCOUNTS,
      address_resume_main},
     {"address passwd", "ADDRESS [--password-stdin | --hash-stdin]", "set an address's password",
-     COMMAND_INSTANCE, address_passwd_main},
+     COMMAND_ACCOUNTS, address_passwd_main},
     {"address invite", "ADDRESS",
      "draw a token, good for a week, with which the owner chooses a password, or another one",
-     COMMAND_INSTANCE, address_invite_main},
+     COMMAND_ACCOUNTS, address_invite_main},
     {"address cards", "--customer NAME [--domain DOMAIN] [ADDRESS...]",
      "invite the mailboxes without a password, or those named, and write a page of cards to print",
      COMMAND_INSTANCE, address_cards_main},
@@ -112,20 +113,20 @@ static const struct command commands[] = {
      "make the addresses in a table with the columns address,password,name, or hash for password",
      COMMAND_INSTANCE, address_import_main},
     {"removed list", "[--customer NAME] [--json]", "show what was removed and can be restored",
-     COMMAND_INSTANCE, removed_list_main},
-    {"removed purge", "ID", "remove for good what was removed", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, removed_list_main},
+    {"removed purge", "ID", "remove for good what was removed", COMMAND_ACCOUNTS,
      removed_purge_main},
     {"app-password add", "ADDRESS --name NAME [--pop3] [--smtp] [--expires DAYS] [--json]",
      "make a password for one program of an address's owner, for POP3 and SMTP or one of them",
-     COMMAND_INSTANCE, app_password_add_main},
+     COMMAND_ACCOUNTS, app_password_add_main},
     {"app-password list", "ADDRESS [--json]", "show an address's app passwords by their names",
-     COMMAND_INSTANCE, app_password_list_main},
-    {"app-password remove", "ADDRESS NAME", "remove an app password", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, app_password_list_main},
+    {"app-password remove", "ADDRESS NAME", "remove an app password", COMMAND_ACCOUNTS,
      app_password_remove_main},
     {"auth events", "[ADDRESS | --customer NAME] [--since TIME] [--json]",
      "show logins, refusals and new passwords, the newest first (the last 1000 unless since a TIME "
      "like 12h, 7d or 2026-11-22)",
-     COMMAND_INSTANCE, auth_events_main},
+     COMMAND_ACCOUNTS, auth_events_main},
     {"auth audit", "[--customer NAME] [--json]",
      "show passwords that are hashed as another server did, or at a lower cost than configured",
      COMMAND_INSTANCE, auth_audit_main},
@@ -138,15 +139,15 @@ static const struct command commands[] = {
     {"api-key add",
      "NAME [--role ROLE] [--customer NAME] [--domain DOMAIN | --address ADDRESS] "
      "[--network NETWORK]... [--expires DAYS] [--rate N] [--json]",
-     "draw a key for the HTTP API, shown once", COMMAND_INSTANCE, api_key_add_main},
+     "draw a key for the HTTP API, shown once", COMMAND_ACCOUNTS, api_key_add_main},
     {"api-key list", "[--customer NAME] [--json]", "show the keys and when they were last used",
-     COMMAND_INSTANCE, api_key_list_main},
+     COMMAND_ACCOUNTS, api_key_list_main},
     {"api-key set",
      "NAME [--customer NAME] [--name NEW-NAME] [--role ROLE] [--network NETWORK|none]... "
      "[--expires DAYS|never] [--rate N|none]",
-     "change a key; it counts from the next request on", COMMAND_INSTANCE, api_key_set_main},
+     "change a key; it counts from the next request on", COMMAND_ACCOUNTS, api_key_set_main},
     {"api-key remove", "NAME [--customer NAME]", "let a key open nothing any more",
-     COMMAND_INSTANCE, api_key_remove_main},
+     COMMAND_ACCOUNTS, api_key_remove_main},
     {"admin-user add", "NAME [--customer NAME] [--role ROLE] [--name TEXT]",
      "add somebody who uses the API and its pages, and draw an invitation", COMMAND_INSTANCE,
      admin_user_add_main},
@@ -165,7 +166,7 @@ static const struct command commands[] = {
     {"audit list", "[--customer NAME] [--since TIME] [--json]",
      "show who changed what, the newest first (the last 1000 unless since a TIME like 12h, 7d or "
      "2026-11-22), with --json what was before and after",
-     COMMAND_INSTANCE, audit_list_main},
+     COMMAND_ACCOUNTS, audit_list_main},
     {"audit export", "[--customer NAME]",
      "write the audit, or one customer's, to standard output, a line of JSON a row",
      COMMAND_INSTANCE, audit_export_main},
@@ -179,25 +180,25 @@ static const struct command commands[] = {
     {"webhook add", "URL [--customer NAME] [--events TYPE,...] [--json]",
      "tell a URL of what happens to a customer, or without --customer of everything (types as "
      "address.add, customer.* and login.blocked), and show the secret of its signatures, once",
-     COMMAND_INSTANCE, webhook_add_main},
+     COMMAND_ACCOUNTS, webhook_add_main},
     {"webhook list", "[--customer NAME] [--json]", "show the webhooks, and which of them fail",
-     COMMAND_INSTANCE, webhook_list_main},
+     COMMAND_ACCOUNTS, webhook_list_main},
     {"webhook set", "ID [--url URL] [--events TYPE,...]",
-     "tell another URL, or of other types of what happens", COMMAND_INSTANCE, webhook_set_main},
+     "tell another URL, or of other types of what happens", COMMAND_ACCOUNTS, webhook_set_main},
     {"webhook secret", "ID [--at-once] [--json]",
      "draw another secret and show it, once; for a day, unless --at-once, signatures are made with "
      "the one of before as well",
-     COMMAND_INSTANCE, webhook_secret_main},
-    {"webhook disable", "ID", "tell a webhook nothing until it is enabled", COMMAND_INSTANCE,
+     COMMAND_ACCOUNTS, webhook_secret_main},
+    {"webhook disable", "ID", "tell a webhook nothing until it is enabled", COMMAND_ACCOUNTS,
      webhook_disable_main},
     {"webhook enable", "ID",
      "tell a webhook again what happens, and what it has missed in the last 7 days",
-     COMMAND_INSTANCE, webhook_enable_main},
-    {"webhook remove", "ID", "tell a webhook nothing more", COMMAND_INSTANCE, webhook_remove_main},
+     COMMAND_ACCOUNTS, webhook_enable_main},
+    {"webhook remove", "ID", "tell a webhook nothing more", COMMAND_ACCOUNTS, webhook_remove_main},
     {"webhook replay", "ID --from CURSOR|TIME",
      "tell a webhook again what happened from an event or a time on, of the last 7 days; one that "
      "was given up is tried again",
-     COMMAND_INSTANCE, webhook_replay_main},
+     COMMAND_ACCOUNTS, webhook_replay_main},
     {"trusted-network add", "NETWORK --customer NAME",
      "let wrong passwords from a network of the customer's delay nobody but who types them",
      COMMAND_INSTANCE, trusted_network_add_main},
@@ -206,21 +207,21 @@ static const struct command commands[] = {
     {"trusted-network remove", "NETWORK --customer NAME", "trust a network no more",
      COMMAND_INSTANCE, trusted_network_remove_main},
     {"session list", "[ADDRESS | --customer NAME] [--json]",
-     "show who has a mailbox open over POP3, since when and from where", COMMAND_INSTANCE,
+     "show who has a mailbox open over POP3, since when and from where", COMMAND_ACCOUNTS,
      session_list_main},
     {"session end", "ADDRESS | --customer NAME",
      "end the POP3 session of an address, or all of a customer's; nothing keeps anybody from "
      "logging in again",
-     COMMAND_INSTANCE, session_end_main},
+     COMMAND_ACCOUNTS, session_end_main},
     {"token-issuer add", "ISSUER --customer NAME --audience TEXT [--claim NAME]",
      "let tokens of an issuer like https://login.example open a customer's mailboxes (OAUTHBEARER, "
      "XOAUTH2); the address is in the claim NAME, email if not given",
-     COMMAND_INSTANCE, token_issuer_add_main},
+     COMMAND_ACCOUNTS, token_issuer_add_main},
     {"token-issuer list", "[--customer NAME] [--json]",
-     "show customers' issuers of tokens, and how fetching their keys goes", COMMAND_INSTANCE,
+     "show customers' issuers of tokens, and how fetching their keys goes", COMMAND_ACCOUNTS,
      token_issuer_list_main},
     {"token-issuer remove", "ISSUER --customer NAME", "take an issuer's tokens no more",
-     COMMAND_INSTANCE, token_issuer_remove_main},
+     COMMAND_ACCOUNTS, token_issuer_remove_main},
     {"mailbox import",
      "ADDRESS --maildir DIR | --mbox FILE | --pop3 HOST[:PORT] --user NAME [--password-stdin] "
      "[--ca FILE] [--stls | --cleartext] [--progress]",
@@ -251,18 +252,32 @@ static const struct command *running;
 
 static void print_usage(FILE *file, const struct command *command)
 {
-    fprintf(file, "usage: bellhop %s%s%s%s\n", command->place == COMMAND_INSTANCE ? "-C DIR " : "",
-            command->words, command->usage[0] != '\0' ? " " : "", command->usage);
+    bool instance = command->place == COMMAND_INSTANCE || command->place == COMMAND_ACCOUNTS;
+
+    fprintf(file, "usage: bellhop %s%s%s%s\n", instance ? "-C DIR " : "", command->words,
+            command->usage[0] != '\0' ? " " : "", command->usage);
+}
+
+static void print_help(const struct command *command)
+{
+    print_usage(stdout, command);
+    printf("  %s\n", command->help);
+    if (command->place == COMMAND_ACCOUNTS)
+        puts("  It works with --server URL --key FILE in place of -C DIR, too.");
 }
 
 static void print_all(FILE *file)
 {
-    fputs("usage: bellhop [-C DIR] COMMAND ...\n\n", file);
+    fputs("usage: bellhop [-C DIR | --server URL --key FILE [--ca FILE]] COMMAND ...\n\n", file);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(file, "  %-24s%s\n", commands[i].words, commands[i].help);
-    fputs("\nDIR is the instance's directory; without -C it is the current one. \"bellhop help "
-          "COMMAND\"\nshows how a command is used.\n",
-          file);
+    fputs(
+        "\nDIR is the instance's directory; without -C it is the current one. \"bellhop help "
+        "COMMAND\"\nshows how a command is used.\n"
+        "\nWith --server the commands about accounts work on a server elsewhere, through its HTTP "
+        "API. FILE\nholds an API key, and that of --ca the authority of the server's certificate. "
+        "BELLHOP_SERVER and\nBELLHOP_KEY_FILE in the environment stand for --server and --key.\n",
+        file);
 }
 
 /* What a person or a file gave may stand in a sentence, but cannot command the terminal. */
@@ -448,32 +463,56 @@ static int help_main(struct instance *instance, int argc, char **argv)
     if (command == NULL)
         return argc == 2 && print_group(stdout, argv[1]) ? EXIT_DONE
                                                          : unknown_command(argc - 1, argv + 1);
-    print_usage(stdout, command);
-    printf("  %s\n", command->help);
+    print_help(command);
     return EXIT_DONE;
 }
 
-/* -C, --help and --version, which stand before the command. Returns -1 to go on. */
-static int global_options(int argc, char **argv, const char **directory_r)
+/* What stands before the command, or in the environment, says where the accounts are. */
+static int check_place(struct instance *instance)
+{
+    struct remote_options *server = &instance->server;
+
+    if (instance->directory != NULL && server->url != NULL)
+        return wrong_usage("-C names an instance here, and --server one elsewhere; take one");
+    if (instance->directory == NULL && server->url == NULL)
+        server->url = getenv("BELLHOP_SERVER");
+    if (server->url == NULL && (server->key_file != NULL || server->authority != NULL))
+        return wrong_usage("--key and --ca go with --server");
+    if (server->key_file == NULL)
+        server->key_file = getenv("BELLHOP_KEY_FILE");
+    if (instance->directory == NULL)
+        instance->directory = ".";
+    return -1;
+}
+
+/* Returns -1 to go on. */
+static int global_options(int argc, char **argv, struct instance *instance)
 {
     static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},
+        {"server", required_argument, NULL, 's'}, {"key", required_argument, NULL, 'k'},
+        {"ca", required_argument, NULL, 'a'},     {0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "+:C:h", options, NULL)) != -1)
         switch (option) {
-        case 'C': *directory_r = optarg; break;
+        case 'C': instance->directory = optarg; break;
+        case 's': instance->server.url = optarg; break;
+        case 'k': instance->server.key_file = optarg; break;
+        case 'a': instance->server.authority = optarg; break;
         case 'h': print_all(stdout); return EXIT_DONE;
         case 'v': puts("bellhop " BELLHOP_VERSION); return EXIT_DONE;
-        case ':': return wrong_usage("-C needs the directory of an instance; see \"bellhop help\"");
+        case ':':
+            if (optopt == 'C')
+                return wrong_usage("-C needs the directory of an instance; see \"bellhop help\"");
+            return wrong_usage("%s needs a value; see \"bellhop help\"", argv[optind - 1]);
         default: return wrong_usage("%s is not an option; see \"bellhop help\"", argv[optind - 1]);
         }
-    return -1;
+    return check_place(instance);
 }
 
-static int dispatch(const char *directory, int argc, char **argv)
+static int dispatch(struct instance *instance, int argc, char **argv)
 {
-    struct instance instance = {.directory = directory};
     int words;
 
     running = command_find(argc, argv, &words);
@@ -483,30 +522,36 @@ static int dispatch(const char *directory, int argc, char **argv)
     argv += words - 1;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0) {
-            print_usage(stdout, running);
-            printf("  %s\n", running->help);
+            print_help(running);
             return EXIT_DONE;
         }
+    if (instance->server.url != NULL &&
+        (running->place == COMMAND_INSTANCE || running->place == COMMAND_DIRECTORY))
+        return refuse(
+            "\"bellhop %s\" works only on the machine where the server runs, and %s names "
+            "one elsewhere",
+            running->words,
+            getenv("BELLHOP_SERVER") == instance->server.url ? "BELLHOP_SERVER" : "--server");
     optind = 0;
-    return running->run(&instance, argc, argv);
+    return running->run(instance, argc, argv);
 }
 
 int main(int argc, char **argv)
 {
-    const char *directory = ".";
+    struct instance instance = {0};
 
     log_open("bellhop");
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an errno, EFBIG */
     if (sodium_init() < 0)
         return refuse("libsodium does not work on this machine");
-    int done = global_options(argc, argv, &directory);
+    int done = global_options(argc, argv, &instance);
     if (done >= 0)
         return done;
     if (optind == argc) {
         print_all(stderr);
         return EXIT_USAGE;
     }
-    int result = dispatch(directory, argc - optind, argv + optind);
+    int result = dispatch(&instance, argc - optind, argv + optind);
     if (fflush(stdout) != 0 || ferror(stdout))
         return refuse("cannot write to standard output");
     return result;

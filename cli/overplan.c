@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -38,7 +39,7 @@ static enum db_result collect(struct db *db, uint64_t customer, struct mailboxes
     struct db_mailaddress address = {0};
     enum db_result result;
 
-    while ((result = db_mailaddress_next(db, customer, &address)) == DB_OK)
+    while ((result = accounts->mailaddress_next(db, customer, &address)) == DB_OK)
         if (address.mailbox != 0)
             add(mailboxes, &address);
     return result == DB_NONE ? DB_OK : result;
@@ -88,14 +89,15 @@ int overplan_show(struct db *db, const struct db_customer *customer, const char 
     json_t *rows = json_array();
     json_t *over = json_array();
 
-    enum db_result result = db_overplan_preview(db, customer->id, plan, &preview, on_over, over);
+    enum db_result result =
+        accounts->overplan_preview(db, customer->id, plan, &preview, on_over, over);
     if (result == DB_NONE)
         refuse("there is no plan \"%s\"; \"bellhop plan list\" shows them", plan);
     if (result == DB_OK)
         result = collect(db, customer->id, &mailboxes);
     if (database_result(db, result) == DB_OK) {
         if (mailboxes.count > 0)
-            trouble = usage_ask(mailboxes.usages, mailboxes.count);
+            trouble = accounts->usage_ask(db, mailboxes.usages, mailboxes.count);
         add_row(rows, "domains", customer->name, preview.domains, preview.domains_allowed);
         add_row(rows, "addresses", customer->name, preview.addresses, preview.addresses_allowed);
         add_mailboxes(rows, &mailboxes, &preview);

@@ -152,21 +152,30 @@ int password_show(const char *label, const char *secret)
     return EXIT_DONE;
 }
 
-int password_show_invitation(const struct conf *conf, struct invitation *invitation)
+void password_draw_invitation(struct drawn_invitation *drawn_r, const struct conf *conf)
 {
-    char link[INVITATION_LINK_SIZE];
-    int done = password_show("invitation", invitation->token);
+    invitation_draw(&drawn_r->invitation);
+    drawn_r->link[0] = '\0';
+    if (conf->page_url[0] != '\0')
+        invitation_link(drawn_r->link, conf->page_url, &drawn_r->invitation);
+}
 
-    if (done == EXIT_DONE && conf->page_url[0] != '\0') {
-        invitation_link(link, conf->page_url, invitation);
-        done = password_show("link", link);
-        sodium_memzero(link, sizeof(link));
-    }
+int password_show_invitation(struct drawn_invitation *drawn)
+{
+    int done = password_show("invitation", drawn->invitation.token);
+
+    if (done == EXIT_DONE && drawn->link[0] != '\0')
+        done = password_show("link", drawn->link);
     if (done == EXIT_DONE) {
-        json_t *until = listing_time(invitation->until);
+        json_t *until = listing_time(drawn->invitation.until);
         printf("valid until: %s\n", json_string_value(until));
         json_decref(until);
     }
-    sodium_memzero(invitation, sizeof(*invitation));
+    sodium_memzero(drawn, sizeof(*drawn));
     return done;
+}
+
+void login_wipe(struct login *login)
+{
+    sodium_memzero(login, sizeof(*login));
 }

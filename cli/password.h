@@ -4,11 +4,11 @@
 #include <stddef.h>
 
 #include "lib/conf.h"
+#include "lib/invitation.h"
 #include "lib/password.h"
 #include "lib/passwordrule.h"
 
 struct db;
-struct invitation;
 
 /* Where passwords of mailboxes come from. */
 
@@ -36,8 +36,24 @@ int password_ask_foreign(const char *prompt, struct password *password_r);
  */
 int password_show(const char *label, const char *secret);
 
-/* Writes an invitation's token, its link where there are pages, and its end; wipes it. As above. */
-int password_show_invitation(const struct conf *conf, struct invitation *invitation);
+/* Wiped by its owner. */
+struct drawn_invitation {
+    struct invitation invitation;    /* from a server elsewhere, without its digest */
+    char link[INVITATION_LINK_SIZE]; /* empty: the service has no pages */
+};
+
+void password_draw_invitation(struct drawn_invitation *drawn_r, const struct conf *conf);
+
+/* Writes its token, its link where there are pages, and its end; wipes it. As above. */
+int password_show_invitation(struct drawn_invitation *drawn);
+
+/* With what an address's owner is to log in: a password, or what another server has kept of one. */
+struct login {
+    struct password password;
+    struct password_kept kept; /* its hash is empty until password_keep() */
+};
+
+void login_wipe(struct login *login);
 
 /* A password of which what is kept is to be made, and for which mailbox, by its address in its one
  * form. */

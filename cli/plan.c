@@ -1,6 +1,7 @@
 /* The commands about plans. Values that make no plan are refused by db_plan_check(). */
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -37,7 +38,7 @@ static enum db_result collect(struct db *db, json_t *rows)
     struct db_plan plan = {0};
     enum db_result result;
 
-    while ((result = db_plan_next(db, &plan)) == DB_OK)
+    while ((result = accounts->plan_next(db, &plan)) == DB_OK)
         json_array_append_new(rows, plan_row(&plan));
     return result;
 }
@@ -149,7 +150,7 @@ static int set_name(struct db_plan *plan, const char *name)
 
 static int add_plan(struct db *db, const struct db_plan *plan)
 {
-    switch (database_result(db, db_plan_add(db, plan))) {
+    switch (database_result(db, accounts->plan_add(db, plan))) {
     case DB_OK: return EXIT_DONE;
     case DB_TAKEN:
         return refuse("there is a plan \"%s\" already; \"bellhop plan set\" changes it",
@@ -177,7 +178,7 @@ int plan_add_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = add_plan(db, &plan);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -193,7 +194,7 @@ static int set_plan(struct db *db, int argc, char **argv)
     struct db_plan plan;
     const char *error;
 
-    enum db_result result = database_result(db, db_plan_find(db, name, &plan));
+    enum db_result result = database_result(db, accounts->plan_find(db, name, &plan));
     if (result == DB_NONE)
         return no_plan(name);
     if (result != DB_OK)
@@ -202,7 +203,7 @@ static int set_plan(struct db *db, int argc, char **argv)
     (void)parse_options(&plan, argc, argv);
     if (db_plan_check(&plan, &error) < 0)
         return refuse("%s", error);
-    result = database_result(db, db_plan_set(db, &plan));
+    result = database_result(db, accounts->plan_set(db, &plan));
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
@@ -220,13 +221,13 @@ int plan_set_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = EXIT_REFUSED;
-    if (database_result(db, db_transaction_begin(db)) == DB_OK) {
+    if (database_result(db, accounts->transaction_begin(db)) == DB_OK) {
         done = set_plan(db, argc, argv);
         if (done != EXIT_DONE)
-            db_transaction_rollback(db);
-        else if (database_result(db, db_transaction_commit(db)) != DB_OK)
+            accounts->transaction_rollback(db);
+        else if (database_result(db, accounts->transaction_commit(db)) != DB_OK)
             done = EXIT_REFUSED;
     }
-    db_close(db);
+    accounts->close(db);
     return done;
 }

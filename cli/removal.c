@@ -1,11 +1,15 @@
 /* What was removed: shown, restored, purged. */
 #include <inttypes.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
 #include "cli/number.h"
 #include "cli/removal.h"
+
+/* For how long a server keeps it, it knows by itself; this is not 0. */
+#define REMOVAL_AS_CONFIGURED 1
 
 static const struct listing_column columns[] = {{"id", "ID", LISTING_NUMBER},
                                                 {"kind", "KIND", LISTING_TEXT},
@@ -31,7 +35,9 @@ int removal_options(int argc, char **argv, bool *now_r)
 
 uint64_t removal_keep(const struct instance *instance, bool now)
 {
-    return now ? 0 : instance->conf.removed_days * 86400;
+    if (now)
+        return 0;
+    return accounts->remote ? REMOVAL_AS_CONFIGURED : instance->conf.removed_days * 86400;
 }
 
 static int restore_result(const struct db *db, const struct db_removal *removal,
@@ -61,14 +67,14 @@ static int restore(struct db *db, enum db_removal_kind kind, const char *name,
     if (customer_name != NULL && database_customer(db, customer_name, &customer) != EXIT_DONE)
         return EXIT_REFUSED;
     enum db_result result =
-        database_result(db, db_removal_find(db, customer.id, kind, name, &removal));
+        database_result(db, accounts->removal_find(db, customer.id, kind, name, &removal));
     if (result == DB_NONE)
         return refuse("no %s \"%s\" was removed that could be restored; \"bellhop removed list\" "
                       "shows what can be",
                       db_removal_kind_name(kind), name);
     if (result != DB_OK)
         return EXIT_REFUSED;
-    return restore_result(db, &removal, db_removal_restore(db, &removal));
+    return restore_result(db, &removal, accounts->removal_restore(db, &removal));
 }
 
 int removal_restore(struct instance *instance, enum db_removal_kind kind, const char *name,
@@ -78,7 +84,7 @@ int removal_restore(struct instance *instance, enum db_removal_kind kind, const 
     if (db == NULL)
         return EXIT_REFUSED;
     int done = restore(db, kind, name, customer);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -98,8 +104,8 @@ static int list_removals(struct instance *instance, struct db *db,
     (void)instance;
 
     json_t *rows = json_array();
-    while ((result = customer != NULL ? db_removal_next(db, customer->id, &removal)
-                                      : db_operator_removal_next(db, &removal)) == DB_OK)
+    while ((result = customer != NULL ? accounts->removal_next(db, customer->id, &removal)
+                                      : accounts->operator_removal_next(db, &removal)) == DB_OK)
         json_array_append_new(rows, removal_row(&removal));
     return database_list_end(db, result, rows, columns, json);
 }
@@ -113,9 +119,9 @@ static int purge(struct db *db, uint64_t id)
 {
     struct db_removal removal = {.id = id - 1};
 
-    enum db_result result = db_operator_removal_next(db, &removal);
+    enum db_result result = accounts->operator_removal_next(db, &removal);
     if (result == DB_OK)
-        result = removal.id == id ? db_removal_purge(db, &removal) : DB_NONE;
+        result = removal.id == id ? accounts->removal_purge(db, &removal) : DB_NONE;
     if (database_result(db, result) == DB_NONE)
         return refuse("no removal has the number %" PRIu64 "; \"bellhop removed list\" shows them",
                       id);
@@ -135,6 +141,6 @@ int removed_purge_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = purge(db, id);
-    db_close(db);
+    accounts->close(db);
     return done;
 }

@@ -4,10 +4,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
+#include "cli/session.h"
 #include "cli/storeask.h"
 #include "db/logout.h"
 #include "db/mailboxlist.h"
@@ -25,34 +27,20 @@ static const struct listing_column columns[] = {{"address", "ADDRESS", LISTING_T
                                                 {"session", "SESSION", LISTING_TEXT},
                                                 {0}};
 
-/* Whose sessions are meant: a mailbox's, or a customer's, or with neither all. */
-struct wanted {
-    const char *address;
-    const char *customer;
-    bool json;
-    struct address mailbox; /* of `address` */
-    uint64_t mailbox_id;
-    uint64_t customer_id;
-};
-
 struct mailboxes {
     uint64_t *ids;
-    size_t count;
-};
-
-struct sessions {
-    struct store_session_is *found;
     size_t count;
 };
 
 /* --- the command line and what it names ---------------------------------------------------------
  */
 
-static int parse(struct wanted *wanted_r, const struct option *options, int argc, char **argv)
+static int parse(struct session_wanted *wanted_r, const struct option *options, int argc,
+                 char **argv)
 {
     int option;
 
-    *wanted_r = (struct wanted){0};
+    *wanted_r = (struct session_wanted){0};
     while ((option = command_option(argc, argv, options)) != -1)
         switch (option) {
         case 'c': wanted_r->customer = optarg; break;
@@ -67,7 +55,7 @@ static int parse(struct wanted *wanted_r, const struct option *options, int argc
     return 0;
 }
 
-static int find_mailbox(struct db *db, struct wanted *wanted)
+static int find_mailbox(struct db *db, struct session_wanted *wanted)
 {
     struct db_mailaddress found;
 
@@ -82,7 +70,7 @@ static int find_mailbox(struct db *db, struct wanted *wanted)
     return EXIT_DONE;
 }
 
-static int find_wanted(struct db *db, struct wanted *wanted)
+static int find_wanted(struct db *db, struct session_wanted *wanted)
 {
     struct db_customer customer;
 
@@ -100,7 +88,7 @@ static int find_wanted(struct db *db, struct wanted *wanted)
  */
 
 /* The ids are the caller's to free. */
-static enum db_result list_mailboxes(struct db *db, const struct wanted *wanted,
+static enum db_result list_mailboxes(struct db *db, const struct session_wanted *wanted,
                                      struct mailboxes *mailboxes_r)
 {
     enum db_result result = DB_OK;
@@ -139,30 +127,6 @@ static int take_sessions(void *context, const void *payload, size_t length)
     return 0;
 }
 
-/* What is found is the caller's to free, also where it is refused. */
-static int find_sessions(struct db *db, const struct wanted *wanted, struct sessions *sessions_r)
-{
-    struct mailboxes mailboxes;
-
-    *sessions_r = (struct sessions){0};
-    enum db_result result = list_mailboxes(db, wanted, &mailboxes);
-    const struct storeask ask = {.request = STORE_SESSIONS,
-                                 .answer = STORE_SESSIONS_ARE,
-                                 .items = mailboxes.ids,
-                                 .item_size = sizeof(mailboxes.ids[0]),
-                                 .count = mailboxes.count,
-                                 .take = take_sessions,
-                                 .context = sessions_r};
-    const char *problem = result == DB_NONE ? storeask_run(&ask) : NULL;
-    free(mailboxes.ids);
-    if (result != DB_NONE)
-        return EXIT_REFUSED;
-    return problem == NULL ? EXIT_DONE : refuse("no session can be found: %s", problem);
-}
-
-/* --- list ----------------------------------------------------------------------------------------
- */
-
 static json_t *remote_of(const struct store_session_is *session)
 {
     char text[NETWORKS_TEXT_SIZE];
@@ -190,7 +154,7 @@ static json_t *session_row(struct db *db, const struct store_session_is *session
     struct db_owner owner;
 
     if (db_owner_find(db, session->mailbox, &owner) != DB_OK ||
-        db_mailaddress_find(db, &owner.address, &address) != DB_OK)
+        accounts->mailaddress_find(db, &owner.address, &address) != DB_OK)
         return NULL;
     return json_pack("{ss ss so so so so sI sI}", "address", address.text, "customer",
                      address.customer_name, "session",
@@ -200,41 +164,25 @@ static json_t *session_row(struct db *db, const struct store_session_is *session
                      (json_int_t)session->messages, "read_bytes", (json_int_t)session->octets);
 }
 
-static int list_sessions(struct db *db, struct wanted *wanted)
+int session_find(struct db *db, const struct session_wanted *wanted, struct sessions *found)
 {
-    struct sessions sessions = {0};
-
-    int done = find_wanted(db, wanted);
-    if (done == EXIT_DONE)
-        done = find_sessions(db, wanted, &sessions);
-    if (done == EXIT_DONE) {
-        json_t *rows = json_array();
-        for (size_t i = 0; i < sessions.count; i++)
-            json_array_append_new(rows, session_row(db, &sessions.found[i]));
-        listing_print(rows, columns, wanted->json);
-    }
-    free(sessions.found);
-    return done;
-}
-
-int session_list_main(struct instance *instance, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
-    struct wanted wanted;
-
-    if (parse(&wanted, options, argc, argv) != 0)
-        return EXIT_USAGE;
-    struct db *db = instance_open_database(instance);
-    if (db == NULL)
+    struct mailboxes mailboxes;
+    enum db_result result = list_mailboxes(db, wanted, &mailboxes);
+    const struct storeask ask = {.request = STORE_SESSIONS,
+                                 .answer = STORE_SESSIONS_ARE,
+                                 .items = mailboxes.ids,
+                                 .item_size = sizeof(mailboxes.ids[0]),
+                                 .count = mailboxes.count,
+                                 .take = take_sessions,
+                                 .context = found};
+    const char *problem = result == DB_NONE ? storeask_run(&ask) : NULL;
+    free(mailboxes.ids);
+    if (result != DB_NONE)
         return EXIT_REFUSED;
-    int done = list_sessions(db, &wanted);
-    db_close(db);
-    return done;
+    for (size_t i = 0; i < found->count; i++)
+        json_array_append_new(found->rows, session_row(db, &found->found[i]));
+    return problem == NULL ? EXIT_DONE : refuse("no session can be found: %s", problem);
 }
-
-/* --- end -----------------------------------------------------------------------------------------
- */
 
 /* admin would tell stored as well; but it is over when this command is. */
 static int tell_stored(const struct sessions *sessions, uint64_t number)
@@ -252,11 +200,10 @@ static int tell_stored(const struct sessions *sessions, uint64_t number)
     free(logouts);
     if (problem != NULL)
         return refuse("the sessions end when the service runs again: %s", problem);
-    printf("%zu session%s ended\n", sessions->count, sessions->count == 1 ? "" : "s");
     return EXIT_DONE;
 }
 
-static int end_sessions(struct db *db, const struct wanted *wanted, const struct sessions *sessions)
+int session_end(struct db *db, const struct session_wanted *wanted, const struct sessions *found)
 {
     struct db_logout_range range;
 
@@ -265,23 +212,61 @@ static int end_sessions(struct db *db, const struct wanted *wanted, const struct
             ? db_logout_mailbox(db, wanted->customer_id, &wanted->mailbox, &range)
             : db_logout_customer(db, wanted->customer_id, &range);
     switch (database_result(db, result)) {
-    case DB_OK: return tell_stored(sessions, range.last);
+    case DB_OK: return tell_stored(found, range.last);
     case DB_NONE: return refuse("what the sessions were of was removed just now, and they end");
     default: return EXIT_REFUSED;
     }
 }
 
-static int find_and_end(struct db *db, struct wanted *wanted)
+/* --- list */
+
+static int list_sessions(struct db *db, struct session_wanted *wanted)
 {
-    struct sessions sessions = {0};
+    struct sessions sessions = {.rows = json_array()};
 
     int done = find_wanted(db, wanted);
     if (done == EXIT_DONE)
-        done = find_sessions(db, wanted, &sessions);
-    if (done == EXIT_DONE && sessions.count == 0)
+        done = accounts->session_find(db, wanted, &sessions);
+    if (done == EXIT_DONE)
+        listing_print(json_incref(sessions.rows), columns, wanted->json);
+    json_decref(sessions.rows);
+    free(sessions.found);
+    return done;
+}
+
+int session_list_main(struct instance *instance, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"customer", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
+    struct session_wanted wanted;
+
+    if (parse(&wanted, options, argc, argv) != 0)
+        return EXIT_USAGE;
+    struct db *db = instance_open_database(instance);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = list_sessions(db, &wanted);
+    accounts->close(db);
+    return done;
+}
+
+/* --- end */
+
+static int find_and_end(struct db *db, struct session_wanted *wanted)
+{
+    struct sessions sessions = {.rows = json_array()};
+
+    int done = find_wanted(db, wanted);
+    if (done == EXIT_DONE)
+        done = accounts->session_find(db, wanted, &sessions);
+    size_t count = json_array_size(sessions.rows);
+    if (done == EXIT_DONE && count == 0)
         done = refuse("nobody is logged in there");
     if (done == EXIT_DONE)
-        done = end_sessions(db, wanted, &sessions);
+        done = accounts->session_end(db, wanted, &sessions);
+    if (done == EXIT_DONE)
+        printf("%zu session%s ended\n", count, count == 1 ? "" : "s");
+    json_decref(sessions.rows);
     free(sessions.found);
     return done;
 }
@@ -289,7 +274,7 @@ static int find_and_end(struct db *db, struct wanted *wanted)
 int session_end_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {{"customer", required_argument, NULL, 'c'}, {0}};
-    struct wanted wanted;
+    struct session_wanted wanted;
 
     if (parse(&wanted, options, argc, argv) != 0)
         return EXIT_USAGE;
@@ -299,6 +284,6 @@ int session_end_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = find_and_end(db, &wanted);
-    db_close(db);
+    accounts->close(db);
     return done;
 }

@@ -1,6 +1,7 @@
 /* The commands about issuers of tokens. */
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -72,7 +73,7 @@ static int fill_in(struct db_issuer *issuer_r, const char *text, const struct wa
 static int add_issuer(struct db *db, const struct db_customer *customer,
                       const struct db_issuer *issuer)
 {
-    enum db_result result = db_issuer_add(db, customer->id, issuer);
+    enum db_result result = accounts->issuer_add(db, customer->id, issuer);
 
     switch (result) {
     case DB_OK: return EXIT_DONE;
@@ -104,13 +105,13 @@ int token_issuer_add_main(struct instance *instance, int argc, char **argv)
     int done = database_customer(db, wanted.customer, &customer);
     if (done == EXIT_DONE)
         done = add_issuer(db, &customer, &issuer);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
 static int remove_issuer(struct db *db, const struct db_customer *customer, const char *issuer)
 {
-    switch (database_result(db, db_issuer_remove(db, customer->id, issuer))) {
+    switch (database_result(db, accounts->issuer_remove(db, customer->id, issuer))) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE:
         return refuse("%s is no issuer of \"%s\"; \"bellhop token-issuer list\" shows which are",
@@ -134,7 +135,7 @@ int token_issuer_remove_main(struct instance *instance, int argc, char **argv)
     int done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
         done = remove_issuer(db, &customer, argv[optind]);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -153,7 +154,7 @@ static enum db_result add_rows(struct instance *instance, struct db *db,
     enum db_result result;
     (void)instance;
 
-    while ((result = db_issuer_next(db, customer->id, &issuer)) == DB_OK)
+    while ((result = accounts->issuer_next(db, customer->id, &issuer)) == DB_OK)
         json_array_append_new(rows, row_of(&issuer, customer->name));
     return result;
 }

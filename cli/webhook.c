@@ -6,15 +6,13 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
 #include "cli/moment.h"
 #include "cli/number.h"
 #include "db/webhook.h"
-#include "lib/signature.h"
-
-_Static_assert(DB_WEBHOOK_SECRET_SIZE == SIGNATURE_SECRET_SIZE, "one secret, two names");
 
 static const struct listing_column columns[] = {
     {"id", "ID", LISTING_NUMBER},         {"customer", "CUSTOMER", LISTING_TEXT},
@@ -25,28 +23,23 @@ static const struct listing_column columns[] = {
 
 /* --- add */
 
-static int show(uint64_t id, const uint8_t secret[DB_WEBHOOK_SECRET_SIZE], bool json)
+static int show(uint64_t id, const char *secret, bool json)
 {
-    char text[SIGNATURE_TEXT_SIZE];
-
-    signature_secret(text, secret);
     if (json)
-        printf("{\"id\": %" PRIu64 ", \"secret\": \"%s\"}\n", id, text);
+        printf("{\"id\": %" PRIu64 ", \"secret\": \"%s\"}\n", id, secret);
     else
-        printf("webhook %" PRIu64 "\n%s\n", id, text);
-    sodium_memzero(text, sizeof(text));
+        printf("webhook %" PRIu64 "\n%s\n", id, secret);
     return EXIT_DONE;
 }
 
 static int add(struct db *db, const struct db_customer *customer, const char *url,
                const char *events, bool json)
 {
-    uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
+    char secret[SIGNATURE_TEXT_SIZE];
     uint64_t id;
     int done = EXIT_REFUSED;
 
-    randombytes_buf(secret, sizeof(secret));
-    enum db_result result = db_webhook_add(db, customer->id, url, events, secret, &id);
+    enum db_result result = accounts->webhook_draw(db, customer->id, url, events, &id, secret);
     switch (result) {
     case DB_OK: done = show(id, secret, json); break;
     case DB_TAKEN:
@@ -95,7 +88,7 @@ int webhook_add_main(struct instance *instance, int argc, char **argv)
         done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
         done = add(db, &customer, argv[optind], events, json);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -122,8 +115,8 @@ static int list(struct instance *instance, struct db *db, const struct db_custom
     (void)instance;
 
     json_t *rows = json_array();
-    while ((result = customer != NULL ? db_webhook_next(db, customer->id, &webhook)
-                                      : db_operator_webhook_next(db, &webhook)) == DB_OK)
+    while ((result = customer != NULL ? accounts->webhook_next(db, customer->id, &webhook)
+                                      : accounts->operator_webhook_next(db, &webhook)) == DB_OK)
         json_array_append_new(rows, webhook_row(&webhook));
     return database_list_end(db, result, rows, columns, json);
 }
@@ -141,7 +134,7 @@ static int find(struct db *db, const char *text, struct db_webhook *webhook_r)
 
     if (number_parse(text, 1, INT64_MAX, &id) < 0)
         return refuse("\"%s\" is no webhook's number; \"bellhop webhook list\" shows them", text);
-    enum db_result result = database_result(db, db_operator_webhook_find(db, id, webhook_r));
+    enum db_result result = database_result(db, accounts->operator_webhook_find(db, id, webhook_r));
     if (result == DB_NONE)
         refuse("there is no webhook %s; \"bellhop webhook list\" shows them", text);
     return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
@@ -171,7 +164,7 @@ static int change(struct instance *instance, const char *text,
     int done = find(db, text, &webhook);
     if (done == EXIT_DONE)
         done = end(db, make(db, &webhook, context), text);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -189,7 +182,7 @@ static int change_only(struct instance *instance, int argc, char **argv,
 static enum db_result make_removal(struct db *db, const struct db_webhook *webhook, void *context)
 {
     (void)context;
-    return db_webhook_remove(db, webhook->customer, webhook->id);
+    return accounts->webhook_remove(db, webhook->customer, webhook->id);
 }
 
 int webhook_remove_main(struct instance *instance, int argc, char **argv)
@@ -202,7 +195,7 @@ static enum db_result make_enabled(struct db *db, const struct db_webhook *webho
     static const bool on = true;
     (void)context;
 
-    return db_webhook_set(db, webhook->customer, webhook->id, NULL, NULL, &on);
+    return accounts->webhook_set(db, webhook->customer, webhook->id, NULL, NULL, &on);
 }
 
 int webhook_enable_main(struct instance *instance, int argc, char **argv)
@@ -215,7 +208,7 @@ static enum db_result make_disabled(struct db *db, const struct db_webhook *webh
     static const bool off = false;
     (void)context;
 
-    return db_webhook_set(db, webhook->customer, webhook->id, NULL, NULL, &off);
+    return accounts->webhook_set(db, webhook->customer, webhook->id, NULL, NULL, &off);
 }
 
 int webhook_disable_main(struct instance *instance, int argc, char **argv)
@@ -232,8 +225,8 @@ static enum db_result make_set(struct db *db, const struct db_webhook *webhook, 
 {
     const struct settings *settings = context;
 
-    return db_webhook_set(db, webhook->customer, webhook->id, settings->url, settings->events,
-                          NULL);
+    return accounts->webhook_set(db, webhook->customer, webhook->id, settings->url,
+                                 settings->events, NULL);
 }
 
 int webhook_set_main(struct instance *instance, int argc, char **argv)
@@ -261,9 +254,9 @@ int webhook_set_main(struct instance *instance, int argc, char **argv)
 }
 
 struct renewal {
-    uint64_t until;
-    uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
+    uint64_t overlap; /* seconds */
     uint64_t id;
+    char secret[SIGNATURE_TEXT_SIZE];
 };
 
 static enum db_result make_renewal(struct db *db, const struct db_webhook *webhook, void *context)
@@ -271,26 +264,26 @@ static enum db_result make_renewal(struct db *db, const struct db_webhook *webho
     struct renewal *renewal = context;
 
     renewal->id = webhook->id;
-    return db_webhook_renew(db, webhook->customer, webhook->id, renewal->secret, renewal->until);
+    return accounts->webhook_redraw(db, webhook->customer, webhook->id, renewal->overlap,
+                                    renewal->secret);
 }
 
 int webhook_secret_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {
         {"at-once", no_argument, NULL, 'a'}, {"json", no_argument, NULL, 'j'}, {0}};
-    struct renewal renewal = {.until = (uint64_t)time(NULL) + DB_WEBHOOK_OVERLAP};
+    struct renewal renewal = {.overlap = DB_WEBHOOK_OVERLAP};
     bool json = false;
     int option;
 
     while ((option = command_option(argc, argv, options)) != -1)
         switch (option) {
-        case 'a': renewal.until = 0; break;
+        case 'a': renewal.overlap = 0; break;
         case 'j': json = true; break;
         default: return EXIT_USAGE;
         }
     if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    randombytes_buf(renewal.secret, sizeof(renewal.secret));
     int done = change(instance, argv[optind], make_renewal, &renewal);
     if (done == EXIT_DONE)
         done = show(renewal.id, renewal.secret, json);
@@ -313,7 +306,7 @@ static enum db_result make_replay(struct db *db, const struct db_webhook *webhoo
 {
     const uint64_t *cursor = context;
 
-    return db_webhook_replay(db, webhook->customer, webhook->id, *cursor - 1);
+    return accounts->webhook_replay(db, webhook->customer, webhook->id, *cursor - 1);
 }
 
 int webhook_replay_main(struct instance *instance, int argc, char **argv)

@@ -108,6 +108,34 @@ static void is_no_key_while_what_it_reaches_is_removed(void **state)
     assert_int_equal(db_api_key_find(fixture->db, digest, &found), DB_NONE);
 }
 
+static void changes_within_what_it_is(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct db_api_key key = key_of("panel", DB_ROLE_ADMIN, fixture->ours), found = {0};
+    struct db_api_key other = key_of("other", DB_ROLE_ADMIN, fixture->ours);
+    char text[APIKEY_TEXT_SIZE];
+    assert_int_equal(db_api_key_draw(fixture->db, &key, text, &key.id), DB_OK);
+    assert_int_equal(strlen(text), sizeof(text) - 1);
+    assert_int_equal(add(fixture, &other, 1), DB_OK);
+    key.role = DB_ROLE_HELPDESK;
+    key.rate = 7;
+    key.expires = 9;
+    snprintf(key.name, sizeof(key.name), "desk");
+    snprintf(key.networks, sizeof(key.networks), "192.0.2.0/24");
+    assert_int_equal(db_api_key_set(fixture->db, &key), DB_OK);
+    assert_int_equal(db_api_key_get(fixture->db, fixture->ours, key.id, &found), DB_OK);
+    assert_string_equal(found.name, "desk");
+    assert_string_equal(found.networks, "192.0.2.0/24");
+    assert_int_equal(found.role, DB_ROLE_HELPDESK);
+    assert_true(found.rate == 7 && found.expires == 9);
+    snprintf(key.name, sizeof(key.name), "other");
+    assert_int_equal(db_api_key_set(fixture->db, &key), DB_TAKEN);
+    key.customer = fixture->theirs;
+    assert_int_equal(db_api_key_set(fixture->db, &key), DB_NONE);
+    key.role = DB_ROLE_OPERATOR; /* of a customer: nobody's */
+    assert_int_equal(db_api_key_set(fixture->db, &key), DB_BROKEN);
+}
+
 static void reaches_nothing_foreign(void **state)
 {
     const struct fixture *fixture = *state;
@@ -187,6 +215,7 @@ int main(void)
         cmocka_unit_test(tells_a_key_by_its_form),
         fixture_test(keeps_what_a_key_reaches),
         fixture_test(is_no_key_while_what_it_reaches_is_removed),
+        fixture_test(changes_within_what_it_is),
         fixture_test(reaches_nothing_foreign),
         fixture_test(keeps_an_answer_for_a_day),
         fixture_test(undoes_a_part),

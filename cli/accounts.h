@@ -1,0 +1,148 @@
+#ifndef CLI_ACCOUNTS_H
+#define CLI_ACCOUNTS_H
+
+#include "cli/password.h"
+#include "cli/session.h"
+#include "cli/usage.h"
+#include "db/alias.h"
+#include "db/apikey.h"
+#include "db/apppassword.h"
+#include "db/audit.h"
+#include "db/customer.h"
+#include "db/domain.h"
+#include "db/event.h"
+#include "db/issuer.h"
+#include "db/limit.h"
+#include "db/mailaddress.h"
+#include "db/overplan.h"
+#include "db/plan.h"
+#include "db/removal.h"
+#include "db/transaction.h"
+#include "db/webhook.h"
+#include "lib/signature.h"
+
+/*
+ * What the commands that provision do with accounts: here, in the account database, or over the
+ * HTTP API of a server that runs elsewhere (cli/remote.h). A command says accounts->plan_add()
+ * where it would say db_plan_add(), with the handle that instance_open_database() has returned,
+ * and is one and the same for both: its words, its checks, its tables, its refusals.
+ *
+ * Over HTTP a handle is none of db/'s, ids are the server's (of mailboxes: this program's own), and
+ * DB_BROKEN means that the reason has been said already. A transaction is one request, so what is
+ * wrong with it may be told only by its commit.
+ */
+
+/* Functions of db/, by their names there without "db_"; those of the table have their types. */
+#define ACCOUNTS_CALLS(CALL)                                                                       \
+    CALL(close)                                                                                    \
+    CALL(limit_get)                                                                                \
+    CALL(transaction_begin)                                                                        \
+    CALL(transaction_commit)                                                                       \
+    CALL(transaction_rollback)                                                                     \
+    CALL(plan_add)                                                                                 \
+    CALL(plan_find)                                                                                \
+    CALL(plan_next)                                                                                \
+    CALL(plan_set)                                                                                 \
+    CALL(customer_add)                                                                             \
+    CALL(customer_find)                                                                            \
+    CALL(customer_get)                                                                             \
+    CALL(customer_next)                                                                            \
+    CALL(customer_remove)                                                                          \
+    CALL(customer_set_language)                                                                    \
+    CALL(customer_set_name)                                                                        \
+    CALL(customer_set_plan)                                                                        \
+    CALL(customer_set_suspended)                                                                   \
+    CALL(overplan_preview)                                                                         \
+    CALL(domain_add)                                                                               \
+    CALL(domain_find)                                                                              \
+    CALL(domain_next)                                                                              \
+    CALL(domain_remove)                                                                            \
+    CALL(domain_set_catch_all)                                                                     \
+    CALL(operator_domain_next)                                                                     \
+    CALL(mailaddress_find)                                                                         \
+    CALL(mailaddress_next)                                                                         \
+    CALL(mailaddress_remove)                                                                       \
+    CALL(mailaddress_set_name)                                                                     \
+    CALL(mailaddress_set_settings)                                                                 \
+    CALL(mailaddress_set_suspended)                                                                \
+    CALL(operator_mailaddress_next)                                                                \
+    CALL(alias_add)                                                                                \
+    CALL(alias_set)                                                                                \
+    CALL(app_password_draw)                                                                        \
+    CALL(app_password_next)                                                                        \
+    CALL(app_password_remove)                                                                      \
+    CALL(api_key_draw)                                                                             \
+    CALL(api_key_next)                                                                             \
+    CALL(api_key_remove)                                                                           \
+    CALL(api_key_set)                                                                              \
+    CALL(operator_api_key_next)                                                                    \
+    CALL(issuer_add)                                                                               \
+    CALL(issuer_next)                                                                              \
+    CALL(issuer_remove)                                                                            \
+    CALL(removal_find)                                                                             \
+    CALL(removal_next)                                                                             \
+    CALL(removal_purge)                                                                            \
+    CALL(removal_restore)                                                                          \
+    CALL(operator_removal_next)                                                                    \
+    CALL(event_mailbox_next)                                                                       \
+    CALL(event_next)                                                                               \
+    CALL(operator_event_next)                                                                      \
+    CALL(audit_next)                                                                               \
+    CALL(operator_audit_next)                                                                      \
+    CALL(webhook_next)                                                                             \
+    CALL(webhook_remove)                                                                           \
+    CALL(webhook_replay)                                                                           \
+    CALL(webhook_set)                                                                              \
+    CALL(operator_webhook_find)                                                                    \
+    CALL(operator_webhook_next)
+
+struct accounts {
+#define ACCOUNTS_MEMBER(name) __typeof__(db_##name) *name;
+    ACCOUNTS_CALLS(ACCOUNTS_MEMBER)
+#undef ACCOUNTS_MEMBER
+
+    /* What takes more than the database: other programs, and secrets that the server draws. */
+
+    /* As in cli/password.h; over HTTP the server hashes, and this does nothing. */
+    __typeof__(password_keep) *password_keep;
+    /*
+     * Makes a mailbox, with a login, or where that is NULL with an invitation. As
+     * db_mailaddress_add().
+     */
+    enum db_result (*mailbox_add)(struct db *db, const struct conf *conf, uint64_t customer,
+                                  const struct db_mailaddress_new *new, const struct login *login,
+                                  struct drawn_invitation *drawn_r);
+    /* As db_mailaddress_set_hash(). */
+    enum db_result (*mailbox_set_login)(struct db *db, uint64_t customer,
+                                        const struct address *address, const struct login *login);
+    /* Invites anew, as db_mailaddress_invite(). */
+    enum db_result (*mailbox_invite)(struct db *db, const struct conf *conf, uint64_t customer,
+                                     const struct address *address,
+                                     struct drawn_invitation *drawn_r);
+    /*
+     * As db_webhook_add() and db_webhook_renew(); the secret is drawn, and wiped by its owner. The
+     * secret of before is good for `overlap` seconds more.
+     */
+    enum db_result (*webhook_draw)(struct db *db, uint64_t customer, const char *url,
+                                   const char *events, uint64_t *id_r,
+                                   char secret_r[SIGNATURE_TEXT_SIZE]);
+    enum db_result (*webhook_redraw)(struct db *db, uint64_t customer, uint64_t id,
+                                     uint64_t overlap, char secret_r[SIGNATURE_TEXT_SIZE]);
+    /* As in cli/usage.h. */
+    const char *(*usage_ask)(struct db *db, struct usage *usages, size_t count);
+    /* As in cli/session.h. */
+    __typeof__(session_find) *session_find;
+    __typeof__(session_end) *session_end;
+    /* Has the events written that have been counted; says so where that is not possible. */
+    void (*events_flush)(void);
+
+    /* What DB_BROKEN is explained by, if nothing has been said of it but in the log; or NULL. */
+    const char *broken;
+    bool remote;
+};
+
+/* The table in use; this machine's until remote_open(). */
+extern const struct accounts *accounts;
+extern const struct accounts accounts_local;
+
+#endif
