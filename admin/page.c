@@ -139,6 +139,8 @@ static int take_limit(struct page *page)
         good = page->limit >= 1 && page->limit <= PAGE_LIMIT_MAX;
     }
     free(limit);
+    if (page->request->answer.status != 0)
+        return -1;
     if (good)
         return 0;
     problem_set(page->request, PROBLEM_QUERY, "\"limit\" is 1 to %d", PAGE_LIMIT_MAX);
