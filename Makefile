@@ -28,6 +28,8 @@ PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
 	libidn12 libldap-2.5-0 libmariadb3 libpam0g libpcre2-8-0 libperl5.36 libpq5 libspf2-2
 MTA_UNPACKED   := postfix exim4-daemon-heavy opensmtpd
+# For promtool; the server in it is not to run.
+PEERS_UNPACKED := prometheus
 BENCH_PACKAGES := dovecot-core dovecot-lmtpd dovecot-pop3d dovecot-sqlite wrk
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 FUZZ_PACKAGES  := clang libclang-rt-dev
@@ -382,6 +384,7 @@ deps:
 	$(call install_packages,$(PROXY_PACKAGES),tests/unserved 'haproxy.service nginx.service')
 	$(call install_packages,$(MTA_PACKAGES))
 	@tests/mta/fetch $(BUILD)/mta $(MTA_UNPACKED)
+	@tests/mta/fetch $(BUILD)/peers $(PEERS_UNPACKED)
 
 bench-deps:
 	$(call install_packages,$(BENCH_PACKAGES),tests/unserved 'dovecot.service dovecot.socket')

@@ -1,13 +1,18 @@
 #ifndef ADMIN_EXPOSITION_H
 #define ADMIN_EXPOSITION_H
 
+#include <stdio.h>
+
 struct admin;
 struct request;
 
-/* GET /metrics: the counters of all programs (lib/metrics.h) in Prometheus' text format 0.0.4. */
+/*
+ * GET /metrics, in Prometheus' text format 0.0.4: the counters of all programs (lib/metrics.h), and
+ * what this one alone knows. Nothing in it is a customer's name.
+ */
 void exposition_get(struct admin *admin, struct request *request);
 
-/* That text; the caller frees it. */
-char *exposition_text(void) __attribute__((malloc, returns_nonnull));
+/* Of that the counters of all programs. */
+void exposition_write(FILE *file);
 
 #endif

@@ -51,6 +51,11 @@ int hasher_submit(struct hasher *hasher, struct hashing *hashing)
     return workers_submit(hasher->workers, &hashing->work);
 }
 
+unsigned hasher_waiting(const struct hasher *hasher)
+{
+    return workers_waiting(hasher->workers);
+}
+
 void hasher_free(struct hasher *hasher)
 {
     if (hasher == NULL)

@@ -29,6 +29,9 @@ struct hasher *hasher_new(struct event_base *base, unsigned threads,
 /* Returns 0, or -1 when too many wait: done() is not called then. */
 int hasher_submit(struct hasher *hasher, struct hashing *hashing);
 
+/* How many passwords wait. */
+unsigned hasher_waiting(const struct hasher *hasher);
+
 /* Hashes what waits, and calls done() for it. */
 void hasher_free(struct hasher *hasher);
 

@@ -21,6 +21,7 @@
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "admin/route.h"
+#include "admin/traffic.h"
 #include "admin/tunnel.h"
 #include "admin/upload.h"
 #include "lib/child.h"
@@ -79,6 +80,7 @@ struct http {
     void *idle_context;
     size_t bodies; /* octets, of all requests */
     struct event *sweep;
+    struct traffic *traffic;
     struct tunnels *tunnels; /* NULL: nothing comes over TLS; else the last service's */
     unsigned service_count;
     struct service services[SERVICES_MAX];
@@ -169,6 +171,8 @@ static enum MHD_Result queue_answer(struct request *request)
     enum MHD_Result result = MHD_queue_response(request->connection, answer->status, response);
     MHD_destroy_response(response);
     metric_add(METRIC_HTTP_REQUESTS, 1);
+    metric_observe(METRIC_HTTP_TIME, clock_microseconds() - request->begun);
+    traffic_note(request->service->http->traffic, request->route, answer->status);
     return result;
 }
 
@@ -286,6 +290,7 @@ static struct request *request_new(struct service *service, struct MHD_Connectio
     struct request *request = xcalloc(1, sizeof(*request));
 
     request->service = service;
+    request->begun = clock_microseconds();
     request->connection = connection;
     request->admin = service->http->admin;
     request->method = method;
@@ -662,6 +667,7 @@ struct http *http_new(struct event_base *base, const struct route *routes, size_
     http->routes = routes;
     http->route_count = count;
     http->admin = admin;
+    http->traffic = traffic_new(routes, count);
     http->sweep = event_new(base, -1, EV_PERSIST, on_sweep, http);
     if (http->sweep == NULL)
         log_fatal("cannot make a timer: out of memory");
@@ -688,6 +694,11 @@ void http_open(struct http *http)
     event_add(http->sweep, &pause);
     if (http->tunnels != NULL)
         tunnels_open(http->tunnels);
+}
+
+const struct traffic *http_traffic(const struct http *http)
+{
+    return http->traffic;
 }
 
 void http_reload(struct http *http)
@@ -721,6 +732,7 @@ void http_free(struct http *http)
         MHD_stop_daemon(service->daemon);
     }
     tunnels_free(http->tunnels);
+    traffic_free(http->traffic);
     event_free(http->sweep);
     free(http);
 }

@@ -6,6 +6,7 @@
 struct admin;
 struct event_base;
 struct route;
+struct traffic;
 
 /*
  * HTTP by libmicrohttpd, run by the program's own event loop: connections, their limits, headers
@@ -28,6 +29,9 @@ struct http *http_new(struct event_base *base, const struct route *routes, size_
 
 /* Begins to accept. */
 void http_open(struct http *http);
+
+/* What has been answered. */
+const struct traffic *http_traffic(const struct http *http);
 
 /* Takes new certificates for connections from now on. */
 void http_reload(struct http *http);

@@ -47,6 +47,7 @@ struct request {
     /* The transport's (admin/http.c). */
     struct service *service;
     struct MHD_Connection *connection;
+    uint64_t begun; /* in clock_microseconds() */
     bool suspended;
     bool away; /* with a thread: the event loop touches nothing of it */
     bool has_body;

@@ -17,6 +17,7 @@
 #include "db/outbox.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/metrics.h"
 #include "lib/signature.h"
 #include "lib/xalloc.h"
 
@@ -284,6 +285,7 @@ static void note(struct telling *telling)
 
     if (result == DB_BUSY || result == DB_BROKEN)
         return;
+    metric_add(telling->failure[0] != '\0' ? METRIC_WEBHOOKS_FAILED : METRIC_WEBHOOKS_TOLD, 1);
     uint64_t id = telling->webhook.id;
     bool told = result == DB_OK && telling->failure[0] == '\0';
     end(telling);

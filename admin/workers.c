@@ -163,6 +163,14 @@ int workers_submit(struct workers *workers, struct work *work)
     return room ? 0 : -1;
 }
 
+unsigned workers_waiting(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    unsigned count = workers->waiting.count;
+    pthread_mutex_unlock(&workers->lock);
+    return count;
+}
+
 void workers_free(struct workers *workers)
 {
     pthread_mutex_lock(&workers->lock);

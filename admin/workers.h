@@ -28,6 +28,9 @@ struct workers *workers_new(struct event_base *base, unsigned threads, unsigned 
 /* Returns 0, or -1 when too many wait: nothing comes of it then. */
 int workers_submit(struct workers *workers, struct work *work);
 
+/* How many pieces no thread has taken yet. */
+unsigned workers_waiting(struct workers *workers);
+
 /* Ends the threads after what waits has been run, and calls `done` of all of it. */
 void workers_free(struct workers *workers);
 

@@ -140,6 +140,11 @@ int writer_submit(struct writer *writer, struct writing *writing)
     return workers_submit(writer->workers, &writing->work);
 }
 
+unsigned writer_waiting(const struct writer *writer)
+{
+    return workers_waiting(writer->workers);
+}
+
 void writer_free(struct writer *writer)
 {
     if (writer == NULL)

@@ -39,6 +39,9 @@ struct writer *writer_new(struct event_base *base, struct db *db);
 /* Takes what is to be written. Returns 0, or -1 when too much waits: done() is not called then. */
 int writer_submit(struct writer *writer, struct writing *writing);
 
+/* How many changes wait. */
+unsigned writer_waiting(const struct writer *writer);
+
 /* Writes what waits, calls done() for it, and closes the database. */
 void writer_free(struct writer *writer);
 

@@ -16,10 +16,7 @@
 #include "cli/moment.h"
 #include "lib/log.h"
 #include "lib/utf8.h"
-
-#ifndef BELLHOP_VERSION
-#define BELLHOP_VERSION "0.1"
-#endif
+#include "lib/version.h"
 
 static int help_main(struct instance *instance, int argc, char **argv);
 

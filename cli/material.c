@@ -13,6 +13,7 @@
 #include "lib/certbundle.h"
 #include "lib/child.h"
 #include "lib/log.h"
+#include "lib/metrics.h"
 #include "lib/notice.h"
 #include "lib/owner.h"
 #include "lib/xalloc.h"
@@ -115,6 +116,21 @@ static void remark(int fd)
     certbundle_close(bundle);
 }
 
+void material_count_certificates(const struct material *material)
+{
+    struct certbundle *bundle = certbundle_open(material->tls);
+    uint32_t count = bundle != NULL ? certbundle_count(bundle) : 0;
+    struct certbundle_entry entry;
+    int64_t first = INT64_MAX;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (certbundle_entry(bundle, i, &entry) && entry.not_after < first)
+            first = entry.not_after;
+    metric_set(METRIC_CERTIFICATES, count);
+    metric_set(METRIC_CERTIFICATES_EXPIRE, first);
+    certbundle_close(bundle);
+}
+
 int material_load_tls(struct material *material, char *error_r, size_t error_size)
 {
     struct complaint complaint = {error_r, error_size};
@@ -136,8 +152,10 @@ int material_load_tls(struct material *material, char *error_r, size_t error_siz
         snprintf(error_r, error_size, "cannot keep the certificates in memory: %s",
                  strerror(errno));
     certbundle_close(old);
-    if (result == 0)
+    if (result == 0) {
         remark(material->tls);
+        material_count_certificates(material);
+    }
     return error_r[0] == '\0' ? 0 : -1;
 }
 

@@ -37,6 +37,9 @@ int material_load_conf(struct material *material, char *error_r, size_t error_si
  */
 int material_load_tls(struct material *material, char *error_r, size_t error_size);
 
+/* Tells /metrics of them; material_load_tls() does so as well. */
+void material_count_certificates(const struct material *material);
+
 /*
  * The same for the texts of lib/notice.h. One that cannot be read or used is replaced by the
  * built-in one, with a line in the log: mail does not wait for it. Returns 0, or -1 with one

@@ -176,6 +176,7 @@ static int open_shared(struct inventory *inventory, struct material *material)
         inventory_add(inventory, "last", last);
     if (metrics >= 0 && metrics_attach(metrics, 0) < 0)
         log_fatal("cannot map the shared counters: %s", strerror(errno));
+    material_count_certificates(material);
     if (add_shared(inventory, "metrics", metrics) < 0 ||
         add_shared(inventory, "key", share_key()) < 0 ||
         add_shared(inventory, "conf", share_reader(material->conf_text)) < 0 ||

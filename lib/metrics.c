@@ -127,6 +127,24 @@ void metric_add(enum metric metric, int64_t amount)
     atomic_fetch_add_explicit(&own->values[columns[metric]], amount, memory_order_relaxed);
 }
 
+void metric_set(enum metric metric, int64_t value)
+{
+    atomic_store_explicit(&own->values[columns[metric]], value, memory_order_relaxed);
+}
+
+void metric_observe(enum metric histogram, uint64_t microseconds)
+{
+    /* As METRICS_HISTOGRAM has them; what is longer goes into the last. */
+    static const uint64_t bounds[METRICS_BUCKETS - 1] = {
+        500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000};
+    unsigned bucket = 0;
+
+    while (bucket < METRICS_BUCKETS - 1 && microseconds > bounds[bucket])
+        bucket++;
+    metric_add(histogram + bucket, 1);
+    metric_add(histogram + METRICS_BUCKETS, (int64_t)microseconds);
+}
+
 int64_t metric_sum(enum metric metric)
 {
     int64_t sum = 0;

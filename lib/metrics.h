@@ -19,9 +19,30 @@
 #define METRICS_SLOTS 400
 
 /* Columns of a slot: more than all versions' metrics together that ever share an area. */
-#define METRICS_COLUMNS 128
+#define METRICS_COLUMNS 256
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/*
+ * A histogram of durations is as many metrics: how many took up to so many seconds and longer than
+ * the one before, and all their microseconds. ID is the first of them, for metric_observe().
+ */
+#define METRICS_BUCKETS 13
+#define METRICS_HISTOGRAM(ROW, id, name, help)                                                     \
+    ROW(id, METRIC_HISTOGRAM, name "_bucket{le=\"0.0005\"}", help)                                 \
+    ROW(id##_1, METRIC_HISTOGRAM, name "_bucket{le=\"0.001\"}", help)                              \
+    ROW(id##_2, METRIC_HISTOGRAM, name "_bucket{le=\"0.0025\"}", help)                             \
+    ROW(id##_3, METRIC_HISTOGRAM, name "_bucket{le=\"0.005\"}", help)                              \
+    ROW(id##_4, METRIC_HISTOGRAM, name "_bucket{le=\"0.01\"}", help)                               \
+    ROW(id##_5, METRIC_HISTOGRAM, name "_bucket{le=\"0.025\"}", help)                              \
+    ROW(id##_6, METRIC_HISTOGRAM, name "_bucket{le=\"0.05\"}", help)                               \
+    ROW(id##_7, METRIC_HISTOGRAM, name "_bucket{le=\"0.1\"}", help)                                \
+    ROW(id##_8, METRIC_HISTOGRAM, name "_bucket{le=\"0.25\"}", help)                               \
+    ROW(id##_9, METRIC_HISTOGRAM, name "_bucket{le=\"0.5\"}", help)                                \
+    ROW(id##_10, METRIC_HISTOGRAM, name "_bucket{le=\"1\"}", help)                                 \
+    ROW(id##_11, METRIC_HISTOGRAM, name "_bucket{le=\"2.5\"}", help)                               \
+    ROW(id##_12, METRIC_HISTOGRAM, name "_bucket{le=\"+Inf\"}", help)                              \
+    ROW(id##_SUM, METRIC_HISTOGRAM, name "_sum", help)
 
 /* name, type, help. The names follow the conventions of Prometheus. */
 #define METRICS_TABLE(ROW)                                                                         \
@@ -66,6 +87,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
         "recipients answered with 5xx, at RCPT or after DATA")                                     \
     ROW(LMTP_DEFERRED, METRIC_COUNTER, "bellhop_lmtp_deferred_total",                              \
         "recipients answered with 4xx, at RCPT or after DATA")                                     \
+    ROW(LMTP_OVER_QUOTA, METRIC_COUNTER, "bellhop_lmtp_over_quota_total",                          \
+        "of those deferred, recipients whose mailbox was full")                                    \
     ROW(QUOTA_WARNINGS, METRIC_COUNTER, "bellhop_quota_warnings_total",                            \
         "warnings delivered to mailboxes that are nearly full")                                    \
     ROW(STORE_DELIVERIES, METRIC_COUNTER, "bellhop_store_deliveries_total",                        \
@@ -76,6 +99,12 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(STORE_EXPIRED, METRIC_COUNTER, "bellhop_store_expired_total",                              \
         "messages removed because they were older than the plan's retention")                      \
     ROW(STORE_COMMITS, METRIC_COUNTER, "bellhop_store_commits_total", "group commits")             \
+    METRICS_HISTOGRAM(ROW, STORE_SYNC, "bellhop_store_sync_seconds",                               \
+                      "how long it took to make a group commit durable")                           \
+    ROW(STORE_LIVE_OCTETS, METRIC_GAUGE, "bellhop_store_live_octets",                              \
+        "octets of mail that is somebody's, at the last look")                                     \
+    ROW(STORE_USED_OCTETS, METRIC_GAUGE, "bellhop_store_used_octets",                              \
+        "octets that segments take up, at the last look")                                          \
     ROW(STORE_SESSIONS, METRIC_GAUGE, "bellhop_store_sessions", "mailboxes open now")              \
     ROW(STORE_LOGOUTS, METRIC_COUNTER, "bellhop_store_logouts_total",                              \
         "sessions ended because their mailbox was suspended, removed or changed")                  \
@@ -92,6 +121,12 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(STORE_RECLAIMED_OCTETS, METRIC_COUNTER, "bellhop_store_reclaimed_octets_total",            \
         "octets of segments removed")                                                              \
     ROW(HTTP_REQUESTS, METRIC_COUNTER, "bellhop_http_requests_total", "HTTP requests answered")    \
+    METRICS_HISTOGRAM(ROW, HTTP_TIME, "bellhop_http_request_seconds",                              \
+                      "from a request's header to its answer")                                     \
+    ROW(WEBHOOKS_TOLD, METRIC_COUNTER, "bellhop_webhooks_told_total",                              \
+        "events that a webhook has taken")                                                         \
+    ROW(WEBHOOKS_FAILED, METRIC_COUNTER, "bellhop_webhooks_failed_total",                          \
+        "times that a webhook did not take an event")                                              \
     ROW(HTTP_TLS_HANDSHAKES, METRIC_COUNTER, "bellhop_http_tls_handshakes_total",                  \
         "TLS handshakes of HTTP clients completed")                                                \
     ROW(HTTP_TLS_FAILURES, METRIC_COUNTER, "bellhop_http_tls_failures_total",                      \
@@ -104,6 +139,9 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
     ROW(FETCH_PROCESSES, METRIC_GAUGE, "bellhop_fetch_processes", "processes of fetchd")           \
     ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total",                                        \
         "programs started again after a crash")                                                    \
+    ROW(CERTIFICATES, METRIC_GAUGE, "bellhop_certificates", "certificates in tls/")                \
+    ROW(CERTIFICATES_EXPIRE, METRIC_GAUGE, "bellhop_certificates_first_expiry_timestamp_seconds",  \
+        "when the first of them expires")                                                          \
     ROW(CONFINED, METRIC_GAUGE, "bellhop_confined",                                                \
         "processes confined by both Landlock and seccomp")
 
@@ -134,6 +172,12 @@ void metrics_leave(unsigned slot);
 
 /* Adds to a metric of this process; `amount` may be negative for a gauge. From any thread. */
 void metric_add(enum metric metric, int64_t amount);
+
+/* Sets a gauge of this process. From any thread. */
+void metric_set(enum metric metric, int64_t value);
+
+/* Counts a duration in a histogram, by its first metric. From any thread. */
+void metric_observe(enum metric histogram, uint64_t microseconds);
 
 /* The sum over all slots. */
 int64_t metric_sum(enum metric metric);

@@ -3,6 +3,7 @@
 
 #include "db/route.h"
 #include "lib/conf.h"
+#include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "lmtpd/lookup.h"
 #include "lmtpd/recipient.h"
@@ -59,8 +60,10 @@ static int on_usage(struct store_call *call, const struct channel_message *messa
             memcpy(&usage, message->payload, sizeof(usage));
             usages_learn(check->server->usages, probe->route.mailbox, &usage);
             if (!usage_leaves_room(&usage, probe->route.quota_octets, probe->route.quota_messages,
-                                   declared))
+                                   declared)) {
+                metric_add(METRIC_LMTP_OVER_QUOTA, 1);
                 probe->reply = REPLY_OVER_QUOTA;
+            }
         } else {
             result = -1;
         }

@@ -7,6 +7,7 @@
 #include "lib/growth.h"
 #include "lib/log.h"
 #include "lib/message.h"
+#include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "lmtpd/limits.h"
 #include "lmtpd/storelink.h"
@@ -158,8 +159,10 @@ static void take_result(struct transaction *transaction, struct target *target,
     target->reply = reply_of_store((enum store_result)delivered->result);
     if (delivered->result == STORE_OK)
         usages_learn(transaction->server->usages, target->mailbox, &delivered->usage);
-    else if (delivered->result == STORE_OVER_QUOTA)
+    else if (delivered->result == STORE_OVER_QUOTA) {
+        metric_add(METRIC_LMTP_OVER_QUOTA, 1);
         usages_forget(transaction->server->usages, target->mailbox);
+    }
     if (delivered->crossed > 0 && transaction->warner != NULL)
         warn(transaction, target, delivered);
 }

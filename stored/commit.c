@@ -131,6 +131,15 @@ static int write_shared(const struct group *group)
     return error;
 }
 
+static int sync_timed(const struct segment *segment)
+{
+    uint64_t begin = clock_microseconds();
+    int error = segment_sync(segment);
+
+    metric_observe(METRIC_STORE_SYNC, clock_microseconds() - begin);
+    return error;
+}
+
 static int write_group(struct group *group)
 {
     int error = 0;
@@ -145,7 +154,7 @@ static int write_group(struct group *group)
     if (error == 0)
         error = fault_try("commit.write", write_shared(group));
     if (error == 0)
-        error = fault_try("commit.sync", segment_sync(&group->segment));
+        error = fault_try("commit.sync", sync_timed(&group->segment));
     return error;
 }
 
@@ -159,7 +168,7 @@ static int write_own(struct commit *commit)
     if (error == 0)
         error = segment_trim(commit->own, offset + record_span(commit->header));
     if (error == 0)
-        error = fault_try("large.sync", segment_sync(commit->own));
+        error = fault_try("large.sync", sync_timed(commit->own));
     return error;
 }
 

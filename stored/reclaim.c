@@ -3,6 +3,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/metrics.h"
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/emptying.h"
@@ -140,6 +141,8 @@ static void choose(struct reclaim *reclaim)
     reclaim->looked_full = full;
     if (index_each_segment(store->index, consider, &choice) < 0)
         return;
+    metric_set(METRIC_STORE_LIVE_OCTETS, (int64_t)choice.live);
+    metric_set(METRIC_STORE_USED_OCTETS, (int64_t)choice.used);
     reclaim->segment = choice.dead;
     /* With the disk full, mail is refused for the want of the slack: then none is left. */
     uint64_t allowed = full ? choice.live : RECLAIM_ALLOWED(choice.live, store->segment_size);

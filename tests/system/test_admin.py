@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,9 @@ import time
 
 import pytest
 
-from bellhop import ROOT, wait_gone, wait_until
+from bellhop import BIN, ROOT, wait_gone, wait_until
+
+PROMTOOL = shutil.which("promtool", path=f"{BIN.parent}/peers/prometheus/usr/bin:{os.environ['PATH']}")
 
 
 def ask(instance, method, path, body=None, headers=None):
@@ -269,22 +272,108 @@ def test_ends_at_once_while_requests_wait(stopped_store):
 # --- metrics
 
 
+class Family:
+    def __init__(self, help):
+        self.help, self.kind, self.samples = help, None, []
+
+
+def families(text):
+    """{name: Family} of Prometheus' text format, read strictly: HELP, TYPE, then all samples of one."""
+    found = {}
+    for line in text.splitlines():
+        if match := re.fullmatch(r"# HELP (\w+) (\S.*)", line):
+            assert match[1] not in found
+            found[match[1]] = last = Family(match[2])
+            name = match[1]
+        elif match := re.fullmatch(r"# TYPE (\w+) (counter|gauge|histogram)", line):
+            assert match[1] == name and last.kind is None
+            last.kind = match[2]
+        else:
+            match = re.fullmatch(r'(\w+)(?:\{((?:\w+="[^"\\\n]*",?)+)\})? (-?[0-9.]+)', line)
+            assert match and last.kind, line
+            suffix = match[1].removeprefix(name)
+            assert suffix in (("_bucket", "_sum", "_count") if last.kind == "histogram" else ("",)), line
+            last.samples.append((suffix, dict(re.findall(r'(\w+)="([^"]*)"', match[2] or "")), float(match[3])))
+    return found
+
+
 def test_metrics_format(shared):
-    """Prometheus' text format 0.0.4: HELP, TYPE, value for each, no name twice."""
+    """Prometheus' text format 0.0.4, and its conventions for names."""
     status, headers, body = ask(shared, "GET", "/metrics")
-    assert status == 200
+    assert status == 200 and body.endswith("\n")
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    blocks = re.findall(r"# HELP (\S+) ([^\n]+)\n# TYPE (\S+) (counter|gauge)\n(\S+) (-?\d+)\n",
-                        body)
-    assert "".join(f"# HELP {a} {b}\n# TYPE {c} {d}\n{e} {f}\n"
-                   for a, b, c, d, e, f in blocks) == body
-    names = [block[0] for block in blocks]
-    assert len(names) == len(set(names)) > 20
-    for name, _, typed, kind, valued, value in blocks:
-        assert name == typed == valued
+    found = families(body)
+    assert len(found) > 40
+    for name, family in found.items():
         assert re.fullmatch(r"bellhop_[a-z0-9_]+", name)
-        assert name.endswith("_total") == (kind == "counter")
-        assert int(value) >= 0
+        assert name.endswith("_total") == (family.kind == "counter")
+        assert not name.endswith(("_bucket", "_sum", "_count"))
+        labels = [tuple(sorted(labels.items())) + (suffix,) for suffix, labels, _ in family.samples]
+        assert len(labels) == len(set(labels)), name
+        assert all(value >= 0 for _, _, value in family.samples), name
+        if family.kind == "histogram":
+            buckets = [(labels["le"], value) for suffix, labels, value in family.samples if suffix == "_bucket"]
+            assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+            assert [float(le) for le, _ in buckets] == sorted(float(le) for le, _ in buckets)
+            assert buckets[-1] == ("+Inf", next(value for suffix, _, value in family.samples if suffix == "_count"))
+
+
+@pytest.mark.skipif(not PROMTOOL, reason="make deps fetches promtool")
+def test_promtool_finds_nothing(shared):
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=shared.http("/metrics")[1], text=True,
+                          capture_output=True, timeout=30)
+    assert done.returncode == 0 and done.stdout + done.stderr == ""
+
+
+def samples(instance, name):
+    """{(suffix, labels...): value}"""
+    return {(suffix, *labels.values()): value
+            for suffix, labels, value in families(instance.http("/metrics")[1])[name].samples}
+
+
+def test_answers_are_counted_by_route_and_status(instance):
+    """By the route's row, so whoever makes up paths makes no names."""
+    key = json.loads(instance.cli("api-key", "add", "counter", "--json").stdout)["key"]
+    bearer = {"Authorization": f"Bearer {key}"}
+    before = samples(instance, "bellhop_http_request_seconds")[("_count",)]
+    for path in ["/api/v1/plans/house", "/api/v1/plans/none", "/made/up", "/made/up/too", "/api/v1/plans/house"]:
+        ask(instance, "GET", path, headers=bearer)
+    ask(instance, "GET", "/api/v1/plans/house")
+    after = samples(instance, "bellhop_http_answers_total")
+    assert after["", "GET", "/api/v1/plans/{plan}", "200"] == 2
+    assert after["", "GET", "/api/v1/plans/{plan}", "404"] == 1
+    assert after["", "GET", "/api/v1/plans/{plan}", "401"] == 1
+    assert after["", "", "", "404"] == 2
+    assert samples(instance, "bellhop_http_request_seconds")[("_count",)] >= before + 6
+
+
+def test_syncs_certificates_and_full_mailboxes_are_told(instance):
+    account = instance.customers[0].accounts[0]
+    before = samples(instance, "bellhop_store_sync_seconds")[("_count",)]
+    assert instance.deliver([account.address], b"Subject: a\r\n\r\nb\r\n")[0].code == 250
+    after = samples(instance, "bellhop_store_sync_seconds")
+    assert after[("_count",)] > before and after[("_sum",)] > 0
+    now = metrics(instance)
+    listed = json.loads(instance.cli("certificate", "list", "--json").stdout)
+    assert now["bellhop_certificates"] == len(listed) == 1
+    assert now["bellhop_certificates_first_expiry_timestamp_seconds"] > time.time()
+    instance.cli("address", "set", account.address, "--quota", "1K")
+    assert instance.deliver([account.address], b"Subject: a\r\n\r\n" + b"text\r\n" * 1000)[0].code == 452
+    wait_until(lambda: metrics(instance)["bellhop_lmtp_over_quota_total"] == 1)
+    assert 'version="' in instance.http("/metrics")[1]
+
+
+def test_metrics_name_nobody(instance):
+    """No customer, domain, address or key, whatever was asked and refused."""
+    account = instance.customers[0].accounts[0]
+    assert instance.deliver([account.address], b"Subject: a\r\n\r\nb\r\n")[0].code == 250
+    ask(instance, "GET", f"/api/v1/addresses/{account.address}")
+    instance.pop3(account).quit()
+    text = instance.http("/metrics")[1].lower()
+    for customer in instance.customers:
+        for word in customer.name, customer.domain, customer.domain.partition(".")[0], *(
+                one.address.partition("@")[0] for one in customer.accounts):
+            assert word.lower() not in text
 
 
 def test_gauges_tell_what_there_is_now(instance):
@@ -398,12 +487,25 @@ def test_drops_that_fail_are_told_once(instance):
 # --- the dashboard
 
 
-def test_the_dashboard_names_metrics_that_there_are(shared):
+def dashboard_names():
     dashboard = json.loads((ROOT / "packaging" / "grafana.json").read_text())
     shown = {target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])}
-    named = set(re.findall(r"\bbellhop_\w+", " ".join(shown)))
-    found = set(metrics(shared))
-    assert named <= found, f"there is no {named - found}"
+    return set(re.findall(r"\bbellhop_\w+", " ".join(shown)))
+
+
+def test_the_dashboard_names_metrics_that_there_are(shared):
+    found = families(shared.http("/metrics")[1])
+    samples = set(found) | {name + suffix for name, family in found.items() for suffix, _, _ in family.samples}
+    assert dashboard_names() <= samples, f"there is no {dashboard_names() - samples}"
+
+
+def test_each_metric_is_in_the_dashboard_or_explained(shared):
+    """docs/operating/monitoring.md has what the dashboard does not show, and nothing that is not there."""
+    found = set(families(shared.http("/metrics")[1]))
+    explained = set(re.findall(r"`(bellhop_\w+)`", (ROOT / "docs" / "operating" / "monitoring.md").read_text()))
+    shown = {re.sub("_(bucket|sum|count)$", "", name) for name in dashboard_names()}
+    assert explained <= found, explained - found
+    assert found <= explained | shown, found - explained - shown
 
 
 def test_the_dashboards_panels_do_not_overlap():

@@ -137,12 +137,30 @@ static void test_exposition(void **state)
     static const char expected[] = "# HELP bellhop_pop3_sessions POP3 connections open now\n"
                                    "# TYPE bellhop_pop3_sessions gauge\n"
                                    "bellhop_pop3_sessions 7\n";
+    static const char buckets[] = "# TYPE bellhop_store_sync_seconds histogram\n"
+                                  "bellhop_store_sync_seconds_bucket{le=\"0.0005\"} 2\n"
+                                  "bellhop_store_sync_seconds_bucket{le=\"0.001\"} 3\n";
+    static const char sum[] = "bellhop_store_sync_seconds_bucket{le=\"2.5\"} 3\n"
+                              "bellhop_store_sync_seconds_bucket{le=\"+Inf\"} 4\n"
+                              "bellhop_store_sync_seconds_sum 9.001502\n"
+                              "bellhop_store_sync_seconds_count 4\n";
+    char *text = NULL;
+    size_t size;
     (void)state;
 
+    metric_observe(METRIC_STORE_SYNC, 1);
+    metric_observe(METRIC_STORE_SYNC, 500);
+    metric_observe(METRIC_STORE_SYNC, 1000);
+    metric_observe(METRIC_STORE_SYNC, 9000001);
     metric_add(METRIC_POP3_SESSIONS, 9);
     metric_add(METRIC_POP3_SESSIONS, -2);
     metric_add(METRIC_STORE_COMMITS, INT64_C(5000000000));
-    char *text = exposition_text();
+    FILE *file = open_memstream(&text, &size);
+    assert_non_null(file);
+    exposition_write(file);
+    assert_int_equal(fclose(file), 0);
+    assert_non_null(strstr(text, buckets));
+    assert_non_null(strstr(text, sum));
     assert_non_null(strstr(text, expected));
     assert_non_null(strstr(text, "# TYPE bellhop_store_commits_total counter\n"
                                  "bellhop_store_commits_total 5000000000\n"));
