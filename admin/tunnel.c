@@ -371,10 +371,13 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
-    for (unsigned i = 0; i < HANDSHAKES_TOGETHER && all->lists[STATE_READY] != NULL; i++)
-        shake_hands(all->lists[STATE_READY]);
-    if (all->lists[STATE_READY] != NULL)
-        take_turn(all);
+    for (unsigned i = 0; i < HANDSHAKES_TOGETHER; i++) {
+        struct tunnel *first = all->lists[STATE_READY];
+        if (first == NULL)
+            return;
+        shake_hands(first);
+    }
+    take_turn(all);
 }
 
 static socklen_t length_of(const struct sockaddr *address)

@@ -86,6 +86,7 @@ void request_answer_json(struct request *request, unsigned status, json_t *body)
     abort();
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): admin/request.h has it so */
 void request_answer(struct request *request, unsigned status, const char *type, char *text)
 {
     (void)request;
