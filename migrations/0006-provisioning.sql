@@ -161,3 +161,11 @@ WHEN NEW.suspended > OLD.suspended OR NEW.hash IS NOT OLD.hash
 BEGIN
     DELETE FROM session WHERE admin_user = NEW.id;
 END;
+
+-- Whose tokens opened a session is not known of it, so with an issuer all sessions of its customer end:
+-- see 0004-admin.sql.
+CREATE TRIGGER token_issuer_removed_logout AFTER DELETE ON token_issuer
+BEGIN
+    INSERT INTO logout (mailbox, created)
+    SELECT id, unixepoch() FROM mailbox WHERE customer = OLD.customer;
+END;

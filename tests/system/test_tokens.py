@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from authority import Authority
 from bellhop import Instance, wait_until
 from https import Https
+from test_pop3 import logged_in
+from test_sessions import assert_ended, assert_goes_on
 
 AUDIENCE = "mail"
 PAIR_FREE = 5  # wrong credentials of a mailbox from an address
@@ -428,6 +430,23 @@ def test_suspended(alone, hotels):
         wire.line()
         assert wire.command(f"AUTH XOAUTH2 {b64(response('XOAUTH2', address, token))}").startswith((b"-ERR", b"+ "))
     offered(alone, False)
+
+
+def test_sessions_end_with_their_issuer(alone, hotels):
+    """And no other customer's."""
+    hotel, group = alone.customers
+    add(alone, hotel, hotels)
+    fetched(alone, hotels)
+    offered(alone)
+    address = hotel.accounts[0].address
+    with alone.wire("pop3s") as wire, logged_in(alone, group.accounts[0]) as other:
+        wire.line()
+        text = b64(response("OAUTHBEARER", address, hotels.token(address)))
+        assert wire.command(f"AUTH OAUTHBEARER {text}").startswith(b"+OK")
+        assert_goes_on(wire)
+        alone.cli("token-issuer", "remove", hotels.url, "--customer", hotel.name)
+        assert_ended(wire)
+        assert_goes_on(other)
 
 
 def execute(instance, sql, *values):

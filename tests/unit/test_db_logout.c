@@ -4,6 +4,7 @@
 
 #include "db/apppassword.h"
 #include "db/handle.h"
+#include "db/issuer.h"
 #include "db/login.h"
 #include "db/logout.h"
 #include "db/note.h"
@@ -161,6 +162,14 @@ static void switch_pop3_off(const struct world *world)
                      DB_OK);
 }
 
+static void remove_issuer(const struct world *world)
+{
+    const struct db_issuer issuer = {
+        .issuer = "https://login.example", .audience = "mail", .claim = "email"};
+    assert_int_equal(db_issuer_add(world->db, world->customer, &issuer), DB_OK);
+    assert_int_equal(db_issuer_remove(world->db, world->customer, issuer.issuer), DB_OK);
+}
+
 /* Each change with how many of the two mailboxes of ours it logs out. */
 static const struct {
     const char *what;
@@ -170,6 +179,7 @@ static const struct {
     {"a hash made anew", upgrade_hash, 0},
     {"an app password for sending removed", remove_sender, 0},
     {"an app password removed", remove_phone, 1},
+    {"a token issuer removed", remove_issuer, 2},
     {"POP3 switched off", switch_pop3_off, 1},
     {"too many for the plan", move_to_a_small_plan, 1},
     {"a mailbox removed for a time", remove_mailbox_for_a_time, 1},
