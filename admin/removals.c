@@ -78,6 +78,27 @@ enum db_result removal_purge(struct db *db, struct request *request)
     return result == DB_OK ? db_removal_purge(db, &request->removal) : result;
 }
 
+/* --- at once */
+
+const char *const removing_parameters[] = {"now", NULL};
+
+void removing_check(struct admin *admin, struct request *request)
+{
+    char *now = page_parameter(request, "now");
+    bool at_once = now != NULL && strcmp(now, "true") == 0;
+    (void)admin;
+
+    if (now != NULL && !at_once && strcmp(now, "false") != 0)
+        problem_set(request, PROBLEM_QUERY, "\"now\" is true or false");
+    else if (at_once && request->key.role != DB_ROLE_OPERATOR)
+        problem_set(request, PROBLEM_ROLE,
+                    "only an operator purges at once; without now=true it can be restored for a "
+                    "time");
+    else if (at_once)
+        request->keep = 0;
+    free(now);
+}
+
 /* --- the list */
 
 struct row {

@@ -18,6 +18,10 @@ bool removal_reached(const struct db_api_key *key, const struct db_removal *remo
 
 void removals_list(struct admin *admin, struct request *request);
 enum db_result removal_show(struct db *db, struct request *request, struct json_t **object_r);
+/* Of what removes something: with now=true an operator purges it at once. */
+extern const char *const removing_parameters[];
+void removing_check(struct admin *admin, struct request *request);
+
 enum db_result removal_restore(struct db *db, struct request *request);
 enum db_result removal_purge(struct db *db, struct request *request);
 

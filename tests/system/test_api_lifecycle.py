@@ -1,6 +1,7 @@
 """What happens to customers and their things, over the HTTP API: suspended, moved to another plan, removed, restored."""
 
 from api import Api, made_key, operator
+from bellhop import wait_until
 
 
 class Hotels:
@@ -215,3 +216,25 @@ def test_a_customer_comes_back_with_its_keys(instance):
     assert api.post(f"/removed/{removal['id']}/restore", {}).status == 204
     assert admin.get("/self").status == 200
     assert hotels.reply(account.address) == 250 and len(instance.messages(account)) == 1
+
+
+def test_removed_at_once(instance):
+    """By an operator; what is purged can not be restored, and its mail goes."""
+    hotels = Hotels(instance)
+    admin = hotels.key("--role", "admin", "--customer", hotels.mine.name)
+    path = f"/addresses/{hotels.address}"
+    refused = admin.delete(f"{path}?now=true")
+    assert refused.status == 403 and refused.code == "role"
+    assert admin.delete(f"{path}?now=perhaps").status == 400
+    foreign = hotels.theirs.accounts[0].address
+    assert admin.delete(f"/addresses/{foreign}?now=true").status == 404
+    assert hotels.api.delete(f"{path}?now=true", If_Match='"other"').status == 412
+    assert hotels.api.delete(f"{path}?now=true").status == 204
+    second = hotels.mine.accounts[1].address
+    assert admin.delete(f"/addresses/{second}?now=false").status == 204
+    assert [item["name"] for item in admin.all("/removed")] == [second]
+    assert hotels.api.delete(f"/domains/{hotels.mine.domain}?now=true").status == 204
+    assert hotels.api.delete(f"{hotels.path}?now=true").status == 204
+    assert hotels.api.all("/removed") == []
+    wait_until(lambda: instance.log.count(" dropped\n") == 3, 30)
+    assert hotels.api.get(f"/addresses/{foreign}").status == 200
