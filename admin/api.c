@@ -272,18 +272,25 @@ static void authenticate(struct request *request)
 
 /* --- what is asked */
 
-/* Whether a list of media types takes JSON; a parameter such as q does not matter. */
-static bool takes_json(const char *accept)
+/* Whether a media type of a list, of so many octets, is `type` or stands for it. */
+static bool stands_for(const char *range, size_t length, const char *type)
 {
-    static const char *const types[] = {"*/*", "application/*", "application/json",
-                                        "application/problem+json"};
+    size_t kind = strcspn(type, "/") + 1;
 
-    while (accept != NULL && *accept != '\0') {
+    return (length == strlen(type) && strncasecmp(range, type, length) == 0) ||
+           (length == kind + 1 && range[kind] == '*' && strncasecmp(range, type, kind) == 0) ||
+           (length == 3 && memcmp(range, "*/*", length) == 0);
+}
+
+/* Whether a list of media types takes this one; a parameter such as q does not matter. */
+static bool takes(const char *accept, const char *type)
+{
+    while (*accept != '\0') {
         accept += strspn(accept, " \t,");
         size_t length = strcspn(accept, " \t,;");
-        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-            if (length == strlen(types[i]) && strncasecmp(accept, types[i], length) == 0)
-                return true;
+        if (stands_for(accept, length, type) ||
+            stands_for(accept, length, "application/problem+json"))
+            return true;
         accept += strcspn(accept, ",");
     }
     return false;
@@ -318,10 +325,11 @@ static void take_type(struct request *request)
 static void check_headers(struct request *request, bool body)
 {
     const char *accept = request_header(request, "Accept");
+    const char *type = request->route->type != NULL ? request->route->type : "application/json";
     bool merge = strcmp(request->method, "PATCH") == 0;
 
-    if (accept != NULL && !takes_json(accept))
-        problem_set(request, PROBLEM_NOT_ACCEPTABLE, "answers are application/json");
+    if (accept != NULL && !takes(accept, type))
+        problem_set(request, PROBLEM_NOT_ACCEPTABLE, "the answer is %s", type);
     else if (request->route->fields != NULL && body &&
              !is_json(request_header(request, "Content-Type"), merge))
         problem_set(request, PROBLEM_TYPE, "the body is application/json%s",

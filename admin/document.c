@@ -121,7 +121,11 @@ static json_t *responses_of(const struct route *route)
     bool opaque = open && route->schema == NULL && strcmp(route->method, "GET") == 0;
     const char *status = opaque ? "200" : status_of(route);
 
-    if (route->schema != NULL)
+    if (route->type != NULL)
+        json_object_set_new(responses, "200",
+                            json_pack("{ss so}", "description", route->about, "content",
+                                      content(route->type, text_schema())));
+    else if (route->schema != NULL)
         json_object_set_new(responses, status,
                             json_pack("{ss so}", "description", route->about, "content",
                                       content("application/json", answer_of(route))));

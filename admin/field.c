@@ -4,6 +4,7 @@
 
 #include "admin/field.h"
 #include "admin/problem.h"
+#include "lib/rfc3339.h"
 #include "lib/utf8.h"
 
 #define POINTER_SIZE 80
@@ -230,14 +231,10 @@ int field_parse_time(const char *text, uint64_t *time_r)
 
 json_t *field_format_time(uint64_t time)
 {
-    char text[sizeof("2024-05-01T12:00:00Z") + 16];
-    time_t seconds = (time_t)time;
-    struct tm parts;
+    char text[RFC3339_SIZE];
 
-    if (time == 0 || gmtime_r(&seconds, &parts) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return json_null();
-    return json_string(text);
+    rfc3339_format(text, time);
+    return time == 0 || text[0] == '\0' ? json_null() : json_string(text);
 }
 
 json_t *field_format_text(const char *text)

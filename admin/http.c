@@ -18,6 +18,7 @@
 #include "admin/api.h"
 #include "admin/framing.h"
 #include "admin/http.h"
+#include "admin/longtext.h"
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "admin/route.h"
@@ -47,6 +48,9 @@
 #define HEADER_TIME 20000
 #define BODY_TIME   30000
 #define ANSWER_TIME 60000
+
+/* Octets of an answer that is made while it leaves: so many are in memory. */
+#define LONGTEXT_PIECE (32 * 1024)
 
 #define SWEEP_SECONDS 1
 
@@ -101,7 +105,8 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     char seconds[16];
 
     snprintf(seconds, sizeof(seconds), "%u", answer->retry_after);
-    add_header(response, "Content-Type", answer->text != NULL ? answer->type : NULL);
+    add_header(response, "Content-Type",
+               answer->text != NULL || answer->longtext != NULL ? answer->type : NULL);
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
     add_header(response, "Referrer-Policy", "no-referrer");
@@ -153,20 +158,65 @@ static void forget_body(struct request *request)
     request->room = 0;
 }
 
+/* What a long text needs until its last octet has left; the request is gone before that. */
+struct leaving {
+    struct MHD_Connection *connection;
+    struct longtext *text;
+};
+
+/* A client has ANSWER_TIME for each piece. */
+static ssize_t on_room(void *context, uint64_t at, char *octets_r, size_t size)
+{
+    struct leaving *leaving = context;
+    (void)at;
+
+    long length = longtext_read(leaving->text, octets_r, size);
+    set_due(leaving->connection, ANSWER_TIME);
+    if (length < 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    return length == 0 ? MHD_CONTENT_READER_END_OF_STREAM : length;
+}
+
+static void on_left(void *context)
+{
+    struct leaving *leaving = context;
+
+    longtext_free(leaving->text);
+    free(leaving);
+}
+
+static struct MHD_Response *make_long(const struct request *request)
+{
+    struct leaving *leaving = xcalloc(1, sizeof(*leaving));
+
+    *leaving = (struct leaving){request->connection, request->answer.longtext};
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LONGTEXT_PIECE, on_room, leaving,
+                                             on_left);
+}
+
+static struct MHD_Response *make_response(const struct request *request)
+{
+    const struct answer *answer = &request->answer;
+
+    if (answer->longtext != NULL)
+        return make_long(request);
+    if (answer->text == NULL)
+        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    return MHD_create_response_from_buffer_with_free_callback(strlen(answer->text), answer->text,
+                                                              wipe);
+}
+
 static enum MHD_Result queue_answer(struct request *request)
 {
     struct answer *answer = &request->answer;
-    size_t length = answer->text == NULL ? 0 : strlen(answer->text);
-    struct MHD_Response *response =
-        answer->text == NULL
-            ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
-            : MHD_create_response_from_buffer_with_free_callback(length, answer->text, wipe);
+    struct MHD_Response *response = make_response(request);
 
     if (response == NULL)
         log_panic("out of memory");
     add_headers(response, request);
     answer->text = NULL;
     forget_body(request);
+    answer->longtext = NULL;
     set_due(request->connection, ANSWER_TIME);
     enum MHD_Result result = MHD_queue_response(request->connection, answer->status, response);
     MHD_destroy_response(response);
@@ -180,6 +230,7 @@ void request_clear(struct request *request)
 {
     if (request->answer.text != NULL)
         wipe(request->answer.text);
+    longtext_free(request->answer.longtext);
     free(request->answer.location);
     memset(&request->answer, 0, sizeof(request->answer));
 }

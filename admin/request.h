@@ -23,6 +23,7 @@ struct admin;
 struct MHD_Connection;
 struct service;
 struct upload;
+struct longtext;
 
 /* One HTTP request, from its header until its answer has left. */
 
@@ -30,10 +31,11 @@ struct upload;
 #define REQUEST_ETAG_SIZE 36 /* with quotes and its NUL */
 
 struct answer {
-    unsigned status;  /* 0: there is none yet */
-    bool problem;     /* of admin/problem.h */
-    const char *type; /* of the text, static */
-    char *text;       /* NULL: none */
+    unsigned status;           /* 0: there is none yet */
+    bool problem;              /* of admin/problem.h */
+    const char *type;          /* of the text, static */
+    char *text;                /* NULL: none */
+    struct longtext *longtext; /* in place of a text: admin/longtext.h */
     char *location;
     char etag[REQUEST_ETAG_SIZE];
     char allow[ROUTE_ALLOW_SIZE];

@@ -92,6 +92,7 @@ struct route {
     const struct route_upload *upload; /* NULL: the body is members, or there is none */
     const char *about;                 /* one line for the API's document */
     const char *schema;                /* of the answer there; NULL: none */
+    const char *type;                  /* of the answer, where it is no JSON */
 };
 
 enum route_result {

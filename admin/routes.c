@@ -3,6 +3,7 @@
 #include "admin/adminusers.h"
 #include "admin/apikeys.h"
 #include "admin/apppasswords.h"
+#include "admin/auditexport.h"
 #include "admin/blocks.h"
 #include "admin/customers.h"
 #include "admin/difference.h"
@@ -100,8 +101,9 @@ const struct route routes[] = {
     {"PATCH", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, 0, customer_fields,
      .handle = customer_check, .apply = customer_change, .show = customer_show,
      .about = "change, suspend or resume a customer", .schema = "Customer"},
-    {"DELETE", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, .apply = customer_remove,
-     .show = customer_show, .about = "remove a customer with all that it has; see /removed"},
+    {"DELETE", API "/customers/{customer}", SCOPE_CUSTOMER, OPERATORS, 0, NULL, removing_parameters,
+     .handle = removing_check, .apply = customer_remove, .show = customer_show,
+     .about = "remove a customer with all that it has; see /removed"},
     {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR,
      ROUTE_ASKS, NULL, plan_preview_parameters, .handle = plan_preview_show,
      .about = "what moving a customer to a plan would mean", .schema = "PlanPreview"},
@@ -143,8 +145,9 @@ const struct route routes[] = {
     {"PATCH", API "/domains/{domain}", SCOPE_DOMAIN, ADMINS, 0, domain_fields,
      .handle = domain_check_change, .apply = domain_change, .show = domain_show,
      .about = "set or take away a domain's catch-all", .schema = "Domain"},
-    {"DELETE", API "/domains/{domain}", SCOPE_DOMAIN, ADMINS, ROUTE_WHOLE, .apply = domain_remove,
-     .show = domain_show, .about = "remove a domain with its addresses and mail"},
+    {"DELETE", API "/domains/{domain}", SCOPE_DOMAIN, ADMINS, ROUTE_WHOLE, NULL, removing_parameters,
+     .handle = removing_check, .apply = domain_remove, .show = domain_show,
+     .about = "remove a domain with its addresses and mail"},
 
     {"GET", API "/addresses", SCOPE_ANY, EVERYBODY, ROUTE_LIST, NULL, address_parameters,
      .handle = addresses_list, .about = "the addresses, mailboxes and aliases",
@@ -157,8 +160,9 @@ const struct route routes[] = {
     {"PATCH", API "/addresses/{address}", SCOPE_ADDRESS, ADMINS, 0, address_fields,
      .handle = address_check, .apply = address_change, .show = address_show,
      .about = "change an address, suspend or resume a mailbox", .schema = "Address"},
-    {"DELETE", API "/addresses/{address}", SCOPE_ADDRESS, ADMINS, .apply = address_remove,
-     .show = address_show, .about = "remove an address with its mail"},
+    {"DELETE", API "/addresses/{address}", SCOPE_ADDRESS, ADMINS, 0, NULL, removing_parameters,
+     .handle = removing_check, .apply = address_remove, .show = address_show,
+     .about = "remove an address with its mail"},
     {"GET", API "/addresses/{address}/usage", SCOPE_MAILBOX, EVERYBODY, .handle = usage_show,
      .about = "how full a mailbox is", .schema = "Usage"},
     {"GET", API "/usage", SCOPE_ANY, EVERYBODY, ROUTE_LIST, NULL, customer_parameters,
@@ -284,6 +288,9 @@ const struct route routes[] = {
      .schema = "Event"},
     {"GET", API "/audit", SCOPE_ANY, READERS, ROUTE_LIST | ROUTE_WHOLE, NULL, audit_parameters,
      .handle = audit_list, .about = "who changed what, the newest first", .schema = "Audit"},
+    {"GET", API "/audit/export", SCOPE_ANY, READERS, ROUTE_WHOLE, NULL, customer_parameters,
+     .handle = audit_export, .type = "application/x-ndjson",
+     .about = "all of it, the oldest first, with the digests that prove it"},
 };
 /* clang-format on */
 

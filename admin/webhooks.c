@@ -14,6 +14,7 @@
 
 #include "admin/bucket.h"
 #include "admin/fetcher.h"
+#include "admin/field.h"
 #include "db/outbox.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -85,24 +86,12 @@ static uint64_t now(void)
 
 /* --- what is sent */
 
-static json_t *time_text(uint64_t time)
-{
-    char text[sizeof("2024-05-01T12:00:00Z") + 16];
-    time_t seconds = (time_t)time;
-    struct tm parts;
-
-    if (gmtime_r(&seconds, &parts) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return json_null();
-    return json_string(text);
-}
-
 static char *make_body(const struct db_outbox *event)
 {
     bool audited = event->actor[0] != '\0';
     json_t *body =
         json_pack("{sI ss so so so}", "cursor", (json_int_t)event->cursor, "type", event->type,
-                  "time", time_text(event->time), "customer",
+                  "time", field_format_time(event->time), "customer",
                   event->customer_name[0] != '\0' ? json_string(event->customer_name) : json_null(),
                   "object", json_string(event->object));
     if (audited)

@@ -5,6 +5,7 @@
 
 #include "cli/listing.h"
 #include "cli/number.h"
+#include "lib/rfc3339.h"
 #include "lib/xalloc.h"
 
 /* How wide the text is on a screen, more or less: its characters, not its octets. */
@@ -114,14 +115,10 @@ void listing_print_one(json_t *row, const struct listing_column *columns, bool j
 
 json_t *listing_time(uint64_t time)
 {
-    char text[sizeof("2024-05-01T12:00:00Z") + 16];
-    time_t seconds = (time_t)time;
-    struct tm parts;
+    char text[RFC3339_SIZE];
 
-    if (time == 0 || gmtime_r(&seconds, &parts) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return json_null();
-    return json_string(text);
+    rfc3339_format(text, time);
+    return time == 0 || text[0] == '\0' ? json_null() : json_string(text);
 }
 
 json_t *listing_text(const char *text)

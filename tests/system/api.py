@@ -79,6 +79,8 @@ class Document:
         if not content or method == "HEAD" or "fields=" in path:
             return
         assert answer.headers["Content-Type"] in content
+        if answer.headers["Content-Type"] != "application/json":
+            return
         self.validate(content[answer.headers["Content-Type"]]["schema"], answer.json)
 
 

@@ -8,6 +8,8 @@ import sqlite3
 
 import pytest
 
+from api import Api, made_key, operator
+
 
 @pytest.fixture
 def changed(stopped):
@@ -97,6 +99,26 @@ def test_a_customers_export_proves_itself_without_anybody_elses_rows(changed, tm
     assert len(lines) == 4 and "two" not in file.read_text()
     proof(lines)
     assert changed.cli("audit", "verify", file).stdout == "4 rows are as they were written\n"
+
+
+def test_exports_over_http_are_the_same(changed, tmp_path):
+    """In many pieces, too; a customer's key gets its own rows alone."""
+    changed.cli("customer", "resume", "one")
+    changed.start()
+    admin = Api(changed, made_key(changed, "export", "--role", "admin", "--customer", "one"))
+    keys = operator(changed)
+    for number in range(300):
+        assert keys.patch("/plans/house", {"poll_seconds": number}).status == 200
+    for api, options, count in (keys, [], 300), (admin, ["--customer", "one"], 5):
+        answer = api.get("/audit/export")
+        assert answer.status == 200 and answer.headers["Content-Type"] == "application/x-ndjson"
+        file = export(changed, tmp_path / "export", *options)
+        assert answer.text == file.read_text() and len(answer.text.splitlines()) > count
+        assert "were written" in changed.cli("audit", "verify", file).stdout
+    assert "two.example" not in answer.text and "\"two\"" not in answer.text
+    assert admin.get("/audit/export", Accept="application/json").status == 406
+    assert admin.get("/audit/export", Accept="application/x-ndjson").status == 200
+    assert admin.get("/audit/export?customer=999999").status == 404
 
 
 @pytest.mark.parametrize("change, number", [
