@@ -65,7 +65,7 @@ LMTPD_SOURCES := $(sort $(wildcard lmtpd/*.c))
 LMTPD_LIBS    :=
 
 ADMIN_SOURCES := $(sort $(wildcard admin/*.c))
-ADMIN_LIBS    := jansson libssl libcrypto libevent_extra liboath libmicrohttpd -pthread
+ADMIN_LIBS    := jansson libssl libcrypto libevent_extra liboath libmicrohttpd libqrencode -pthread
 
 FETCHD_SOURCES := $(sort $(wildcard fetchd/*.c))
 FETCHD_LIBS    := libcurl libssl libcrypto

@@ -277,7 +277,7 @@ static bool stands_for(const char *range, size_t length, const char *type)
 {
     size_t kind = strcspn(type, "/") + 1;
 
-    return (length == strlen(type) && strncasecmp(range, type, length) == 0) ||
+    return (length == strcspn(type, ";") && strncasecmp(range, type, length) == 0) ||
            (length == kind + 1 && range[kind] == '*' && strncasecmp(range, type, kind) == 0) ||
            (length == 3 && memcmp(range, "*/*", length) == 0);
 }
@@ -348,6 +348,11 @@ static void take_idempotency(struct request *request)
         return;
     if (request->by_session) {
         problem_set(request, PROBLEM_MALFORMED, "idempotency keys go with API keys");
+        return;
+    }
+    if (request->route->type != NULL) {
+        problem_set(request, PROBLEM_MALFORMED,
+                    "an answer that is no JSON is not kept; send no " IDEMPOTENCY_HEADER);
         return;
     }
     request->idempotency_key = key;

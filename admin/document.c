@@ -90,7 +90,8 @@ static json_t *parameters_of(const struct route *route)
         add_parameter(parameters, "If-None-Match", "header", text_schema());
     if (!get && strcmp(route->method, "POST") != 0 && route->show != NULL)
         add_parameter(parameters, "If-Match", "header", text_schema());
-    if (strcmp(route->method, "POST") == 0 && route->apply != NULL && route->scope != SCOPE_OPEN)
+    if (strcmp(route->method, "POST") == 0 && route->apply != NULL && route->scope != SCOPE_OPEN &&
+        route->type == NULL)
         add_parameter(parameters, "Idempotency-Key", "header", text_schema());
     return parameters;
 }

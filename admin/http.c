@@ -108,7 +108,9 @@ static void add_headers(struct MHD_Response *response, const struct request *req
     add_header(response, "Content-Type",
                answer->text != NULL || answer->longtext != NULL ? answer->type : NULL);
     add_header(response, "X-Content-Type-Options", "nosniff");
-    add_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    add_header(response, "Content-Security-Policy",
+               answer->policy != NULL ? answer->policy
+                                      : "default-src 'none'; frame-ancestors 'none'");
     add_header(response, "Referrer-Policy", "no-referrer");
     add_header(response, "Cache-Control", "no-store");
     add_header(response, "Strict-Transport-Security",

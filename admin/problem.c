@@ -43,6 +43,7 @@ static const struct {
     [PROBLEM_NO_CODE] = {409, "no-second-factor", "There is no second factor"},
     [PROBLEM_SELF] = {409, "self", "Nobody does this to himself"},
     [PROBLEM_REMOVES] = {409, "removes", "Something would be removed"},
+    [PROBLEM_NO_PAGES] = {409, "no-pages", "There are no pages to link to"},
     [PROBLEM_CHANGED] = {412, "changed", "It was changed meanwhile"},
     [PROBLEM_TOO_LARGE] = {413, "too-large", "The body is too large"},
     [PROBLEM_TYPE] = {415, "media-type", "The body is of another type"},

@@ -34,6 +34,7 @@ enum problem {
     PROBLEM_NO_CODE,
     PROBLEM_SELF,
     PROBLEM_REMOVES,
+    PROBLEM_NO_PAGES,
     PROBLEM_CHANGED,   /* 412 */
     PROBLEM_TOO_LARGE, /* 413 */
     PROBLEM_TYPE,      /* 415 */

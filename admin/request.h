@@ -34,6 +34,7 @@ struct answer {
     unsigned status;           /* 0: there is none yet */
     bool problem;              /* of admin/problem.h */
     const char *type;          /* of the text, static */
+    const char *policy;        /* Content-Security-Policy, static; NULL: nothing is needed */
     char *text;                /* NULL: none */
     struct longtext *longtext; /* in place of a text: admin/longtext.h */
     char *location;

@@ -5,6 +5,7 @@
 #include "admin/apppasswords.h"
 #include "admin/auditexport.h"
 #include "admin/blocks.h"
+#include "admin/cards.h"
 #include "admin/customers.h"
 #include "admin/difference.h"
 #include "admin/directory.h"
@@ -193,6 +194,12 @@ const struct route routes[] = {
 
     {"DELETE", API "/addresses/{address}/second-factor", SCOPE_MAILBOX, ADMINS,
      .apply = address_end_second_factor, .about = "take away the owner's second factor"},
+    {"POST", API "/addresses/{address}/card", SCOPE_MAILBOX, RESETTERS, 0, no_fields,
+     .handle = card_prepare, .apply = cards_make, .type = CARDS_TYPE,
+     .about = "invite a mailbox's owner anew, with a welcome card to print"},
+    {"POST", API "/customers/{customer}/cards", SCOPE_CUSTOMER, RESETTERS, 0, cards_fields,
+     .handle = cards_check, .apply = cards_make, .type = CARDS_TYPE,
+     .about = "invite the owners of mailboxes anew, with a page of welcome cards to print"},
 
     {"GET", API "/addresses/{address}/app-passwords", SCOPE_MAILBOX, EVERYBODY, ROUTE_LIST,
      .handle = app_passwords_list, .about = "a mailbox's app passwords by their names",

@@ -133,7 +133,7 @@ void welcomecards_begin(struct welcomecards *cards)
             "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
             "<meta name=\"referrer\" content=\"no-referrer\">\n"
             "<meta http-equiv=\"Content-Security-Policy\""
-            " content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>",
+            " content=\"" WELCOMECARDS_POLICY "\">\n<title>",
             language_code(cards->language));
     escape(cards->file, cards->customer);
     fprintf(cards->file, "</title>\n<style>%s</style>\n</head>\n<body>\n<p class=\"note\">%s</p>\n",

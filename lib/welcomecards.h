@@ -14,6 +14,9 @@
  * cut. It asks for nothing else: no script, font or image from elsewhere.
  */
 
+/* What it needs of a browser (Content-Security-Policy); it says so itself, too. */
+#define WELCOMECARDS_POLICY "default-src 'none'; style-src 'unsafe-inline'"
+
 /* HOST:PORT, as the settings have it, or empty: it does not stand on the cards. */
 struct welcomecards {
     FILE *file;
