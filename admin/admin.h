@@ -4,6 +4,7 @@
 #include "admin/authask.h"
 #include "admin/authlink.h"
 #include "admin/blocks.h"
+#include "admin/crossings.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
 #include "admin/fetcher.h"
@@ -37,6 +38,7 @@ struct admin {
     struct retention retention;
     struct eventpruner eventpruner;
     struct purger purger;
+    struct crossings crossings;
     struct webhooks *webhooks;
     struct authlink *authlink;
     struct authask *authask;

@@ -43,6 +43,7 @@ static void stop_sweeping(struct admin *admin)
     fetcher_free(admin->fetcher);
     issuers_free(admin->issuers);
     purger_stop(&admin->purger);
+    crossings_stop(&admin->crossings);
     webhooks_free(admin->webhooks);
 }
 
@@ -104,6 +105,7 @@ static void serve(void *context)
     admin->fetcher = fetcher_new(admin->child.base);
     admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
     purger_init(&admin->purger, admin->child.base, admin->db);
+    crossings_init(&admin->crossings, admin->child.base, admin->writer, admin->store);
     admin->webhooks = webhooks_new(admin->child.base, admin->outbox, admin->fetcher);
 }
 

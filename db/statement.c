@@ -260,6 +260,17 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT id FROM outbox WHERE id < ?1 ORDER BY id DESC LIMIT 1"},
     [STATEMENT_OPERATOR_OUTBOX_NEXT] = {"operator_outbox_next", STATEMENT_OPERATOR,
         "SELECT " OUTBOX_COLUMNS " WHERE outbox.id > ?1 ORDER BY outbox.id LIMIT 1"},
+    [STATEMENT_OUTBOX_CROSSING] = {"outbox_crossing", STATEMENT_OPERATOR,
+        "INSERT INTO outbox (id, time, customer, type, object, detail)"
+        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, mailbox.customer, 'mailbox.quota-crossed',"
+        "        address.local || '@' || domain.name,"
+        "        json_object('percent', ?4, 'used_bytes', ?5, 'quota_bytes', ?6,"
+        "                    'used_messages', ?7, 'quota_messages', ?8)"
+        " FROM mailbox JOIN address ON address.mailbox = mailbox.id"
+        " JOIN domain ON domain.id = address.domain"
+        " WHERE mailbox.id = ?1 AND"
+        "     (EXISTS (SELECT 1 FROM webhook WHERE webhook.customer = mailbox.customer)"
+        "      OR EXISTS (SELECT 1 FROM webhook WHERE webhook.customer IS NULL))"},
     [STATEMENT_OUTBOX_PRUNE] = {"outbox_prune", STATEMENT_OPERATOR,
         "DELETE FROM outbox WHERE id IN (SELECT old.id FROM outbox AS old WHERE old.id < ?1"
         "     AND old.id < (SELECT id FROM outbox WHERE id < ?2 ORDER BY id DESC LIMIT 1)"
@@ -1050,6 +1061,7 @@ static const enum statement_id by_itself[] = {
     STATEMENT_JOB_HASHES_FORGET,  STATEMENT_JOB_CHECKED,         STATEMENT_JOB_ADVANCE,
     STATEMENT_JOB_UPLOADS_PRUNE,  STATEMENT_JOB_RESULTS_PRUNE,   STATEMENT_JOB_PARTS_PRUNE,
     STATEMENT_JOB_ERRORS_PRUNE,   STATEMENT_JOB_PRUNE,           STATEMENT_OPERATOR_EVENT_ADD,
+    STATEMENT_OUTBOX_CROSSING,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

@@ -12,7 +12,8 @@
  *   run/stored-deliver.sock  lmtpd   HELLO, USAGE and DELIVER_*
  *   run/stored-front.sock    pop3d   HELLO, MEMORY, OPEN, READ, EXPUNGE, CLOSE
  *   run/stored-control.sock  admin, bellhop   HELLO, PING, USAGE, DROP, EXPIRE, HOLD, SESSIONS,
- *                                             LOGOUT, IMPORT with DELIVER_DATA, _COMMIT and _ABORT
+ *                                             LOGOUT, CROSSINGS, IMPORT with DELIVER_DATA, _COMMIT
+ * and _ABORT
  *
  * Any other type, or a payload of another size than the one given here, closes the connection.
  * Connections are shared: the message's id tells what a request is about, a delivery or a session
@@ -84,6 +85,10 @@ enum store_type {
     STORE_SESSIONS_ARE, /* a struct store_session_is for each that has a session, in order */
     STORE_LOGOUT,       /* 1 or more struct store_logout     -> STORE_LOGGED_OUT */
     STORE_LOGGED_OUT,   /* struct store_logged_out */
+
+    /* control; see below */
+    STORE_CROSSINGS,     /* empty -> STORE_CROSSINGS_ARE */
+    STORE_CROSSINGS_ARE, /* up to STORE_CROSSINGS_MAX struct store_crossing, the oldest first */
 
     /* all; with the id 0, which names nothing else, first on a new connection */
     STORE_HELLO = 254,   /* empty                  -> STORE_HELLO_IS, at once */
@@ -198,6 +203,21 @@ struct store_logged_out {
     {                                                                                              \
         80, 95                                                                                     \
     }
+
+/*
+ * A mailbox that a delivery has filled up to a line of its quota, with what lmtpd is told of it in
+ * STORE_DELIVERED. Each is told once: stored forgets what it has answered.
+ */
+struct store_crossing {
+    uint64_t mailbox;
+    struct store_usage_is usage; /* with that message */
+    uint64_t quota_octets;
+    uint64_t quota_messages;
+    uint8_t percent; /* of STORE_QUOTA_LINES */
+    uint8_t zero[7];
+};
+
+#define STORE_CROSSINGS_MAX 256
 
 /* RFC 1939 section 7: 1 to 70 octets from 0x21 to 0x7e. */
 #define STORE_UNIQUE_ID_MAX 70

@@ -310,6 +310,19 @@ static void foretell(struct delivery *delivery, uint32_t i)
         (uint8_t)mailbox_crossed(&delivered->usage, &delivery->recipients[i], delivery->octets);
 }
 
+/* An import warns nobody. */
+static void note_crossing(const struct delivery *delivery, uint32_t i)
+{
+    const struct store_recipient *limits = &delivery->recipients[i];
+    const struct store_crossing crossing = {.mailbox = limits->mailbox,
+                                            .usage = delivery->results[i].usage,
+                                            .quota_octets = limits->quota_octets,
+                                            .quota_messages = limits->quota_messages,
+                                            .percent = delivery->results[i].crossed};
+
+    crossings_add(&delivery->store->crossings, &crossing);
+}
+
 static void settle(struct delivery *delivery, uint32_t i, enum store_result result)
 {
     struct mailbox *mailbox = delivery->mailboxes[i];
@@ -319,6 +332,9 @@ static void settle(struct delivery *delivery, uint32_t i, enum store_result resu
     else
         delivery->results[i] = (struct store_delivered){.result = delivery->results[i].result};
     mailbox_settle(mailbox, delivery->octets, has_surrogate(delivery), result == STORE_OK);
+    if (result == STORE_OK && delivery->results[i].crossed > 0 &&
+        delivery->unique_id.key.mailbox == 0)
+        note_crossing(delivery, i);
     mailbox_put(delivery->store->mailboxes, mailbox);
 }
 

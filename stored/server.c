@@ -10,6 +10,7 @@
 #include "lib/xalloc.h"
 #include "stored/commit.h"
 #include "stored/control.h"
+#include "stored/crossings.h"
 #include "stored/delivery.h"
 #include "stored/expire.h"
 #include "stored/opening.h"
@@ -72,6 +73,7 @@ static const struct request requests[] = {
     {STORE_EXPIRE, CONNECTION_CONTROL, EXACTLY(struct store_expire), expire_some},
     {STORE_SESSIONS, CONNECTION_CONTROL, sizeof(struct store_mailbox_id),
      STORE_MAILBOXES_MAX * sizeof(struct store_mailbox_id), sessions_list},
+    {STORE_CROSSINGS, CONNECTION_CONTROL, 0, 0, crossings_tell},
     {STORE_LOGOUT, CONNECTION_CONTROL, sizeof(struct store_logout),
      STORE_MAILBOXES_MAX * sizeof(struct store_logout), sessions_log_out},
 };

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "lib/capability.h"
+#include "stored/crossings.h"
 
 struct commits;
 struct event_base;
@@ -29,6 +30,7 @@ struct store {
     void (*durable)(void *context);   /* called when a group is, before it enters the index */
     void (*committed)(void *context); /* called after each group commit */
     void *committed_context;
+    struct crossings crossings;
     unsigned holds; /* while there is one, nothing of the log is moved, punched or removed */
     uint8_t key[CAPABILITY_KEY_SIZE];
 };

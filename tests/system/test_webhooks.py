@@ -124,6 +124,31 @@ def test_a_block_of_logins_is_told(serving, receiver):
     assert "changes" not in event and told(receiver, "/two") == []
 
 
+def test_a_line_of_a_quota_is_told_once(serving, receiver):
+    """At 80 and at 95 percent, to the mailbox's customer and to the operator."""
+    serving.cli("plan", "add", "small", "--addresses", "9", "--domains", "2", "--quota-bytes", 102400)
+    full = serving.customer("three", "small", "three.example", "carla").accounts[0]
+    for path, *options in ("/one", "--customer", "three"), ("/two", "--customer", "two"), ("/all",):
+        add(serving, receiver, path, *options, "--events", "mailbox.*")
+    tenth = b"Subject: a tenth\r\n\r\n" + 121 * (b"x" * 76 + b"\r\n")
+
+    def fill(count, lines):
+        for _ in range(count):
+            assert serving.deliver([full.address], tenth)[0].code == 250
+        wait(lambda: len(told(receiver, "/one")) == lines and len(told(receiver, "/all")) == lines)
+
+    fill(8, 0)
+    fill(1, 1)
+    fill(1, 2)
+    first, second = told(receiver, "/one")
+    assert first["type"] == "mailbox.quota-crossed" and first["customer"] == "three"
+    assert first["object"] == "carla@three.example" and "actor" not in first
+    assert (first["detail"]["percent"], second["detail"]["percent"]) == (80, 95)
+    assert first["detail"]["quota_bytes"] == 102400 and first["detail"]["used_messages"] == 9
+    assert 0.8 * 102400 <= first["detail"]["used_bytes"] < 0.95 * 102400
+    assert told(receiver, "/two") == []
+
+
 def test_only_what_is_wanted(serving, receiver):
     add(serving, receiver, "/one", "--customer", "one", "--events", "customer.*,address.remove")
     for _ in range(3):

@@ -258,6 +258,41 @@ static void usage(uint64_t mailbox, struct store_usage_is *usage_r)
     close(fd);
 }
 
+static size_t ask_crossings(struct store_crossing found_r[STORE_CROSSINGS_MAX])
+{
+    struct store_crossing none = {0};
+    int fd = peer_connect(CONTROL_FD);
+    size_t count = 0;
+
+    memset(found_r, 0, STORE_CROSSINGS_MAX * sizeof(*found_r));
+    peer_tell(fd, STORE_CROSSINGS, 1, NULL, 0);
+    assert_int_equal(peer_hear(fd, found_r, STORE_CROSSINGS_MAX * sizeof(*found_r)),
+                     STORE_CROSSINGS_ARE);
+    while (count < STORE_CROSSINGS_MAX && memcmp(&found_r[count], &none, sizeof(none)) != 0)
+        count++;
+    close(fd);
+    return count;
+}
+
+/* Each once, in their order; of too many the oldest are forgotten. */
+static void mailboxes_that_cross_a_line_are_told(void **state)
+{
+    struct store_crossing found[STORE_CROSSINGS_MAX];
+    struct store_crossing crossing = {.percent = 80};
+    size_t told = 0;
+    (void)state;
+
+    assert_int_equal(ask_crossings(found), 0);
+    for (unsigned i = 1; i <= CROSSINGS_MAX + 7; i++) {
+        crossing.mailbox = i;
+        crossings_add(&store.crossings, &crossing);
+    }
+    for (size_t count = ask_crossings(found); count > 0; count = ask_crossings(found))
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(found[i].mailbox, 7 + ++told);
+    assert_int_equal(told, CROSSINGS_MAX);
+}
+
 /* Who gave up a store that hung has told its client to come again. */
 static void a_delivery_whose_sender_has_hung_up_is_left_out(void **state)
 {
@@ -1492,6 +1527,7 @@ static const struct {
     {STORE_CLOSE, FRONT, 0, 0},
     {STORE_HELLO, DELIVER | FRONT | CONTROL, 0, 0},
     {STORE_PING, CONTROL, 0, 0},
+    {STORE_CROSSINGS, CONTROL, 0, 0},
     {STORE_DROP, CONTROL, 8, 8},
     {STORE_EXPIRE, CONTROL, 24, 24},
     {STORE_HOLD, CONTROL, 0, 0},
@@ -1582,6 +1618,7 @@ int main(void)
         CASE(who_lost_the_front_may_come_back_at_once),
         CASE(an_announced_size_is_only_a_hint),
         CASE(a_size_that_cannot_be_is_no_size),
+        CASE(mailboxes_that_cross_a_line_are_told),
         CASE(a_delivery_whose_sender_has_hung_up_is_left_out),
         CASE(usage_is_exact_when_mail_comes_and_goes_in_one_group),
         CASE(a_line_is_crossed_once_by_parallel_deliveries),
