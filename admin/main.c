@@ -104,7 +104,7 @@ static void serve(void *context)
     eventpruner_init(&admin->eventpruner, admin->child.base, admin->notes);
     admin->fetcher = fetcher_new(admin->child.base);
     admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
-    purger_init(&admin->purger, admin->child.base, admin->db);
+    purger_init(&admin->purger, admin->child.base, admin->db, admin->writer);
     crossings_init(&admin->crossings, admin->child.base, admin->writer, admin->store);
     admin->webhooks = webhooks_new(admin->child.base, admin->outbox, admin->fetcher);
 }

@@ -1,17 +1,21 @@
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "admin/purger.h"
-#include "db/removal.h"
 #include "lib/log.h"
 
 /* Seconds. */
 #define FIRST_SWEEP 1
 #define SWEEP_EVERY 600
-#define PATIENCE    5 /* after another writer was met, or a failure */
+#define PATIENCE    5 /* after a failure */
 
-/* In ms, between two. */
+/* In ms, between two parts. */
 #define REST 20
+
+/* Addresses in one part: others' changes wait some 20 ms for it. */
+#define PART 200
 
 static void wait_for(struct purger *purger, time_t seconds, suseconds_t ms)
 {
@@ -20,33 +24,57 @@ static void wait_for(struct purger *purger, time_t seconds, suseconds_t ms)
     event_add(purger->tick, &pause);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *context)
+static struct purger *purger_of(struct writing *writing)
 {
-    struct purger *purger = context;
-    struct db_removal removal;
-    (void)fd;
-    (void)what;
+    return (struct purger *)((char *)writing - offsetof(struct purger, writing));
+}
 
-    enum db_result result = db_removal_due(purger->db, &removal);
-    if (result == DB_NONE) {
-        wait_for(purger, SWEEP_EVERY, 0);
+/* NONE: somebody was here before. */
+static enum db_result run(struct writing *writing, struct db *db)
+{
+    struct purger *purger = purger_of(writing);
+    enum db_result result = db_removal_purge_some(db, &purger->removal, PART);
+
+    purger->last = result == DB_NONE;
+    return purger->last ? db_removal_purge(db, &purger->removal) : result;
+}
+
+static void done(struct writing *writing)
+{
+    struct purger *purger = purger_of(writing);
+
+    if (writing->result == DB_OK && purger->last)
+        log_info("%s purged customer=%" PRIu64, db_removal_kind_name(purger->removal.kind),
+                 purger->removal.customer);
+    if (purger->stopped)
         return;
-    }
-    if (result == DB_OK)
-        result = db_removal_purge(purger->db, &removal);
-    if (result == DB_OK)
-        log_info("%s purged customer=%" PRIu64, db_removal_kind_name(removal.kind),
-                 removal.customer);
-    /* NONE: somebody restored it just now. */
-    if (result == DB_OK || result == DB_NONE)
+    if (writing->result == DB_OK || writing->result == DB_NONE)
         wait_for(purger, 0, REST);
     else
         wait_for(purger, PATIENCE, 0);
 }
 
-void purger_init(struct purger *purger, struct event_base *base, struct db *db)
+static void on_tick(evutil_socket_t fd, short what, void *context)
 {
+    struct purger *purger = context;
+    (void)fd;
+    (void)what;
+
+    enum db_result result = db_removal_due(purger->db, &purger->removal);
+    if (result == DB_NONE)
+        wait_for(purger, SWEEP_EVERY, 0);
+    else if (result != DB_OK || writer_submit(purger->writer, &purger->writing) != 0)
+        wait_for(purger, PATIENCE, 0);
+}
+
+void purger_init(struct purger *purger, struct event_base *base, struct db *db,
+                 struct writer *writer)
+{
+    memset(purger, 0, sizeof(*purger));
     purger->db = db;
+    purger->writer = writer;
+    purger->writing.run = run;
+    purger->writing.done = done;
     purger->tick = evtimer_new(base, on_tick, purger);
     if (purger->tick == NULL)
         log_fatal("cannot make a timer: out of memory");
@@ -55,5 +83,6 @@ void purger_init(struct purger *purger, struct event_base *base, struct db *db)
 
 void purger_stop(struct purger *purger)
 {
+    purger->stopped = true;
     event_free(purger->tick);
 }

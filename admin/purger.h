@@ -1,21 +1,32 @@
 #ifndef ADMIN_PURGER_H
 #define ADMIN_PURGER_H
 
-struct db;
+#include <stdbool.h>
+
+#include "admin/writer.h"
+#include "db/removal.h"
+
 struct event;
 struct event_base;
 
 /*
  * Purges what was removed and can be restored no more (db/removal.h): soon after the start and then
- * each ten minutes, one by one with pauses between. The dropper sees to its mail.
+ * each ten minutes, one by one, some addresses at a time with pauses between. The dropper sees to
+ * their mail.
  */
 struct purger {
     struct db *db;
+    struct writer *writer;
     struct event *tick;
+    struct db_removal removal; /* that is being purged */
+    struct writing writing;
+    bool last; /* of its parts */
+    bool stopped;
 };
 
-/* `db` is used until purger_stop(). */
-void purger_init(struct purger *purger, struct event_base *base, struct db *db);
+/* `db`, to read, and `writer` are used until purger_stop(). */
+void purger_init(struct purger *purger, struct event_base *base, struct db *db,
+                 struct writer *writer);
 void purger_stop(struct purger *purger);
 
 #endif

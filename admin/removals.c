@@ -67,7 +67,8 @@ enum db_result removal_restore(struct db *db, struct request *request)
                     "the name has been taken since; rename or remove what has it");
     else if (result == DB_NONE)
         problem_set(request, PROBLEM_REMOVED,
-                    "what it belonged to was removed as well; restore that first");
+                    "it is being purged, or what it belonged to was removed as well; restore that "
+                    "first");
     return result;
 }
 

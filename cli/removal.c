@@ -52,7 +52,8 @@ static int restore_result(const struct db *db, const struct db_removal *removal,
                       "remove what has it",
                       kind, removal->name);
     case DB_NONE:
-        return refuse("what the %s \"%s\" belonged to was removed as well; restore that first",
+        return refuse("the %s \"%s\" is being purged, or what it belonged to was removed as well; "
+                      "restore that first",
                       kind, removal->name);
     default: return EXIT_REFUSED;
     }

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <string.h>
+#include <time.h>
 
 #include "db/handle.h"
 
@@ -233,6 +234,9 @@ static enum db_result bring_back(struct db *db, const struct db_removal *removal
 
 enum db_result db_removal_restore(struct db *db, const struct db_removal *removal)
 {
+    if (removal->purge <= (uint64_t)time(NULL)) { /* part of it may be gone */
+        return DB_NONE;
+    }
     enum db_result result = change_begin(db);
     if (result != DB_OK) {
         return result;
@@ -263,4 +267,17 @@ enum db_result db_removal_purge(struct db *db, const struct db_removal *removal)
         result = purge(db, removal->customer, removal->id);
     }
     return change_end(db, result, kinds[removal->kind].purge, removal->customer, removal->name);
+}
+
+enum db_result db_removal_purge_some(struct db *db, const struct db_removal *removal, unsigned most)
+{
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    struct sqlite3_stmt *some =
+        bound(db, STATEMENT_PURGE_SOME_ADDRESSES, removal->customer, removal->id);
+    statement_bind_number(some, 3, most);
+    return change_end(db, statement_change(db, some), "removal.purge", removal->customer,
+                      removal->name);
 }

@@ -40,12 +40,20 @@ enum db_result db_removal_find(struct db *db, uint64_t customer, enum db_removal
 /*
  * Brings back what went with it. DB_OK; DB_TAKEN: somebody has the name now; DB_LIMIT (db/limit.h):
  * the plan has no room, which a customer that comes back whole need not have; DB_NONE: there is no
- * such removal any more, or what it belonged to (the domain, the customer) is removed too.
+ * such removal any more, its time has come, or what it belonged to (the domain, the customer) is
+ * removed too.
  */
 enum db_result db_removal_restore(struct db *db, const struct db_removal *removal);
 
 /* Removes it for good. DB_OK or DB_NONE. */
 enum db_result db_removal_purge(struct db *db, const struct db_removal *removal);
+
+/*
+ * The same for up to `most` addresses of one whose time has come, so that it is in nobody's way for
+ * long: DB_OK, or DB_NONE: none is left, and db_removal_purge() does the rest.
+ */
+enum db_result db_removal_purge_some(struct db *db, const struct db_removal *removal,
+                                     unsigned most);
 
 /* One whose time has come, the first in time: DB_OK or DB_NONE. */
 enum db_result db_removal_due(struct db *db, struct db_removal *removal_r);

@@ -717,6 +717,9 @@ const struct statement statements[STATEMENT__MAX] = {
         "DELETE FROM any_domain WHERE customer = ?1 AND removed = ?2"},
     [STATEMENT_PURGE_ADDRESSES] = {"purge_addresses", STATEMENT_TENANT,
         "DELETE FROM any_address WHERE customer = ?1 AND removed = ?2"},
+    [STATEMENT_PURGE_SOME_ADDRESSES] = {"purge_some_addresses", STATEMENT_TENANT,
+        "DELETE FROM any_address WHERE id IN (SELECT gone.id FROM any_address AS gone"
+        "     WHERE gone.customer = ?1 AND gone.removed = ?2 LIMIT ?3)"},
     [STATEMENT_REMOVAL_END] = {"removal_end", STATEMENT_TENANT,
         "DELETE FROM removal WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_REMOVAL_NEXT] = {"removal_next", STATEMENT_TENANT,

@@ -1,6 +1,8 @@
 """Customers in the course of time: suspended, moved to a smaller plan, removed, restored, purged."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from bellhop import wait_until
@@ -145,3 +147,20 @@ def test_what_a_mailbox_has_of_its_own(instance):
         assert reply.code in (250, 452)
     instance.cli("address", "set", account.address, "--quota-bytes", "plan", "--pop3", "yes")
     assert instance.messages(account) == {} and len(instance.messages(other)) == 1
+
+
+def test_the_service_purges_what_is_due(stopped):
+    """By itself, and nobody else's."""
+    ours, theirs = stopped.customers
+    stopped.cli("customer", "remove", ours.name)
+    stopped.cli("address", "remove", theirs.accounts[0].address)
+    with closing(sqlite3.connect(stopped.dir / "accounts.db")) as database, database:
+        database.execute("UPDATE removal SET purge = 1 WHERE kind = 'customer'")
+    refused = stopped.cli("customer", "restore", ours.name, check=False)
+    assert refused.returncode == 1
+    stopped.start()
+    wait_until(lambda: "customer purged customer=1" in stopped.log, 30, "the purge")
+    wait_until(lambda: stopped.log.count(" dropped\n") == 3, 30, "the drops")
+    assert [row["name"] for row in listing(stopped, "removed", "list")] == [theirs.accounts[0].address]
+    actions = [row["action"] for row in listing(stopped, "audit", "list")]
+    assert actions[:2] == ["customer.purge", "removal.purge"]

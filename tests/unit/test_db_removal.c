@@ -283,6 +283,36 @@ static void tells_what_is_due(void **state)
     assert_int_equal(db_removal_due(db, &removal), DB_NONE);
 }
 
+/* What is due comes back no more, as part of it may be gone. */
+static void purges_in_parts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    struct db_removal removal, due;
+    uint64_t mailboxes[3], dropped = 0;
+    assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &mailboxes[0]), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->ours, "b@ours.example", &mailboxes[1]), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->ours, "c@ours.example", &mailboxes[2]), DB_OK);
+    assert_int_equal(fixture_add(db, fixture->theirs, "a@theirs.example", NULL), DB_OK);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "ours.example", 1), DB_OK);
+    assert_int_equal(db_removal_find(db, 0, DB_REMOVAL_DOMAIN, "ours.example", &removal), DB_OK);
+    while (db_removal_due(db, &due) != DB_OK) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    assert_int_equal(db_removal_restore(db, &removal), DB_NONE);
+    assert_int_equal(db_removal_purge_some(db, &removal, 2), DB_OK);
+    assert_int_equal(count_removals(fixture), 1);
+    assert_int_equal(db_removal_purge_some(db, &removal, 2), DB_OK);
+    assert_int_equal(db_removal_purge_some(db, &removal, 2), DB_NONE);
+    assert_int_equal(db_removal_purge(db, &removal), DB_OK);
+    assert_int_equal(count_removals(fixture), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(db_drop_next(db, dropped, &dropped), DB_OK);
+        assert_int_equal(dropped, mailboxes[i]);
+    }
+    assert_int_equal(db_drop_next(db, dropped, &dropped), DB_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +324,7 @@ int main(void)
         fixture_test(gives_no_alias_back_that_has_gone_on),
         fixture_test(purges_for_good),
         fixture_test(tells_what_is_due),
+        fixture_test(purges_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,7 @@ static const struct tenant_case {
     {STATEMENT_PURGE_CUSTOMER, true, {N(1)}},
     {STATEMENT_PURGE_DOMAINS, false, {N(2)}},
     {STATEMENT_PURGE_ADDRESSES, false, {N(1)}},
+    {STATEMENT_PURGE_SOME_ADDRESSES, false, {N(1), N(9)}},
     {STATEMENT_REMOVAL_END, false, {N(1)}},
     {STATEMENT_REMOVAL_NEXT, false, {N(0)}},
     {STATEMENT_PERSON_NAME, false, {K(NOTHING), K(MAILBOX)}},
