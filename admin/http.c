@@ -348,6 +348,7 @@ static struct request *request_new(struct service *service, struct MHD_Connectio
     request->admin = service->http->admin;
     request->method = method;
     request->path = path;
+    request->secure = service->tls;
     api_identify(
         request,
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);

@@ -33,7 +33,7 @@ class Person:
 
     def ask(self, method, path, body=None, csrf=True, **headers):
         """(status, JSON or None): each answer is checked against the API's document."""
-        command = ["curl", "-sS", "--max-time", "30", "-X", method, "-b", self.jar, "-c", self.jar,
+        command = ["curl", "-sSk", "--max-time", "30", "-X", method, "-b", self.jar, "-c", self.jar,
                    "-D", "-", "-H", "Expect:"]
         if csrf and self.csrf and method != "GET":
             headers.setdefault("X_CSRF_Token", self.csrf)
@@ -150,7 +150,7 @@ def test_the_cookie(instance, person):
     assert attributes == {"Path=/", "HttpOnly", "SameSite=Strict"}
     first = someone.cookie
     assert len(first) == 43
-    # Over TLS, also a proxy's, it has the name that no other host can set.
+    # Over TLS, as here a proxy's, it has the name that no other host can set.
     someone.login(root, PASSWORD, X_Forwarded_Proto="https")
     cookie = next(line for line in someone.headers.splitlines() if line.lower().startswith("set-cookie"))
     assert "__Host-bellhop=" in cookie and "; Secure" in cookie
@@ -175,6 +175,27 @@ def test_the_cookie(instance, person):
     # Of these nothing but a digest is kept.
     kept = b"".join((instance.dir / name).read_bytes() for name in ("accounts.db", "accounts.db-wal"))
     assert before.encode() not in kept and before not in instance.log
+
+
+def test_over_tls(stopped, tmp_path):
+    """curl, as a browser, keeps a cookie of that name only from who may set it."""
+    instance = stopped
+    instance.configure(https_listen=f"127.0.0.1:{instance.ports.https}")
+    root = admin_user(instance.start(), "root")
+    someone = Person(instance, tmp_path, "tls")
+    someone.base = f"https://127.0.0.1:{instance.ports.https}"
+    assert someone.login(root, PASSWORD)["login"] == root
+    assert "\tTRUE\t0\t__Host-bellhop\t" in someone.jar.read_text()
+    assert someone.ask("GET", "/self")[0] == 200
+    assert someone.ask("DELETE", "/self/sessions")[0] == 204
+    assert someone.code("DELETE", "/self/sessions", Origin=f"http://127.0.0.1:{instance.ports.https}") == (403, "csrf")
+    # Without TLS nobody looks at it.
+    token = re.search("__Host-bellhop\t(\\S+)", someone.jar.read_text()).group(1)
+    other = Person(instance, tmp_path, "plain")
+    assert other.code("GET", "/self", Cookie=f"__Host-bellhop={token}") == (401, "no-key")
+    assert other.login(root, PASSWORD)["login"] == root and "\tFALSE\t0\tbellhop\t" in other.jar.read_text()
+    assert someone.ask("POST", "/logout")[0] == 204
+    assert "__Host-bellhop" not in someone.jar.read_text()
 
 
 def test_each_change_with_a_cookie_needs_the_token(instance, person):
