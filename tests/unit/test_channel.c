@@ -225,8 +225,8 @@ static bool lend(struct channel *channel, struct channel_loan *loan)
 {
     uint8_t octets[37];
 
-    for (uint8_t i = 0; i < sizeof(octets); i++)
-        octets[i] = 1 + i;
+    for (size_t i = 0; i < sizeof(octets); i++)
+        octets[i] = (uint8_t)(1 + i);
     return channel_lend(channel, loan, 1, 1, octets, sizeof(octets));
 }
 
