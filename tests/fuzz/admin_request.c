@@ -37,6 +37,7 @@ static void check_field(const struct field *field, const json_t *body)
     case FIELD_BOOL: assert(json_is_boolean(value)); break;
     case FIELD_TIME: assert(field_time(body, field->name, 0) > 0); break;
     case FIELD_TEXTS:
+    case FIELD_OBJECTS:
         assert((int64_t)json_array_size(value) >= field->least);
         assert((int64_t)json_array_size(value) <= field->most);
         break;
