@@ -18,6 +18,7 @@
 #include "db/plan.h"
 #include "db/removal.h"
 #include "db/transaction.h"
+#include "db/trusted.h"
 #include "db/webhook.h"
 #include "lib/signature.h"
 
@@ -89,6 +90,9 @@
     CALL(operator_event_next)                                                                      \
     CALL(audit_next)                                                                               \
     CALL(operator_audit_next)                                                                      \
+    CALL(trusted_add)                                                                              \
+    CALL(trusted_next)                                                                             \
+    CALL(trusted_remove)                                                                           \
     CALL(webhook_next)                                                                             \
     CALL(webhook_remove)                                                                           \
     CALL(webhook_replay)                                                                           \

@@ -374,6 +374,30 @@ enum db_result server_issuer_remove(struct db *db, uint64_t customer, const char
                          NULL);
 }
 
+/* --- networks that a customer trusts */
+
+enum db_result server_trusted_add(struct db *db, uint64_t customer, const char *network)
+{
+    return server_change(db, "POST", server_customer_path(customer, "/trusted-networks"),
+                         json_pack("{ss}", "network", network));
+}
+
+enum db_result server_trusted_next(struct db *db, uint64_t customer, struct db_trusted *trusted)
+{
+    SERVER_NEXT(db, LIST_TRUSTED,
+                trusted->network[0] == '\0'
+                    ? server_customer_path(customer, "/trusted-networks?" SERVER_PAGE)
+                    : NULL,
+                remoteanswer_trusted, trusted);
+}
+
+enum db_result server_trusted_remove(struct db *db, uint64_t customer, const char *network)
+{
+    return server_change(
+        db, "DELETE",
+        remote_path_add(server_customer_path(customer, "/trusted-networks/"), network), NULL);
+}
+
 /* --- what was removed */
 
 /* Where it begins is not always the beginning. */

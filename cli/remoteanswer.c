@@ -340,6 +340,15 @@ int remoteanswer_audit(const json_t *object, struct db_audit *audit_r)
     return end(&reading);
 }
 
+int remoteanswer_trusted(const json_t *object, struct db_trusted *trusted_r)
+{
+    struct reading reading = {.object = object};
+
+    *trusted_r = (struct db_trusted){.created = take_time(&reading, "created")};
+    TAKE_TEXT(&reading, "network", trusted_r->network);
+    return end(&reading);
+}
+
 int remoteanswer_webhook(const json_t *object, struct db_webhook *webhook_r)
 {
     struct reading reading = {.object = object};

@@ -18,6 +18,7 @@
 #include "db/overplan.h"
 #include "db/plan.h"
 #include "db/removal.h"
+#include "db/trusted.h"
 #include "db/webhook.h"
 
 /*
@@ -33,6 +34,7 @@ int remoteanswer_issuer(const json_t *object, struct db_issuer *issuer_r);
 int remoteanswer_removal(const json_t *object, struct db_removal *removal_r);
 int remoteanswer_event(const json_t *object, struct db_event *event_r);
 int remoteanswer_audit(const json_t *object, struct db_audit *audit_r);
+int remoteanswer_trusted(const json_t *object, struct db_trusted *trusted_r);
 int remoteanswer_webhook(const json_t *object, struct db_webhook *webhook_r);
 int remoteanswer_preview(const json_t *object, struct db_overplan_preview *preview_r);
 

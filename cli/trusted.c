@@ -1,5 +1,6 @@
 /* The commands about networks that a customer trusts. */
 #include "db/trusted.h"
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -12,7 +13,7 @@ static const struct listing_column columns[] = {{"network", "NETWORK", LISTING_T
 
 static int add_network(struct db *db, const struct db_customer *customer, const char *network)
 {
-    enum db_result result = db_trusted_add(db, customer->id, network);
+    enum db_result result = accounts->trusted_add(db, customer->id, network);
 
     switch (result) {
     case DB_OK: return EXIT_DONE;
@@ -30,7 +31,7 @@ static int add_network(struct db *db, const struct db_customer *customer, const 
 
 static int remove_network(struct db *db, const struct db_customer *customer, const char *network)
 {
-    switch (database_result(db, db_trusted_remove(db, customer->id, network))) {
+    switch (database_result(db, accounts->trusted_remove(db, customer->id, network))) {
     case DB_OK: return EXIT_DONE;
     case DB_NONE:
         return refuse("\"%s\" does not trust %s; \"bellhop trusted-network list\" shows what it "
@@ -62,7 +63,7 @@ static int change(struct instance *instance, int argc, char **argv,
     int done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
         done = function(db, &customer, network);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -83,7 +84,7 @@ static enum db_result add_rows(struct instance *instance, struct db *db,
     enum db_result result;
     (void)instance;
 
-    while ((result = db_trusted_next(db, customer->id, &trusted)) == DB_OK)
+    while ((result = accounts->trusted_next(db, customer->id, &trusted)) == DB_OK)
         json_array_append_new(rows,
                               json_pack("{ss ss so}", "network", trusted.network, "customer",
                                         customer->name, "created", listing_time(trusted.created)));

@@ -124,6 +124,11 @@ COMMANDS = [
     (["token-issuer", "add", "https://login.example/a", "--customer", ONE, "--audience", "mail"],),
     (["token-issuer", "remove", "https://login.example/b", "--customer", ONE],),
     (["token-issuer", "remove", "https://login.example/a", "--customer", ONE],), (["token-issuer", "list"],),
+    # networks that are trusted
+    (["trusted-network", "add", "192.0.2.0/24", "--customer", ONE],), (["trusted-network", "add", "192.0.2.0/24", "--customer", ONE],),
+    (["trusted-network", "add", "10.0.0.0/4", "--customer", ONE],), (["trusted-network", "add", "2001:db8::/48", "--customer", TWO],),
+    (["trusted-network", "list"],), (["trusted-network", "list", "--customer", TWO, "--json"],),
+    (["trusted-network", "remove", "192.0.2.0/24", "--customer", ONE],), (["trusted-network", "remove", "192.0.2.0/24", "--customer", ONE],),
     # webhooks, told of what does not happen here
     (["webhook", "add", "http://192.0.2.1/a", "--customer", ONE, "--events", "plan.remove,login.blocked"],),
     (["webhook", "add", "http://192.0.2.1/a", "--customer", ONE],), (["webhook", "add", "https://192.0.2.1/b", "--json", "--events", "login.*"],),

@@ -20,6 +20,7 @@ union row {
     struct db_issuer issuer;
     struct db_removal removal;
     struct db_event event;
+    struct db_trusted trusted;
     struct db_webhook webhook;
     struct db_overplan_preview preview;
 };
@@ -39,6 +40,7 @@ READ(api_key)
 READ(issuer)
 READ(removal)
 READ(event)
+READ(trusted)
 READ(webhook)
 READ(preview)
 
@@ -76,6 +78,7 @@ static const struct {
                    "'events':['address.*','plan.set'],'created':'2026-11-22T08:00:00Z','cursor':9,"
                    "'failing':null,'failures':0,'failure':null,'next_try':null,'disabled':null,"
                    "'answered':null,'status':204,'old_secret_until':null}"},
+    {read_trusted, "{'network':'192.0.2.0/24','created':'2026-11-22T08:00:00Z'}"},
     {read_preview, "{'addresses':3,'addresses_allowed':1,'domains':1,'domains_allowed':1,"
                    "'quota_bytes':1048576,'quota_messages':10}"},
 };
