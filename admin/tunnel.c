@@ -22,7 +22,7 @@
 #include "lib/xalloc.h"
 
 /* All connections. */
-#define TUNNELS_MAX 10000
+#define TUNNELS_MAX 12000
 
 /* Those that shake hands; a half-open one takes some 60 KiB. */
 #define HANDSHAKES_MAX 1000
