@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/http.h"
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "admin/request.h"
@@ -93,6 +94,12 @@ void request_answer(struct request *request, unsigned status, const char *type, 
     (void)status;
     (void)type;
     (void)text;
+    abort();
+}
+
+const struct traffic *http_traffic(const struct http *http)
+{
+    (void)http;
     abort();
 }
 
