@@ -235,6 +235,20 @@ enum db_result db_job_add_error(struct db *db, uint64_t job, const struct db_job
     return statement_change(db, add);
 }
 
+/* That there is none is as good. */
+static enum db_result forget(struct db *db, enum statement_id id, uint64_t job)
+{
+    struct sqlite3_stmt *forget = statement_get(db, id);
+    statement_bind_number(forget, 1, job);
+    enum db_result result = statement_change(db, forget);
+    return result == DB_NONE ? DB_OK : result;
+}
+
+enum db_result db_job_forget_errors(struct db *db, uint64_t job)
+{
+    return forget(db, STATEMENT_JOB_ERRORS_FORGET, job);
+}
+
 enum db_result db_job_add_hash(struct db *db, uint64_t job, unsigned row, const char *hash,
                                const char *scram)
 {
@@ -283,14 +297,6 @@ enum db_result db_job_advance(struct db *db, const struct db_job *job, unsigned 
     return statement_change(db, advance);
 }
 
-static enum db_result forget_hashes(struct db *db, uint64_t job)
-{
-    struct sqlite3_stmt *forget = statement_get(db, STATEMENT_JOB_HASHES_FORGET);
-    statement_bind_number(forget, 1, job);
-    enum db_result result = statement_change(db, forget);
-    return result == DB_NONE ? DB_OK : result;
-}
-
 enum db_result db_job_end(struct db *db, const struct db_job *job, enum db_job_state state)
 {
     static const char *const actions[] = {[DB_JOB_DONE] = "job.done",
@@ -309,7 +315,7 @@ enum db_result db_job_end(struct db *db, const struct db_job *job, enum db_job_s
     statement_bind_number(end, 5, job->wrong);
     result = statement_change(db, end);
     if (result == DB_OK) {
-        result = forget_hashes(db, job->id);
+        result = forget(db, STATEMENT_JOB_HASHES_FORGET, job->id);
     }
     return change_end(db, result, actions[state], job->customer, name_of(job->id, name));
 }

@@ -113,6 +113,9 @@ enum db_result db_job_error_next(struct db *db, uint64_t job, struct db_job_erro
 /* DB_TAKEN: it is noted already, by who was here before. */
 enum db_result db_job_add_error(struct db *db, uint64_t job, const struct db_job_error *error);
 
+/* Of a job that is checked once more. DB_OK or a failure. */
+enum db_result db_job_forget_errors(struct db *db, uint64_t job);
+
 /* What is made of a row's password, kept until db_job_end(); and found: DB_OK or DB_NONE. */
 enum db_result db_job_add_hash(struct db *db, uint64_t job, unsigned row, const char *hash,
                                const char *scram);

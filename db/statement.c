@@ -383,6 +383,8 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_JOB_ERROR_ADD] = {"job_error_add", STATEMENT_OPERATOR,
         "INSERT INTO job_error (job, row, number, line, name, code, reason)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+    [STATEMENT_JOB_ERRORS_FORGET] = {"job_errors_forget", STATEMENT_OPERATOR,
+        "DELETE FROM job_error WHERE job = ?1"},
     [STATEMENT_JOB_HASH_ADD] = {"job_hash_add", STATEMENT_OPERATOR,
         "INSERT INTO job_hash (job, row, hash, scram) VALUES (?1, ?2, ?3, ?4)"},
     [STATEMENT_JOB_HASH_FIND] = {"job_hash_find", STATEMENT_OPERATOR,
@@ -1063,8 +1065,8 @@ static const enum statement_id by_itself[] = {
     STATEMENT_JOB_ABANDON,        STATEMENT_JOB_ERROR_ADD,       STATEMENT_JOB_HASH_ADD,
     STATEMENT_JOB_HASHES_FORGET,  STATEMENT_JOB_CHECKED,         STATEMENT_JOB_ADVANCE,
     STATEMENT_JOB_UPLOADS_PRUNE,  STATEMENT_JOB_RESULTS_PRUNE,   STATEMENT_JOB_PARTS_PRUNE,
-    STATEMENT_JOB_ERRORS_PRUNE,   STATEMENT_JOB_PRUNE,           STATEMENT_OPERATOR_EVENT_ADD,
-    STATEMENT_OUTBOX_CROSSING,
+    STATEMENT_JOB_ERRORS_PRUNE,   STATEMENT_JOB_ERRORS_FORGET,   STATEMENT_JOB_PRUNE,
+    STATEMENT_OPERATOR_EVENT_ADD, STATEMENT_OUTBOX_CROSSING,
 };
 
 static bool is_allowed(const struct db *db, const struct sqlite3_stmt *statement)

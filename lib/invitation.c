@@ -7,27 +7,31 @@
 #include "lib/conf.h"
 #include "lib/invitation.h"
 
-#define TOKEN_OCTETS 16
-
-_Static_assert(sodium_base64_ENCODED_LEN(TOKEN_OCTETS, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+_Static_assert(sodium_base64_ENCODED_LEN(INVITATION_TOKEN_OCTETS,
+                                         sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
                    INVITATION_TOKEN_SIZE,
                "a token fits");
 
-void invitation_draw(struct invitation *invitation_r)
+void invitation_make(struct invitation *invitation_r, const uint8_t octets[INVITATION_TOKEN_OCTETS])
 {
-    unsigned char octets[TOKEN_OCTETS];
-
-    randombytes_buf(octets, sizeof(octets));
-    sodium_bin2base64(invitation_r->token, INVITATION_TOKEN_SIZE, octets, sizeof(octets),
+    sodium_bin2base64(invitation_r->token, INVITATION_TOKEN_SIZE, octets, INVITATION_TOKEN_OCTETS,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(octets, sizeof(octets));
     (void)invitation_digest(invitation_r->digest, invitation_r->token, strlen(invitation_r->token));
     invitation_r->until = (uint64_t)time(NULL) + INVITATION_LIFETIME;
 }
 
+void invitation_draw(struct invitation *invitation_r)
+{
+    uint8_t octets[INVITATION_TOKEN_OCTETS];
+
+    randombytes_buf(octets, sizeof(octets));
+    invitation_make(invitation_r, octets);
+    sodium_memzero(octets, sizeof(octets));
+}
+
 int invitation_digest(uint8_t digest_r[INVITATION_DIGEST_SIZE], const char *token, size_t length)
 {
-    unsigned char octets[TOKEN_OCTETS];
+    unsigned char octets[INVITATION_TOKEN_OCTETS];
     size_t size;
 
     if (length != INVITATION_TOKEN_SIZE - 1 ||

@@ -13,7 +13,9 @@
 #define INVITATION_DIGEST_SIZE 32
 #define INVITATION_LIFETIME    (7 * 24 * 60 * 60) /* seconds */
 
-/* 128 bits as unpadded URL-safe Base64, and a NUL. */
+#define INVITATION_TOKEN_OCTETS 16
+
+/* These as unpadded URL-safe Base64, and a NUL. */
 #define INVITATION_TOKEN_SIZE 23
 
 struct invitation {
@@ -23,6 +25,10 @@ struct invitation {
 };
 
 void invitation_draw(struct invitation *invitation_r);
+
+/* The same of octets that nobody can guess. */
+void invitation_make(struct invitation *invitation_r,
+                     const uint8_t octets[INVITATION_TOKEN_OCTETS]);
 
 /*
  * The link that its holder opens: PAGE_URL/invitation/TOKEN. Wiped by its owner. The page URL is

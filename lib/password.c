@@ -66,19 +66,28 @@ const char *password_check(const char *text, size_t length)
     return "the password is not valid UTF-8; type it on a terminal set to UTF-8";
 }
 
-void password_generate(struct password *password_r)
+void password_make(struct password *password_r, const uint8_t octets[PASSWORD_OCTETS])
 {
     /* 32 characters, 5 bits each, none that looks like another one. */
     static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
     char *at = password_r->text;
 
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < PASSWORD_OCTETS; i++) {
         if (i > 0 && i % 4 == 0)
             *at++ = '-';
-        *at++ = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
+        *at++ = alphabet[octets[i] % (sizeof(alphabet) - 1)];
     }
     *at = '\0';
     password_r->length = (size_t)(at - password_r->text);
+}
+
+void password_generate(struct password *password_r)
+{
+    uint8_t octets[PASSWORD_OCTETS];
+
+    randombytes_buf(octets, sizeof(octets));
+    password_make(password_r, octets);
+    sodium_memzero(octets, sizeof(octets));
 }
 
 static int make_scram(struct password_kept *kept_r, const struct password_cost *cost,

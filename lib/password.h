@@ -43,6 +43,10 @@ const char *password_check(const char *text, size_t length);
 /* Draws one of 80 random bits, easy to read out and to type. */
 void password_generate(struct password *password_r);
 
+/* The same of octets that nobody can guess. */
+#define PASSWORD_OCTETS 16
+void password_make(struct password *password_r, const uint8_t octets[PASSWORD_OCTETS]);
+
 /* What is kept of a password. Wiped by its owner. */
 struct password_kept {
     char hash[STOREDHASH_MAX + 1];
