@@ -4,12 +4,14 @@
 #include "admin/authask.h"
 #include "admin/authlink.h"
 #include "admin/blocks.h"
+#include "admin/bulk.h"
 #include "admin/crossings.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
 #include "admin/fetcher.h"
 #include "admin/hasher.h"
 #include "admin/issuers.h"
+#include "admin/jobevents.h"
 #include "admin/logouts.h"
 #include "admin/purger.h"
 #include "admin/retention.h"
@@ -26,6 +28,8 @@ struct admin {
     struct db *outbox; /* and for webhooks (DB_NOTES) */
     struct writer *writer;
     struct hasher *hasher;
+    struct bulk *bulk;
+    struct jobevents *jobevents;
     struct api *api;
     struct store *store;
     struct blocks *blocks;

@@ -24,9 +24,13 @@
 /* That wait for the thread: pieces of jobs, and results. */
 #define WAITING_MAX 64
 
-/* Seconds after which a job that met a failure is tried again, and from one pruning to the next. */
-#define PATIENCE    1
-#define PRUNE_EVERY 60
+/*
+ * In ms: from one look for jobs to the next, for a command may have started one, too; after a
+ * failure; and from one pruning to the next.
+ */
+#define LOOK_EVERY  250
+#define PATIENCE    1000
+#define PRUNE_EVERY 60000
 
 /* Percents that are over when rows are applied, without passwords to hash and with. */
 #define CHECKED_PERCENT 10
@@ -311,15 +315,15 @@ static const struct {
 
 /* --- from one piece to the next */
 
-static void wait_for(struct event *event, time_t seconds)
+static void wait_for(struct event *event, unsigned ms)
 {
-    const struct timeval pause = {.tv_sec = seconds};
+    const struct timeval pause = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
     event_add(event, &pause);
 }
 
 /* What is left of the job, if anything, is found again. */
-static void drop(struct run *run, time_t seconds)
+static void drop(struct run *run, unsigned ms)
 {
     struct bulk *bulk = run->bulk;
 
@@ -330,7 +334,7 @@ static void drop(struct run *run, time_t seconds)
     sodium_memzero(run->secret, sizeof(run->secret));
     free(run);
     if (!atomic_load(&bulk->stopping))
-        wait_for(bulk->look, seconds);
+        wait_for(bulk->look, ms);
 }
 
 static void submit_writing(struct run *run)
@@ -432,7 +436,7 @@ static void start(struct bulk *bulk, const struct db_job *job)
     go_on(run);
 }
 
-void bulk_look(struct bulk *bulk)
+static void look(struct bulk *bulk)
 {
     struct db_job job = {0};
     enum db_result result = DB_NONE;
@@ -441,15 +445,17 @@ void bulk_look(struct bulk *bulk)
            (result = db_job_open_next(bulk->db, &job)) == DB_OK)
         if (find(bulk, job.id) == NULL)
             start(bulk, &job);
-    if (is_failure(result))
-        wait_for(bulk->look, PATIENCE);
+    wait_for(bulk->look, is_failure(result) ? PATIENCE : LOOK_EVERY);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
+    struct bulk *bulk = context;
     (void)fd;
     (void)what;
-    bulk_look(context);
+
+    if (!atomic_load(&bulk->stopping))
+        look(bulk);
 }
 
 /* --- what nobody needs any more */

@@ -34,9 +34,8 @@ struct bulk_progress {
 struct bulk *bulk_new(struct event_base *base, struct db *db, struct db *threads,
                       struct writer *writer, const struct password_cost *cost);
 
-/* Begins with what the database has, and looks again when there may be more. */
+/* Begins with what the database has, and looks for more from then on. */
 void bulk_serve(struct bulk *bulk);
-void bulk_look(struct bulk *bulk);
 
 /* Begins no piece any more, and ends the one that takes long. */
 void bulk_stop(struct bulk *bulk);

@@ -205,7 +205,7 @@ static void replay(struct request *request, const struct db_idempotency *kept)
     const char *body = json_string_value(json_object_get(object, "body"));
     const char *etag = json_string_value(json_object_get(object, "etag"));
     request_set(request, (unsigned)json_integer_value(json_object_get(object, "status")), NULL);
-    answer->type = "application/json";
+    answer->type = request->route->type != NULL ? request->route->type : "application/json";
     answer->text = body == NULL ? NULL : xstrdup(body);
     answer->location = location == NULL ? NULL : xstrdup(location);
     snprintf(answer->etag, sizeof(answer->etag), "%s", etag == NULL ? "" : etag);
@@ -389,10 +389,20 @@ static void on_hashed(struct hashing *hashing)
     request_send(request);
 }
 
+void change_go_on(struct request *request)
+{
+    request->away = false;
+    submit(request);
+}
+
 void change_begin_request(struct request *request)
 {
     struct hashing *hashing = request->hashing;
 
+    if (request->preparing) {
+        request->away = true;
+        return;
+    }
     if (hashing == NULL) {
         submit(request);
         return;

@@ -8,6 +8,9 @@
 /* Hashes the password that it brings, if any, has the writer apply it, and sends the answer. */
 void change_begin_request(struct request *request);
 
+/* What has set request->preparing is done: the request goes on, or is answered with a problem. */
+void change_go_on(struct request *request);
+
 /* Says to the audit who it is that changes something. */
 void change_actor(struct db *db, const struct request *request);
 

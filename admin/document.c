@@ -110,6 +110,8 @@ static const char *status_of(const struct route *route)
 {
     bool post = strcmp(route->method, "POST") == 0 && route->apply != NULL;
 
+    if (route->upload != NULL)
+        return "202";
     if (route->schema == NULL)
         return "204";
     return post && strcmp(route->schema, "Password") != 0 ? "201" : "200";

@@ -22,6 +22,7 @@
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "admin/route.h"
+#include "admin/stream.h"
 #include "admin/traffic.h"
 #include "admin/tunnel.h"
 #include "admin/upload.h"
@@ -107,7 +108,9 @@ static void add_headers(struct MHD_Response *response, const struct request *req
 
     snprintf(seconds, sizeof(seconds), "%u", answer->retry_after);
     add_header(response, "Content-Type",
-               answer->text != NULL || answer->longtext != NULL ? answer->type : NULL);
+               answer->text != NULL || answer->longtext != NULL || answer->stream != NULL
+                   ? answer->type
+                   : NULL);
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "Content-Security-Policy",
                answer->policy != NULL ? answer->policy
@@ -197,12 +200,21 @@ static struct MHD_Response *make_long(const struct request *request)
                                              on_left);
 }
 
+static void wake(void *context)
+{
+    const struct service *service = context;
+
+    event_active(service->ready, EV_READ, 0);
+}
+
 static struct MHD_Response *make_response(const struct request *request)
 {
     const struct answer *answer = &request->answer;
 
     if (answer->longtext != NULL)
         return make_long(request);
+    if (answer->stream != NULL)
+        return stream_response(answer->stream, request->connection, wake, request->service);
     if (answer->text == NULL)
         return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     return MHD_create_response_from_buffer_with_free_callback(strlen(answer->text), answer->text,
@@ -217,10 +229,11 @@ static enum MHD_Result queue_answer(struct request *request)
     if (response == NULL)
         log_panic("out of memory");
     add_headers(response, request);
+    set_due(request->connection, answer->stream != NULL ? 0 : ANSWER_TIME);
     answer->text = NULL;
+    answer->stream = NULL;
     forget_body(request);
     answer->longtext = NULL;
-    set_due(request->connection, ANSWER_TIME);
     enum MHD_Result result = MHD_queue_response(request->connection, answer->status, response);
     MHD_destroy_response(response);
     metric_add(METRIC_HTTP_REQUESTS, 1);
@@ -363,6 +376,8 @@ static void request_free(struct request *request)
     request_clear(request);
     json_decref(request->errors);
     json_decref(request->limit);
+    if (request->release != NULL)
+        request->release(request->own);
     if (request->own != NULL)
         sodium_memzero(request->own, request->own_size);
     sodium_memzero(request->token, sizeof(request->token));

@@ -9,6 +9,12 @@
 /* A password is nothing to keep in an upload. */
 #define COLUMNS (ROW_ALL & ~ROW_BIT(PASSWORD))
 
+_Static_assert((int)DB_JOB_CSV == (int)ROW_CSV && (int)DB_JOB_JSON == (int)ROW_JSON &&
+                   (int)DB_JOB_NDJSON == (int)ROW_NDJSON,
+               "a format of one is one of the other");
+_Static_assert(DB_JOB_COLUMN_MAX == ROW_COLUMN_MAX && DB_JOB_REASON_SIZE == ROW_REASON_SIZE,
+               "an error of one fits into the other");
+
 struct jobsource {
     uint64_t job;
     struct row_reader *reader;
@@ -23,7 +29,7 @@ struct jobsource *jobsource_new(const struct db_job *job)
     struct jobsource *source = xcalloc(1, sizeof(*source));
 
     source->job = job->id;
-    source->reader = row_reader_new(job->format, COLUMNS);
+    source->reader = row_reader_new((enum row_format)job->format, COLUMNS);
     return source;
 }
 

@@ -45,6 +45,8 @@ static void stop_sweeping(struct admin *admin)
     purger_stop(&admin->purger);
     crossings_stop(&admin->crossings);
     webhooks_free(admin->webhooks);
+    bulk_stop(admin->bulk);
+    jobevents_stop(admin->jobevents);
 }
 
 /*
@@ -61,8 +63,11 @@ static void close_all(struct admin *admin)
     event_free(admin->look);
     authask_free(admin->authask);
     hasher_free(admin->hasher);
+    bulk_join(admin->bulk);
     writer_free(admin->writer);
+    bulk_free(admin->bulk);
     http_free(admin->http);
+    jobevents_free(admin->jobevents);
     api_free(admin->api);
     admin->http = NULL;
     db_close(admin->db);
@@ -107,6 +112,7 @@ static void serve(void *context)
     purger_init(&admin->purger, admin->child.base, admin->db, admin->writer);
     crossings_init(&admin->crossings, admin->child.base, admin->writer, admin->store);
     admin->webhooks = webhooks_new(admin->child.base, admin->outbox, admin->fetcher);
+    bulk_serve(admin->bulk);
 }
 
 static void reload(void *context)
@@ -162,7 +168,7 @@ static struct db *open_database(enum db_mode mode)
     return db;
 }
 
-static struct hasher *start_hasher(struct admin *admin)
+static void start_hashers(struct admin *admin)
 {
     const struct conf *conf = &admin->child.conf;
     struct password_cost cost = {.operations = conf->hash_operations, .memory = conf->hash_memory};
@@ -170,10 +176,10 @@ static struct hasher *start_hasher(struct admin *admin)
     if (db_secret_find(admin->db, DB_SECRET_SCRAM_SALT, cost.salt_secret) != DB_OK)
         log_fatal("the account database has lost the secret that salts are made with; restore it "
                   "from a backup");
-    struct hasher *hasher =
-        hasher_new(admin->child.base, child_per_core(conf->hash_threads), &cost);
+    admin->hasher = hasher_new(admin->child.base, child_per_core(conf->hash_threads), &cost);
+    admin->bulk =
+        bulk_new(admin->child.base, admin->db, open_database(DB_READ), admin->writer, &cost);
     sodium_memzero(&cost, sizeof(cost));
-    return hasher;
 }
 
 int main(void)
@@ -196,8 +202,9 @@ int main(void)
     admin.blocks = blocks_new(admin.child.base);
     json_object_seed(0);
     admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
-    admin.hasher = start_hasher(&admin);
+    start_hashers(&admin);
     admin.authask = authask_new(admin.child.base);
+    admin.jobevents = jobevents_new(&admin);
     admin.api = api_new(&admin);
     admin.look = evtimer_new(admin.child.base, on_look, &admin);
     if (admin.look == NULL)

@@ -172,6 +172,20 @@ static enum db_result find_webhook(struct db *db, struct request *request)
     return is_operator(key) || key->customer == webhook.customer ? DB_OK : DB_NONE;
 }
 
+/* A key of one domain sees none: a job may reach beyond that. */
+static enum db_result find_job(struct db *db, struct request *request)
+{
+    const struct db_api_key *key = &request->key;
+    uint64_t id = id_of(request->name);
+    enum db_result result = DB_NONE;
+
+    if (id != 0 && key->mailbox == 0 && key->domain[0] == '\0')
+        result = is_operator(key) ? db_operator_job_find(db, id, &request->job)
+                                  : db_job_get(db, key->customer, id, &request->job);
+    request->customer = request->job.customer;
+    return result;
+}
+
 static const struct {
     const char *parameter;
     const char *thing;
@@ -185,6 +199,7 @@ static const struct {
     [SCOPE_KEY] = {"key", "API key", find_key},
     [SCOPE_USER] = {"user", "admin user", find_user},
     [SCOPE_REMOVAL] = {"removal", "removal", find_removal},
+    [SCOPE_JOB] = {"job", "job", find_job},
     [SCOPE_WEBHOOK] = {"webhook", "webhook", find_webhook},
 };
 

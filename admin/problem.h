@@ -35,6 +35,9 @@ enum problem {
     PROBLEM_SELF,
     PROBLEM_REMOVES,
     PROBLEM_NO_PAGES,
+    PROBLEM_NOT_ENDED,
+    PROBLEM_ENDED,
+    PROBLEM_GONE,      /* 410 */
     PROBLEM_CHANGED,   /* 412 */
     PROBLEM_TOO_LARGE, /* 413 */
     PROBLEM_TYPE,      /* 415 */

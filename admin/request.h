@@ -14,6 +14,7 @@
 #include "admin/writer.h"
 #include "db/adminuser.h"
 #include "db/apikey.h"
+#include "db/job.h"
 #include "db/mailaddress.h"
 #include "db/pagesession.h"
 #include "db/plan.h"
@@ -22,6 +23,7 @@
 struct admin;
 struct MHD_Connection;
 struct service;
+struct stream;
 struct upload;
 struct longtext;
 
@@ -37,6 +39,7 @@ struct answer {
     const char *policy;        /* Content-Security-Policy, static; NULL: nothing is needed */
     char *text;                /* NULL: none */
     struct longtext *longtext; /* in place of a text: admin/longtext.h */
+    struct stream *stream;     /* the same: admin/stream.h */
     char *location;
     char etag[REQUEST_ETAG_SIZE];
     char allow[ROUTE_ALLOW_SIZE];
@@ -96,6 +99,7 @@ struct request {
     struct db_api_key target;
     struct db_admin_user user;
     struct db_removal removal;
+    struct db_job job;
     uint64_t webhook;
 
     json_t *errors; /* noted by problem_member() */
@@ -103,10 +107,12 @@ struct request {
     bool undo;      /* what `apply` does is undone, and the answer tells what it would have been */
     struct answer answer;
     struct hashing *hashing; /* set where a password is to be hashed before `apply` */
+    bool preparing;          /* or something else is made before: see change_go_on() */
     struct writing writing;
     /* What a handler keeps until `apply` and the answer; wiped and freed. */
     void *own;
     size_t own_size;
+    void (*release)(void *own); /* what it refers to; NULL: nothing */
 };
 
 /* Whose `writing` it is. */

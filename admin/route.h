@@ -29,6 +29,7 @@ enum route_scope {
     SCOPE_KEY,      /* {key}, by its id */
     SCOPE_USER,     /* {user}, an admin user by its id */
     SCOPE_REMOVAL,  /* {removal}, by its id */
+    SCOPE_JOB,      /* {job}, by its id */
     SCOPE_WEBHOOK   /* {webhook}, by its id */
 };
 

@@ -14,6 +14,8 @@
 #include "admin/exposition.h"
 #include "admin/health.h"
 #include "admin/invitations.h"
+#include "admin/jobevents.h"
+#include "admin/jobs.h"
 #include "admin/logins.h"
 #include "admin/meta.h"
 #include "admin/planpreview.h"
@@ -209,6 +211,26 @@ const struct route routes[] = {
      .about = "draw an app password, shown once", .schema = "NewAppPassword"},
     {"DELETE", API "/addresses/{address}/app-passwords/{name}", SCOPE_MAILBOX,
      ADMINS | ROLE(OWNER), .apply = app_password_remove, .about = "remove an app password"},
+
+    {"POST", API "/customers/{customer}/jobs", SCOPE_CUSTOMER, ADMINS, ROUTE_WHOLE, NULL,
+     job_new_parameters, .apply = job_start, .upload = &job_upload, .schema = "Job",
+     .about = "upload addresses of a customer, up to 100,000, which are then checked and made"},
+    {"POST", API "/jobs", SCOPE_ANY, OPERATORS, 0, NULL, job_new_parameters, .apply = job_start,
+     .upload = &job_upload, .schema = "Job",
+     .about = "upload addresses of many customers, whose domain says whose each is"},
+    {"GET", API "/jobs", SCOPE_ANY, READERS, ROUTE_LIST | ROUTE_WHOLE, NULL, job_parameters,
+     .handle = jobs_list, .about = "the jobs, the newest first", .schema = "Job"},
+    {"GET", API "/jobs/{job}", SCOPE_JOB, READERS, .show = job_show,
+     .about = "how far a job is", .schema = "Job"},
+    {"GET", API "/jobs/{job}/events", SCOPE_JOB, READERS, .handle = job_events_show,
+     .type = "text/event-stream", .about = "how far a job is, as server-sent events until its end"},
+    {"GET", API "/jobs/{job}/errors", SCOPE_JOB, READERS, ROUTE_LIST, .handle = job_errors_list,
+     .about = "what is wrong with rows of a job", .schema = "JobError"},
+    {"POST", API "/jobs/{job}/cancel", SCOPE_JOB, ADMINS, 0, no_fields, .handle = job_stop,
+     .apply = job_cancel, .about = "let a job make nothing more"},
+    {"POST", API "/jobs/{job}/result", SCOPE_JOB, ADMINS, 0, no_fields,
+     .handle = job_prepare_result, .apply = job_take_result, .type = "text/csv",
+     .about = "the addresses that a job has made with their invitations or passwords, once"},
 
     {"GET", API "/removed", SCOPE_ANY, READERS, ROUTE_LIST, NULL, removal_parameters,
      .handle = removals_list, .about = "what was removed and can be restored, the oldest first",

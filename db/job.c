@@ -24,7 +24,7 @@ const char *db_job_state_name(enum db_job_state state)
     return states[state];
 }
 
-const char *db_job_format_name(enum row_format format)
+const char *db_job_format_name(enum db_job_format format)
 {
     return formats[format];
 }
@@ -57,7 +57,7 @@ static enum db_result read_job(struct db *db, struct sqlite3_stmt *row, struct d
     statement_text(row, 2, job_r->actor, sizeof(job_r->actor));
     statement_text(row, 3, job_r->remote, sizeof(job_r->remote));
     statement_text(row, 4, job_r->request, sizeof(job_r->request));
-    job_r->format = (enum row_format)word(formats, COUNT(formats), row, 5);
+    job_r->format = (enum db_job_format)word(formats, COUNT(formats), row, 5);
     statement_text(row, 6, mode, sizeof(mode));
     job_r->all = strcmp(mode, "all") == 0;
     job_r->dry_run = statement_bool(row, 7);

@@ -7,7 +7,6 @@
 
 #include "db/audit.h"
 #include "db/db.h"
-#include "lib/row.h"
 
 /*
  * Bulk uploads: a job is one that is kept as it came, checked, and applied. It lies in the account
@@ -27,6 +26,11 @@
 #define DB_JOB_RESULT_DAYS 7
 #define DB_JOB_DAYS        30
 
+/* As lib/row.h has them. */
+enum db_job_format { DB_JOB_CSV, DB_JOB_JSON, DB_JOB_NDJSON };
+#define DB_JOB_COLUMN_MAX  64
+#define DB_JOB_REASON_SIZE 240
+
 enum db_job_state {
     DB_JOB_UPLOAD,   /* pieces come in */
     DB_JOB_CHECKING, /* rows are looked at, or wait for that */
@@ -42,7 +46,7 @@ struct db_job {
     char actor[DB_AUDIT_ACTOR_MAX + 1]; /* for the audit of what it makes, as the next two */
     char remote[DB_AUDIT_REMOTE_MAX + 1];
     char request[DB_AUDIT_REQUEST_MAX + 1];
-    enum row_format format;
+    enum db_job_format format;
     bool all; /* or nothing; else each row for itself */
     bool dry_run;
     enum db_job_state state;
@@ -61,14 +65,14 @@ struct db_job_error {
     unsigned row;
     unsigned number; /* among the row's */
     unsigned line;
-    char name[ROW_COLUMN_MAX + 1];
+    char name[DB_JOB_COLUMN_MAX + 1];
     char code[32];
-    char reason[ROW_REASON_SIZE];
+    char reason[DB_JOB_REASON_SIZE];
 };
 
 /* The words for them: upload, checking...; csv, json, ndjson. */
 const char *db_job_state_name(enum db_job_state state);
-const char *db_job_format_name(enum row_format format);
+const char *db_job_format_name(enum db_job_format format);
 
 /* Whether it has ended. */
 bool db_job_is_over(const struct db_job *job);

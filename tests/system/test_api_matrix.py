@@ -5,7 +5,7 @@ import json
 import pytest
 
 from api import Api, Document, made_key
-from bellhop import ROOT
+from bellhop import ROOT, wait_until
 
 MATRIX = ROOT / "tests" / "system" / "api_matrix.txt"
 
@@ -56,6 +56,7 @@ class World:
             "address": [own[0], "x@annex.example", group.accounts[0].address],
             "key": [keys["domain"], keys["admin"], keys["foreign"]],
             "removal": [self.removal(domain) for domain in (hotel.domain, "annex.example", group.domain)],
+            "job": [self.job(customers[customer.name]) if customer else None for customer in (hotel, None, group)],
             "webhook": [self.webhook(hotel.name), None, self.webhook(group.name)],
             "user": [self.user("desk", hotel), None, self.user("desk", group)],
             "session": ["0" * 64]}
@@ -63,6 +64,12 @@ class World:
             assert self.operator.ask("PUT", f"/addresses/{address}/password",
                                      {"password": "a long password"}).status == 204
         self.foreign = [group.name, group.domain, str(customers[group.name])]
+
+    def job(self, customer):
+        """One that has ended without having made anything."""
+        job = self.operator.post(f"/customers/{customer}/jobs", [{"address": "none"}]).json["id"]
+        wait_until(lambda: self.operator.get(f"/jobs/{job}").json["ended"], 20, "the end of the job")
+        return job
 
     def webhook(self, customer):
         """It leads where nothing is sent."""
@@ -178,7 +185,7 @@ def test_a_session_may_what_a_key_of_its_role_may(world, caller):
 def test_a_foreign_object_is_answered_as_none_at_all(world):
     """To the word, but for the request's id."""
     nothing = {"plan": "none", "customer": 999999, "domain": "none.example", "address": "a@none.example",
-               "key": 999999, "removal": 999999, "webhook": 999999, "user": 999999}
+               "key": 999999, "removal": 999999, "job": 999999, "webhook": 999999, "user": 999999}
     for (method, path), cells in rows().items():
         for caller, statuses in cells.items():
             if len(statuses) != 3 or statuses[2] != "404" or "{name}" in path:

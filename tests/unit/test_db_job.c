@@ -7,7 +7,7 @@
 
 static uint64_t begin(struct db *db, uint64_t customer)
 {
-    struct db_job job = {.customer = customer, .format = ROW_NDJSON, .all = true};
+    struct db_job job = {.customer = customer, .format = DB_JOB_NDJSON, .all = true};
     db_audit_actor(db, "api-key panel");
     db_audit_source(db, "192.0.2.1", "r1");
     assert_int_equal(db_job_begin(db, &job), DB_OK);
@@ -42,7 +42,7 @@ static void keeps_an_upload_in_pieces(void **state)
     assert_int_equal(db_job_get(db, fixture->theirs, id, &job), DB_NONE);
     assert_int_equal(db_job_get(db, fixture->ours, id, &job), DB_OK);
     assert_int_equal(job.octets, 9);
-    assert_int_equal(job.format, ROW_NDJSON);
+    assert_int_equal(job.format, DB_JOB_NDJSON);
     assert_int_equal(job.state, DB_JOB_CHECKING);
     assert_true(job.all && !job.dry_run && !job.result);
     assert_string_equal(job.actor, "api-key panel");

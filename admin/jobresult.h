@@ -1,0 +1,30 @@
+#ifndef ADMIN_JOBRESULT_H
+#define ADMIN_JOBRESULT_H
+
+#include "admin/bulk.h"
+#include "db/job.h"
+
+/*
+ * The result of a job: a table (CSV) of the addresses that it has made, each with its invitation's
+ * link (or token, where pages have no URL) or its password, made once more of the job's secret.
+ */
+
+/* Zeroed, then filled in up to `context`. */
+struct jobresult {
+    struct db_job job;
+    const char *page_url; /* may be empty */
+    void (*done)(struct jobresult *result);
+    void *context; /* for done() */
+    enum db_result result;
+    char *text; /* wiped by jobresult_release() */
+    size_t size;
+    struct bulk_work work;
+};
+
+/* Returns 0, or -1 when too much waits: done() is not called then. */
+int jobresult_submit(struct bulk *bulk, struct jobresult *result);
+
+/* What it holds. */
+void jobresult_release(void *result);
+
+#endif

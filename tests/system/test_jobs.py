@@ -1,0 +1,345 @@
+"""Bulk uploads over the HTTP API: checked, applied, watched, cancelled, gone on with after a crash."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from api import Api, made_key, operator
+from bellhop import signal_process, wait_gone, wait_until
+
+CSV = {"Content_Type": "text/csv"}
+NDJSON = {"Content_Type": "application/x-ndjson"}
+OVER = ("done", "failed", "cancelled")
+
+
+class Chain:
+    """Two customers with a domain each, and an operator's API."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.api = operator(instance)
+        self.mine, self.theirs = reversed(instance.customers)
+        names = {item["name"]: item["id"] for item in self.api.all("/customers")}
+        self.id, self.other = names[self.mine.name], names[self.theirs.name]
+        self.path = f"/customers/{self.id}/jobs"
+
+    def key(self, customer, role="admin"):
+        name = f"{role} of {customer.name}"
+        return Api(self.instance, made_key(self.instance, name, "--role", role, "--customer", customer.name),
+                   self.api.document)
+
+    def addresses(self, customer=None):
+        customer = customer or self.mine
+        items = self.api.all(f"/addresses?domain={customer.domain}")
+        return {item["address"]: item for item in items}
+
+    def start(self, rows, query="", path=None, api=None, **headers):
+        """A job of rows as a CSV text, or as objects."""
+        if isinstance(rows, str):
+            body, kind = rows.encode(), CSV
+        else:
+            body, kind = "".join(json.dumps(row) + "\n" for row in rows).encode(), NDJSON
+        answer = (api or self.api).ask("POST", (path or self.path) + query, body, **kind, **headers)
+        assert answer.status == 202, answer.text
+        assert answer.headers["Location"] == f"/api/v1/jobs/{answer.json['id']}"
+        return answer.json["id"]
+
+    def job(self, number):
+        return self.api.get(f"/jobs/{number}").json
+
+    def end(self, number, seconds=60):
+        wait_until(lambda: self.job(number)["state"] in OVER, seconds, "the end of the job")
+        return self.job(number)
+
+    def errors(self, number):
+        return [(error["row"], error["column"], error["code"]) for error in self.api.all(f"/jobs/{number}/errors")]
+
+    def result(self, number, **headers):
+        answer = self.api.post(f"/jobs/{number}/result", {}, **headers)
+        assert answer.status == 200, answer.text
+        assert answer.headers["Cache-Control"] == "no-store"
+        return {row["address"]: row for row in csv.DictReader(io.StringIO(answer.text, newline=""))}
+
+
+def invited(instance, token):
+    """Whether the token opens a mailbox."""
+    digest = hashlib.blake2b(token.encode(), digest_size=32).digest()
+    with contextlib.closing(sqlite3.connect(instance.dir / "accounts.db")) as database:
+        return database.execute("SELECT count(*) FROM invitation WHERE digest = ?", (digest,)).fetchone() == (1,)
+
+
+def kill_admin(instance):
+    (pid,) = instance.pids()["admin"]
+    signal_process(pid, signal.SIGKILL)
+    wait_gone(pid)
+    wait_until(lambda: instance.pids().get("admin"), 20, "another admin")
+    instance.wait_healthy()
+
+
+@pytest.fixture
+def chain(instance):
+    return Chain(instance)
+
+
+def rows_of(domain, count, **more):
+    return [{"address": f"guest{number}@{domain}", **more} for number in range(1, count + 1)]
+
+
+def test_rows_are_made(chain):
+    domain = chain.mine.domain
+    job = chain.end(chain.start("address;name;invite;targets;quota_bytes\r\n"
+                                f"a@{domain};Anna;yes;;\r\n"
+                                f"both@{domain};;;a@{domain} b@{domain};\r\n"
+                                f"b@{domain};Björn;;;1000000\r\n"))
+    assert (job["state"], job["rows"], job["made"], job["wrong"]) == ("done", 3, 3, 0)
+    assert (job["mode"], job["dry_run"], job["format"], job["percent"]) == ("rows", False, "csv", 100)
+    made = chain.addresses()
+    assert made[f"a@{domain}"]["name"] == "Anna" and made[f"a@{domain}"]["invited_until"]
+    assert made[f"b@{domain}"]["quota_bytes"] == 1000000 and not made[f"b@{domain}"]["invited_until"]
+    assert made[f"both@{domain}"]["targets"] == [f"a@{domain}", f"b@{domain}"]
+    audit = chain.api.all(f"/audit?customer={chain.id}")
+    told = [(row["action"], row["object"]) for row in reversed(audit)]
+    number = str(job["id"])
+    assert told[-6:] == [("job.start", number), ("address.add", f"a@{domain}"), ("address.add", f"b@{domain}"),
+                         ("address.settings", f"b@{domain}"), ("alias.add", f"both@{domain}"), ("job.done", number)]
+    assert {row["actor"] for row in audit[:6]} == {"api-key operator"}
+    assert len({row["request"] for row in audit[:6]}) == 1
+
+
+def test_the_result_is_fetched_once(chain):
+    domain = chain.mine.domain
+    number = chain.start([{"address": f"a@{domain}", "invite": True}, {"address": f"b@{domain}", "generate": True},
+                          {"address": f"c@{domain}"}])
+    assert chain.end(number)["result"]
+    result = chain.result(number, Idempotency_Key="once")
+    assert list(result) == [f"a@{domain}", f"b@{domain}", f"c@{domain}"]
+    assert result[f"c@{domain}"] == {"row": "3", "address": f"c@{domain}", "invitation": "", "password": ""}
+    chain.instance.pop3(f"b@{domain}", result[f"b@{domain}"]["password"]).quit()
+    token = result[f"a@{domain}"]["invitation"].rpartition("/")[2]
+    assert invited(chain.instance, token)
+    # Whose answer was lost asks again with the key that he gave it.
+    assert chain.result(number, Idempotency_Key="once") == result
+    again = chain.api.post(f"/jobs/{number}/result", {})
+    assert (again.status, again.code) == (410, "gone")
+    assert not chain.job(number)["result"]
+    # Nothing of what was given out is kept.
+    tokens = [result[f"a@{domain}"]["invitation"], result[f"b@{domain}"]["password"]]
+    for path in chain.instance.dir.glob("accounts.db*"):
+        assert not any(secret.encode() in path.read_bytes() for secret in tokens)
+
+
+def test_all_or_nothing(chain):
+    domain = chain.mine.domain
+    rows = rows_of(domain, 5, invite=True)
+    number = chain.start([*rows, {"address": f"guest2@{domain}"}, {"address": "a@unknown.example"}], "?mode=all")
+    job = chain.end(number)
+    assert (job["state"], job["rows"], job["made"], job["wrong"]) == ("failed", 7, 0, 2)
+    assert [(row, column) for row, column, _ in chain.errors(number)] == [(6, "address"), (7, "address")]
+    assert chain.addresses().keys().isdisjoint(row["address"] for row in rows)
+    assert chain.api.post(f"/jobs/{number}/result", {}).status == 410
+    number = chain.start(rows, "?mode=all")
+    job = chain.end(number)
+    assert (job["state"], job["made"], job["mode"]) == ("done", 5, "all")
+    assert len({row["invitation"] for row in chain.result(number).values()}) == 5
+
+
+def test_row_by_row_the_good_ones_are_made(chain):
+    domain = chain.mine.domain
+    number = chain.start([{"address": f"a@{domain}"}, {"address": "no address"}, {"address": f"a@{domain}"},
+                          {"address": f"x@{chain.theirs.domain}"}, {"address": "x@nowhere.example"},
+                          {"address": f"b@{domain}"}])
+    job = chain.end(number)
+    assert (job["state"], job["made"], job["wrong"]) == ("done", 2, 4)
+    errors = chain.api.all(f"/jobs/{number}/errors", limit=1)
+    assert [error["row"] for error in errors] == [2, 3, 4, 5]
+    assert [error["line"] for error in errors] == [2, 3, 4, 5]
+    # What another customer has is told as what nobody has.
+    assert errors[2]["code"] == errors[3]["code"] and errors[2]["reason"] == errors[3]["reason"]
+    assert {f"a@{domain}", f"b@{domain}"} <= set(chain.addresses())
+    assert f"x@{chain.theirs.domain}" not in chain.addresses(chain.theirs)
+
+
+def test_the_plan_limits_a_job(chain):
+    domain = chain.mine.domain
+    there = len(chain.addresses())
+    number = chain.start(rows_of(domain, 120, invite=True))
+    job = chain.end(number)
+    assert (job["made"], job["wrong"]) == (100 - there, 20 + there)
+    assert len(chain.addresses()) == 100
+    assert {code for _, _, code in chain.errors(number)} == {"limit"}
+
+
+def test_a_dry_run_changes_nothing(chain):
+    domain = chain.mine.domain
+    before = chain.addresses()
+    for mode in "rows", "all":
+        number = chain.start([{"address": f"a@{domain}"}, {"address": "none"}], f"?dry_run=true&mode={mode}")
+        job = chain.end(number)
+        assert (job["state"], job["dry_run"], job["rows"], job["made"], job["wrong"]) == ("done", True, 2, 0, 1)
+        assert chain.errors(number)[0][0] == 2
+    assert chain.addresses() == before
+
+
+def test_an_upload_that_makes_no_sense(chain):
+    for body, kind in ((b"[{\"address\": ", {"Content_Type": "application/json"}),
+                       (b"colour\r\nred\r\n", CSV)):
+        answer = chain.api.ask("POST", chain.path, body, **kind)
+        assert answer.status == 202
+        job = chain.end(answer.json["id"])
+        assert (job["state"], job["made"]) == ("failed", 0)
+        assert chain.errors(job["id"])
+    assert chain.api.ask("POST", chain.path, b"x", Content_Type="text/plain").status == 415
+    assert chain.api.ask("POST", chain.path + "?mode=some", b"address\r\n", **CSV).status == 400
+
+
+def test_an_operators_job_over_customers(chain):
+    mine, theirs = chain.mine, chain.theirs
+    number = chain.start([{"address": f"a@{mine.domain}"}, {"address": f"a@{theirs.domain}", "customer": chain.other},
+                          {"address": f"b@{theirs.domain}", "customer": chain.id}], path="/jobs")
+    job = chain.end(number)
+    assert (job["customer"], job["made"], job["wrong"]) == (None, 2, 1)
+    assert chain.errors(number)[0][0] == 3
+    assert f"a@{mine.domain}" in chain.addresses() and f"a@{theirs.domain}" in chain.addresses(theirs)
+    owner = chain.key(theirs)
+    assert owner.get(f"/jobs/{number}").status == 404
+    assert any(row["object"] == f"a@{theirs.domain}" for row in owner.all("/audit"))
+
+
+def test_a_job_is_its_customers(chain):
+    admin, foreign = chain.key(chain.mine), chain.key(chain.theirs)
+    helpdesk = chain.key(chain.mine, "helpdesk")
+    number = chain.start(rows_of(chain.mine.domain, 2, invite=True), api=admin)
+    chain.end(number)
+    assert foreign.ask("POST", chain.path, b"address\r\n", **CSV).status == 404
+    for method, path in (("GET", ""), ("GET", "/errors"), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/result")):
+        body = {} if method == "POST" else None
+        unknown = foreign.ask(method, f"/jobs/999{path}", body)
+        answer = foreign.ask(method, f"/jobs/{number}{path}", body)
+        assert answer.status == unknown.status == 404
+        assert {**answer.json, "request": ""} == {**unknown.json, "request": ""}
+    assert foreign.all("/jobs") == []
+    assert [job["id"] for job in admin.all("/jobs")] == [number]
+    assert [job["id"] for job in chain.api.all("/jobs?state=done")] == [number]
+    assert chain.api.all("/jobs?state=failed") == []
+    assert helpdesk.get(f"/jobs/{number}").status == 200
+    assert helpdesk.post(f"/jobs/{number}/result", {}).status == 403
+    assert admin.post(f"/jobs/{number}/result", {}).status == 200
+
+
+def test_an_upload_that_comes_twice_is_one_job(chain):
+    rows = rows_of(chain.mine.domain, 3)
+    number = chain.start(rows, Idempotency_Key="k")
+    assert chain.start(rows, Idempotency_Key="k") == number
+    assert chain.end(number)["made"] == 3
+    assert [job["id"] for job in chain.api.all("/jobs")] == [number]
+
+
+def events(text):
+    """[{field: value}] of a stream."""
+    blocks = [block for block in text.split("\n\n") if block and not block.startswith((":", "retry:"))]
+    return [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
+
+
+def test_progress_as_events(stopped):
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    number = chain.start(rows_of(chain.mine.domain, 30, generate=True))
+    url = f"http://127.0.0.1:{stopped.ports.http}/api/v1/jobs/{number}/events"
+    curl = ["curl", "-sSN", "-m", "100", "-D", "-", "-H", f"Authorization: Bearer {chain.api.key}"]
+    told = subprocess.run([*curl, url], capture_output=True, text=True, check=True).stdout.replace("\r", "")
+    head, _, text = told.partition("\n\n")
+    assert "Content-Type: text/event-stream" in head and "Cache-Control: no-store" in head
+    *before, last = events(text)
+    assert len(before) >= 2 and {event["event"] for event in before} == {"progress"}
+    percents = [json.loads(event["data"])["percent"] for event in before]
+    assert percents == sorted(percents) and any(0 < percent < 100 for percent in percents)
+    assert any(json.loads(event["data"])["seconds_left"] is not None for event in before)
+    assert last["event"] == "end"
+    schema = {"$ref": "#/components/schemas/Job"}
+    for event in [*before, last]:
+        chain.api.document.validate(schema, json.loads(event["data"]))
+    assert json.loads(last["data"])["made"] == 30
+    # A client that comes again is told what it has not been told.
+    again = subprocess.run([*curl, "-H", f"Last-Event-ID: {before[0]['id']}", url], capture_output=True, text=True,
+                           check=True).stdout.replace("\r", "")
+    assert events(again.partition("\n\n")[2]) == [last]
+    again = subprocess.run([*curl, "-H", f"Last-Event-ID: {last['id']}", url], capture_output=True, text=True, check=True)
+    assert again.stdout.startswith("HTTP/1.1 204")
+
+
+def test_who_listens_holds_up_no_reload(stopped):
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    number = chain.start(rows_of(chain.mine.domain, 60, generate=True))
+    url = f"http://127.0.0.1:{stopped.ports.http}/api/v1/jobs/{number}/events"
+    with subprocess.Popen(["curl", "-sSN", "-H", f"Authorization: Bearer {chain.api.key}", url],
+                          stdout=subprocess.PIPE, text=True) as curl:
+        assert curl.stdout.readline() == "retry: 2000\n"
+        (before,) = stopped.pids()["admin"]
+        stopped.cli("reload")
+        curl.wait(20)
+        wait_gone(before)
+    assert chain.end(number)["made"] == 60
+
+
+def slow(instance):
+    """Hashing a password takes long enough for a job to be met on its way."""
+    instance.configure(hash_operations=3, hash_memory=64 * 1024 * 1024)
+
+
+@pytest.mark.parametrize("mode", ["rows", "all"])
+def test_cancelled(stopped, mode):
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    before = len(chain.addresses())
+    number = chain.start(rows_of(chain.mine.domain, 90, generate=True), f"?mode={mode}")
+    wait_until(lambda: chain.job(number)["percent"] > 10, 60)
+    assert chain.api.post(f"/jobs/{number}/cancel", {}).status == 204
+    made = len(chain.addresses()) - before
+    job = chain.job(number)
+    assert job["state"] == "cancelled" and job["made"] == made < 90
+    assert mode == "rows" or made == 0
+    again = chain.api.post(f"/jobs/{number}/cancel", {})
+    assert (again.status, again.code) == (409, "ended")
+    if made > 0:
+        assert len(chain.result(number)) == made
+    chain.start([{"address": f"z@{chain.mine.domain}"}])
+    wait_until(lambda: f"z@{chain.mine.domain}" in chain.addresses())
+    assert len(chain.addresses()) == before + made + 1
+
+
+@pytest.mark.parametrize("mode", ["rows", "all"])
+def test_goes_on_after_a_crash(stopped, mode):
+    """admin is killed again and again; each row is made once, by the password that the result has."""
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    domain = chain.mine.domain
+    rows = rows_of(domain, 40, generate=True) + [{"address": f"all@{domain}", "targets": [f"guest40@{domain}"]}]
+    number = chain.start(rows, f"?mode={mode}")
+    last = 0
+    for _ in range(3):
+        wait_until(lambda: chain.job(number)["percent"] > last, 60)
+        last = chain.job(number)["percent"]
+        kill_admin(stopped)
+    job = chain.end(number, 120)
+    assert (job["state"], job["rows"], job["made"], job["wrong"]) == ("done", 41, 41, 0)
+    made = [address for address in chain.addresses() if address.startswith("guest")]
+    assert sorted(made) == sorted(row["address"] for row in rows[:40])
+    added = [row["object"] for row in chain.api.all(f"/audit?customer={chain.id}") if row["action"] == "address.add"]
+    assert sorted(address for address in added if address in made) == sorted(made)
+    result = chain.result(number)
+    assert len(result) == 41
+    for address in f"guest1@{domain}", f"guest40@{domain}":
+        stopped.pop3(address, result[address]["password"]).quit()
+    stopped.cli("audit", "verify")
