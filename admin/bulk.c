@@ -346,10 +346,8 @@ static void submit_writing(struct run *run)
 
 static void go_on(struct run *run)
 {
-    if (is_ended(run))
-        drop(run, PATIENCE);
-    else if (run->phase == PHASE_OVER)
-        drop(run, 0);
+    if (is_ended(run) || run->phase == PHASE_OVER)
+        drop(run, run->phase == PHASE_OVER ? 0 : PATIENCE);
     else if (phases[run->phase].work == NULL)
         submit_writing(run);
     else if (bulk_submit(run->bulk, &run->work) != 0)

@@ -133,9 +133,9 @@ int jobresult_submit(struct bulk *bulk, struct jobresult *result)
     return bulk_submit(bulk, &result->work);
 }
 
-void jobresult_release(void *context)
+void jobresult_release(void *own)
 {
-    struct jobresult *result = context;
+    struct jobresult *result = own;
 
     if (result->text != NULL)
         sodium_memzero(result->text, result->size);

@@ -24,7 +24,7 @@ struct jobresult {
 /* Returns 0, or -1 when too much waits: done() is not called then. */
 int jobresult_submit(struct bulk *bulk, struct jobresult *result);
 
-/* What it holds. */
-void jobresult_release(void *result);
+/* Wipes and frees what a struct jobresult holds. */
+void jobresult_release(void *own);
 
 #endif

@@ -322,7 +322,8 @@ void job_errors_list(struct admin *admin, struct request *request)
 
     if (page_begin(&page, request) < 0)
         return;
-    if (page.after[0] != '\0')
-        (void)sscanf(page.after, "%9u.%9u", &row.error.row, &row.error.number);
+    const char *dot = strchr(page.after, '.');
+    row.error.row = (unsigned)strtoul(page.after, NULL, 10);
+    row.error.number = dot == NULL ? 0 : (unsigned)strtoul(dot + 1, NULL, 10);
     page_fill(&page, &listing, &row);
 }

@@ -44,14 +44,23 @@ enum db_result mailbox_find(struct db *db, uint64_t customer, const struct addre
 enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
                            uint64_t mailbox)
 {
+    struct sqlite3_stmt *place = statement_get(db, STATEMENT_ADDRESS_PLACE);
+    statement_bind_number(place, 1, customer);
+    statement_bind_text(place, 2, address->domain);
+    enum db_result result = statement_row(db, place);
+    if (result != DB_OK) {
+        return result;
+    }
+    uint64_t domain = statement_number(place, 0);
+    statement_reset(place);
     struct sqlite3_stmt *add = statement_get(db, STATEMENT_ADDRESS_ADD);
     statement_bind_number(add, 1, customer);
-    statement_bind_text(add, 2, address->domain);
+    statement_bind_number(add, 2, domain);
     statement_bind_text(add, 3, address->local);
     if (mailbox != 0) {
         statement_bind_number(add, 4, mailbox);
     }
-    enum db_result result = statement_change(db, add);
+    result = statement_change(db, add);
     return result == DB_LIMIT ? limit_note(db, customer, NULL) : result;
 }
 

@@ -18,9 +18,25 @@ static enum db_result add(struct db *db, struct sqlite3_stmt *add)
     return result == DB_NONE ? DB_OK : result;
 }
 
+/* Asked first, as adding takes SQLite a table in memory. DB_NONE: nobody does. */
+static enum db_result find_wish(struct db *db, uint64_t customer)
+{
+    struct sqlite3_stmt *wanted = statement_get(db, STATEMENT_OUTBOX_WANTED);
+    statement_bind_number(wanted, 1, customer);
+    enum db_result result = statement_row(db, wanted);
+    if (result == DB_OK) {
+        statement_reset(wanted);
+    }
+    return result;
+}
+
 enum db_result outbox_add(struct db *db, uint64_t customer, const char *action, const char *object,
                           uint64_t audit)
 {
+    enum db_result wish = find_wish(db, customer);
+    if (wish != DB_OK) {
+        return wish == DB_NONE ? DB_OK : wish;
+    }
     struct sqlite3_stmt *row = statement_get(db, STATEMENT_OUTBOX_ADD);
     statement_bind_number(row, 1, customer);
     statement_bind_text(row, 4, action);

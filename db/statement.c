@@ -620,9 +620,12 @@ const struct statement statements[STATEMENT__MAX] = {
         "     expires = excluded.expires, created = excluded.created"},
     [STATEMENT_INVITATION_REMOVE] = {"invitation_remove", STATEMENT_TENANT,
         "DELETE FROM invitation WHERE customer = ?1 AND mailbox = ?2"},
-    [STATEMENT_ADDRESS_ADD] = {"address_add", STATEMENT_TENANT,
+    [STATEMENT_ADDRESS_PLACE] = {"address_place", STATEMENT_TENANT,
+        "SELECT id FROM domain WHERE customer = ?1 AND name = ?2"},
+    /* Of VALUES: for a SELECT SQLite would make a table in memory, because of the triggers. */
+    [STATEMENT_ADDRESS_ADD] = {"address_add", STATEMENT_NOTES,
         "INSERT INTO any_address (customer, domain, local, mailbox, created)"
-        " SELECT customer, id, ?3, ?4, unixepoch() FROM domain WHERE customer = ?1 AND name = ?2"},
+        " VALUES (?1, ?2, ?3, ?4, unixepoch())"},
     [STATEMENT_MAILADDRESS_NEXT] = {"mailaddress_next", STATEMENT_TENANT,
         "SELECT " MAILADDRESS_COLUMNS
         " WHERE domain.customer = ?1 AND domain.name >= ?2"
@@ -886,8 +889,8 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE webhook.customer = ?1 AND webhook.id > ?2 ORDER BY webhook.id LIMIT 1"},
     [STATEMENT_OUTBOX_ADD] = {"outbox_add", STATEMENT_NOTES,
         "INSERT INTO outbox (id, time, customer, type, object, audit, detail)"
-        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, nullif(?1, 0), ?4, ?5, ?6, ''"
-        " WHERE " WEBHOOK_EXISTS},
+        " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, nullif(?1, 0), ?4, ?5, ?6, ''"},
+    [STATEMENT_OUTBOX_WANTED] = {"outbox_wanted", STATEMENT_OPERATOR, "SELECT 1 WHERE " WEBHOOK_EXISTS},
     [STATEMENT_OUTBOX_EVENT] = {"outbox_event", STATEMENT_NOTES,
         "INSERT INTO outbox (id, time, customer, type, object, detail)"
         " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, nullif(?1, 0), ?4, event.address,"

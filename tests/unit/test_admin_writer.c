@@ -4,6 +4,7 @@
 
 #include "admin/writer.h"
 #include "db/customer.h"
+#include "db/transaction.h"
 
 #define MANY 300
 
@@ -21,6 +22,8 @@ static enum db_result run(struct writing *writing, struct db *db)
     struct made *made = (struct made *)writing;
 
     made->runs++;
+    if (made->writing.alone)
+        db_transaction_is_whole(db);
     assert_int_equal(db_customer_add(db, made->name, "house", NULL), DB_OK);
     return made->wanted;
 }
@@ -45,6 +48,7 @@ static void writes_each_for_itself(void **state)
 
     for (unsigned i = 0; i < MANY; i++) {
         made[i] = (struct made){.writing = {.run = run, .done = done}, .base = base, .left = &left};
+        made[i].writing.alone = i % 7 == 5;
         made[i].wanted = i == 77 ? DB_BROKEN : i % 10 == 3 ? DB_NONE : DB_OK;
         snprintf(made[i].name, sizeof(made[i].name), "c%u", i);
         assert_int_equal(writer_submit(writer, &made[i].writing), 0);

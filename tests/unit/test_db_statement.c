@@ -75,7 +75,7 @@ static const struct tenant_case {
     {STATEMENT_APP_PASSWORD_NEXT, false, {K(MAILBOX), T("")}},
     {STATEMENT_INVITATION_SET, false, {K(MAILBOX), K(DIGEST), N(9)}},
     {STATEMENT_INVITATION_REMOVE, false, {K(MAILBOX)}},
-    {STATEMENT_ADDRESS_ADD, false, {T("ours.example"), T("new")}},
+    {STATEMENT_ADDRESS_PLACE, false, {T("ours.example")}},
     {STATEMENT_MAILADDRESS_NEXT, false, {T(""), T("")}},
     {STATEMENT_ALIAS_FIND, false, {T("ours.example"), T("alone")}},
     {STATEMENT_TARGET_ADD, false, {K(ALIAS), K(SECOND)}},

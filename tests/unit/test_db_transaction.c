@@ -54,6 +54,33 @@ static void keeps_what_was_not_refused(void **state)
     assert_int_equal(db_drop_next(db, dropped, &dropped), DB_NONE);
 }
 
+/* Without savepoints: after a refusal nothing can be kept. */
+static void is_undone_as_a_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    struct db_customer customer;
+
+    assert_int_equal(db_transaction_begin(db), DB_OK);
+    db_transaction_is_whole(db);
+    assert_int_equal(db_customer_add(db, "one", "house", NULL), DB_OK);
+    assert_int_equal(db_customer_add(db, "two", "house", NULL), DB_OK);
+    assert_int_equal(db_transaction_commit(db), DB_OK);
+    assert_int_equal(db_transaction_begin(db), DB_OK);
+    db_transaction_is_whole(db);
+    assert_int_equal(db_customer_add(db, "three", "house", NULL), DB_OK);
+    assert_int_equal(db_customer_add(db, "two", "house", NULL), DB_TAKEN);
+    assert_int_equal(db_transaction_commit(db), DB_BROKEN);
+    assert_int_equal(db_customer_find(db, "two", &customer), DB_OK);
+    assert_int_equal(db_customer_find(db, "three", &customer), DB_NONE);
+    /* It is over, and the next one is as always. */
+    assert_int_equal(db_transaction_begin(db), DB_OK);
+    assert_int_equal(db_customer_add(db, "two", "house", NULL), DB_TAKEN);
+    assert_int_equal(db_customer_add(db, "three", "house", NULL), DB_OK);
+    assert_int_equal(db_transaction_commit(db), DB_OK);
+    assert_int_equal(db_customer_find(db, "three", &customer), DB_OK);
+}
+
 static void reads_as_of_one_moment(void **state)
 {
     struct fixture *fixture = *state;
@@ -202,6 +229,7 @@ static void writes_audit_rows_of_the_operator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        fixture_test(is_undone_as_a_whole),
         fixture_test(reads_as_of_one_moment),
         fixture_test(keeps_what_was_not_refused),
         fixture_test(forgets_what_is_rolled_back),
