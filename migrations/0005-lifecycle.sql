@@ -43,11 +43,12 @@ CREATE INDEX any_address_by_customer ON any_address (customer, removed);
 CREATE INDEX any_address_by_domain ON any_address (domain, customer, local);
 
 -- What happens to mail for who is suspended: it is delivered, or the sender is told to come again, or
--- that it is refused. NULL: as bellhop.conf has it. A customer's comes before its mailboxes'.
+-- that it is refused. NULL: as bellhop.conf has it. A customer's comes before its mailboxes'. What is
+-- NULL is asked first: for IN SQLite makes a table in memory, at each new row.
 ALTER TABLE any_customer ADD COLUMN suspended_mail TEXT
-    CHECK (suspended_mail IN ('keep', 'defer', 'refuse'));
+    CHECK (suspended_mail IS NULL OR suspended_mail IN ('keep', 'defer', 'refuse'));
 ALTER TABLE any_mailbox ADD COLUMN suspended_mail TEXT
-    CHECK (suspended_mail IN ('keep', 'defer', 'refuse'));
+    CHECK (suspended_mail IS NULL OR suspended_mail IN ('keep', 'defer', 'refuse'));
 
 -- What a plan that allows less than the customer has means: it is refused, or taken and nothing may be
 -- added, or taken and the newest are suspended that it does not allow.
@@ -61,7 +62,7 @@ ALTER TABLE any_address ADD COLUMN over_plan INTEGER NOT NULL DEFAULT 0 CHECK (o
 -- A mailbox's own settings. NULL: the plan's limit, the customer's language.
 ALTER TABLE any_mailbox ADD COLUMN octets INTEGER CHECK (octets >= 1);
 ALTER TABLE any_mailbox ADD COLUMN language TEXT
-    CHECK (language IN ('en', 'de', 'fr', 'es', 'it', 'nl', 'pt'));
+    CHECK (language IS NULL OR language IN ('en', 'de', 'fr', 'es', 'it', 'nl', 'pt'));
 -- What its passwords open, where the plan does.
 ALTER TABLE any_mailbox ADD COLUMN pop3 INTEGER NOT NULL DEFAULT 1 CHECK (pop3 IN (0, 1));
 ALTER TABLE any_mailbox ADD COLUMN smtp INTEGER NOT NULL DEFAULT 1 CHECK (smtp IN (0, 1));
