@@ -1,6 +1,7 @@
 #include "db/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,10 +61,22 @@ static int check_version(const struct identity *identity, const char *path, char
     return 0;
 }
 
+/*
+ * Nobody asks how much memory SQLite has, and to know it takes a lock of all threads at each piece.
+ * Too late where it was used before, as in tests, which is as good.
+ */
+static void configure(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 struct db *db_open(const char *path, enum db_mode mode, char *error_r, size_t error_size)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int flags = mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     struct identity identity;
+
+    pthread_once(&once, configure);
 
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         snprintf(error_r, error_size,
