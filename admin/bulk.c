@@ -32,6 +32,9 @@
 #define PATIENCE    1000
 #define PRUNE_EVERY 60000
 
+/* That are written in less than a second: others wait for them, and are refused for more. */
+#define ROWS_QUICK 5000
+
 /* Percents that are over when rows are applied, without passwords to hash and with. */
 #define CHECKED_PERCENT 10
 #define HASHED_PERCENT  90
@@ -340,6 +343,7 @@ static void drop(struct run *run, unsigned ms)
 static void submit_writing(struct run *run)
 {
     run->writing.alone = phases[run->phase].alone;
+    run->writing.holds = run->phase == PHASE_ALL && run->job.rows > ROWS_QUICK;
     if (writer_submit(run->bulk->writer, &run->writing) != 0)
         drop(run, PATIENCE);
 }
@@ -564,8 +568,11 @@ void bulk_cancel(struct bulk *bulk, uint64_t job)
 {
     struct run *run = find(bulk, job);
 
-    if (run != NULL)
-        atomic_store(&run->cancelled, true);
+    if (run == NULL)
+        return;
+    atomic_store(&run->cancelled, true);
+    if (run->writing.holds)
+        writer_release(bulk->writer);
 }
 
 /* Of so many percent that begin at `from`. */

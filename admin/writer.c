@@ -25,6 +25,7 @@ struct writer {
     struct db *db;
     struct workers *workers;
     uint64_t rested; /* when it may begin again, in microseconds */
+    bool held;       /* the event loop's */
 };
 
 static struct writing *writing_of(struct work *work)
@@ -122,6 +123,8 @@ static void done(struct work *work)
 {
     struct writing *writing = writing_of(work);
 
+    if (writing->holds)
+        writing->writer->held = false;
     writing->done(writing);
 }
 
@@ -136,8 +139,19 @@ struct writer *writer_new(struct event_base *base, struct db *db)
 
 int writer_submit(struct writer *writer, struct writing *writing)
 {
+    if (writer->held)
+        return -1;
     writing->work.done = done;
-    return workers_submit(writer->workers, &writing->work);
+    writing->writer = writer;
+    writer->held = writing->holds;
+    int result = workers_submit(writer->workers, &writing->work);
+    writer->held = writer->held && result == 0;
+    return result;
+}
+
+void writer_release(struct writer *writer)
+{
+    writer->held = false;
 }
 
 unsigned writer_waiting(const struct writer *writer)

@@ -16,7 +16,10 @@ struct event_base;
 struct writer;
 
 struct writing {
-    struct work work; /* the writer's */
+    struct work work; /* the writer's, as the next one */
+    struct writer *writer;
+    /* It takes seconds: what comes before it is done is refused at once, and need not wait. */
+    bool holds;
     /*
      * It has a transaction of its own, for what is large: a savepoint around many changes costs
      * SQLite more than they do. What it refuses is undone all the same.
@@ -41,6 +44,9 @@ int writer_submit(struct writer *writer, struct writing *writing);
 
 /* How many changes wait. */
 unsigned writer_waiting(const struct writer *writer);
+
+/* Refuses nothing any more: what holds it up ends at once. */
+void writer_release(struct writer *writer);
 
 /* Writes what waits, calls done() for it, and closes the database. */
 void writer_free(struct writer *writer);
