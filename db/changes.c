@@ -12,8 +12,8 @@
 #include "lib/xalloc.h"
 
 /* What the audit does not follow: it, and what is no business of anybody's. */
-static const char *const ignored[] = {"audit",  "event",  "mailbox_drop", "idempotency_key",
-                                      "secret", "logout", "outbox",       "removal",
+static const char *const ignored[] = {"audit",    "event",     "mailbox_drop", "idempotency_key",
+                                      "secret",   "logout",    "outbox",       "removal",
                                       "job_part", "job_error", "job_hash"};
 
 /* Beside all that is a BLOB. */
