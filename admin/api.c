@@ -350,7 +350,7 @@ static void take_idempotency(struct request *request)
         problem_set(request, PROBLEM_MALFORMED, "idempotency keys go with API keys");
         return;
     }
-    if (request->route->type != NULL) {
+    if (request->route->type != NULL && (request->route->flags & ROUTE_KEPT) == 0) {
         problem_set(request, PROBLEM_MALFORMED,
                     "an answer that is no JSON is not kept; send no " IDEMPOTENCY_HEADER);
         return;

@@ -91,7 +91,7 @@ static json_t *parameters_of(const struct route *route)
     if (!get && strcmp(route->method, "POST") != 0 && route->show != NULL)
         add_parameter(parameters, "If-Match", "header", text_schema());
     if (strcmp(route->method, "POST") == 0 && route->apply != NULL && route->scope != SCOPE_OPEN &&
-        route->type == NULL)
+        (route->type == NULL || (route->flags & ROUTE_KEPT) != 0))
         add_parameter(parameters, "Idempotency-Key", "header", text_schema());
     return parameters;
 }

@@ -46,6 +46,7 @@ enum route_flag {
     ROUTE_WHOLE = 1,   /* not for a key of one domain: what it does goes beyond that */
     ROUTE_LIST = 2,    /* takes limit and cursor, and answers with a page (admin/page.h) */
     ROUTE_SESSION = 4, /* only for people (admin/people.h), not for keys */
+    ROUTE_KEPT = 8,    /* its answer is kept by an idempotency key although it is no JSON */
     ROUTE_ASKS = 64    /* its own parameters of the query must be there */
 };
 

@@ -228,7 +228,7 @@ const struct route routes[] = {
      .about = "what is wrong with rows of a job", .schema = "JobError"},
     {"POST", API "/jobs/{job}/cancel", SCOPE_JOB, ADMINS, 0, no_fields, .handle = job_stop,
      .apply = job_cancel, .about = "let a job make nothing more"},
-    {"POST", API "/jobs/{job}/result", SCOPE_JOB, ADMINS, 0, no_fields,
+    {"POST", API "/jobs/{job}/result", SCOPE_JOB, ADMINS, ROUTE_KEPT, no_fields,
      .handle = job_prepare_result, .apply = job_take_result, .type = "text/csv",
      .about = "the addresses that a job has made with their invitations or passwords, once"},
 
