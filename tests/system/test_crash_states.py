@@ -424,6 +424,7 @@ def test_call_fails_for_a_while(world, failure):
     world.instance.start()
     world.seed()
     world.instance.restart()  # so that the next delivery begins a segment
+    world.instance.cli("address", "list")  # stored has recovered when it answers
     mark = len(world.instance.log)
     before, pids = world.counter(failure.counter), world.instance.pids()["stored"]
     world.arm(f"{failure.point} 1 failing {failure.error}")
