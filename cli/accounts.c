@@ -87,6 +87,7 @@ const struct accounts accounts_local = {
     .usage_ask = ask_usage,
     .session_find = session_find,
     .session_end = session_end,
+    .audit_export = audit_export,
     .events_flush = eventflush,
     .broken = "the account database failed, as the line above says",
 };

@@ -1,6 +1,7 @@
 #ifndef CLI_ACCOUNTS_H
 #define CLI_ACCOUNTS_H
 
+#include "cli/auditexport.h"
 #include "cli/password.h"
 #include "cli/session.h"
 #include "cli/usage.h"
@@ -137,6 +138,8 @@ struct accounts {
     /* As in cli/session.h. */
     __typeof__(session_find) *session_find;
     __typeof__(session_end) *session_end;
+    /* As in cli/auditexport.h. */
+    __typeof__(audit_export) *audit_export;
     /* Has the events written that have been counted; says so where that is not possible. */
     void (*events_flush)(void);
 

@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "cli/accounts.h"
+#include "cli/auditexport.h"
 #include "cli/auditline.h"
 #include "cli/command.h"
 #include "cli/database.h"
@@ -99,7 +100,7 @@ static enum db_result follow(struct db *db, uint64_t customer, struct db_audit *
                          : db_audit_follow(db, customer, audit);
 }
 
-static int export(struct db *db, uint64_t customer)
+int audit_export(struct db *db, uint64_t customer)
 {
     struct db_audit audit = {0};
     enum db_result result;
@@ -130,8 +131,8 @@ int audit_export_main(struct instance *instance, int argc, char **argv)
     if (name != NULL)
         done = database_customer(db, name, &customer);
     if (done == EXIT_DONE)
-        done = export(db, customer.id);
-    db_close(db);
+        done = accounts->audit_export(db, customer.id);
+    accounts->close(db);
     return done;
 }
 

@@ -166,7 +166,7 @@ static const struct command commands[] = {
      COMMAND_ACCOUNTS, audit_list_main},
     {"audit export", "[--customer NAME]",
      "write the audit, or one customer's, to standard output, a line of JSON a row",
-     COMMAND_INSTANCE, audit_export_main},
+     COMMAND_ACCOUNTS, audit_export_main},
     {"audit verify", "[FILE] [--head HEAD]",
      "check that no row of the audit, or of an export, was changed, added or removed, and that it "
      "holds what was noted",

@@ -52,11 +52,13 @@ struct remote {
 
 /* One request and its answer. */
 struct exchange {
+    CURL *curl;
     const char *method;
     const char *path;
     char *body;           /* NULL: none */
     char name[NAME_SIZE]; /* for Idempotency-Key; empty: none */
     bool lost;            /* a connection was, so it may have been made already */
+    FILE *file;           /* that a good answer is copied to; NULL: it is JSON, and kept */
     char *text;
     size_t length;
     long status;
@@ -176,10 +178,19 @@ static int read_key(struct remote *remote)
 
 /* --- one request */
 
+static bool is_good(long status)
+{
+    return status >= 200 && status < 300;
+}
+
 static size_t on_octets(char *octets, size_t size, size_t count, void *context)
 {
     struct exchange *exchange = context;
     size_t length = size * count;
+
+    curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
+    if (exchange->file != NULL && is_good(exchange->status))
+        return fwrite(octets, 1, length, exchange->file);
 
     if (length > ANSWER_MAX - exchange->length)
         return CURL_WRITEFUNC_ERROR;
@@ -211,7 +222,8 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name, 
 
 static struct curl_slist *make_headers(const struct exchange *exchange)
 {
-    struct curl_slist *headers = add_header(NULL, "Accept", "application/json");
+    const char *accept = exchange->file != NULL ? "*/*" : "application/json";
+    struct curl_slist *headers = add_header(NULL, "Accept", accept);
 
     if (exchange->body != NULL)
         headers = add_header(headers, "Content-Type", "application/json");
@@ -225,7 +237,6 @@ static void set_options(CURL *curl, const struct remote *remote)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIME);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_TIME);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
     curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, remote->key);
@@ -252,6 +263,10 @@ static CURLcode attempt(struct remote *remote, struct exchange *exchange)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->body);
     }
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, exchange->method);
+    /* A copy takes as long as it takes, while something comes. */
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, exchange->file != NULL ? 0L : (long)ANSWER_TIME);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, exchange->file != NULL ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, exchange->file != NULL ? (long)ANSWER_TIME : 0L);
     /* On an old connection libcurl would send it twice by itself, and 404 tell of the second. */
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT,
                      strcmp(exchange->method, "DELETE") == 0 ? 1L : 0L);
@@ -275,6 +290,8 @@ static bool may_try_again(struct exchange *exchange, CURLcode code)
 {
     if (is_lost(code))
         exchange->lost = true;
+    if (exchange->file != NULL)
+        return false;
     if (code == CURLE_COULDNT_CONNECT)
         return exchange->lost;
     return is_lost(code) ||
@@ -292,8 +309,8 @@ static void wait_a_while(CURL *curl)
 
 static CURLcode perform(struct remote *remote, struct exchange *exchange)
 {
+    exchange->curl = remote->curl;
     CURLcode code = attempt(remote, exchange);
-
     for (int tries = 1; may_try_again(exchange, code) && tries < TRIES; tries++) {
         wait_a_while(remote->curl);
         code = attempt(remote, exchange);
@@ -315,6 +332,8 @@ static enum db_result say_failure(const struct remote *remote, const struct exch
                remote->base, reason);
     else if (code == CURLE_SSL_CACERT_BADFILE)
         refuse("the file that --ca names holds no certificates that can be read: %s", reason);
+    else if (code == CURLE_WRITE_ERROR && exchange->file != NULL)
+        refuse("the answer of the server cannot be written");
     else if (code == CURLE_WRITE_ERROR)
         refuse("the server %s answers with more than it should", remote->base);
     else if (code != CURLE_OPERATION_TIMEDOUT && !exchange->lost)
@@ -430,7 +449,7 @@ static enum db_result judge_problem(struct remote *remote, const struct exchange
 static enum db_result judge(struct remote *remote, const struct exchange *exchange,
                             const json_t *answer)
 {
-    if (exchange->status >= 200 && exchange->status < 300)
+    if (is_good(exchange->status))
         return exchange->length == 0 || answer != NULL ? DB_OK : remote_strange(remote);
     if (exchange->lost && exchange->status == 404 && strcmp(exchange->method, "DELETE") == 0)
         return DB_OK; /* the first time */
@@ -569,6 +588,20 @@ static enum db_result send_change(struct remote *remote, const char *method, con
     }
     enum db_result result = exchange_and_judge(remote, &exchange, answer_r);
     free_body(exchange.body);
+    return result;
+}
+
+enum db_result remote_copy(struct remote *remote, const char *method, char *path, json_t *body,
+                           FILE *file)
+{
+    struct exchange exchange = {.method = method, .path = path, .file = file};
+
+    if (body != NULL && (exchange.body = json_dumps(body, JSON_COMPACT)) == NULL)
+        log_panic("out of memory, or no JSON");
+    enum db_result result = exchange_and_judge(remote, &exchange, NULL);
+    free_body(exchange.body);
+    json_decref(body);
+    free(path);
     return result;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -47,6 +48,10 @@ enum db_result remote_get(struct remote *remote, char *path, json_t **answer_r);
  */
 enum db_result remote_change(struct remote *remote, const char *method, char *path, json_t *body,
                              json_t **answer_r);
+
+/* Writes an answer that is no JSON to `file` as it comes, however long it is. Tried once. */
+enum db_result remote_copy(struct remote *remote, const char *method, char *path, json_t *body,
+                           FILE *file);
 
 /*
  * Between begin and commit, changes are kept and made by one request: the first one's, with what

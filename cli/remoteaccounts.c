@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/command.h"
 #include "cli/listing.h"
 #include "lib/xalloc.h"
 
@@ -492,6 +493,15 @@ enum db_result server_operator_audit_next(struct db *db, struct db_audit *audit)
     return server_audit_next(db, 0, audit);
 }
 
+int server_audit_export(struct db *db, uint64_t customer)
+{
+    char *path = customer != 0 ? remote_path_id("/audit/export?customer=", customer, "")
+                               : remote_path("/audit/export", "", "");
+    enum db_result result = remote_copy(server_remote(db), "GET", path, NULL, stdout);
+
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
 /* --- webhooks */
 
 static char *webhook_path(uint64_t id, const char *after)
@@ -606,6 +616,7 @@ const struct accounts accounts_remote = {
     .usage_ask = server_usage_ask,
     .session_find = server_session_find,
     .session_end = server_session_end,
+    .audit_export = server_audit_export,
     .events_flush = server_events_flush,
     .remote = true,
 };

@@ -116,6 +116,7 @@ __typeof__(*accounts_local.webhook_redraw) server_webhook_redraw;
 __typeof__(*accounts_local.usage_ask) server_usage_ask;
 __typeof__(*accounts_local.session_find) server_session_find;
 __typeof__(*accounts_local.session_end) server_session_end;
+__typeof__(*accounts_local.audit_export) server_audit_export;
 __typeof__(*accounts_local.events_flush) server_events_flush;
 
 #endif

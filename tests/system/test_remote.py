@@ -150,6 +150,8 @@ COMMANDS = [
     (["domain", "restore", "löwen.example"],), (["customer", "remove", "Zum Löwen"],),
     (["domain", "restore", "löwen.example"],), (["customer", "restore", "Zum Löwen"],),
     (["customer", "restore", "nobody"],), (["address", "list"],), (["customer", "list", "--json"],),
+    (["address", "remove", "gast@löwen.example", "--now"],), (["domain", "remove", "löwen.example", "--now"],),
+    (["removed", "list"],), (["customer", "remove", "Plain & Co", "--now"],), (["customer", "list"],),
     # the records
     (["audit", "list", "--customer", "Zum Löwen"],), (["audit", "list", "--json"],), (["audit", "list", "--since", "1h"],),
     (["audit", "list", "--since", "2999-01-01"],), (["audit", "list", "--customer", "nobody"],),
@@ -232,6 +234,21 @@ def test_lists_of_many_pages_are_whole(instance, tmp_path):
         assert (there.stdout, there.stderr) == (here.stdout, here.stderr), command
     assert len(remote.cli("auth", "events", "--since", "7d").stdout.splitlines()) > 1300
     assert "1" in remote.cli("address", "list").stdout.splitlines()[-2].split()
+
+
+def test_the_audit_is_exported(instance, tmp_path):
+    remote = Remote(instance, tmp_path)
+    one, two = instance.customers
+    for options in [], ["--customer", one.name]:
+        export = remote.cli("audit", "export", *options).stdout
+        assert export == instance.cli("audit", "export", *options).stdout and export.count("\n") > 3
+        (tmp_path / "export").write_text(export)
+        instance.cli("audit", "verify", tmp_path / "export")
+    admin = Remote(instance, tmp_path, "admin", "--customer", two.name)
+    assert one.domain not in admin.cli("audit", "export").stdout
+    refused(admin.cli("audit", "export", "--customer", one.name, check=False), "no customer")
+    domain = Remote(instance, tmp_path, "domain", "--customer", two.name, "--domain", two.domain)
+    refused(domain.cli("audit", "export", check=False), "does not let the key")
 
 
 def test_sessions_are_listed_and_ended(instance, tmp_path):
