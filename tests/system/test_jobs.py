@@ -241,6 +241,46 @@ def test_an_upload_that_comes_twice_is_one_job(chain):
     assert [job["id"] for job in chain.api.all("/jobs")] == [number]
 
 
+def hotels(chain, count):
+    """Domains of as many customers more."""
+    for number in range(count):
+        customer = chain.api.post("/customers", {"name": f"Hotel {number}", "plan": chain.mine.plan}).json["id"]
+        assert chain.api.post("/domains", {"domain": f"hotel{number}.example", "customer": customer}).status == 201
+    return [f"hotel{number}.example" for number in range(count)]
+
+
+def test_a_large_job_of_all_or_nothing(chain):
+    """Others are refused while all is written, are welcome as soon as it is cancelled, and read all the time."""
+    account = chain.theirs.accounts[0]
+    domains = hotels(chain, 100)
+    rows = [row for domain in domains for row in rows_of(domain, 100, invite=True)]
+
+    def change():
+        return chain.api.patch(f"/addresses/{account.address}", {"name": "Anna"})
+
+    def refusal():
+        answer = change()
+        assert answer.status == 200 or (answer.code, answer.headers["Retry-After"]) == ("busy", "1"), answer.text
+        return answer.status == 503
+
+    number = chain.start(rows, "?mode=all", path="/jobs")
+    wait_until(refusal, 60, "a refusal")
+    chain.instance.pop3(account.address, account.password).quit()
+    assert chain.api.post(f"/jobs/{number}/cancel", {}).status == 204
+    assert change().status == 200
+    job = chain.job(number)
+    assert (job["state"], job["made"], job["result"]) == ("cancelled", 0, False)
+    assert not any(chain.api.all(f"/addresses?domain={domain}") for domain in domains)
+
+    number = chain.start(rows, "?mode=all", path="/jobs")
+    wait_until(refusal, 60, "a refusal")
+    job = chain.end(number)
+    assert (job["state"], job["made"], job["wrong"]) == ("done", 10000, 0)
+    wait_until(lambda: not refusal(), 60, "the end of what was refused")
+    assert len(chain.api.all(f"/addresses?domain={domains[-1]}")) == 100
+    chain.instance.cli("audit", "verify")
+
+
 def events(text):
     """[{field: value}] of a stream."""
     blocks = [block for block in text.split("\n\n") if block and not block.startswith((":", "retry:"))]
@@ -342,4 +382,35 @@ def test_goes_on_after_a_crash(stopped, mode):
     assert len(result) == 41
     for address in f"guest1@{domain}", f"guest40@{domain}":
         stopped.pop3(address, result[address]["password"]).quit()
+    stopped.cli("audit", "verify")
+
+
+@pytest.mark.parametrize("mode", ["rows", "all"])
+def test_somebody_is_quicker(stopped, mode):
+    """What checking has found good is there, or gone, when it is written."""
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    domain = chain.mine.domain
+    gone = chain.mine.accounts[0].address
+    before = chain.addresses().keys() - {gone}
+    rows = [*rows_of(domain, 15, generate=True), {"address": f"before@{domain}"}, {"address": f"taken@{domain}"},
+            {"address": f"behind@{domain}"}, {"address": f"all@{domain}", "targets": [gone]},
+            {"address": f"both@{domain}", "targets": [f"behind@{domain}"]}]
+    number = chain.start(rows, f"?mode={mode}")
+    wait_until(lambda: chain.job(number)["percent"] > 10, 60)
+    quicker = {"address": f"taken@{domain}", "name": "Quick"}
+    assert chain.api.post("/addresses", quicker).status == 201
+    assert chain.api.delete(f"/addresses/{gone}").status == 204
+    job = chain.end(number, 120)
+    made = {row["address"] for row in rows} - {f"taken@{domain}", f"all@{domain}"} if mode == "rows" else set()
+    assert chain.addresses().keys() == before | made | {f"taken@{domain}"}
+    assert chain.addresses()[f"taken@{domain}"]["name"] == "Quick"
+    if mode == "rows":
+        assert (job["state"], job["made"], job["wrong"]) == ("done", 18, 2)
+        assert chain.errors(number) == [(17, "address", "taken"), (19, "address", "none")]
+        assert chain.result(number).keys() == made
+    else:
+        assert (job["state"], job["made"], job["wrong"], job["result"]) == ("failed", 0, 1, False)
+        assert chain.errors(number) == [(17, "address", "taken")]
     stopped.cli("audit", "verify")
