@@ -57,6 +57,7 @@ struct run {
     struct db_job job; /* as the database has it, but that in PHASE_HASH the place is the run's */
     enum phase phase;
     uint8_t secret[DB_JOB_SECRET_SIZE];
+    bool keyless;           /* the secret is gone, and everybody could work out another */
     struct jobcheck *check; /* in PHASE_CHECK */
     struct rowset wrong;
     bool hashing;    /* a password is drawn for some row, or may be */
@@ -104,6 +105,7 @@ static enum db_result read_job(struct run *run, struct db *db)
     struct db_job_error error = {0};
     enum db_result result = db_job_secret(db, run->job.id, run->secret);
 
+    run->keyless = result == DB_NONE;
     if (result == DB_OK && run->job.state == DB_JOB_APPLYING)
         while ((result = db_job_error_next(db, run->job.id, &error)) == DB_OK)
             rowset_add(&run->wrong, error.row);
@@ -142,8 +144,10 @@ static enum db_result fill(struct run *run, struct db *db)
 
 /* --- then in the writer's; what is refused here has been ended by somebody else */
 
-static enum db_result forget_errors(struct run *run, struct db *db)
+static enum db_result write_opening(struct run *run, struct db *db)
 {
+    if (run->keyless)
+        return db_job_end(db, &run->job, DB_JOB_CANCELLED);
     return run->job.state == DB_JOB_CHECKING ? db_job_forget_errors(db, run->job.id) : DB_OK;
 }
 
@@ -252,6 +256,14 @@ static void begin_applying(struct run *run)
 
 static void after_open(struct run *run)
 {
+    if (run->keyless) {
+        log_error("job %" PRIu64
+                  ": cancelled, because accounts.db has lost its secret; what it has "
+                  "not made needs another upload",
+                  run->job.id);
+        run->phase = PHASE_OVER;
+        return;
+    }
     run->hashing = true;
     if (run->job.state == DB_JOB_APPLYING)
         begin_applying(run);
@@ -308,7 +320,7 @@ static const struct {
     bool alone; /* what is written has a transaction of its own */
     void (*after)(struct run *run);
 } phases[] = {
-    [PHASE_OPEN] = {read_job, forget_errors, false, after_open},
+    [PHASE_OPEN] = {read_job, write_opening, false, after_open},
     [PHASE_CHECK] = {check, write_check, false, after_check},
     [PHASE_HASH] = {fill, write_hashes, false, after_hashes},
     [PHASE_ROWS] = {fill, write_rows, true, after_rows},

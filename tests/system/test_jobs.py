@@ -414,3 +414,25 @@ def test_somebody_is_quicker(stopped, mode):
         assert (job["state"], job["made"], job["wrong"], job["result"]) == ("failed", 0, 1, False)
         assert chain.errors(number) == [(17, "address", "taken")]
     stopped.cli("audit", "verify")
+
+
+@pytest.mark.parametrize("mode", ["rows", "all"])
+def test_without_its_secret_a_job_goes_no_further(stopped, mode):
+    """What it would give out then, everybody could work out."""
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    before = len(chain.addresses())
+    number = chain.start(rows_of(chain.mine.domain, 40, generate=True), f"?mode={mode}")
+    other = chain.start(rows_of(chain.theirs.domain, 10, generate=True), path=f"/customers/{chain.other}/jobs")
+    wait_until(lambda: chain.job(number)["percent"] > 10, 60)
+    stopped.stop()
+    with contextlib.closing(sqlite3.connect(stopped.dir / "accounts.db")) as database, database:
+        database.execute("UPDATE job SET secret = NULL WHERE id = ? AND state = 'applying'", (number,))
+    stopped.start()
+    job = chain.end(number)
+    assert (job["state"], job["result"]) == ("cancelled", False)
+    assert job["made"] == len(chain.addresses()) - before < 40
+    assert f"job {number}: cancelled" in stopped.log
+    assert chain.end(other)["made"] == 10
+    assert chain.api.post(f"/jobs/{number}/result", {}).status == 410
