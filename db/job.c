@@ -332,18 +332,29 @@ enum db_result db_job_secret(struct db *db, uint64_t job, uint8_t secret_r[DB_JO
     return result;
 }
 
-enum db_result db_job_take_result(struct db *db, uint64_t customer, uint64_t job)
+static enum db_result take(struct db *db, enum statement_id id, const char *action,
+                           uint64_t customer, uint64_t job)
 {
     char name[24];
     enum db_result result = change_begin(db);
     if (result != DB_OK) {
         return result;
     }
-    struct sqlite3_stmt *take = statement_get(db, STATEMENT_JOB_TAKE_RESULT);
+    struct sqlite3_stmt *take = statement_get(db, id);
     statement_bind_number(take, 1, customer);
     statement_bind_number(take, 2, job);
     result = statement_change(db, take);
-    return change_end(db, result, "job.result", customer, name_of(job, name));
+    return change_end(db, result, action, customer, name_of(job, name));
+}
+
+enum db_result db_job_take_result(struct db *db, uint64_t customer, uint64_t job)
+{
+    return take(db, STATEMENT_JOB_TAKE_RESULT, "job.result", customer, job);
+}
+
+enum db_result db_job_take_cards(struct db *db, uint64_t customer, uint64_t job)
+{
+    return take(db, STATEMENT_JOB_TAKE_CARDS, "job.cards", customer, job);
 }
 
 /* --- the end of it */

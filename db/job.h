@@ -147,6 +147,12 @@ enum db_result db_job_secret(struct db *db, uint64_t job, uint8_t secret_r[DB_JO
 /* Takes the result: the secret is gone after it. A change. DB_NONE: it was taken, or is no more. */
 enum db_result db_job_take_result(struct db *db, uint64_t customer, uint64_t job);
 
+/*
+ * Takes the welcome cards, which leaves the result to be taken; after that there are none. A
+ * change. DB_NONE: they were taken, or the result is no more.
+ */
+enum db_result db_job_take_cards(struct db *db, uint64_t customer, uint64_t job);
+
 /* Removes some of what nobody needs any more. DB_OK: there may be more, or DB_NONE. */
 enum db_result db_job_prune(struct db *db);
 

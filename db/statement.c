@@ -407,6 +407,9 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_JOB_TAKE_RESULT] = {"job_take_result", STATEMENT_OPERATOR,
         "UPDATE job SET secret = NULL WHERE customer IS nullif(?1, 0) AND id = ?2"
         " AND secret IS NOT NULL AND state IN ('done', 'cancelled')"},
+    [STATEMENT_JOB_TAKE_CARDS] = {"job_take_cards", STATEMENT_OPERATOR,
+        "UPDATE job SET cards = 1 WHERE customer IS nullif(?1, 0) AND id = ?2 AND cards = 0"
+        " AND secret IS NOT NULL AND state IN ('done', 'cancelled')"},
     /* What nobody needs any more, a little at a time. */
     [STATEMENT_JOB_UPLOADS_PRUNE] = {"job_uploads_prune", STATEMENT_OPERATOR,
         "UPDATE job SET secret = NULL, ended = 0"

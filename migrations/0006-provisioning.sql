@@ -32,7 +32,9 @@ CREATE TABLE job (
     ended    INTEGER,
     -- what the tokens and passwords that it gives out are made of. NULL: nobody can have them any
     -- more
-    secret   BLOB    CHECK (length(secret) = 32)
+    secret   BLOB    CHECK (length(secret) = 32),
+    -- whether its welcome cards have been fetched, which needs the secret, too
+    cards    INTEGER NOT NULL DEFAULT 0 CHECK (cards IN (0, 1))
 ) STRICT;
 
 CREATE INDEX job_by_customer ON job (customer, id);

@@ -98,10 +98,30 @@ static void gives_out_its_secret_until_the_result_is_taken(void **state)
     assert_memory_not_equal(secret, zeros, sizeof(secret));
     assert_int_equal(db_operator_job_find(db, id, &job), DB_OK);
     assert_true(job.result);
+    assert_int_equal(db_job_take_cards(db, fixture->ours, id), DB_NONE);
+    assert_int_equal(db_job_take_cards(db, 0, id), DB_OK);
+    assert_int_equal(db_job_take_cards(db, 0, id), DB_NONE);
+    assert_int_equal(db_job_secret(db, id, secret), DB_OK);
     assert_int_equal(db_job_take_result(db, fixture->ours, id), DB_NONE);
     assert_int_equal(db_job_take_result(db, 0, id), DB_OK);
     assert_int_equal(db_job_take_result(db, 0, id), DB_NONE);
     assert_int_equal(db_job_secret(db, id, secret), DB_NONE);
+}
+
+static void has_no_cards_after_its_result(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    uint64_t id = begin(db, fixture->ours);
+    struct db_job job = {.id = id, .customer = fixture->ours, .rows = 1};
+
+    assert_int_equal(db_job_start(db, fixture->ours, id), DB_OK);
+    assert_int_equal(db_job_checked(db, &job), DB_OK);
+    assert_int_equal(db_job_advance(db, &job, 1, 1, 0), DB_OK);
+    assert_int_equal(db_job_take_cards(db, fixture->ours, id), DB_NONE);
+    assert_int_equal(db_job_end(db, &job, DB_JOB_DONE), DB_OK);
+    assert_int_equal(db_job_take_result(db, fixture->ours, id), DB_OK);
+    assert_int_equal(db_job_take_cards(db, fixture->ours, id), DB_NONE);
 }
 
 static void has_no_more_than_some_at_once(void **state)
@@ -178,6 +198,7 @@ int main(void)
         fixture_test(keeps_an_upload_in_pieces),
         fixture_test(advances_from_where_it_is),
         fixture_test(gives_out_its_secret_until_the_result_is_taken),
+        fixture_test(has_no_cards_after_its_result),
         fixture_test(has_no_more_than_some_at_once),
         fixture_test(forgets_in_time),
     };
