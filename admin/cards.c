@@ -4,7 +4,6 @@
 
 #include "admin/admin.h"
 #include "admin/cards.h"
-#include "admin/longtext.h"
 #include "admin/problem.h"
 #include "db/domain.h"
 #include "db/sheet.h"
@@ -23,16 +22,9 @@ const struct field cards_fields[] = {
     {0}};
 /* clang-format on */
 
-/* Texts of the configuration, which only the event loop reads. */
-struct servers {
-    char page_url[CONF_TEXT_MAX];
-    char pop3[CONF_SERVER_SIZE];
-    char smtp[CONF_TEXT_MAX];
-};
-
 /* What a request asks for. */
 struct asked {
-    struct servers servers;
+    struct cards_servers servers;
     char domain[ADDRESS_DOMAIN_MAX + 1]; /* empty: all */
     size_t count;                        /* 0: all without a password */
     struct address addresses[];
@@ -41,7 +33,7 @@ struct asked {
 /* The page while it leaves. */
 struct page_of_cards {
     struct db *db;
-    struct servers servers;
+    struct cards_servers servers;
     struct db_sheet sheet;
     struct welcomecards cards;
     size_t at;
@@ -50,24 +42,30 @@ struct page_of_cards {
 
 /* --- what is asked for */
 
-static struct asked *asked_new(const struct admin *admin, struct request *request, size_t room)
+void cards_take_servers(struct request *request, struct cards_servers *servers_r)
 {
-    const struct conf *conf = &admin->child.conf;
+    const struct conf *conf = &request->admin->child.conf;
 
-    request->own_size = sizeof(struct asked) + room * sizeof(struct address);
-    struct asked *asked = request->own = xcalloc(1, request->own_size);
-    snprintf(asked->servers.page_url, sizeof(asked->servers.page_url), "%s", conf->page_url);
-    snprintf(asked->servers.smtp, sizeof(asked->servers.smtp), "%s", conf->smtp_server);
-    conf_pop3_server(conf, asked->servers.pop3);
+    snprintf(servers_r->page_url, sizeof(servers_r->page_url), "%s", conf->page_url);
+    snprintf(servers_r->smtp, sizeof(servers_r->smtp), "%s", conf->smtp_server);
+    conf_pop3_server(conf, servers_r->pop3);
     if (conf->page_url[0] == '\0')
         problem_set(request, PROBLEM_NO_PAGES,
                     "links need the address of the pages; set page_url in bellhop.conf");
+}
+
+static struct asked *asked_new(struct request *request, size_t room)
+{
+    request->own_size = sizeof(struct asked) + room * sizeof(struct address);
+    struct asked *asked = request->own = xcalloc(1, request->own_size);
+    cards_take_servers(request, &asked->servers);
     return asked;
 }
 
 void card_prepare(struct admin *admin, struct request *request)
 {
-    struct asked *asked = asked_new(admin, request, 1);
+    struct asked *asked = asked_new(request, 1);
+    (void)admin;
 
     asked->addresses[0] = request->address;
     asked->count = 1;
@@ -112,10 +110,17 @@ void cards_check(struct admin *admin, struct request *request)
 {
     size_t count = json_array_size(json_object_get(request->json, "addresses"));
     size_t room = count < NAMED_MAX ? count : NAMED_MAX;
-    struct asked *asked = asked_new(admin, request, room);
+    struct asked *asked = asked_new(request, room);
+    (void)admin;
 
     take_addresses(request, asked, room);
     take_domain(request, asked);
+}
+
+void cards_answer(struct request *request, const struct longtext_source *source)
+{
+    longtext_answer(request, 200, request->route->type, source);
+    request->answer.policy = WELCOMECARDS_POLICY "; frame-ancestors 'none'";
 }
 
 /* --- who gets one */
@@ -229,7 +234,6 @@ enum db_result cards_make(struct db *db, struct request *request)
                                         .customer = page->sheet.customer.name,
                                         .pop3_server = page->servers.pop3,
                                         .smtp_server = page->servers.smtp};
-    longtext_answer(request, 200, request->route->type, &(struct longtext_source){next, end, page});
-    request->answer.policy = WELCOMECARDS_POLICY "; frame-ancestors 'none'";
+    cards_answer(request, &(struct longtext_source){next, end, page});
     return DB_OK;
 }

@@ -187,7 +187,7 @@ void job_prepare_result(struct admin *admin, struct request *request)
     }
 }
 
-static enum db_result refuse_result(struct request *request)
+enum db_result job_refuse_result(struct request *request)
 {
     const struct db_job *job = &request->job;
 
@@ -216,7 +216,7 @@ enum db_result job_take_result(struct db *db, struct request *request)
     result =
         made->text == NULL ? DB_NONE : db_job_take_result(db, request->customer, request->job.id);
     if (result == DB_NONE)
-        return refuse_result(request);
+        return job_refuse_result(request);
     if (result == DB_OK) {
         request_set(request, 200, NULL);
         request->answer.type = "text/csv";

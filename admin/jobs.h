@@ -23,6 +23,9 @@ enum db_result job_cancel(struct db *db, struct request *request);
 void job_prepare_result(struct admin *admin, struct request *request);
 enum db_result job_take_result(struct db *db, struct request *request);
 
+/* Says why there is no result, or not any more, of what request->job is: DB_NONE. */
+enum db_result job_refuse_result(struct request *request);
+
 /* As the API shows it; `bulk` tells how far it is, where it is not NULL: in the event loop alone.
  */
 struct bulk;

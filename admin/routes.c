@@ -14,6 +14,7 @@
 #include "admin/exposition.h"
 #include "admin/health.h"
 #include "admin/invitations.h"
+#include "admin/jobcards.h"
 #include "admin/jobevents.h"
 #include "admin/jobs.h"
 #include "admin/logins.h"
@@ -231,6 +232,9 @@ const struct route routes[] = {
     {"POST", API "/jobs/{job}/result", SCOPE_JOB, ADMINS, ROUTE_KEPT, no_fields,
      .handle = job_prepare_result, .apply = job_take_result, .type = "text/csv",
      .about = "the addresses that a job has made with their invitations or passwords, once"},
+    {"POST", API "/jobs/{job}/cards", SCOPE_JOB, ADMINS, 0, no_fields,
+     .handle = jobcards_prepare, .apply = jobcards_take, .type = CARDS_TYPE,
+     .about = "a page of welcome cards for whom a job has invited, once, and before its result"},
 
     {"GET", API "/removed", SCOPE_ANY, READERS, ROUTE_LIST, NULL, removal_parameters,
      .handle = removals_list, .about = "what was removed and can be restored, the oldest first",

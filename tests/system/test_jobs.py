@@ -13,6 +13,7 @@ import pytest
 
 from api import Api, made_key, operator
 from bellhop import signal_process, wait_gone, wait_until
+from test_cards import SETTINGS, Page, link_of, read_code
 
 CSV = {"Content_Type": "text/csv"}
 NDJSON = {"Content_Type": "application/x-ndjson"}
@@ -135,6 +136,95 @@ def test_the_result_is_fetched_once(chain):
         assert not any(secret.encode() in path.read_bytes() for secret in tokens)
 
 
+@pytest.fixture
+def hotels(stopped):
+    """The same with pages, so that there are links, and with the servers that stand on cards."""
+    stopped.configure(**SETTINGS)
+    stopped.start()
+    return Chain(stopped)
+
+
+def owners(page):
+    """{address: card}, in the order of the page."""
+    return {next(text for text in card["texts"] if "@" in text): card for card in page.cards}
+
+
+def test_the_result_as_cards_too(hotels, tmp_path):
+    domain = hotels.mine.domain
+    number = hotels.start([{"address": f"z@{domain}", "invite": True, "name": "Zoë <b>", "language": "de"},
+                           {"address": f"b@{domain}", "generate": True}, {"address": f"c@{domain}"},
+                           {"address": "nobody"}, {"address": f"a@{domain}", "invite": True, "smtp": False},
+                           {"address": f"used@{domain}", "invite": True}])
+    assert hotels.end(number)["made"] == 5
+    # A link that opens nothing any more is on no card.
+    hotels.instance.cli("address", "passwd", f"used@{domain}")
+    admin, foreign, helpdesk = (hotels.key(*who) for who in ((hotels.mine,), (hotels.theirs,),
+                                                             (hotels.mine, "helpdesk")))
+    assert foreign.post(f"/jobs/{number}/cards", {}).status == 404
+    assert helpdesk.post(f"/jobs/{number}/cards", {}).status == 403
+    assert admin.post(f"/jobs/{number}/cards", {}, Idempotency_Key="a").status == 400
+    answer = admin.post(f"/jobs/{number}/cards", {})
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'") and "frame-ancestors 'none'" in policy
+    cards = owners(Page(answer.text))
+    assert list(cards) == [f"z@{domain}", f"a@{domain}"]
+    texts = {address: " ".join(card["texts"]) for address, card in cards.items()}
+    assert all(hotels.mine.name in text and hotels.theirs.name not in text for text in texts.values())
+    assert "Zoë <b>" in texts[f"z@{domain}"] and "Willkommen" in texts[f"z@{domain}"]
+    assert "(SMTP)" in texts[f"z@{domain}"] and "(SMTP)" not in texts[f"a@{domain}"]
+    links = {address: link_of(card) for address, card in cards.items()}
+    assert {address: read_code(card, tmp_path) for address, card in cards.items()} == links
+    assert all(invited(hotels.instance, link.rpartition("/")[2]) for link in links.values())
+    until = hotels.addresses()[f"a@{domain}"]["invited_until"]
+    assert f"until {until[:10]}" in texts[f"a@{domain}"]
+    again = admin.post(f"/jobs/{number}/cards", {})
+    assert (again.status, again.code) == (410, "gone")
+    # The table has the same links, and the passwords, and ends both.
+    result = hotels.result(number)
+    assert {address: result[address]["invitation"] for address in links} == links
+    hotels.instance.pop3(f"b@{domain}", result[f"b@{domain}"]["password"]).quit()
+    assert admin.post(f"/jobs/{number}/cards", {}).status == 410
+    actions = [row["action"] for row in hotels.api.all(f"/audit?customer={hotels.id}")]
+    assert actions.count("job.cards") == actions.count("job.result") == 1
+    for link in links.values():
+        assert link.rpartition("/")[2] not in hotels.instance.log
+
+
+def test_no_cards_of_what_was_taken_or_invited_nobody(hotels):
+    domain = hotels.mine.domain
+    number = hotels.start([{"address": f"a@{domain}", "generate": True}])
+    hotels.end(number)
+    none = hotels.api.post(f"/jobs/{number}/cards", {})
+    assert (none.status, none.code) == (410, "gone")
+    hotels.instance.pop3(f"a@{domain}", hotels.result(number)[f"a@{domain}"]["password"]).quit()
+    number = hotels.start(rows_of(domain, 2, invite=True))
+    hotels.end(number)
+    assert len(hotels.result(number)) == 2
+    assert hotels.api.post(f"/jobs/{number}/cards", {}).status == 410
+
+
+def test_cards_of_an_operators_job(hotels):
+    mine, theirs = hotels.mine, hotels.theirs
+    number = hotels.start([row for customer in (mine, theirs) for row in rows_of(customer.domain, 20, invite=True)],
+                          path="/jobs")
+    assert hotels.end(number)["made"] == 40
+    page = Page(hotels.api.post(f"/jobs/{number}/cards", {}).text)
+    cards = owners(page)
+    assert len(cards) == 40 and len({link_of(card) for card in cards.values()}) == 40
+    for address, card in cards.items():
+        name, other = ((mine.name, theirs.name) if address.endswith(f"@{mine.domain}") else (theirs.name, mine.name))
+        assert name in card["texts"] and other not in card["texts"]
+
+
+def test_cards_need_the_address_of_the_pages(chain):
+    number = chain.start(rows_of(chain.mine.domain, 1, invite=True))
+    chain.end(number)
+    assert chain.api.post(f"/jobs/{number}/cards", {}).code == "no-pages"
+    assert len(chain.result(number)) == 1
+
+
 def test_all_or_nothing(chain):
     domain = chain.mine.domain
     rows = rows_of(domain, 5, invite=True)
@@ -218,7 +308,8 @@ def test_a_job_is_its_customers(chain):
     number = chain.start(rows_of(chain.mine.domain, 2, invite=True), api=admin)
     chain.end(number)
     assert foreign.ask("POST", chain.path, b"address\r\n", **CSV).status == 404
-    for method, path in (("GET", ""), ("GET", "/errors"), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/result")):
+    for method, path in (("GET", ""), ("GET", "/errors"), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/result"),
+                         ("POST", "/cards")):
         body = {} if method == "POST" else None
         unknown = foreign.ask(method, f"/jobs/999{path}", body)
         answer = foreign.ask(method, f"/jobs/{number}{path}", body)
