@@ -14,7 +14,6 @@
 #include "db/audit.h"
 #include "db/transaction.h"
 #include "lib/clock.h"
-#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
@@ -191,7 +190,6 @@ static enum db_result advance(struct run *run, struct db *db, unsigned place, un
 {
     enum db_result result = db_job_advance(db, &run->job, place, made, wrong);
 
-    fault_point("job.advance");
     return result == DB_OK && place == lot_end(&run->job) ? db_job_end(db, &run->job, DB_JOB_DONE)
                                                           : result;
 }
