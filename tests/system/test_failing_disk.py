@@ -318,6 +318,7 @@ def test_storm_is_told_once(failing, storm):
     assert counter(instance, counted) > before
     errors = [text for text in instance.log.splitlines() if "error: " in text]
     assert len(errors) == 1 and line in errors[0], errors
+    wait_until(lambda: passed in instance.log, 10, "the line of its end")
     assert instance.log.count(passed) == 1
     witness.check()
 
