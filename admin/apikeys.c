@@ -160,6 +160,26 @@ static void take_customer(struct request *request, struct db_api_key *key)
         problem_member(request, "/domain", "role", "say whose domain it is");
 }
 
+/*
+ * Nor one that outlives it, is taken from elsewhere or is asked with more often: else whoever finds
+ * a key that has such bounds would take them away.
+ */
+static void check_bounds(struct request *request, const struct db_api_key *key)
+{
+    const struct db_api_key *own = &request->key;
+    struct networks outer;
+    struct networks inner;
+
+    if (own->rate != 0 && (key->rate == 0 || key->rate > own->rate))
+        problem_member(request, "/rate", "reach", "it is 1 to %u, as your own key's is", own->rate);
+    if (own->expires != 0 && (key->expires == 0 || key->expires > own->expires))
+        problem_member(request, "/expires", "reach", "it is not later than your own key's");
+    if (own->networks[0] != '\0' && networks_parse(&outer, own->networks) == 0 &&
+        networks_parse(&inner, key->networks) == 0 &&
+        (inner.count == 0 || !networks_hold_all(&outer, &inner)))
+        problem_member(request, "/networks", "reach", "they lie within those of your own key");
+}
+
 void api_key_check(struct admin *admin, struct request *request)
 {
     const json_t *body = request->json;
@@ -173,9 +193,14 @@ void api_key_check(struct admin *admin, struct request *request)
     if (db_api_key_name_check(name, &error) < 0)
         problem_member(request, "/name", "text", "%s", error);
     snprintf(key->name, sizeof(key->name), "%s", name);
-    key->rate = (unsigned)field_number(body, "rate", 0);
-    key->expires = field_time(body, "expires", 0);
-    take_networks(request, key);
+    key->rate = (unsigned)field_number(body, "rate", request->key.rate);
+    key->expires =
+        field_given(body, "expires") ? field_time(body, "expires", 0) : request->key.expires;
+    if (field_given(body, "networks"))
+        take_networks(request, key);
+    else
+        snprintf(key->networks, sizeof(key->networks), "%s", request->key.networks);
+    check_bounds(request, key);
     take_place(request, key);
     take_customer(request, key);
 }
@@ -205,6 +230,8 @@ static void merge(struct request *request, struct db_api_key *key)
         key->networks[0] = '\0';
         take_networks(request, key);
     }
+    if (field_given(body, "rate") || field_given(body, "expires") || field_given(body, "networks"))
+        check_bounds(request, key);
 }
 
 void api_key_check_change(struct admin *admin, struct request *request)

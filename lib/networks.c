@@ -106,6 +106,24 @@ bool networks_hold_mapped(const struct networks *networks, const struct in6_addr
     return false;
 }
 
+static bool holds_network(const struct networks *outer, const struct in6_addr *address,
+                          unsigned bits)
+{
+    for (unsigned i = 0; i < outer->count; i++)
+        if (outer->list[i].bits <= bits &&
+            is_within(&outer->list[i].address, outer->list[i].bits, address))
+            return true;
+    return false;
+}
+
+bool networks_hold_all(const struct networks *outer, const struct networks *inner)
+{
+    for (unsigned i = 0; i < inner->count; i++)
+        if (!holds_network(outer, &inner->list[i].address, inner->list[i].bits))
+            return false;
+    return true;
+}
+
 bool networks_hold(const struct networks *networks, const struct sockaddr *address)
 {
     struct in6_addr wanted;

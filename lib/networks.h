@@ -27,6 +27,9 @@ bool networks_hold(const struct networks *networks, const struct sockaddr *addre
 /* The same; an IPv4 address is given as ::ffff:192.0.2.1. */
 bool networks_hold_mapped(const struct networks *networks, const struct in6_addr *address);
 
+/* Whether each network of `inner` lies within one of `outer`. */
+bool networks_hold_all(const struct networks *outer, const struct networks *inner);
+
 /* One address, IPv4 as above. Returns 0, or -1 for what is none. */
 int networks_parse_address(struct in6_addr *address_r, const char *text);
 

@@ -265,6 +265,30 @@ def test_keys_are_changed_within_bounds(instance):
     assert admin.patch(f"/api-keys/{keys['read']}", {"name": "admin"}).code == "exists"
 
 
+def test_a_key_makes_none_with_wider_bounds(instance):
+    """Nor takes away its own: what it does not say is as its own has it."""
+    bounds = {"networks": ["127.0.0.0/8"], "rate": 1000, "expires": "2036-01-01T00:00:00Z"}
+    other, one = (customer.name for customer in instance.customers)
+    all_of_it = operator(instance)
+    customers = {item["name"]: item["id"] for item in all_of_it.all("/customers")}
+    made = all_of_it.post("/api-keys", {"name": "bound", "role": "admin", "customer": customers[one], **bounds})
+    assert made.status == 201, made.text
+    theirs = all_of_it.post("/api-keys", {"name": "theirs", "role": "admin", "customer": customers[other]}).json
+    bound = Api(instance, made.json["key"], all_of_it.document)
+    own = f"/api-keys/{made.json['id']}"
+    heir = bound.post("/api-keys", {"name": "heir", "role": "admin"})
+    assert heir.status == 201 and {name: heir.json[name] for name in bounds} == bounds, heir.text
+    for name, value in [("rate", 0), ("rate", 1001), ("expires", None), ("expires", "2036-01-01T00:00:01Z"),
+                        ("networks", []), ("networks", ["126.0.0.0/7"]), ("networks", ["127.0.0.1", "192.0.2.1"])]:
+        for answer in (bound.patch(own, {name: value}), bound.patch(f"/api-keys/{heir.json['id']}", {name: value}),
+                       bound.post("/api-keys", {"name": "wider", "role": "helpdesk", name: value})):
+            assert answer.status == 422 and f"/{name}" in answer.errors, (name, value, answer.text)
+    assert bound.patch(own, {"name": "renamed"}).status == 200
+    assert bound.patch(own, {"networks": ["127.0.0.1"], "rate": 999, "expires": "2035-01-01T00:00:00Z"}).status == 200
+    assert bound.patch(f"/api-keys/{theirs['id']}", {"rate": 1}).status == 404
+    assert all_of_it.patch(own, {"networks": [], "rate": 0, "expires": None}).status == 200
+
+
 # --- what changes nothing
 
 

@@ -60,6 +60,37 @@ static void who_is_in_it(void **state)
     }
 }
 
+static void what_lies_within_it(void **state)
+{
+    static const struct {
+        const char *outer;
+        const char *inner;
+        bool held;
+    } cases[] = {
+        {"10.0.0.0/8", "10.0.0.0/8", true},
+        {"10.0.0.0/8", "10.1.0.0/16 10.2.3.4", true},
+        {"10.0.0.0/8", "10.1.0.0/16 11.2.3.4", false},
+        {"10.0.0.0/8", "10.0.0.0/7", false},
+        {"10.0.0.0/8", "0.0.0.0/0", false},
+        {"10.0.0.0/8 192.0.2.0/24", "192.0.2.7", true},
+        {"2001:db8::/32", "2001:db8:1::/48", true},
+        {"2001:db8::/32", "::/0", false},
+        {"0.0.0.0/0", "::1", false},
+        {"::/0", "10.0.0.0/8", true},
+        {"", "10.0.0.1", false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct networks outer;
+        struct networks inner;
+        assert_int_equal(networks_parse(&outer, cases[i].outer), 0);
+        assert_int_equal(networks_parse(&inner, cases[i].inner), 0);
+        if (networks_hold_all(&outer, &inner) != cases[i].held)
+            fail_msg("\"%s\" and \"%s\"", cases[i].outer, cases[i].inner);
+    }
+}
+
 static void what_is_no_list(void **state)
 {
     static const char *const wrong[] = {
@@ -109,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_in_it),
+        cmocka_unit_test(what_lies_within_it),
         cmocka_unit_test(what_is_no_list),
         cmocka_unit_test(how_one_is_written),
     };
