@@ -313,7 +313,7 @@ const struct route routes[] = {
      .about = "end what delays all that comes from a network", .schema = "Lifted"},
     {"DELETE", API "/addresses/{address}/blocks", SCOPE_MAILBOX, RESETTERS,
      .handle = address_blocks_lift, .about = "end what delays logins to an address"},
-    {"DELETE", API "/customers/{customer}/sessions", SCOPE_CUSTOMER, RESETTERS, ROUTE_WHOLE,
+    {"DELETE", API "/customers/{customer}/sessions", SCOPE_CUSTOMER, ADMINS, ROUTE_WHOLE,
      .apply = customer_sessions_end, .about = "end all POP3 sessions of a customer"},
 
     {"GET", API "/events", SCOPE_ANY, READERS, ROUTE_LIST, NULL, event_parameters,
