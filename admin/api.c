@@ -319,7 +319,13 @@ static void take_type(struct request *request)
             request->type = i;
             return;
         }
-    problem_set(request, PROBLEM_TYPE, "the body is one of the types that the document names");
+    char names[100] = "";
+    for (unsigned i = 0; request->route->upload->types[i] != NULL; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? " or " : "",
+                 request->route->upload->types[i]);
+    }
+    problem_set(request, PROBLEM_TYPE, "the body is %s; say in Content-Type which", names);
 }
 
 static void check_headers(struct request *request, bool body)

@@ -58,8 +58,13 @@ struct json_t *body_parse(const char *text, size_t length, char error_r[BODY_ERR
         return NULL;
     }
     json_t *body = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (body == NULL)
-        snprintf(error_r, BODY_ERROR_SIZE, "the body is no JSON: line %d, column %d", error.line,
-                 error.column);
+    if (body == NULL && length == 0)
+        snprintf(error_r, BODY_ERROR_SIZE, "the body is missing");
+    else if (body == NULL)
+        snprintf(error_r, BODY_ERROR_SIZE, "%s: line %d, column %d",
+                 json_error_code(&error) == json_error_duplicate_key
+                     ? "a member is there twice in the body"
+                     : "the body is no JSON",
+                 error.line, error.column);
     return body;
 }

@@ -42,6 +42,16 @@ static const struct field *find(const struct field *fields, const char *name)
     return NULL;
 }
 
+static void refuse_word(struct request *request, const char *pointer, const char *const *words)
+{
+    char list[200] = "";
+
+    for (size_t used = 0; *words != NULL && used < sizeof(list); words++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "",
+                                 *words);
+    problem_member(request, pointer, "choice", "it is one of: %s", list);
+}
+
 static void check_text(struct request *request, const struct field *field, const char *pointer,
                        const json_t *value)
 {
@@ -52,7 +62,7 @@ static void check_text(struct request *request, const struct field *field, const
         while (*word != NULL && strcmp(*word, json_string_value(value)) != 0)
             word++;
         if (*word == NULL)
-            problem_member(request, pointer, "choice", "it is none of the words that this takes");
+            refuse_word(request, pointer, field->words);
     } else if (length < field->least) {
         problem_member(request, pointer, "too-short", "it has %d octet%s at least",
                        (int)field->least, field->least == 1 ? "" : "s");

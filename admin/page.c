@@ -17,6 +17,9 @@
 /* Members that `fields` may name. */
 #define FIELDS_MAX 32
 
+/* Characters of a parameter's name that a problem repeats. */
+#define NAME_SHOWN_MAX 40
+
 /* --- the query */
 
 struct checking {
@@ -40,6 +43,23 @@ static bool is_known(const struct request *request, const char *name)
     return false;
 }
 
+/* Tells the name only where it is one that somebody has mistyped: a problem is UTF-8, and short. */
+static void refuse_unknown(struct request *request, const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t length = strlen(name);
+
+    if (length > 0 && length <= NAME_SHOWN_MAX && strspn(name, letters) == length)
+        problem_set(request, PROBLEM_QUERY,
+                    "there is no parameter \"%s\" here; see the document for those that there are",
+                    name);
+    else
+        problem_set(request, PROBLEM_QUERY,
+                    "the query has a parameter that is none here; see the document for those that "
+                    "there are");
+}
+
 static void check(void *context, const char *name, const char *value)
 {
     struct checking *checking = context;
@@ -47,9 +67,12 @@ static void check(void *context, const char *name, const char *value)
 
     if (request->answer.status != 0)
         return;
-    if (!is_known(request, name) || value == NULL) {
-        problem_set(request, PROBLEM_QUERY,
-                    "the query has a parameter that is not known here, or has no value");
+    if (!is_known(request, name)) {
+        refuse_unknown(request, name);
+        return;
+    }
+    if (value == NULL) {
+        problem_set(request, PROBLEM_QUERY, "the query has \"%s\" without a value", name);
         return;
     }
     for (unsigned i = 0; i < checking->seen; i++)
@@ -88,6 +111,18 @@ char *page_parameter(struct request *request, const char *name)
 
 /* --- fields */
 
+/* `name` is UTF-8 (route_decode()). */
+static void refuse_field(struct request *request, const char *name, unsigned place)
+{
+    if (place >= FIELDS_MAX)
+        problem_set(request, PROBLEM_QUERY, "\"fields\" has %d names at most", FIELDS_MAX);
+    else if (strlen(name) <= NAME_SHOWN_MAX)
+        problem_set(request, PROBLEM_QUERY,
+                    "\"fields\" names \"%s\", which these objects do not have", name);
+    else
+        problem_set(request, PROBLEM_QUERY, "\"fields\" names what these objects do not have");
+}
+
 json_t *page_project(struct request *request, json_t *object)
 {
     char *fields = page_parameter(request, "fields");
@@ -104,7 +139,7 @@ json_t *page_project(struct request *request, json_t *object)
         const char *name = strsep(&rest, ",");
         json_t *value = json_object_get(object, name);
         if (value == NULL || i >= FIELDS_MAX) {
-            problem_set(request, PROBLEM_QUERY, "\"fields\" names what these objects do not have");
+            refuse_field(request, name, i);
             json_decref(some);
             some = NULL;
             goto out;

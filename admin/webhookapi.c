@@ -205,6 +205,14 @@ static enum db_result answer_secret(struct db *db, struct request *request,
     return DB_OK;
 }
 
+static enum db_result explain_taken(struct request *request, enum db_result result)
+{
+    if (result == DB_TAKEN)
+        problem_set(request, PROBLEM_EXISTS,
+                    "there is a webhook with this URL already; change that one");
+    return result;
+}
+
 enum db_result webhook_add(struct db *db, struct request *request)
 {
     char events[DB_WEBHOOK_EVENTS_MAX + 1];
@@ -222,7 +230,7 @@ enum db_result webhook_add(struct db *db, struct request *request)
         (void)problem_wrong(request);
     }
     sodium_memzero(secret, sizeof(secret));
-    return result;
+    return explain_taken(request, result);
 }
 
 enum db_result webhook_change(struct db *db, struct request *request)
@@ -231,9 +239,10 @@ enum db_result webhook_change(struct db *db, struct request *request)
     bool enabled = field_bool(request->json, "enabled", false);
 
     take_events(request, events);
-    return db_webhook_set(db, request->customer, request->webhook,
-                          field_text(request->json, "url", NULL), events[0] != '\0' ? events : NULL,
-                          field_given(request->json, "enabled") ? &enabled : NULL);
+    enum db_result result = db_webhook_set(
+        db, request->customer, request->webhook, field_text(request->json, "url", NULL),
+        events[0] != '\0' ? events : NULL, field_given(request->json, "enabled") ? &enabled : NULL);
+    return explain_taken(request, result);
 }
 
 enum db_result webhook_remove(struct db *db, struct request *request)

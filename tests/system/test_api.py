@@ -144,6 +144,15 @@ def test_all_members_are_told_at_once(api):
         {"pointer": "/name", "code": "too-short", "detail": "it has 1 octet at least"}]
 
 
+def test_what_is_wrong_with_a_body_is_told(api):
+    refused = api.post("/plans", {"name": "p", "addresses": 1, "domains": 1, "protection": "some"})
+    assert refused.errors == {"/protection": "choice"} and ": none, mark" in refused.json["errors"][0]["detail"]
+    for body, words in [(b'{"name": "p", "name": "q"}', "is there twice"), (b"{", "no JSON"),
+                        (b"", "the body is missing")]:
+        answer = api.ask("POST", "/plans", body, Content_Type="application/json")
+        assert answer.code == "malformed" and words in answer.json["detail"], answer.text
+
+
 def test_media_types(api):
     assert api.ask("POST", "/plans", b"{}").status == 415
     assert api.ask("POST", "/plans", b"{}", Content_Type="text/plain").status == 415
@@ -168,6 +177,14 @@ def test_methods_and_paths(api):
 def test_queries(api, query):
     answer = api.get("/addresses?" + query)
     assert answer.status == 400 and answer.code == "query", answer.text
+
+
+@pytest.mark.parametrize("query, told", [
+    ("colour=red", 'no parameter "colour"'), ("fields", '"fields" without a value'),
+    ("%22%ff=1", "a parameter that is none"), (f"{'x' * 41}=1", "a parameter that is none"),
+    ("fields=address,colour", '"colour"')])
+def test_what_is_wrong_with_a_query_is_told(api, query, told):
+    assert told in api.get("/addresses?" + query).json["detail"]
 
 
 def test_a_query_that_is_no_utf8(shared, api):

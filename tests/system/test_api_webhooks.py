@@ -77,7 +77,8 @@ def test_what_is_wrong_is_said(panels):
     assert panels.operator.post("/webhooks", {"url": "https://a.example", "customer": 999999}).status == 422
     made = panels.add(one, "/one")
     path = f"/webhooks/{made['id']}"
-    assert one.post("/webhooks", {"url": made["url"]}).code == "exists"
+    again = one.post("/webhooks", {"url": made["url"]})
+    assert again.code == "exists" and "with this URL" in again.json["detail"]
     assert one.post(f"{path}/replay", {}).errors == {"/cursor": "either"}
     assert one.post(f"{path}/replay", {"cursor": 1, "time": "2026-01-01T00:00:00Z"}).status == 422
     assert one.post(f"{path}/secret", {"overlap_seconds": 999999}).status == 422
