@@ -7,6 +7,7 @@
 
 #include "admin/jobresult.h"
 #include "admin/lot.h"
+#include "admin/wipedstream.h"
 #include "lib/log.h"
 
 /* As RFC 4180 has it, and a quoted local part may hold what needs it. */
@@ -109,12 +110,10 @@ static void run(struct bulk_work *work, struct db *db)
         result->result = found == DB_NONE ? DB_OK : found;
         return;
     }
-    FILE *file = open_memstream(&result->text, &result->size);
-    if (file == NULL)
-        log_panic("out of memory");
+    FILE *file = wipedstream_open(&result->text, &result->size);
     result->result = write_rows(file, result, db, secret);
     sodium_memzero(secret, sizeof(secret));
-    if (fclose(file) != 0 || result->text == NULL)
+    if (fclose(file) != 0)
         log_panic("out of memory");
 }
 

@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include "admin/longtext.h"
+#include "admin/wipedstream.h"
 #include "lib/log.h"
 #include "lib/xalloc.h"
 
@@ -41,9 +42,7 @@ static int make(struct longtext *longtext, size_t size)
     int result = 1;
 
     forget(longtext);
-    FILE *file = open_memstream(&longtext->text, &longtext->length);
-    if (file == NULL)
-        log_panic("out of memory");
+    FILE *file = wipedstream_open(&longtext->text, &longtext->length);
     do {
         result = longtext->source.next(longtext->source.context, file);
     } while (result > 0 && fflush(file) == 0 && longtext->length < size);
