@@ -15,6 +15,7 @@
 #include "db/transaction.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/metrics.h"
 #include "lib/xalloc.h"
 
 /* Jobs at once: a small one need not wait for a large one. */
@@ -223,6 +224,7 @@ static enum db_result write_all(struct run *run, struct db *db)
         atomic_store(&run->rows, job.place);
     } while (result == DB_OK && job.place < lot_end(&job));
     lot->job = &run->job;
+    run->job.made = made;
     return result == DB_OK ? advance(run, db, job.place, made, 0) : result;
 }
 
@@ -275,6 +277,7 @@ static void after_check(struct run *run)
 
     if (!check->over)
         return;
+    metric_add(METRIC_JOBS_WRONG, check->wrong_count);
     if (check->broken || run->job.dry_run || (run->job.all && run->job.wrong > 0)) {
         run->phase = PHASE_OVER;
         return;
@@ -302,6 +305,8 @@ static void after_rows(struct run *run)
     run->job.place = run->lot->place;
     run->job.made += run->lot->made;
     run->job.wrong += run->lot->refused;
+    metric_add(METRIC_JOBS_MADE, run->lot->made);
+    metric_add(METRIC_JOBS_WRONG, run->lot->refused);
     atomic_store(&run->rows, run->job.place);
     if (run->job.place == lot_end(&run->job))
         run->phase = PHASE_OVER;
@@ -309,6 +314,8 @@ static void after_rows(struct run *run)
 
 static void after_all(struct run *run)
 {
+    metric_add(METRIC_JOBS_MADE, run->job.made);
+    metric_add(METRIC_JOBS_WRONG, run->job.wrong);
     run->phase = PHASE_OVER;
 }
 
@@ -342,6 +349,7 @@ static void drop(struct run *run, unsigned ms)
 
     DL_DELETE(bulk->runs, run);
     bulk->count--;
+    metric_add(METRIC_JOBS_RUNNING, -1);
     jobcheck_free(run->check);
     lot_free(run->lot);
     sodium_memzero(run->secret, sizeof(run->secret));
@@ -445,6 +453,7 @@ static void start(struct bulk *bulk, const struct db_job *job)
     run->writing.done = done_writing;
     DL_APPEND(bulk->runs, run);
     bulk->count++;
+    metric_add(METRIC_JOBS_RUNNING, 1);
     go_on(run);
 }
 

@@ -127,6 +127,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
         "events that a webhook has taken")                                                         \
     ROW(WEBHOOKS_FAILED, METRIC_COUNTER, "bellhop_webhooks_failed_total",                          \
         "times that a webhook did not take an event")                                              \
+    ROW(JOBS_RUNNING, METRIC_GAUGE, "bellhop_jobs_running", "bulk uploads that are worked on now") \
+    ROW(JOBS_MADE, METRIC_COUNTER, "bellhop_jobs_made_total", "addresses made by bulk uploads")    \
+    ROW(JOBS_WRONG, METRIC_COUNTER, "bellhop_jobs_wrong_total",                                    \
+        "rows of bulk uploads in which something was wrong")                                       \
     ROW(HTTP_TLS_HANDSHAKES, METRIC_COUNTER, "bellhop_http_tls_handshakes_total",                  \
         "TLS handshakes of HTTP clients completed")                                                \
     ROW(HTTP_TLS_FAILURES, METRIC_COUNTER, "bellhop_http_tls_failures_total",                      \

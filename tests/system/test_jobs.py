@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -264,6 +265,18 @@ def test_the_plan_limits_a_job(chain):
     assert (job["made"], job["wrong"]) == (100 - there, 20 + there)
     assert len(chain.addresses()) == 100
     assert {code for _, _, code in chain.errors(number)} == {"limit"}
+
+
+def test_jobs_are_counted(chain):
+    rows = [*rows_of(chain.mine.domain, 3), {"address": "none"}]
+    chain.end(chain.start(rows))
+    chain.end(chain.start([{"address": f"a@{chain.theirs.domain}"}], "?mode=all", path="/jobs"))
+    chain.end(chain.start(rows, "?mode=all"))
+
+    def counted():
+        metrics = dict(re.findall(r"(?m)^bellhop_jobs_(\w+) (\d+)$", chain.instance.http("/metrics")[1]))
+        return metrics == {"running": "0", "made_total": "4", "wrong_total": "5"}
+    wait_until(counted, 10, "the count of all three jobs")
 
 
 def test_a_dry_run_changes_nothing(chain):
