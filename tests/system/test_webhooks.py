@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import sqlite3
 import time
 
@@ -256,3 +257,11 @@ def test_a_webhook_belongs_to_its_customer(serving, receiver):
 def test_what_is_no_webhook_is_refused(stopped, arguments):
     done = stopped.cli("webhook", "add", *arguments, check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
+
+
+def test_each_type_is_on_the_page():
+    page = (bellhop.ROOT / "docs" / "webhooks.md").read_text()
+    told = {prefix + word for prefix, words in re.findall(r"(?m)^\| ([a-z_-]+\.) \| (.*) \|$", page)
+            for word in words.split(", ")}
+    sources = "".join(path.read_text() for path in (bellhop.ROOT / "db").glob("*.c"))
+    assert told == set(re.findall(r"[\"']([a-z_-]+\.[a-z-]+)[\"']", sources))
