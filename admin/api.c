@@ -332,10 +332,13 @@ static void check_headers(struct request *request, bool body)
 {
     const char *accept = request_header(request, "Accept");
     const char *type = request->route->type != NULL ? request->route->type : "application/json";
+    const char *coding = request_header(request, "Content-Encoding");
     bool merge = strcmp(request->method, "PATCH") == 0;
 
     if (accept != NULL && !takes(accept, type))
         problem_set(request, PROBLEM_NOT_ACCEPTABLE, "the answer is %s", type);
+    else if (coding != NULL && strcasecmp(coding, "identity") != 0)
+        problem_set(request, PROBLEM_TYPE, "send the body as it is, without Content-Encoding");
     else if (request->route->fields != NULL && body &&
              !is_json(request_header(request, "Content-Type"), merge))
         problem_set(request, PROBLEM_TYPE, "the body is application/json%s",

@@ -158,6 +158,9 @@ def test_media_types(api):
     assert api.ask("POST", "/plans", b"{}", Content_Type="text/plain").status == 415
     assert api.ask("POST", "/plans", b"{}", Content_Type="application/merge-patch+json").status == 415
     assert api.ask("PATCH", "/plans/house", b"{}", Content_Type="application/merge-patch+json").status == 200
+    coded = api.ask("POST", "/plans", b"{}", Content_Type="application/json", Content_Encoding="gzip")
+    assert coded.status == 415 and "Content-Encoding" in coded.json["detail"]
+    assert api.ask("POST", "/plans", b"{}", Content_Type="application/json", Content_Encoding="identity").status == 422
     assert api.get("/plans", Accept="text/html").status == 406
     assert api.get("/plans", Accept="text/html, application/*;q=0.5").status == 200
 

@@ -299,6 +299,7 @@ def test_an_upload_that_makes_no_sense(chain):
         assert (job["state"], job["made"]) == ("failed", 0)
         assert chain.errors(job["id"])
     refused = chain.api.ask("POST", chain.path, b"x", Content_Type="text/plain")
+    assert chain.api.ask("POST", chain.path, b"x", Content_Encoding="gzip", **CSV).status == 415
     assert refused.status == 415 and "text/csv or application/json or" in refused.json["detail"]
     assert chain.api.ask("POST", chain.path + "?mode=some", b"address\r\n", **CSV).status == 400
 
