@@ -260,11 +260,14 @@ def test_row_by_row_the_good_ones_are_made(chain):
 def test_the_plan_limits_a_job(chain):
     domain = chain.mine.domain
     there = len(chain.addresses())
-    number = chain.start(rows_of(domain, 120, invite=True))
+    # An alias that leads nowhere takes no room from the rows behind it.
+    number = chain.start([{"address": f"all@{domain}", "targets": [f"nobody@{domain}"]},
+                          *rows_of(domain, 120, invite=True)])
     job = chain.end(number)
-    assert (job["made"], job["wrong"]) == (100 - there, 20 + there)
+    assert (job["made"], job["wrong"]) == (100 - there, 21 + there)
     assert len(chain.addresses()) == 100
-    assert {code for _, _, code in chain.errors(number)} == {"limit"}
+    first, *others = chain.errors(number)
+    assert first == (1, "targets", "no-mailbox") and {code for _, _, code in others} == {"limit"}
 
 
 def test_jobs_are_counted(chain):
@@ -347,8 +350,8 @@ def test_an_upload_that_comes_twice_is_one_job(chain):
     assert [job["id"] for job in chain.api.all("/jobs")] == [number]
 
 
-def hotels(chain, count):
-    """Domains of as many customers more."""
+def many_customers(chain, count):
+    """Their domains, one each."""
     for number in range(count):
         customer = chain.api.post("/customers", {"name": f"Hotel {number}", "plan": chain.mine.plan}).json["id"]
         assert chain.api.post("/domains", {"domain": f"hotel{number}.example", "customer": customer}).status == 201
@@ -358,7 +361,7 @@ def hotels(chain, count):
 def test_a_large_job_of_all_or_nothing(chain):
     """Others are refused while all is written, are welcome as soon as it is cancelled, and read all the time."""
     account = chain.theirs.accounts[0]
-    domains = hotels(chain, 100)
+    domains = many_customers(chain, 100)
     rows = [row for domain in domains for row in rows_of(domain, 100, invite=True)]
 
     def change():
