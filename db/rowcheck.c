@@ -36,6 +36,7 @@ struct seen {
     uint64_t digest;   /* 0: this place is free */
     uint64_t customer; /* whose a mailbox becomes of it; 0: none */
     unsigned number;
+    bool alias; /* good but for its targets, which are looked at later */
 };
 
 #define SEEN_BEGIN 1024
@@ -183,17 +184,20 @@ static void check_plan(struct use *use, struct row *row)
                   "the plan \"%s\" allows a mailbox %" PRIu64 " octets at most", use->plan,
                   use->mailbox_octets);
     }
-    if (row->error_count > 0) {
-        return;
-    }
-    if (use->domains > use->domains_allowed) {
+    if (row->error_count == 0 && use->domains > use->domains_allowed) {
         row_wrong(row, "", "limit",
                   "the plan \"%s\" allows %u domains and %u are there, so nothing is added",
                   use->plan, use->domains_allowed, use->domains);
-    } else if (use->addresses + use->rows >= use->addresses_allowed) {
+    }
+}
+
+/* In the order in which rows are made: aliases behind all mailboxes. */
+static void take_room(struct use *use, struct row *row)
+{
+    if (use->addresses + use->rows >= use->addresses_allowed) {
         row_wrong(row, "", "limit",
-                  "the plan \"%s\" allows %u addresses: %u are there, and %u good rows come "
-                  "before this one",
+                  "the plan \"%s\" allows %u addresses: %u are there, and %u good rows are "
+                  "made before this one",
                   use->plan, use->addresses_allowed, use->addresses, use->rows);
     } else {
         use->rows++;
@@ -282,7 +286,12 @@ enum db_result rowcheck_take(struct rowcheck *check, struct row *row)
     }
     check_plan(use, row);
     if (row->error_count == 0 && row->target_count == 0) {
-        place_of(check, digest_of(check, &row->address))->customer = row->customer;
+        take_room(use, row);
+    }
+    if (row->error_count == 0) {
+        struct seen *seen = place_of(check, digest_of(check, &row->address));
+        seen->alias = row->target_count > 0;
+        seen->customer = seen->alias ? 0 : row->customer;
     }
     return DB_OK;
 }
@@ -308,6 +317,22 @@ static enum db_result check_target(struct rowcheck *check, struct row *row, unsi
     return result == DB_NONE ? DB_OK : result;
 }
 
+/* For an alias that is good, with its targets. */
+static enum db_result count_alias(struct rowcheck *check, struct row *row)
+{
+    const struct seen *seen = place_of(check, digest_of(check, &row->address));
+    struct use *use;
+
+    if (row->error_count > 0 || !seen->alias || seen->number != row->number) {
+        return DB_OK;
+    }
+    enum db_result result = find_use(check, row->customer, &use);
+    if (result == DB_OK) {
+        take_room(use, row);
+    }
+    return result;
+}
+
 enum db_result rowcheck_targets(struct rowcheck *check, struct row *row)
 {
     bool taken;
@@ -318,6 +343,9 @@ enum db_result rowcheck_targets(struct rowcheck *check, struct row *row)
     enum db_result result = find_place(check, row, &taken);
     for (unsigned i = 0; i < row->target_count && result == DB_OK; i++) {
         result = check_target(check, row, i);
+    }
+    if (result == DB_OK) {
+        result = count_alias(check, row);
     }
     return result == DB_NONE ? DB_OK : result;
 }

@@ -10,9 +10,9 @@
  * Rows of an upload (lib/row.h) checked against the accounts before one of them is made: whether
  * the domain is there and the customer's, whether the address is taken or stands in the upload
  * twice, whether targets lead to mailboxes of the customer, which may be rows themselves, whether
- * the plan allows the quota and that many addresses with all rows before this one. Nothing is
- * changed. What it says is true at that moment: who makes the addresses is refused by the same
- * rules once more.
+ * the plan allows the quota and that many addresses with all rows made before this one: mailboxes
+ * are, in their order, and then aliases. Nothing is changed. What it says is true at that moment:
+ * who makes the addresses is refused by the same rules once more.
  *
  * A domain of somebody else must not be told from one that nobody has: both are "no-domain".
  *
@@ -39,7 +39,7 @@ enum db_result rowcheck_take(struct rowcheck *check, struct row *row);
 
 /*
  * Then, when all rows have been taken, for each alias, which may have been read anew: the same of
- * its targets.
+ * its targets, and whether the plan has room for it.
  */
 enum db_result rowcheck_targets(struct rowcheck *check, struct row *row);
 

@@ -175,6 +175,38 @@ static void test_plans(void **state)
     rowcheck_free(check);
 }
 
+/* Where there is room for 23, it goes to mailboxes first, and an alias that leads nowhere takes
+ * none. */
+static void test_room_for_aliases(void **state)
+{
+    static const struct {
+        unsigned mailboxes;
+        const char *errors;
+    } cases[] = {
+        {21, "1:targets:no-mailbox "},
+        {22, "1:targets:no-mailbox 3::limit "},
+        {23, "1:targets:no-mailbox 2::limit 3::limit "},
+        {24, "1:targets:no-mailbox 2::limit 3::limit 27::limit "},
+    };
+    const struct fixture *fixture = *state;
+    char text[2048], shown[SHOWN];
+
+    prepare(fixture);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rowcheck *check = rowcheck_new(fixture->db, 0, "");
+        int length =
+            snprintf(text, sizeof(text),
+                     "address,targets\nx@ours.example,nobody@ours.example\n"
+                     "y@ours.example,a1@ours.example\nz@ours.example,there@ours.example\n");
+        for (unsigned j = 1; j <= cases[i].mailboxes; j++)
+            length +=
+                snprintf(text + length, sizeof(text) - (size_t)length, "a%u@ours.example,\n", j);
+        check_rows(check, text, shown);
+        assert_string_equal(shown, cases[i].errors);
+        rowcheck_free(check);
+    }
+}
+
 /* The set of addresses grows, and forgets none. */
 static void test_many(void **state)
 {
@@ -205,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(test_uploads),
         fixture_test(test_plans),
+        fixture_test(test_room_for_aliases),
         fixture_test(test_many),
     };
 
