@@ -138,7 +138,7 @@ def test_the_result_is_fetched_once(chain):
 
 
 @pytest.fixture
-def hotels(stopped):
+def paged(stopped):
     """The same with pages, so that there are links, and with the servers that stand on cards."""
     stopped.configure(**SETTINGS)
     stopped.start()
@@ -150,17 +150,17 @@ def owners(page):
     return {next(text for text in card["texts"] if "@" in text): card for card in page.cards}
 
 
-def test_the_result_as_cards_too(hotels, tmp_path):
-    domain = hotels.mine.domain
-    number = hotels.start([{"address": f"z@{domain}", "invite": True, "name": "Zoë <b>", "language": "de"},
-                           {"address": f"b@{domain}", "generate": True}, {"address": f"c@{domain}"},
-                           {"address": "nobody"}, {"address": f"a@{domain}", "invite": True, "smtp": False},
-                           {"address": f"used@{domain}", "invite": True}])
-    assert hotels.end(number)["made"] == 5
+def test_the_result_as_cards_too(paged, tmp_path):
+    domain = paged.mine.domain
+    number = paged.start([{"address": f"z@{domain}", "invite": True, "name": "Zoë <b>", "language": "de"},
+                          {"address": f"b@{domain}", "generate": True}, {"address": f"c@{domain}"},
+                          {"address": "nobody"}, {"address": f"a@{domain}", "invite": True, "smtp": False},
+                          {"address": f"used@{domain}", "invite": True}])
+    assert paged.end(number)["made"] == 5
     # A link that opens nothing any more is on no card.
-    hotels.instance.cli("address", "passwd", f"used@{domain}")
-    admin, foreign, helpdesk = (hotels.key(*who) for who in ((hotels.mine,), (hotels.theirs,),
-                                                             (hotels.mine, "helpdesk")))
+    paged.instance.cli("address", "passwd", f"used@{domain}")
+    admin, foreign, helpdesk = (paged.key(*who) for who in ((paged.mine,), (paged.theirs,),
+                                                            (paged.mine, "helpdesk")))
     assert foreign.post(f"/jobs/{number}/cards", {}).status == 404
     assert helpdesk.post(f"/jobs/{number}/cards", {}).status == 403
     assert admin.post(f"/jobs/{number}/cards", {}, Idempotency_Key="a").status == 400
@@ -172,46 +172,46 @@ def test_the_result_as_cards_too(hotels, tmp_path):
     cards = owners(Page(answer.text))
     assert list(cards) == [f"z@{domain}", f"a@{domain}"]
     texts = {address: " ".join(card["texts"]) for address, card in cards.items()}
-    assert all(hotels.mine.name in text and hotels.theirs.name not in text for text in texts.values())
+    assert all(paged.mine.name in text and paged.theirs.name not in text for text in texts.values())
     assert "Zoë <b>" in texts[f"z@{domain}"] and "Willkommen" in texts[f"z@{domain}"]
     assert "(SMTP)" in texts[f"z@{domain}"] and "(SMTP)" not in texts[f"a@{domain}"]
     links = {address: link_of(card) for address, card in cards.items()}
     assert {address: read_code(card, tmp_path) for address, card in cards.items()} == links
-    assert all(invited(hotels.instance, link.rpartition("/")[2]) for link in links.values())
-    until = hotels.addresses()[f"a@{domain}"]["invited_until"]
+    assert all(invited(paged.instance, link.rpartition("/")[2]) for link in links.values())
+    until = paged.addresses()[f"a@{domain}"]["invited_until"]
     assert f"until {until[:10]}" in texts[f"a@{domain}"]
     again = admin.post(f"/jobs/{number}/cards", {})
     assert (again.status, again.code) == (410, "gone")
     # The table has the same links, and the passwords, and ends both.
-    result = hotels.result(number)
+    result = paged.result(number)
     assert {address: result[address]["invitation"] for address in links} == links
-    hotels.instance.pop3(f"b@{domain}", result[f"b@{domain}"]["password"]).quit()
+    paged.instance.pop3(f"b@{domain}", result[f"b@{domain}"]["password"]).quit()
     assert admin.post(f"/jobs/{number}/cards", {}).status == 410
-    actions = [row["action"] for row in hotels.api.all(f"/audit?customer={hotels.id}")]
+    actions = [row["action"] for row in paged.api.all(f"/audit?customer={paged.id}")]
     assert actions.count("job.cards") == actions.count("job.result") == 1
     for link in links.values():
-        assert link.rpartition("/")[2] not in hotels.instance.log
+        assert link.rpartition("/")[2] not in paged.instance.log
 
 
-def test_no_cards_of_what_was_taken_or_invited_nobody(hotels):
-    domain = hotels.mine.domain
-    number = hotels.start([{"address": f"a@{domain}", "generate": True}])
-    hotels.end(number)
-    none = hotels.api.post(f"/jobs/{number}/cards", {})
+def test_no_cards_of_what_was_taken_or_invited_nobody(paged):
+    domain = paged.mine.domain
+    number = paged.start([{"address": f"a@{domain}", "generate": True}])
+    paged.end(number)
+    none = paged.api.post(f"/jobs/{number}/cards", {})
     assert (none.status, none.code) == (410, "gone")
-    hotels.instance.pop3(f"a@{domain}", hotels.result(number)[f"a@{domain}"]["password"]).quit()
-    number = hotels.start(rows_of(domain, 2, invite=True))
-    hotels.end(number)
-    assert len(hotels.result(number)) == 2
-    assert hotels.api.post(f"/jobs/{number}/cards", {}).status == 410
+    paged.instance.pop3(f"a@{domain}", paged.result(number)[f"a@{domain}"]["password"]).quit()
+    number = paged.start(rows_of(domain, 2, invite=True))
+    paged.end(number)
+    assert len(paged.result(number)) == 2
+    assert paged.api.post(f"/jobs/{number}/cards", {}).status == 410
 
 
-def test_cards_of_an_operators_job(hotels):
-    mine, theirs = hotels.mine, hotels.theirs
-    number = hotels.start([row for customer in (mine, theirs) for row in rows_of(customer.domain, 20, invite=True)],
-                          path="/jobs")
-    assert hotels.end(number)["made"] == 40
-    page = Page(hotels.api.post(f"/jobs/{number}/cards", {}).text)
+def test_cards_of_an_operators_job(paged):
+    mine, theirs = paged.mine, paged.theirs
+    number = paged.start([row for customer in (mine, theirs) for row in rows_of(customer.domain, 20, invite=True)],
+                         path="/jobs")
+    assert paged.end(number)["made"] == 40
+    page = Page(paged.api.post(f"/jobs/{number}/cards", {}).text)
     cards = owners(page)
     assert len(cards) == 40 and len({link_of(card) for card in cards.values()}) == 40
     for address, card in cards.items():
