@@ -586,6 +586,12 @@ void recovery_run(struct store *store)
             log_retry("the new index cannot be opened");
     }
     apply_log(store);
+    /*
+     * Where the last segment of an earlier run was removed, its number is given out again: no index
+     * that a power loss throws back may know the old one, or it would take the new one's records
+     * for applied.
+     */
+    index_sync(store->index);
 }
 
 int recovery_lock(void)
