@@ -21,6 +21,9 @@
 /* Jobs at once: a small one need not wait for a large one. */
 #define RUNS_MAX 8
 
+/* Of these, of a customer: the others' need not wait for all of one's. */
+#define RUNS_OF_ONE_MAX 2
+
 /* That wait for the thread: pieces of jobs, and results. */
 #define WAITING_MAX 64
 
@@ -441,6 +444,16 @@ static struct run *find(const struct bulk *bulk, uint64_t job)
     return NULL;
 }
 
+static bool has_its_share(const struct bulk *bulk, uint64_t customer)
+{
+    const struct run *run;
+    unsigned count = 0;
+
+    DL_FOREACH (bulk->runs, run)
+        count += run->job.customer == customer;
+    return count >= RUNS_OF_ONE_MAX;
+}
+
 static void start(struct bulk *bulk, const struct db_job *job)
 {
     struct run *run = xcalloc(1, sizeof(*run));
@@ -464,7 +477,7 @@ static void look(struct bulk *bulk)
 
     while (!atomic_load(&bulk->stopping) && bulk->count < RUNS_MAX &&
            (result = db_job_open_next(bulk->db, &job)) == DB_OK)
-        if (find(bulk, job.id) == NULL)
+        if (find(bulk, job.id) == NULL && !has_its_share(bulk, job.customer))
             start(bulk, &job);
     wait_for(bulk->look, is_failure(result) ? PATIENCE : LOOK_EVERY);
 }

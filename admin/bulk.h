@@ -12,10 +12,10 @@
 struct event_base;
 
 /*
- * Works on the jobs of the account database (db/job.h), some at once, in small pieces: one thread
- * of its own reads, checks and hashes, and the writer (admin/writer.h) writes. What else waits for
- * the writer waits for one piece at most. Only a job of all or nothing is one piece, and where that
- * takes long, it is told so at once.
+ * Works on the jobs of the account database (db/job.h), some at once, but few of one customer, in
+ * small pieces: one thread of its own reads, checks and hashes, and the writer (admin/writer.h)
+ * writes. What else waits for the writer waits for one piece at most. Only a job of all or nothing
+ * is one piece, and where that takes long, it is told so at once.
  */
 struct bulk;
 

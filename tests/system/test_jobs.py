@@ -467,6 +467,18 @@ def test_cancelled(stopped, mode):
     assert len(chain.addresses()) == before + made + 1
 
 
+def test_many_of_one_customer_hold_up_no_other(stopped):
+    slow(stopped)
+    stopped.start()
+    chain = Chain(stopped)
+    mine = [chain.start([{"address": f"{number}.{row}@{chain.mine.domain}", "generate": True} for row in range(5)])
+            for number in range(10)]
+    other = chain.start([{"address": f"z@{chain.theirs.domain}"}], path=f"/customers/{chain.other}/jobs")
+    assert chain.end(other)["made"] == 1
+    assert chain.job(mine[-1])["begun"] is None
+    assert [chain.end(number, 120)["made"] for number in mine] == [5] * 10
+
+
 @pytest.mark.parametrize("mode", ["rows", "all"])
 def test_goes_on_after_a_crash(stopped, mode):
     """admin is killed again and again; each row is made once, by the password that the result has."""
