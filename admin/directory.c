@@ -168,7 +168,10 @@ static json_t *values_of(const json_t *object)
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)object, name, value) json_array_append(list, value);
+    json_object_foreach((json_t *)object, name, value)
+    {
+        json_array_append(list, value);
+    }
     return list;
 }
 
