@@ -373,7 +373,7 @@ static void ping(struct world *world)
 static void tells_whether_authd_answers(void **state)
 {
     struct world *world = *state;
-    uint32_t id;
+    uint32_t id = 0;
 
     ping(world);
     ping(world);
