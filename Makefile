@@ -315,11 +315,7 @@ grade: all
 		tests/system/test_testssl.py
 
 unit: $(UNIT_TESTS:%=$(BUILD)/unit/%) fuzz-replay
-	@for test in $(UNIT_TESTS:%=$(BUILD)/unit/%); do \
-		echo "  TEST  $$test"; timeout --foreground -k 5 $(UNIT_TIME) $$test && continue; \
-		case $$? in 124|137) echo "$$test hangs: it was ended after $(UNIT_TIME) s"; esac; \
-		exit 1; \
-	done
+	@printf '%s\n' $(UNIT_TESTS:%=$(BUILD)/unit/%) | xargs -P $(JOBS) -n 1 tests/unit/run $(UNIT_TIME)
 
 system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so $(BUILD)/tests/inject
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) tests/system
