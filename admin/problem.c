@@ -69,11 +69,6 @@ unsigned problem_status(enum problem problem)
     return problems[problem].status;
 }
 
-const char *problem_title(enum problem problem)
-{
-    return problems[problem].title;
-}
-
 static __attribute__((format(printf, 1, 0))) char *detail_of(const char *format, va_list arguments)
 {
     char *detail = NULL;

@@ -67,6 +67,5 @@ int problem_wrong(struct request *request);
 
 const char *problem_code(enum problem problem);
 unsigned problem_status(enum problem problem);
-const char *problem_title(enum problem problem);
 
 #endif
