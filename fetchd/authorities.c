@@ -2,6 +2,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "fetchd/authorities.h"
@@ -10,8 +11,10 @@
 #include "lib/xalloc.h"
 
 struct authorities {
-    X509_STORE *store;
+    X509_STORE *store; /* NULL before the first use */
 };
+
+#define BEGINNING "-----BEGIN "
 
 /* The file's text, to be freed, and its length; 0: there is none. */
 static char *read_file(size_t *length_r)
@@ -46,20 +49,36 @@ static unsigned take_all(X509_STORE *store, const char *text, size_t length)
     return count;
 }
 
-struct authorities *authorities_new(void)
+static void warn(void)
 {
-    struct authorities *authorities = xcalloc(1, sizeof(*authorities));
+    log_warning("there are no certificates of authorities in the file that fetch_authorities "
+                "names, so nothing can be fetched; Debian's package is ca-certificates");
+}
+
+/* Takes some 40 ms for what Debian brings. */
+static X509_STORE *make_store(void)
+{
+    X509_STORE *store = X509_STORE_new();
     size_t length;
 
-    authorities->store = X509_STORE_new();
-    if (authorities->store == NULL)
+    if (store == NULL)
         log_fatal("out of memory");
     char *text = read_file(&length);
-    if (length == 0 || take_all(authorities->store, text, length) == 0)
-        log_warning("there are no certificates of authorities in the file that fetch_authorities "
-                    "names, so nothing can be fetched; Debian's package is ca-certificates");
+    if (length == 0 || take_all(store, text, length) == 0)
+        warn();
     free(text);
-    return authorities;
+    return store;
+}
+
+struct authorities *authorities_new(void)
+{
+    size_t length;
+
+    char *text = read_file(&length);
+    if (length == 0 || memmem(text, length, BEGINNING, strlen(BEGINNING)) == NULL)
+        warn();
+    free(text);
+    return xcalloc(1, sizeof(struct authorities));
 }
 
 void authorities_free(struct authorities *authorities)
@@ -72,5 +91,7 @@ void authorities_free(struct authorities *authorities)
 
 void authorities_use(struct authorities *authorities, void *context)
 {
+    if (authorities->store == NULL)
+        authorities->store = make_store();
     SSL_CTX_set1_cert_store(context, authorities->store);
 }

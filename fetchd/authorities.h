@@ -3,12 +3,13 @@
 
 /*
  * The authorities whose certificates are believed: what the supervisor has read from the
- * operator's file (`fetch_authorities`), parsed once for all connections.
+ * operator's file (`fetch_authorities`), parsed once for all connections, when the first one needs
+ * them: many an installation fetches nothing.
  */
 
 struct authorities;
 
-/* Parses the descriptor "authorities". One that holds none is a line of warning. */
+/* Those of the descriptor "authorities". One that holds none is a line of warning. */
 struct authorities *authorities_new(void);
 
 /* NULL is allowed. */

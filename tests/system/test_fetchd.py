@@ -256,6 +256,24 @@ def test_a_name_that_leads_here(template, authority, server, tmp_path):
         made.finish()
 
 
+NO_CERTIFICATE = "there are no certificates of authorities in the file that fetch_authorities names"
+
+
+@pytest.mark.parametrize("text, told", [("", "at once"), ("not PEM\n", "at once"),
+                                        ("-----BEGIN CERTIFICATE-----\nbroken\n", "when one is needed")])
+def test_a_file_without_an_authority_is_told(stopped, server, text, told):
+    """Certificates are only read when somebody is asked, for many installations ask nobody."""
+    path = stopped.dir / "authorities.pem"
+    path.write_text(text)
+    stopped.configure(fetch_networks="127.0.0.1", fetch_authorities=path)
+    instance = stopped.start()
+    if told == "at once":
+        wait_until(lambda: NO_CERTIFICATE in instance.log, what="the line of warning")
+    with Caller(instance) as caller:
+        assert caller.fetch(f"https://localhost:{server.port}/")[0] == FAILED
+        wait_until(lambda: NO_CERTIFICATE in instance.log, what="the line of warning")
+
+
 def test_no_more_than_so_many_at_once(serving, server):
     server.answers["/held"] = slow(2, (200, b""))
     with Caller(serving) as many, Caller(serving) as other:
