@@ -4,9 +4,13 @@
 
 #include "admin/crossings.h"
 #include "db/crossing.h"
+#include "lib/channel.h"
 #include "lib/log.h"
+#include "lib/storehello.h"
 
-/* Seconds between two questions. */
+#define CONTROL_PATH "run/stored-control.sock"
+
+/* Seconds before each question: many mailboxes are written with one transaction. */
 #define PAUSE 1
 
 static void wait_for(struct crossings *crossings, time_t seconds)
@@ -23,8 +27,8 @@ static enum db_result run(struct writing *writing, struct db *db)
         (struct crossings *)((char *)writing - offsetof(struct crossings, writing));
     enum db_result result = DB_NONE;
 
-    for (size_t i = 0; i < crossings->found.count; i++) {
-        const struct store_crossing *found = &crossings->found.found[i];
+    for (size_t i = 0; i < crossings->count; i++) {
+        const struct store_crossing *found = &crossings->found[i];
         const struct db_crossing crossing = {.mailbox = found->mailbox,
                                              .percent = found->percent,
                                              .octets = found->usage.octets,
@@ -44,7 +48,7 @@ static void done(struct writing *writing)
         (struct crossings *)((char *)writing - offsetof(struct crossings, writing));
 
     if (writing->result == DB_OK)
-        crossings->found.count = 0;
+        crossings->count = 0;
     if (!crossings->stopped)
         wait_for(crossings, PAUSE);
 }
@@ -55,18 +59,48 @@ static void write_down(struct crossings *crossings)
         wait_for(crossings, PAUSE);
 }
 
-static void on_found(void *context, enum store_result result)
+static int on_message(void *context, const struct channel_message *message)
 {
     struct crossings *crossings = context;
+    const size_t size = sizeof(crossings->found[0]);
 
-    if (crossings->stopped)
-        return;
-    if (result != STORE_OK)
-        crossings->found.count = 0;
-    if (crossings->found.count > 0)
+    if (message->id == 0)
+        return storehello_take(message);
+    if (message->type != STORE_CROSSINGS_ARE || crossings->count > 0 ||
+        message->length % size != 0 || message->length > sizeof(crossings->found))
+        return -1;
+    crossings->count = message->length / size;
+    memcpy(crossings->found, message->payload, message->length);
+    if (crossings->count > 0)
         write_down(crossings);
     else
         wait_for(crossings, PAUSE);
+    return 0;
+}
+
+static void on_closed(void *context)
+{
+    struct crossings *crossings = context;
+
+    channel_free(crossings->channel);
+    crossings->channel = NULL;
+    if (crossings->count == 0)
+        wait_for(crossings, PAUSE);
+}
+
+static const struct channel_events events = {.message = on_message, .closed = on_closed};
+
+static void ask(struct crossings *crossings)
+{
+    if (crossings->channel == NULL) {
+        crossings->channel = channel_connect(crossings->base, CONTROL_PATH, &events, crossings);
+        if (crossings->channel == NULL) {
+            wait_for(crossings, PAUSE);
+            return;
+        }
+        storehello_ask(crossings->channel);
+    }
+    channel_send(crossings->channel, STORE_CROSSINGS, 1, NULL, 0, NULL, 0);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -75,19 +109,17 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
-    if (crossings->found.count > 0)
+    if (crossings->count > 0)
         write_down(crossings);
     else
-        store_find_crossings(crossings->store, &crossings->found,
-                             (struct store_caller){on_found, crossings});
+        ask(crossings);
 }
 
-void crossings_init(struct crossings *crossings, struct event_base *base, struct writer *writer,
-                    struct store *store)
+void crossings_init(struct crossings *crossings, struct event_base *base, struct writer *writer)
 {
     memset(crossings, 0, sizeof(*crossings));
+    crossings->base = base;
     crossings->writer = writer;
-    crossings->store = store;
     crossings->writing.run = run;
     crossings->writing.done = done;
     crossings->tick = evtimer_new(base, on_tick, crossings);
@@ -100,4 +132,5 @@ void crossings_stop(struct crossings *crossings)
 {
     crossings->stopped = true;
     event_free(crossings->tick);
+    channel_free(crossings->channel);
 }

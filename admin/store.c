@@ -27,10 +27,9 @@ struct pending {
     uint8_t type;
     struct store_caller caller;
     union {
-        struct store_expired *expired_r;     /* of STORE_EXPIRE */
-        struct store_usage_is *usage_r;      /* of STORE_USAGE */
-        struct store_sessions *sessions_r;   /* of STORE_SESSIONS */
-        struct store_crossings *crossings_r; /* of STORE_CROSSINGS */
+        struct store_expired *expired_r;   /* of STORE_EXPIRE */
+        struct store_usage_is *usage_r;    /* of STORE_USAGE */
+        struct store_sessions *sessions_r; /* of STORE_SESSIONS */
     };
     struct event *late;
 };
@@ -80,19 +79,6 @@ static int take_sessions(const struct pending *pending, const struct channel_mes
     return STORE_OK;
 }
 
-static int take_crossings(const struct pending *pending, const struct channel_message *message)
-{
-    struct store_crossings *crossings = pending->crossings_r;
-    size_t size = sizeof(crossings->found[0]);
-
-    if (pending->type != STORE_CROSSINGS || message->length % size != 0 ||
-        message->length > sizeof(crossings->found))
-        return -1;
-    crossings->count = message->length / size;
-    memcpy(crossings->found, message->payload, message->length);
-    return STORE_OK;
-}
-
 /* What an answer means to a request, or -1 when it is not an answer to it. */
 static int read_answer(const struct pending *pending, const struct channel_message *message)
 {
@@ -111,7 +97,6 @@ static int read_answer(const struct pending *pending, const struct channel_messa
         memcpy(pending->expired_r, payload, sizeof(*pending->expired_r));
         return STORE_OK;
     case STORE_SESSIONS_ARE: return take_sessions(pending, message);
-    case STORE_CROSSINGS_ARE: return take_crossings(pending, message);
     case STORE_USAGE_IS:
         if (pending->type != STORE_USAGE || message->length != sizeof(*pending->usage_r))
             return -1;
@@ -242,14 +227,6 @@ void store_find_sessions(struct store *store, const uint64_t *mailboxes, size_t 
         request(store, STORE_SESSIONS, mailboxes, count * sizeof(*mailboxes), USAGE_TIME, caller);
 
     pending->sessions_r = sessions_r;
-}
-
-void store_find_crossings(struct store *store, struct store_crossings *crossings_r,
-                          struct store_caller caller)
-{
-    struct pending *pending = request(store, STORE_CROSSINGS, NULL, 0, USAGE_TIME, caller);
-
-    pending->crossings_r = crossings_r;
 }
 
 void store_usage(struct store *store, uint64_t mailbox, struct store_usage_is *usage_r,

@@ -46,16 +46,6 @@ struct store_sessions {
 void store_find_sessions(struct store *store, const uint64_t *mailboxes, size_t count,
                          struct store_sessions *sessions_r, struct store_caller caller);
 
-/* Mailboxes that were filled up to a line of their quota, each told once. */
-struct store_crossings {
-    size_t count;
-    struct store_crossing found[STORE_CROSSINGS_MAX];
-};
-
-/* Fills in crossings_r when `done` gets STORE_OK. */
-void store_find_crossings(struct store *store, struct store_crossings *crossings_r,
-                          struct store_caller caller);
-
 /* Tells how full a mailbox is. usage_r is filled in when `done` gets STORE_OK. */
 void store_usage(struct store *store, uint64_t mailbox, struct store_usage_is *usage_r,
                  struct store_caller caller);

@@ -87,7 +87,7 @@ enum store_type {
     STORE_LOGGED_OUT,   /* struct store_logged_out */
 
     /* control; see below */
-    STORE_CROSSINGS,     /* empty -> STORE_CROSSINGS_ARE */
+    STORE_CROSSINGS,     /* empty -> STORE_CROSSINGS_ARE, when there are any */
     STORE_CROSSINGS_ARE, /* up to STORE_CROSSINGS_MAX struct store_crossing, the oldest first */
 
     /* all; with the id 0, which names nothing else, first on a new connection */
@@ -206,7 +206,8 @@ struct store_logged_out {
 
 /*
  * A mailbox that a delivery has filled up to a line of its quota, with what lmtpd is told of it in
- * STORE_DELIVERED. Each is told once: stored forgets what it has answered.
+ * STORE_DELIVERED. Each is told once: stored forgets what it has answered. It answers when there
+ * are any, one connection at a time: the one that asked before the last is told of none.
  */
 struct store_crossing {
     uint64_t mailbox;

@@ -6,6 +6,28 @@
 #include "stored/server.h"
 #include "stored/store.h"
 
+/* Tells who waits what there is. Once it has left it is forgotten here: each is told once at most.
+ */
+static void tell(struct crossings *crossings)
+{
+    struct channel *channel = crossings->waiting->channel;
+    unsigned count =
+        crossings->count < STORE_CROSSINGS_MAX ? crossings->count : STORE_CROSSINGS_MAX;
+    uint8_t *payload = channel_begin(channel, STORE_CROSSINGS_MAX * sizeof(struct store_crossing));
+
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(payload + i * sizeof(struct store_crossing), &crossings->ring[crossings->first],
+               sizeof(struct store_crossing));
+        crossings->first = (crossings->first + 1) % CROSSINGS_MAX;
+    }
+    crossings->count -= count;
+    if (crossings->count == 0)
+        crossings->overflowed = false;
+    crossings->waiting = NULL;
+    channel_end(channel, STORE_CROSSINGS_ARE, crossings->waiting_id,
+                count * sizeof(struct store_crossing));
+}
+
 void crossings_add(struct crossings *crossings, const struct store_crossing *crossing)
 {
     if (crossings->count == CROSSINGS_MAX) {
@@ -18,26 +40,27 @@ void crossings_add(struct crossings *crossings, const struct store_crossing *cro
         crossings->count--;
     }
     crossings->ring[(crossings->first + crossings->count++) % CROSSINGS_MAX] = *crossing;
+    if (crossings->waiting != NULL)
+        tell(crossings);
 }
 
-/* Once it has left they are forgotten here: each is told once at most. */
-int crossings_tell(struct connection *connection, const struct channel_message *message)
+int crossings_ask(struct connection *connection, const struct channel_message *message)
 {
     struct crossings *crossings = &connection->store->crossings;
-    unsigned count =
-        crossings->count < STORE_CROSSINGS_MAX ? crossings->count : STORE_CROSSINGS_MAX;
-    uint8_t *payload =
-        channel_begin(connection->channel, STORE_CROSSINGS_MAX * sizeof(struct store_crossing));
 
-    for (unsigned i = 0; i < count; i++) {
-        memcpy(payload + i * sizeof(struct store_crossing), &crossings->ring[crossings->first],
-               sizeof(struct store_crossing));
-        crossings->first = (crossings->first + 1) % CROSSINGS_MAX;
-    }
-    crossings->count -= count;
-    if (crossings->count == 0)
-        crossings->overflowed = false;
-    channel_end(connection->channel, STORE_CROSSINGS_ARE, message->id,
-                count * sizeof(struct store_crossing));
+    if (crossings->waiting != NULL)
+        tell(crossings);
+    crossings->waiting = connection;
+    crossings->waiting_id = message->id;
+    if (crossings->count > 0)
+        tell(crossings);
     return 0;
+}
+
+void crossings_end_all(const struct connection *connection)
+{
+    struct crossings *crossings = &connection->store->crossings;
+
+    if (crossings->waiting == connection)
+        crossings->waiting = NULL;
 }

@@ -73,7 +73,7 @@ static const struct request requests[] = {
     {STORE_EXPIRE, CONNECTION_CONTROL, EXACTLY(struct store_expire), expire_some},
     {STORE_SESSIONS, CONNECTION_CONTROL, sizeof(struct store_mailbox_id),
      STORE_MAILBOXES_MAX * sizeof(struct store_mailbox_id), sessions_list},
-    {STORE_CROSSINGS, CONNECTION_CONTROL, 0, 0, crossings_tell},
+    {STORE_CROSSINGS, CONNECTION_CONTROL, 0, 0, crossings_ask},
     {STORE_LOGOUT, CONNECTION_CONTROL, sizeof(struct store_logout),
      STORE_MAILBOXES_MAX * sizeof(struct store_logout), sessions_log_out},
 };
@@ -114,6 +114,7 @@ static void connection_free(struct connection *connection)
     session_end_all(connection);
     control_end_all(connection);
     expire_end_all(connection);
+    crossings_end_all(connection);
     channel_free(connection->channel);
     bodies_detach(connection->bodies);
     DL_DELETE(connection->server->connections, connection);

@@ -114,6 +114,9 @@ int service_open(void **state)
 
 int service_close(void **state)
 {
+    /* Who has been answered by the thread that writes is not yet done with in the event loop. */
+    while (commits_waiting(store.commits) > 0)
+        event_base_loop(child.base, EVLOOP_ONCE);
     server_free(server);
     openings_free(store.openings);
     commits_free(store.commits);
