@@ -14,6 +14,7 @@
 #include "admin/webhookapi.h"
 #include "db/outbox.h"
 #include "lib/clock.h"
+#include "lib/jsontexts.h"
 #include "lib/log.h"
 #include "lib/signature.h"
 
@@ -28,6 +29,7 @@
 #define EVENTS                                                                                     \
     {                                                                                              \
         .name = "events", .type = FIELD_TEXTS, .least = 1, .most = EVENTS_MAX,                     \
+        .words = db_eventtypes,                                                                    \
         .about = "types of what it is told of, like address.add, customer.* or *"                  \
     }
 #define ENABLED                                                                                    \
@@ -58,18 +60,6 @@ const struct field webhook_replay_fields[] = {
 
 /* --- as JSON */
 
-static json_t *events_object(const char *events)
-{
-    json_t *list = json_array();
-
-    while (*events != '\0') {
-        size_t length = strcspn(events, ",");
-        json_array_append_new(list, json_stringn(events, length));
-        events += length + (events[length] == ',');
-    }
-    return list;
-}
-
 static json_t *customer_object(uint64_t customer)
 {
     return customer != 0 ? json_integer((json_int_t)customer) : json_null();
@@ -83,7 +73,7 @@ static json_t *webhook_object(const struct db_webhook *webhook)
         "{sI so so ss so sb so so sI so si so so so si so}", "id", (json_int_t)webhook->id,
         "customer", customer_object(webhook->customer), "customer_name",
         field_format_text(webhook->customer_name), "url", webhook->url, "events",
-        events_object(webhook->events), "enabled", (int)(webhook->disabled == 0), "disabled",
+        jsontexts_split(webhook->events, ','), "enabled", (int)(webhook->disabled == 0), "disabled",
         field_format_time(webhook->disabled), "created", field_format_time(webhook->created),
         "cursor", (json_int_t)webhook->cursor, "failing", field_format_time(webhook->failing),
         "failures", (int)webhook->failures, "failure",
@@ -118,8 +108,8 @@ enum db_result webhook_show(struct db *db, struct request *request, struct json_
 static void take_events(struct request *request, char events_r[DB_WEBHOOK_EVENTS_MAX + 1])
 {
     const json_t *list = json_object_get(request->json, "events");
+    char error[DB_EVENTTYPE_ERROR_SIZE];
     size_t length = 0;
-    const char *error;
     char pointer[32];
     json_t *value;
     size_t i;
@@ -133,9 +123,12 @@ static void take_events(struct request *request, char events_r[DB_WEBHOOK_EVENTS
         size_t room = DB_WEBHOOK_EVENTS_MAX + 1 - length;
         int more = snprintf(events_r + length, room, "%s%s", length > 0 ? "," : "", type);
         snprintf(pointer, sizeof(pointer), "/events/%zu", i);
-        if (strchr(type, ',') != NULL || db_webhook_events_check(type, &error) < 0) {
-            problem_member(request, pointer, "type",
-                           "each is a type as address.add, customer.* or *");
+        if (strchr(type, ',') != NULL) {
+            problem_member(request, pointer, "choice", "each is one type, without a comma");
+            return;
+        }
+        if (db_eventtype_check(type, error) < 0) {
+            problem_member(request, pointer, "choice", "%s", error);
             return;
         }
         if (more < 0 || (size_t)more >= room) {
@@ -191,7 +184,6 @@ static enum db_result answer_secret(struct db *db, struct request *request,
 {
     char text[SIGNATURE_TEXT_SIZE];
     struct json_t *object = NULL;
-    char id[24];
 
     enum db_result result = webhook_show(db, request, &object);
     if (result != DB_OK)
@@ -199,8 +191,6 @@ static enum db_result answer_secret(struct db *db, struct request *request,
     signature_secret(text, secret);
     json_object_set_new(object, "secret", json_string(text));
     sodium_memzero(text, sizeof(text));
-    snprintf(id, sizeof(id), "%" PRIu64, request->webhook);
-    request_set_location(request, "/api/v1/webhooks/", id);
     request_set(request, 201, object);
     return DB_OK;
 }
@@ -217,14 +207,18 @@ enum db_result webhook_add(struct db *db, struct request *request)
 {
     char events[DB_WEBHOOK_EVENTS_MAX + 1];
     uint8_t secret[DB_WEBHOOK_SECRET_SIZE];
+    char id[24];
 
     take_events(request, events);
     randombytes_buf(secret, sizeof(secret));
     enum db_result result =
         db_webhook_add(db, request->customer, field_text(request->json, "url", ""),
                        events[0] != '\0' ? events : "*", secret, &request->webhook);
-    if (result == DB_OK)
+    if (result == DB_OK) {
+        snprintf(id, sizeof(id), "%" PRIu64, request->webhook);
+        request_set_location(request, "/api/v1/webhooks/", id);
         result = answer_secret(db, request, secret);
+    }
     if (result == DB_NONE) {
         problem_member(request, "/customer", "no-customer", "there is no such customer");
         (void)problem_wrong(request);
@@ -302,7 +296,7 @@ void webhooks_list(struct admin *admin, struct request *request)
 
     if (list_customer(request, &request->customer) < 0 || page_begin(&page, request) < 0)
         return;
-    webhook.id = strtoull(page.after, NULL, 10) & INT64_MAX;
+    webhook.id = page_after_number(&page);
     page_fill(&page, &listing, &webhook);
 }
 
@@ -354,7 +348,7 @@ void webhook_deliveries_list(struct admin *admin, struct request *request)
     }
     if (page_begin(&page, request) < 0)
         return;
-    row.after = strtoull(page.after, NULL, 10) & INT64_MAX;
+    row.after = page_after_number(&page);
     if (row.after < row.webhook.cursor)
         row.after = row.webhook.cursor;
     page_fill(&page, &listing, &row);

@@ -21,6 +21,19 @@ static const struct listing_column columns[] = {
     {"next", "NEXT TRY", LISTING_TIME},   {"disabled", "OFF SINCE", LISTING_TIME},
     {"failure", "WHY", LISTING_TEXT},     {0}};
 
+/* NULL is good. */
+static int check(const char *url, const char *events)
+{
+    char events_error[DB_EVENTTYPE_ERROR_SIZE];
+    const char *error;
+
+    if (url != NULL && db_webhook_url_check(url, &error) < 0)
+        return refuse("%s", error);
+    if (events != NULL && db_webhook_events_check(events, events_error) < 0)
+        return refuse("%s", events_error);
+    return EXIT_DONE;
+}
+
 /* --- add */
 
 static int show(uint64_t id, const char *secret, bool json)
@@ -64,7 +77,6 @@ int webhook_add_main(struct instance *instance, int argc, char **argv)
     struct db_customer customer = {0};
     const char *name = NULL;
     const char *events = "*";
-    const char *error;
     bool json = false;
     int option;
 
@@ -77,9 +89,8 @@ int webhook_add_main(struct instance *instance, int argc, char **argv)
         }
     if (command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    if (db_webhook_url_check(argv[optind], &error) < 0 ||
-        db_webhook_events_check(events, &error) < 0)
-        return refuse("%s", error);
+    if (check(argv[optind], events) != EXIT_DONE)
+        return EXIT_REFUSED;
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return EXIT_REFUSED;
@@ -234,7 +245,6 @@ int webhook_set_main(struct instance *instance, int argc, char **argv)
     static const struct option options[] = {
         {"url", required_argument, NULL, 'u'}, {"events", required_argument, NULL, 'e'}, {0}};
     struct settings settings = {0};
-    const char *error;
     int option;
 
     while ((option = command_option(argc, argv, options)) != -1)
@@ -247,9 +257,8 @@ int webhook_set_main(struct instance *instance, int argc, char **argv)
         return EXIT_USAGE;
     if (settings.url == NULL && settings.events == NULL)
         return wrong_usage("say what to change with --url or --events");
-    if ((settings.url != NULL && db_webhook_url_check(settings.url, &error) < 0) ||
-        (settings.events != NULL && db_webhook_events_check(settings.events, &error) < 0))
-        return refuse("%s", error);
+    if (check(settings.url, settings.events) != EXIT_DONE)
+        return EXIT_REFUSED;
     return change(instance, argv[optind], make_set, &settings);
 }
 

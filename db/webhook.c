@@ -2,11 +2,30 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/handle.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+
+/* "HOST", or "HOST:PORT" with a port that there is. */
+static bool is_authority(const char *text, size_t length)
+{
+    const char *host_end = memchr(text, ']', length); /* of an IPv6 address */
+    const char *from = host_end != NULL ? host_end : text;
+    const char *colon = memchr(from, ':', length - (size_t)(from - text));
+
+    if (colon == NULL) {
+        return true;
+    }
+    size_t digits = strspn(colon + 1, "0123456789");
+    if (colon + 1 + digits != text + length || digits > 5) {
+        return false;
+    }
+    unsigned long port = strtoul(colon + 1, NULL, 10);
+    return port > 0 && port <= UINT16_MAX;
+}
 
 int db_webhook_url_check(const char *url, const char **error_r)
 {
@@ -17,38 +36,23 @@ int db_webhook_url_check(const char *url, const char **error_r)
     for (const char *at = url; *at != '\0' && good; at++) {
         good = *at > ' ' && *at <= '~';
     }
-    if (good && strlen(url) <= DB_WEBHOOK_URL_MAX &&
-        memchr(host, '@', strcspn(host, "/?#")) == NULL && strchr(host, '#') == NULL) {
+    size_t length = strcspn(host, "/?#");
+    if (good && strlen(url) <= DB_WEBHOOK_URL_MAX && memchr(host, '@', length) == NULL &&
+        is_authority(host, length) && strchr(host, '#') == NULL) {
         return 0;
     }
     *error_r = "a webhook's URL is up to 2000 characters of ASCII, https://HOST and what follows, "
-               "without a user or a fragment";
+               "with a port of 1 to 65535 if any, without a user or a fragment";
     return -1;
 }
 
-/* The length of one type, "address.add", "address.*" or "*"; 0 where there is none. */
-static size_t type_length(const char *events)
+int db_webhook_events_check(const char *events, char error_r[DB_EVENTTYPE_ERROR_SIZE])
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_-.";
-    size_t length = strspn(events, letters);
-    bool star = events[length] == '*' && (length == 0 || events[length - 1] == '.');
-    length += star;
-    return events[length] == '\0' || events[length] == ',' ? length : 0;
-}
-
-int db_webhook_events_check(const char *events, const char **error_r)
-{
-    const char *at = events;
-    size_t length = type_length(at);
-    while (length > 0 && at[length] == ',') {
-        at += length + 1;
-        length = type_length(at);
+    if (strlen(events) <= DB_WEBHOOK_EVENTS_MAX) {
+        return db_eventtype_check(events, error_r);
     }
-    if (length > 0 && strlen(events) <= DB_WEBHOOK_EVENTS_MAX) {
-        return 0;
-    }
-    *error_r = "events are types with commas between them, as address.add, customer.* or *, up to "
-               "500 characters";
+    snprintf(error_r, DB_EVENTTYPE_ERROR_SIZE, "types of events have up to %d characters",
+             DB_WEBHOOK_EVENTS_MAX);
     return -1;
 }
 
@@ -68,11 +72,13 @@ bool db_webhook_wants(const char *events, const char *type)
 
 static bool is_sound(const char *url, const char *events)
 {
-    const char *error;
-    if (db_webhook_url_check(url, &error) == 0 && db_webhook_events_check(events, &error) == 0) {
+    char events_error[DB_EVENTTYPE_ERROR_SIZE] = "";
+    const char *url_error = "";
+    if (db_webhook_url_check(url, &url_error) == 0 &&
+        db_webhook_events_check(events, events_error) == 0) {
         return true;
     }
-    log_error("accounts: webhook not checked by the caller: %s", error);
+    log_error("accounts: webhook not checked by the caller: %s%s", url_error, events_error);
     return false;
 }
 

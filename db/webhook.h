@@ -6,6 +6,7 @@
 
 #include "db/customer.h"
 #include "db/db.h"
+#include "db/eventtype.h"
 
 /*
  * Who is told over HTTP of what happens: a customer of what is its own, an operator of everything.
@@ -41,9 +42,9 @@ struct db_webhook {
     uint64_t old_until; /* how long the secret of before is good */
 };
 
-/* Each returns 0, or -1 with one sentence in *error_r (static text). */
+/* Each returns 0, or -1 with one sentence, which is static text in *error_r. */
 int db_webhook_url_check(const char *url, const char **error_r);
-int db_webhook_events_check(const char *events, const char **error_r);
+int db_webhook_events_check(const char *events, char error_r[DB_EVENTTYPE_ERROR_SIZE]);
 
 /*
  * Whether a list of types with commas between them has this one; "address.*" stands for all that

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import threading
 
 import pytest
 
@@ -18,8 +19,8 @@ class Panels:
         self.operator = operator(instance)
         self.base = f"https://localhost:{receiver.port}"
         self.ids = {item["name"]: item["id"] for item in self.operator.all("/customers")}
-        self.one, self.two = (Api(instance, made_key(instance, name, "--role", "admin", "--customer", name),
-                                  self.operator.document) for name in ("one", "two"))
+        self.one, self.two = (Api(instance, made_key(instance, name, "--role", "admin", "--customer", name))
+                              for name in ("one", "two"))
 
     def add(self, api, path, **members):
         made = api.post("/webhooks", {"url": self.base + path, **members})
@@ -66,10 +67,10 @@ def test_what_is_wrong_is_said(panels):
     for body, errors in [
             ({}, {"/url": "missing"}),
             ({"url": "ftp://a.example"}, {"/url": "url"}),
-            ({"url": "https://u:p@a.example", "events": ["a", "A"]}, {"/url": "url", "/events/1": "type"}),
-            ({"url": "https://a.example", "events": ["a,b"]}, {"/events/0": "type"}),
-            ({"url": "https://a.example", "events": ["a", 7]}, {"/events": "type"}),
-            ({"url": "https://a.example", "events": 50 * ["abcdefghijkl"]}, {"/events": "too-long"}),
+            ({"url": "https://u:p@a.example", "events": ["*", "a"]}, {"/url": "url", "/events/1": "choice"}),
+            ({"url": "https://a.example", "events": ["alias.*,alias.set"]}, {"/events/0": "choice"}),
+            ({"url": "https://a.example", "events": ["*", 7]}, {"/events": "type"}),
+            ({"url": "https://a.example", "events": 50 * ["customer.resume"]}, {"/events": "too-long"}),
             ({"url": "https://a.example", "customer": panels.ids["two"]}, {"/customer": "no-customer"}),
             ({"url": "https://a.example", "customer": 999999}, {"/customer": "no-customer"})]:
         answer = one.post("/webhooks", body)
@@ -83,12 +84,35 @@ def test_what_is_wrong_is_said(panels):
     assert one.post(f"{path}/replay", {"cursor": 1, "time": "2026-01-01T00:00:00Z"}).status == 422
     assert one.post(f"{path}/secret", {"overlap_seconds": 999999}).status == 422
     assert one.patch(path, {"events": []}).status == 422
+    wrong = one.patch(path, {"events": ["alias.add", "alias.ad"]}).json["errors"][0]
+    assert wrong["pointer"] == "/events/1" and "there are alias.*, alias.add, alias.set" in wrong["detail"]
     for other in path, f"{path}/deliveries":
         assert panels.two.get(other).status == 404
     assert panels.two.post(f"{path}/secret", {}).status == 404
     for number in range(1, 20):
         panels.add(one, f"/more/{number}")
     assert one.post("/webhooks", {"url": panels.base + "/21"}).code == "limit"
+
+
+def test_slow_receivers_of_some_hold_up_nobody_else(panels, receiver):  # noqa: F811
+    """And those of one customer who are told at once take turns."""
+    answer = threading.Event()
+    for number in range(20):
+        receiver.answers[f"/slow/{number}"] = lambda: answer.wait(60) and (204, b"")
+        for api in panels.one, panels.two:
+            panels.add(api, f"/slow/{number}", events=["address.add"])
+    try:
+        for name in "one", "two":
+            assert panels.operator.post("/addresses", {"address": f"b@{name}.example"}).status == 201
+        wait(lambda: len(receiver.requests) == 8)
+        panels.add(panels.operator, "/all", events=["webhook.add"])
+        wait(lambda: receiver.count("/all"))
+        asked = [request.path for request in receiver.requests]
+        assert len(asked[:asked.index("/all")]) == 8 and len(set(asked[:8])) >= 4
+    finally:
+        answer.set()
+    for number in range(20):
+        wait(lambda: receiver.count(f"/slow/{number}") >= 2)  # noqa: B023: of both customers
 
 
 def test_switched_off_and_on(panels, receiver):  # noqa: F811

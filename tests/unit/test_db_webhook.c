@@ -58,6 +58,13 @@ static void checks_urls(void **state)
         {"https://a.example/a b", -1},
         {"https://a.example/\n", -1},
         {"https://a.example/\xc3\xa4", -1},
+        {"https://a.example:1/", 0},
+        {"https://a.example:65535", 0},
+        {"https://a.example:0/", -1},
+        {"https://a.example:65536/", -1},
+        {"https://a.example:/", -1},
+        {"https://a.example:8x/", -1},
+        {"https://[2001:db8::1]:99999/", -1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -73,31 +80,69 @@ static void knows_what_it_wants(void **state)
 {
     static const struct {
         const char *events;
+        bool known;
         bool wanted; /* address.add */
     } rows[] = {
-        {"*", true},
-        {"address.add", true},
-        {"address.*", true},
-        {"a,address.*", true},
-        {"customer.*,address.add", true},
-        {"address.a", false},
-        {"add", false},
-        {"address.adds", false},
-        {"customer.*,login.blocked", false},
+        {"*", true, true},
+        {"address.add", true, true},
+        {"address.*", true, true},
+        {"alias.add,address.*", true, true},
+        {"customer.*,address.add", true, true},
+        {"address.a", false, false},
+        {"add", false, false},
+        {"address.adds", false, false},
+        {"customer.*,login.blocked", true, false},
     };
-    static const char *const wrong[] = {"", ",", "a,", ",a", "a,,b", "a*", "**", "*a", "A", "a b"};
-    const char *error;
+    static const struct {
+        const char *events;
+        const char *instead;
+    } wrong[] = {
+        {"", "there is no such type of events; there are *, customer.*, domain.*"},
+        {",", "there is no such type"},
+        {"*,", "there is no such type"},
+        {"address.add,,*", "there is no such type"},
+        {"*,address.ad", "\"address.ad\"; there are address.*, address.add, address.invite"},
+        {"alias.", "\"alias.\"; there are alias.*, alias.add, alias.set"},
+        {"alias", "\"alias\"; there are *, customer.*"},
+        {"ali*", "\"ali*\"; there are *, customer.*"},
+        {"Address.add", "\"Address.add\"; there are *, customer.*"},
+        {"address.\xff", "no such type of events; there are address.*"},
+        {"webhook.test", "webhook.replay, webhook.disable, webhook.remove"},
+    };
+    char error[DB_EVENTTYPE_ERROR_SIZE];
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(db_webhook_events_check(rows[i].events, &error), 0);
+        assert_int_equal(db_webhook_events_check(rows[i].events, error), rows[i].known ? 0 : -1);
         if (db_webhook_wants(rows[i].events, "address.add") != rows[i].wanted) {
             fail_msg("%s", rows[i].events);
         }
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        if (db_webhook_events_check(wrong[i], &error) == 0) {
-            fail_msg("%s", wrong[i]);
+        if (db_webhook_events_check(wrong[i].events, error) == 0 ||
+            strstr(error, wrong[i].instead) == NULL) {
+            fail_msg("%s: %s", wrong[i].events, error);
         }
+    }
+}
+
+/* None of a sentence is cut off: also where the wrong type is as long as one that is repeated. */
+static void tells_all_of_a_kind(void **state)
+{
+    char error[DB_EVENTTYPE_ERROR_SIZE];
+    (void)state;
+    for (const char *const *type = db_eventtypes; *type != NULL; type++) {
+        char wrong[42];
+        size_t kind = strcspn(*type, ".*");
+        memset(wrong, 'x', 40);
+        wrong[40] = '\0';
+        if (kind > 0) {
+            memcpy(wrong, *type, kind + 1);
+        }
+        assert_int_equal(db_eventtype_check(*type, error), 0);
+        assert_int_equal(db_eventtype_check(wrong, error), -1);
+        assert_non_null(strstr(error, wrong));
+        assert_non_null(strstr(error, *type));
+        assert_true(strlen(error) < sizeof(error) - 1);
     }
 }
 
@@ -122,6 +167,14 @@ static void tells_each_of_its_own(void **state)
     assert_events(fixture, &hook, 0, "webhook.add address.add ");
     assert_events(fixture, &operators, operators.cursor,
                   "webhook.add address.add address.add plan.set ");
+    uint64_t count, first;
+    assert_int_equal(db_outbox_waiting(fixture->db, &operators, &count, &first), DB_OK);
+    assert_int_equal(count, 4);
+    assert_int_equal(db_outbox_waiting(fixture->db, &hook, &count, &first), DB_OK);
+    assert_int_equal(count, 2);
+    assert_true(first > hook.cursor && first < operators.cursor + 1);
+    hook.cursor = INT64_MAX;
+    assert_int_equal(db_outbox_waiting(fixture->db, &hook, &count, &first), DB_NONE);
 }
 
 static void tells_what_the_audit_says(void **state)
@@ -233,7 +286,7 @@ static void is_switched_off_and_on(void **state)
     struct db_webhook operators = add(fixture, 0);
     assert_int_equal(db_webhook_failed(db, &hook, 100, 110, "it does not answer", 500), DB_OK);
     assert_int_equal(db_webhook_set(db, 0, hook.id, NULL, NULL, &off), DB_NONE);
-    assert_int_equal(db_webhook_set(db, fixture->theirs, hook.id, NULL, "a", NULL), DB_NONE);
+    assert_int_equal(db_webhook_set(db, fixture->theirs, hook.id, NULL, "*", NULL), DB_NONE);
     assert_int_equal(db_webhook_set(db, fixture->ours, hook.id, NULL, "address.add", NULL), DB_OK);
     assert_int_equal(db_operator_webhook_find(db, hook.id, &hook), DB_OK);
     assert_string_equal(hook.events, "address.add");
@@ -353,19 +406,13 @@ static void grows_against_the_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checks_urls),
-        cmocka_unit_test(knows_what_it_wants),
-        fixture_test(tells_each_of_its_own),
-        fixture_test(tells_what_the_audit_says),
-        fixture_test(tells_of_blocked_logins),
-        fixture_test(goes_with_the_transaction),
-        fixture_test(moves_on_and_back),
-        fixture_test(is_switched_off_and_on),
-        fixture_test(has_two_secrets_for_a_time),
-        fixture_test(belongs_to_its_customer),
-        fixture_test(has_a_limit),
-        fixture_test(forgets_what_is_old),
-        fixture_test(grows_against_the_clock),
+        cmocka_unit_test(checks_urls),           cmocka_unit_test(knows_what_it_wants),
+        cmocka_unit_test(tells_all_of_a_kind),   fixture_test(tells_each_of_its_own),
+        fixture_test(tells_what_the_audit_says), fixture_test(tells_of_blocked_logins),
+        fixture_test(goes_with_the_transaction), fixture_test(moves_on_and_back),
+        fixture_test(is_switched_off_and_on),    fixture_test(has_two_secrets_for_a_time),
+        fixture_test(belongs_to_its_customer),   fixture_test(has_a_limit),
+        fixture_test(forgets_what_is_old),       fixture_test(grows_against_the_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
