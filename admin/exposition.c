@@ -44,13 +44,24 @@ static unsigned write_histogram(FILE *file, unsigned first)
     return first + METRICS_BUCKETS + 1;
 }
 
+/* Whether it is one more of the name that the one before it has, with other labels. */
+static bool has_head(unsigned number, size_t length)
+{
+    const char *name = metric_infos[number].name;
+
+    return name[length] == '{' && number > 0 &&
+           strncmp(metric_infos[number - 1].name, name, length + 1) == 0;
+}
+
 static unsigned write_metric(FILE *file, unsigned number)
 {
     const struct metric_info *info = &metric_infos[number];
+    size_t length = strcspn(info->name, "{");
 
     if (info->type == METRIC_HISTOGRAM)
         return write_histogram(file, number);
-    write_head(file, info->name, strlen(info->name), info->type, info->help);
+    if (!has_head(number, length))
+        write_head(file, info->name, length, info->type, info->help);
     fprintf(file, "%s %" PRId64 "\n", info->name, metric_sum(number));
     return number + 1;
 }
@@ -91,5 +102,5 @@ void exposition_get(struct admin *admin, struct request *request)
     write_own(file, admin);
     if (fclose(file) != 0 || text == NULL)
         log_panic("out of memory");
-    request_answer(request, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text);
+    request_answer(request, MHD_HTTP_OK, EXPOSITION_TYPE, text);
 }

@@ -12,6 +12,7 @@
 #include <sodium.h>
 #include <utlist.h>
 
+#include "admin/backlog.h"
 #include "admin/bucket.h"
 #include "admin/fetcher.h"
 #include "admin/field.h"
@@ -22,8 +23,10 @@
 #include "lib/signature.h"
 #include "lib/xalloc.h"
 
-/* Webhooks that are told something at once, of the REQUESTS that fetchd takes. */
-#define AT_ONCE 32
+/* Webhooks that are told something at once, of the REQUESTS that fetchd takes; and of one customer,
+ * whose receivers may be slow. */
+#define AT_ONCE      32
+#define CUSTOMER_MAX 4
 
 /* In one turn: webhooks that are looked at, and events in a row that one of them does not want. */
 #define LOOKED_MAX 500
@@ -72,6 +75,7 @@ struct webhooks {
     struct telling *tellings;
     struct testing *testings;
     struct buckets *tests; /* by the webhook's id */
+    struct backlog backlog;
     unsigned count;
     uint64_t newest; /* event, at the last look */
     uint64_t after;  /* the webhook at which the next look goes on */
@@ -228,6 +232,18 @@ static void tell(struct webhooks *webhooks, const struct db_webhook *webhook)
     db_outbox_free(&event);
 }
 
+/* Whether one more of the customer's may be told. The operator's own are up to the operator. */
+static bool has_place(const struct webhooks *webhooks, uint64_t customer)
+{
+    const struct telling *telling;
+    unsigned count = 0;
+
+    DL_FOREACH (webhooks->tellings, telling) {
+        count += telling->webhook.customer == customer;
+    }
+    return customer == 0 || count < CUSTOMER_MAX;
+}
+
 static bool is_due(struct webhooks *webhooks, const struct db_webhook *webhook, uint64_t newest)
 {
     if (webhook->disabled != 0 || webhook->cursor >= newest || find(webhooks, webhook->id) != NULL)
@@ -237,6 +253,43 @@ static bool is_due(struct webhooks *webhooks, const struct db_webhook *webhook, 
     if (webhook->next < webhooks->retry)
         webhooks->retry = webhook->next;
     return false;
+}
+
+static void tell_if_due(struct webhooks *webhooks, const struct db_webhook *webhook)
+{
+    if (!is_due(webhooks, webhook, UINT64_MAX) || !has_place(webhooks, webhook->customer))
+        return;
+    if (webhooks->count < AT_ONCE)
+        tell(webhooks, webhook);
+    else
+        webhooks->newest = 0;
+}
+
+/*
+ * A place of the customer's is free: the customer's webhooks from the one behind this on, which is
+ * the last, so that who has much to be told keeps none of the others waiting.
+ */
+static void pass_on(struct webhooks *webhooks, const struct db_webhook *last)
+{
+    struct db_webhook webhook = {.id = last->id};
+
+    while (db_webhook_next(webhooks->db, last->customer, &webhook) == DB_OK)
+        tell_if_due(webhooks, &webhook);
+    webhook = (struct db_webhook){0};
+    while (db_webhook_next(webhooks->db, last->customer, &webhook) == DB_OK &&
+           webhook.id <= last->id)
+        tell_if_due(webhooks, &webhook);
+}
+
+/* Goes on with one that has been told something, and with others if they wait for its place. */
+static void go_on(struct webhooks *webhooks, const struct db_webhook *last, bool others)
+{
+    struct db_webhook webhook;
+
+    if (others)
+        pass_on(webhooks, last);
+    else if (db_operator_webhook_find(webhooks->db, last->id, &webhook) == DB_OK)
+        tell(webhooks, &webhook);
 }
 
 /* --- what comes of it */
@@ -266,7 +319,6 @@ static enum db_result note_failure(const struct telling *telling)
 static void note(struct telling *telling)
 {
     struct webhooks *webhooks = telling->webhooks;
-    struct db_webhook webhook;
     enum db_result result =
         telling->failure[0] != '\0'
             ? note_failure(telling)
@@ -275,13 +327,13 @@ static void note(struct telling *telling)
     if (result == DB_BUSY || result == DB_BROKEN)
         return;
     metric_add(telling->failure[0] != '\0' ? METRIC_WEBHOOKS_FAILED : METRIC_WEBHOOKS_TOLD, 1);
-    uint64_t id = telling->webhook.id;
+    const struct db_webhook last = telling->webhook;
     bool told = result == DB_OK && telling->failure[0] == '\0';
+    bool others = !has_place(webhooks, last.customer);
     end(telling);
-    /* At once, unless others wait for their turn. */
-    if (told && webhooks->after == 0 &&
-        db_operator_webhook_find(webhooks->db, id, &webhook) == DB_OK)
-        tell(webhooks, &webhook);
+    /* At once, unless other customers' wait for their turn. */
+    if (told && webhooks->after == 0)
+        go_on(webhooks, &last, others);
     else
         webhooks->newest = 0;
 }
@@ -367,7 +419,7 @@ static void look(struct webhooks *webhooks, uint64_t newest)
             return;
         }
         webhooks->after = webhook.id;
-        if (is_due(webhooks, &webhook, newest))
+        if (is_due(webhooks, &webhook, newest) && has_place(webhooks, webhook.customer))
             tell(webhooks, &webhook);
     }
 }
@@ -400,6 +452,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     if (now() >= webhooks->prune && db_outbox_prune(webhooks->db, now()) == DB_NONE)
         webhooks->prune = now() + PRUNE_EVERY;
     look_around(webhooks);
+    backlog_look(&webhooks->backlog, webhooks->db, now());
     event_add(webhooks->tick, webhooks->after != 0 && webhooks->count < AT_ONCE ? &rest : &pause);
 }
 
@@ -429,6 +482,7 @@ void webhooks_free(struct webhooks *webhooks)
     while (webhooks->testings != NULL)
         end_test(webhooks->testings, &stopping);
     buckets_free(webhooks->tests);
+    backlog_end();
     event_free(webhooks->tick);
     free(webhooks);
 }

@@ -45,7 +45,7 @@ static void on_again(evutil_socket_t fd, short what, void *context)
     (void)what;
 
     process->first = false;
-    metric_add(METRIC_RESTARTS, 1);
+    metric_add(process->program->restarts, 1);
     process->events->again(process->context, process);
 }
 

@@ -1,6 +1,7 @@
 #include "db/outbox.h"
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "db/handle.h"
@@ -94,6 +95,26 @@ static enum db_result read_outbox(struct db *db, struct sqlite3_stmt *row, struc
     statement_text(row, 10, outbox->customer_name, sizeof(outbox->customer_name));
     statement_reset(row);
     return DB_OK;
+}
+
+enum db_result db_outbox_waiting(struct db *db, const struct db_webhook *webhook, uint64_t *count_r,
+                                 uint64_t *first_r)
+{
+    bool all = webhook->customer == 0;
+    struct sqlite3_stmt *waiting =
+        statement_get(db, all ? STATEMENT_OPERATOR_OUTBOX_WAITING : STATEMENT_OUTBOX_WAITING);
+    if (!all) {
+        statement_bind_number(waiting, 1, webhook->customer);
+    }
+    statement_bind_number(waiting, all ? 1 : 2, webhook->cursor);
+    statement_bind_number(waiting, all ? 2 : 3, DB_OUTBOX_COUNTED);
+    enum db_result result = statement_row(db, waiting);
+    if (result == DB_OK) {
+        *count_r = statement_number(waiting, 0);
+        *first_r = statement_number(waiting, 1);
+        statement_reset(waiting);
+    }
+    return result;
 }
 
 enum db_result db_outbox_next(struct db *db, const struct db_webhook *webhook, uint64_t cursor,

@@ -40,6 +40,14 @@ enum db_result db_outbox_next(struct db *db, const struct db_webhook *webhook, u
                               struct db_outbox *outbox);
 void db_outbox_free(struct db_outbox *outbox);
 
+/*
+ * How many events concern the webhook that it has not been told, DB_OUTBOX_COUNTED at most, and the
+ * cursor of the first: DB_OK, or DB_NONE where there are none.
+ */
+#define DB_OUTBOX_COUNTED 10000
+enum db_result db_outbox_waiting(struct db *db, const struct db_webhook *webhook, uint64_t *count_r,
+                                 uint64_t *first_r);
+
 /* Removes what is too old, some thousand rows at most. DB_OK: there may be more, or DB_NONE. */
 enum db_result db_outbox_prune(struct db *db, uint64_t now);
 

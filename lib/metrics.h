@@ -44,6 +44,11 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     ROW(id##_12, METRIC_HISTOGRAM, name "_bucket{le=\"+Inf\"}", help)                              \
     ROW(id##_SUM, METRIC_HISTOGRAM, name "_sum", help)
 
+/* One metric for each program: rows of one name with other labels stand together. */
+#define METRICS_RESTARTS(ROW, id, program)                                                         \
+    ROW(RESTARTS_##id, METRIC_COUNTER, "bellhop_restarts_total{program=\"" program "\"}",          \
+        "times that a program was started again after a crash")
+
 /* name, type, help. The names follow the conventions of Prometheus. */
 #define METRICS_TABLE(ROW)                                                                         \
     ROW(POP3_CONNECTIONS, METRIC_COUNTER, "bellhop_pop3_connections_total",                        \
@@ -127,6 +132,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
         "events that a webhook has taken")                                                         \
     ROW(WEBHOOKS_FAILED, METRIC_COUNTER, "bellhop_webhooks_failed_total",                          \
         "times that a webhook did not take an event")                                              \
+    ROW(WEBHOOKS_WAITING, METRIC_GAUGE, "bellhop_webhooks_waiting",                                \
+        "events that webhooks are still to be told, at the last count")                            \
+    ROW(WEBHOOKS_BEHIND, METRIC_GAUGE, "bellhop_webhooks_oldest_seconds",                          \
+        "for how long the oldest of them had waited then")                                         \
     ROW(JOBS_RUNNING, METRIC_GAUGE, "bellhop_jobs_running", "bulk uploads that are worked on now") \
     ROW(JOBS_MADE, METRIC_COUNTER, "bellhop_jobs_made_total", "addresses made by bulk uploads")    \
     ROW(JOBS_WRONG, METRIC_COUNTER, "bellhop_jobs_wrong_total",                                    \
@@ -141,8 +150,12 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     ROW(STORE_PROCESSES, METRIC_GAUGE, "bellhop_store_processes", "processes of stored")           \
     ROW(HTTP_PROCESSES, METRIC_GAUGE, "bellhop_http_processes", "processes of admin")              \
     ROW(FETCH_PROCESSES, METRIC_GAUGE, "bellhop_fetch_processes", "processes of fetchd")           \
-    ROW(RESTARTS, METRIC_COUNTER, "bellhop_restarts_total",                                        \
-        "programs started again after a crash")                                                    \
+    METRICS_RESTARTS(ROW, POP3, "pop3d")                                                           \
+    METRICS_RESTARTS(ROW, AUTH, "authd")                                                           \
+    METRICS_RESTARTS(ROW, LMTP, "lmtpd")                                                           \
+    METRICS_RESTARTS(ROW, STORE, "stored")                                                         \
+    METRICS_RESTARTS(ROW, HTTP, "admin")                                                           \
+    METRICS_RESTARTS(ROW, FETCH, "fetchd")                                                         \
     ROW(CERTIFICATES, METRIC_GAUGE, "bellhop_certificates", "certificates in tls/")                \
     ROW(CERTIFICATES_EXPIRE, METRIC_GAUGE, "bellhop_certificates_first_expiry_timestamp_seconds",  \
         "when the first of them expires")                                                          \

@@ -81,7 +81,7 @@ def test_each_is_told_of_its_own_in_order(serving, receiver):
     serving.cli("customer", "suspend", "two")
     serving.cli("plan", "set", "chain", "--poll-seconds", "7")
     serving.cli("address", "remove", "b@one.example")
-    wait(lambda: len(told(receiver, "/all")) == 5)
+    wait(lambda: [len(told(receiver, path)) for path in ("/all", "/one", "/two")] == [5, 3, 2])
     assert types(receiver, "/one") == ["webhook.add", "address.add", "address.remove"]
     assert types(receiver, "/two") == ["webhook.add", "customer.suspend"]
     assert types(receiver, "/all") == ["webhook.add", "address.add", "customer.suspend", "plan.set",
@@ -178,6 +178,27 @@ def test_a_failure_is_tried_again_and_holds_up_nobody_else(serving, receiver):
     wait(lambda: listed(serving, number)["failing"] is None)
 
 
+def test_how_far_behind_they_are_is_counted(serving, receiver):
+    """What is switched off does not count."""
+    def behind():
+        text = serving.http("/metrics")[1]
+        return tuple(int(re.search(rf"(?m)^bellhop_webhooks_{name} (\d+)$", text).group(1))
+                     for name in ("waiting", "oldest_seconds"))
+
+    assert behind() == (0, 0)
+    receiver.answers["/one"] = (500, b"not now")
+    number, _ = add(serving, receiver, "/one", "--customer", "one")
+    add(serving, receiver, "/all")
+    off, _ = add(serving, receiver, "/off")
+    serving.cli("webhook", "disable", off)
+    serving.cli("address", "add", "b@one.example")
+    serving.cli("address", "add", "b@two.example")
+    wait(lambda: behind()[0] == 2 and behind()[1] > 1)  # webhook.add and address.add
+    receiver.answers["/one"] = (204, b"")
+    serving.cli("webhook", "set", number, "--url", f"https://localhost:{receiver.port}/two")
+    wait(lambda: behind() == (0, 0))
+
+
 def test_one_that_fails_for_three_days_is_given_up_and_can_be_revived(serving, receiver):
     receiver.answers["/one"] = (500, b"never")
     number, _ = add(serving, receiver, "/one", "--customer", "one")
@@ -252,7 +273,7 @@ def test_a_webhook_belongs_to_its_customer(serving, receiver):
 
 @pytest.mark.parametrize("arguments", [
     ["ftp://one.example/"], ["https://user@one.example/"], ["one.example"],
-    ["https://one.example/", "--events", "Address.add"],
+    ["https://one.example/", "--events", "Address.add"], ["https://one.example/", "--events", "alias.add,alias.ad"],
 ], ids=" ".join)
 def test_what_is_no_webhook_is_refused(stopped, arguments):
     done = stopped.cli("webhook", "add", *arguments, check=False)
@@ -260,8 +281,13 @@ def test_what_is_no_webhook_is_refused(stopped, arguments):
 
 
 def test_each_type_is_on_the_page():
+    """And in the table of those that a webhook may ask for, with what stands for all of a kind."""
+    words = r"[\"']([a-z_-]+\.[a-z-]+)[\"']"
     page = (bellhop.ROOT / "docs" / "webhooks.md").read_text()
     told = {prefix + word for prefix, words in re.findall(r"(?m)^\| ([a-z_-]+\.) \| (.*) \|$", page)
             for word in words.split(", ")}
-    sources = "".join(path.read_text() for path in (bellhop.ROOT / "db").glob("*.c"))
-    assert told == set(re.findall(r"[\"']([a-z_-]+\.[a-z-]+)[\"']", sources))
+    table = bellhop.ROOT / "db" / "eventtype.c"
+    sources = "".join(path.read_text() for path in (bellhop.ROOT / "db").glob("*.c") if path != table)
+    assert told == set(re.findall(words, sources))
+    assert told == set(re.findall(words, table.read_text()))
+    assert {kind.split(".")[0] for kind in told} == set(re.findall(r'"([a-z_-]+)\.\*"', table.read_text()))
