@@ -8,14 +8,11 @@
 
 /* Seconds. */
 #define FIRST_SWEEP 1
-#define SWEEP_EVERY 600
+#define SWEEP_EVERY 60
 #define PATIENCE    5 /* after a failure */
 
 /* In ms, between two parts. */
 #define REST 20
-
-/* Addresses in one part: others' changes wait some 20 ms for it. */
-#define PART 200
 
 static void wait_for(struct purger *purger, time_t seconds, suseconds_t ms)
 {
@@ -33,10 +30,8 @@ static struct purger *purger_of(struct writing *writing)
 static enum db_result run(struct writing *writing, struct db *db)
 {
     struct purger *purger = purger_of(writing);
-    enum db_result result = db_removal_purge_some(db, &purger->removal, PART);
 
-    purger->last = result == DB_NONE;
-    return purger->last ? db_removal_purge(db, &purger->removal) : result;
+    return db_removal_purge_part(db, &purger->removal, DB_REMOVAL_PART, &purger->last);
 }
 
 static void done(struct writing *writing)

@@ -10,9 +10,9 @@ struct event;
 struct event_base;
 
 /*
- * Purges what was removed and can be restored no more (db/removal.h): soon after the start and then
- * each ten minutes, one by one, some addresses at a time with pauses between. The dropper sees to
- * their mail.
+ * Purges what was removed and can be restored no more (db/removal.h), and goes on where an operator
+ * or a crash has left more to purge: soon after the start and then each minute, one by one, some
+ * addresses at a time with pauses between. The dropper sees to their mail.
  */
 struct purger {
     struct db *db;

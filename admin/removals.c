@@ -149,7 +149,7 @@ static void list(struct request *request, struct row *row)
         problem_set(request, PROBLEM_QUERY, "\"kind\" is customer, domain or address");
     if (request->answer.status != 0 || page_begin(&page, request) < 0)
         return;
-    row->removal.id = strtoull(page.after, NULL, 10) & INT64_MAX;
+    row->removal.id = page_after_number(&page);
     page_fill(&page, &listing, row);
 }
 

@@ -131,7 +131,7 @@ enum db_result db_alias_add(struct db *db, uint64_t customer, const struct addre
     if (result != DB_OK) {
         return result;
     }
-    result = address_add(db, customer, alias, 0);
+    result = address_add(db, customer, alias);
     if (result == DB_OK) {
         result = targets_set(db, customer, alias, targets, count);
     }

@@ -2,7 +2,6 @@
 
 #include <sqlite3.h>
 #include <string.h>
-#include <time.h>
 
 #include "db/handle.h"
 
@@ -123,13 +122,36 @@ static enum db_result take_all(struct db *db, uint64_t customer, const struct ki
     return result;
 }
 
-/* What the removal refers to goes first; with a customer goes all, the removal too. */
-static enum db_result purge(struct db *db, uint64_t customer, uint64_t removal)
+/* Up to `most` rows, which is what is left of it then; with what had been removed before. */
+static enum db_result purge_some(struct db *db, uint64_t customer, uint64_t removal, uint64_t *most)
 {
-    static const enum statement_id steps[] = {STATEMENT_PURGE_ADDRESSES, STATEMENT_PURGE_DOMAINS,
-                                              STATEMENT_PURGE_CUSTOMER, STATEMENT_REMOVAL_END};
-    enum db_result result = DB_OK;
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == DB_OK; i++) {
+    /* In the order in which they refer to each other. */
+    static const enum statement_id steps[] = {
+        STATEMENT_PURGE_ADDRESSES, STATEMENT_PURGE_DOMAIN_ADDRESSES,
+        STATEMENT_PURGE_CUSTOMER_ADDRESSES, STATEMENT_PURGE_CUSTOMER_DOMAINS,
+        STATEMENT_PURGE_CUSTOMER_REMOVALS};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && *most > 0; i++) {
+        struct sqlite3_stmt *some = bound(db, steps[i], customer, removal);
+        statement_bind_number(some, 3, *most);
+        enum db_result result = statement_change(db, some);
+        if (result == DB_OK) {
+            *most -= (uint64_t)sqlite3_changes(db->sqlite);
+        } else if (result != DB_NONE) {
+            return result;
+        }
+    }
+    return DB_OK;
+}
+
+/* What the removal refers to goes first; with a customer goes all, the removal too. */
+static enum db_result purge(struct db *db, uint64_t customer, uint64_t removal, uint64_t most,
+                            bool *last_r)
+{
+    static const enum statement_id steps[] = {STATEMENT_PURGE_DOMAINS, STATEMENT_PURGE_CUSTOMER,
+                                              STATEMENT_REMOVAL_END};
+    enum db_result result = purge_some(db, customer, removal, &most);
+    *last_r = most > 0;
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == DB_OK && *last_r; i++) {
         result = part(db, steps[i], customer, removal);
     }
     return result;
@@ -139,6 +161,7 @@ enum db_result removal_make(struct db *db, uint64_t customer, enum db_removal_ki
                             const char *name, const struct address *address, uint64_t keep)
 {
     uint64_t removal;
+    bool last;
     enum db_result result = change_begin(db);
     if (result != DB_OK) {
         return result;
@@ -148,7 +171,7 @@ enum db_result removal_make(struct db *db, uint64_t customer, enum db_removal_ki
         result = take_all(db, customer, &kinds[kind], removal, address);
     }
     if (result == DB_OK && keep == 0) {
-        result = purge(db, customer, removal);
+        result = purge(db, customer, removal, DB_REMOVAL_PART, &last);
     }
     if (result == DB_OK) {
         result = overplan_fit(db, customer);
@@ -232,23 +255,7 @@ static enum db_result bring_back(struct db *db, const struct db_removal *removal
     return result == DB_LIMIT ? limit_note(db, removal->customer, NULL) : result;
 }
 
-enum db_result db_removal_restore(struct db *db, const struct db_removal *removal)
-{
-    if (removal->purge <= (uint64_t)time(NULL)) { /* part of it may be gone */
-        return DB_NONE;
-    }
-    enum db_result result = change_begin(db);
-    if (result != DB_OK) {
-        return result;
-    }
-    result = bring_back(db, removal);
-    if (result == DB_OK) {
-        result = overplan_fit(db, removal->customer);
-    }
-    return change_end(db, result, kinds[removal->kind].restore, removal->customer, removal->name);
-}
-
-/* Whether it is still there: somebody may have restored it since it was found. */
+/* Whether it can still be restored: somebody may have done so since it was found. */
 static enum db_result exists(struct db *db, const struct db_removal *removal)
 {
     struct db_removal found = {.id = removal->id - 1};
@@ -256,7 +263,7 @@ static enum db_result exists(struct db *db, const struct db_removal *removal)
     return result == DB_OK && found.id != removal->id ? DB_NONE : result;
 }
 
-enum db_result db_removal_purge(struct db *db, const struct db_removal *removal)
+enum db_result db_removal_restore(struct db *db, const struct db_removal *removal)
 {
     enum db_result result = change_begin(db);
     if (result != DB_OK) {
@@ -264,20 +271,36 @@ enum db_result db_removal_purge(struct db *db, const struct db_removal *removal)
     }
     result = exists(db, removal);
     if (result == DB_OK) {
-        result = purge(db, removal->customer, removal->id);
+        result = bring_back(db, removal);
     }
-    return change_end(db, result, kinds[removal->kind].purge, removal->customer, removal->name);
+    if (result == DB_OK) {
+        result = overplan_fit(db, removal->customer);
+    }
+    return change_end(db, result, kinds[removal->kind].restore, removal->customer, removal->name);
 }
 
-enum db_result db_removal_purge_some(struct db *db, const struct db_removal *removal, unsigned most)
+enum db_result db_removal_purge_part(struct db *db, const struct db_removal *removal, uint64_t most,
+                                     bool *last_r)
 {
+    const char *action = removal->purge > 0 ? kinds[removal->kind].purge : "removal.purge";
+    *last_r = false;
     enum db_result result = change_begin(db);
     if (result != DB_OK) {
         return result;
     }
-    struct sqlite3_stmt *some =
-        bound(db, STATEMENT_PURGE_SOME_ADDRESSES, removal->customer, removal->id);
-    statement_bind_number(some, 3, most);
-    return change_end(db, statement_change(db, some), "removal.purge", removal->customer,
-                      removal->name);
+    result =
+        statement_change(db, bound(db, STATEMENT_REMOVAL_PURGE, removal->customer, removal->id));
+    if (result == DB_OK) {
+        result = purge(db, removal->customer, removal->id, most, last_r);
+    }
+    if (result == DB_OK && !changes_any(db->changes)) { /* removals alone count for nothing */
+        result = audit_add(db, action, removal->customer, removal->name, "");
+    }
+    return change_end(db, result, action, removal->customer, removal->name);
+}
+
+enum db_result db_removal_purge(struct db *db, const struct db_removal *removal)
+{
+    bool last;
+    return db_removal_purge_part(db, removal, DB_REMOVAL_PART, &last);
 }

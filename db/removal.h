@@ -1,6 +1,7 @@
 #ifndef DB_REMOVAL_H
 #define DB_REMOVAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "db/customer.h"
@@ -24,8 +25,11 @@ struct db_removal {
     enum db_removal_kind kind;
     char name[ADDRESS_MAX + 1]; /* of the customer, the domain or the address, as it was */
     uint64_t time;              /* seconds since 1970 */
-    uint64_t purge;             /* as above: when it is purged */
+    uint64_t purge;             /* as above: when it is purged; 0: that has begun */
 };
+
+/* Rows in one part of a purge, addresses above all: others' changes wait some 20 ms for it. */
+#define DB_REMOVAL_PART 200
 
 /* The word for it: customer, domain, address. */
 const char *db_removal_kind_name(enum db_removal_kind kind);
@@ -45,17 +49,21 @@ enum db_result db_removal_find(struct db *db, uint64_t customer, enum db_removal
  */
 enum db_result db_removal_restore(struct db *db, const struct db_removal *removal);
 
-/* Removes it for good. DB_OK or DB_NONE. */
+/*
+ * Removes it for good, DB_REMOVAL_PART rows at once and what is left later, as that of one
+ * that is due. DB_OK or DB_NONE.
+ */
 enum db_result db_removal_purge(struct db *db, const struct db_removal *removal);
 
 /*
- * The same for up to `most` addresses of one whose time has come, so that it is in nobody's way for
- * long: DB_OK, or DB_NONE: none is left, and db_removal_purge() does the rest.
+ * A part of that, up to `most` rows with what was removed before and goes with it. Sets
+ * *last_r when nothing is left. DB_OK; DB_NONE: there is no such removal any more.
  */
-enum db_result db_removal_purge_some(struct db *db, const struct db_removal *removal,
-                                     unsigned most);
+enum db_result db_removal_purge_part(struct db *db, const struct db_removal *removal, uint64_t most,
+                                     bool *last_r);
 
-/* One whose time has come, the first in time: DB_OK or DB_NONE. */
+/* One whose time has come, or whose purge has begun, the first in time: DB_OK or DB_NONE. From then
+ * on it can be restored no more, and the others here find it no more. */
 enum db_result db_removal_due(struct db *db, struct db_removal *removal_r);
 
 /*

@@ -89,6 +89,11 @@
     "removal.id, removal.customer, any_customer.name, removal.kind, removal.name, removal.time,"   \
     " removal.purge FROM removal JOIN any_customer ON any_customer.id = removal.customer"
 
+/* Its time has not come, nor that of its customer's. */
+#define REMOVAL_WAITS                                                                              \
+    "removal.purge > unixepoch() AND NOT EXISTS (SELECT 1 FROM removal AS whole"                   \
+    " WHERE whole.id = any_customer.removed AND whole.purge <= unixepoch())"
+
 /* ?1 to ?3: customer, admin user, mailbox; NULL for what a person is not. */
 #define PERSON "customer IS ?1 AND admin_user IS ?2 AND mailbox IS ?3"
 
@@ -202,10 +207,14 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE customer.name > ?1 ORDER BY customer.name LIMIT 1"},
     [STATEMENT_OPERATOR_DOMAIN_NEXT] = {"operator_domain_next", STATEMENT_OPERATOR,
         "SELECT " DOMAIN_COLUMNS " WHERE domain.name > ?1 ORDER BY domain.name LIMIT 1"},
+    /* In the domain ?1, then in the domains behind it: with both in one, SQLite reads each domain
+     * from its first address. */
+    [STATEMENT_OPERATOR_MAILADDRESS_BEHIND] = {"operator_mailaddress_behind", STATEMENT_OPERATOR,
+        "SELECT " MAILADDRESS_COLUMNS
+        " WHERE domain.name = ?1 AND address.local > ?2 ORDER BY address.local LIMIT 1"},
     [STATEMENT_OPERATOR_MAILADDRESS_NEXT] = {"operator_mailaddress_next", STATEMENT_OPERATOR,
         "SELECT " MAILADDRESS_COLUMNS
-        " WHERE domain.name >= ?1 AND (domain.name > ?1 OR address.local > ?2)"
-        " ORDER BY domain.name, address.local LIMIT 1"},
+        " WHERE domain.name > ?1 ORDER BY domain.name, address.local LIMIT 1"},
     [STATEMENT_OPERATOR_AUDIT_NEXT] = {"operator_audit_next", STATEMENT_OPERATOR,
         "SELECT " AUDIT_COLUMNS " WHERE audit.id < ?1 ORDER BY audit.id DESC LIMIT 1"},
     [STATEMENT_OPERATOR_AUDIT_FOLLOW] = {"operator_audit_follow", STATEMENT_OPERATOR,
@@ -260,6 +269,9 @@ const struct statement statements[STATEMENT__MAX] = {
         "SELECT id FROM outbox WHERE id < ?1 ORDER BY id DESC LIMIT 1"},
     [STATEMENT_OPERATOR_OUTBOX_NEXT] = {"operator_outbox_next", STATEMENT_OPERATOR,
         "SELECT " OUTBOX_COLUMNS " WHERE outbox.id > ?1 ORDER BY outbox.id LIMIT 1"},
+    [STATEMENT_OPERATOR_OUTBOX_WAITING] = {"operator_outbox_waiting", STATEMENT_OPERATOR,
+        "SELECT count(*), min(id) FROM (SELECT id FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2)"
+        " HAVING count(*) > 0"},
     [STATEMENT_OUTBOX_CROSSING] = {"outbox_crossing", STATEMENT_OPERATOR,
         "INSERT INTO outbox (id, time, customer, type, object, detail)"
         " SELECT " OUTBOX_CURSOR ", ?2 / 1000000, mailbox.customer, 'mailbox.quota-crossed',"
@@ -317,7 +329,8 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE plan.name = ?1 AND customer.id > ?2 AND customer.over_plan = 'suspend'"
         " ORDER BY customer.id LIMIT 1"},
     [STATEMENT_OPERATOR_REMOVAL_NEXT] = {"operator_removal_next", STATEMENT_OPERATOR,
-        "SELECT " REMOVAL_COLUMNS " WHERE removal.id > ?1 ORDER BY removal.id LIMIT 1"},
+        "SELECT " REMOVAL_COLUMNS " WHERE removal.id > ?1 AND " REMOVAL_WAITS
+        " ORDER BY removal.id LIMIT 1"},
     [STATEMENT_REMOVAL_DUE] = {"removal_due", STATEMENT_OPERATOR,
         "SELECT " REMOVAL_COLUMNS " WHERE removal.purge <= unixepoch()"
         " ORDER BY removal.purge LIMIT 1"},
@@ -386,7 +399,8 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_JOB_ERRORS_FORGET] = {"job_errors_forget", STATEMENT_OPERATOR,
         "DELETE FROM job_error WHERE job = ?1"},
     [STATEMENT_JOB_HASH_ADD] = {"job_hash_add", STATEMENT_OPERATOR,
-        "INSERT INTO job_hash (job, row, hash, scram) VALUES (?1, ?2, ?3, ?4)"},
+        "INSERT INTO job_hash (job, row, hash, scram)"
+        " SELECT id, ?2, ?3, ?4 FROM job WHERE id = ?1 AND state = 'applying'"},
     [STATEMENT_JOB_HASH_FIND] = {"job_hash_find", STATEMENT_OPERATOR,
         "SELECT hash, scram FROM job_hash WHERE job = ?1 AND row = ?2"},
     [STATEMENT_JOB_CHECKED] = {"job_checked", STATEMENT_OPERATOR,
@@ -533,7 +547,7 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_REMOVAL_FIND] = {"removal_find", STATEMENT_FINDS,
         "SELECT " REMOVAL_COLUMNS " WHERE removal.kind = ?1 AND removal.name = ?2"
         " AND removal.customer = coalesce(nullif(?3, 0), removal.customer)"
-        " ORDER BY removal.id DESC LIMIT 1"},
+        " AND " REMOVAL_WAITS " ORDER BY removal.id DESC LIMIT 1"},
 
     [STATEMENT_CUSTOMER_GET] = {"customer_get", STATEMENT_TENANT,
         "SELECT " CUSTOMER_COLUMNS " WHERE customer.id = ?1"},
@@ -569,9 +583,12 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_DOMAIN_NEXT] = {"domain_next", STATEMENT_TENANT,
         "SELECT " DOMAIN_COLUMNS
         " WHERE domain.customer = ?1 AND domain.name > ?2 ORDER BY domain.name LIMIT 1"},
+    /*
+     * This, the invitation's and the address's row are of VALUES: for a SELECT SQLite would keep
+     * the pages as they were before, and make a table in memory where there are triggers.
+     */
     [STATEMENT_MAILBOX_ADD] = {"mailbox_add", STATEMENT_NOTES,
-        "INSERT INTO any_mailbox (customer, name, created)"
-        " SELECT id, ?2, unixepoch() FROM customer WHERE id = ?1"},
+        "INSERT INTO any_mailbox (customer, name, created) VALUES (?1, ?2, unixepoch())"},
     [STATEMENT_MAILBOX_FIND] = {"mailbox_find", STATEMENT_TENANT,
         "SELECT address.mailbox FROM domain JOIN address ON address.domain = domain.id"
         " WHERE domain.name = ?2 AND address.local = ?3 AND address.customer = ?1"
@@ -616,6 +633,9 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_APP_PASSWORD_NEXT] = {"app_password_next", STATEMENT_TENANT,
         "SELECT " APP_PASSWORD_COLUMNS
         " WHERE customer = ?1 AND mailbox = ?2 AND name > ?3 ORDER BY name LIMIT 1"},
+    [STATEMENT_INVITATION_ADD] = {"invitation_add", STATEMENT_NOTES,
+        "INSERT INTO invitation (mailbox, customer, digest, expires, created)"
+        " VALUES (?2, ?1, ?3, ?4, unixepoch())"},
     [STATEMENT_INVITATION_SET] = {"invitation_set", STATEMENT_TENANT,
         "INSERT INTO invitation (mailbox, customer, digest, expires, created)"
         " SELECT id, customer, ?3, ?4, unixepoch() FROM mailbox WHERE customer = ?1 AND id = ?2"
@@ -625,14 +645,16 @@ const struct statement statements[STATEMENT__MAX] = {
         "DELETE FROM invitation WHERE customer = ?1 AND mailbox = ?2"},
     [STATEMENT_ADDRESS_PLACE] = {"address_place", STATEMENT_TENANT,
         "SELECT id FROM domain WHERE customer = ?1 AND name = ?2"},
-    /* Of VALUES: for a SELECT SQLite would make a table in memory, because of the triggers. */
     [STATEMENT_ADDRESS_ADD] = {"address_add", STATEMENT_NOTES,
         "INSERT INTO any_address (customer, domain, local, mailbox, created)"
         " VALUES (?1, ?2, ?3, ?4, unixepoch())"},
+    [STATEMENT_MAILADDRESS_BEHIND] = {"mailaddress_behind", STATEMENT_TENANT,
+        "SELECT " MAILADDRESS_COLUMNS
+        " WHERE domain.customer = ?1 AND domain.name = ?2 AND address.local > ?3"
+        " ORDER BY address.local LIMIT 1"},
     [STATEMENT_MAILADDRESS_NEXT] = {"mailaddress_next", STATEMENT_TENANT,
         "SELECT " MAILADDRESS_COLUMNS
-        " WHERE domain.customer = ?1 AND domain.name >= ?2"
-        "   AND (domain.name > ?2 OR address.local > ?3)"
+        " WHERE domain.customer = ?1 AND domain.name > ?2"
         " ORDER BY domain.name, address.local LIMIT 1"},
     [STATEMENT_ALIAS_FIND] = {"alias_find", STATEMENT_TENANT,
         "SELECT address.id FROM domain JOIN address ON address.domain = domain.id"
@@ -724,15 +746,37 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_PURGE_DOMAINS] = {"purge_domains", STATEMENT_TENANT,
         "DELETE FROM any_domain WHERE customer = ?1 AND removed = ?2"},
     [STATEMENT_PURGE_ADDRESSES] = {"purge_addresses", STATEMENT_TENANT,
-        "DELETE FROM any_address WHERE customer = ?1 AND removed = ?2"},
-    [STATEMENT_PURGE_SOME_ADDRESSES] = {"purge_some_addresses", STATEMENT_TENANT,
         "DELETE FROM any_address WHERE id IN (SELECT gone.id FROM any_address AS gone"
         "     WHERE gone.customer = ?1 AND gone.removed = ?2 LIMIT ?3)"},
+    /* Those that were removed before their domain, or before their customer. */
+    [STATEMENT_PURGE_DOMAIN_ADDRESSES] = {"purge_domain_addresses", STATEMENT_TENANT,
+        "DELETE FROM any_address WHERE id IN (SELECT gone.id FROM any_domain"
+        "     JOIN any_address AS gone ON gone.domain = any_domain.id"
+        "     WHERE any_domain.customer = ?1 AND any_domain.removed = ?2"
+        "         AND gone.removed IS NOT NULL LIMIT ?3)"},
+    [STATEMENT_PURGE_CUSTOMER_ADDRESSES] = {"purge_customer_addresses", STATEMENT_TENANT,
+        "DELETE FROM any_address WHERE id IN (SELECT gone.id FROM any_customer"
+        "     JOIN any_address AS gone ON gone.customer = any_customer.id"
+        "     WHERE any_customer.id = ?1 AND any_customer.removed = ?2"
+        "         AND gone.removed IS NOT NULL LIMIT ?3)"},
+    [STATEMENT_PURGE_CUSTOMER_DOMAINS] = {"purge_customer_domains", STATEMENT_TENANT,
+        "DELETE FROM any_domain WHERE id IN (SELECT gone.id FROM any_customer"
+        "     JOIN any_domain AS gone ON gone.customer = any_customer.id"
+        "     WHERE any_customer.id = ?1 AND any_customer.removed = ?2"
+        "         AND gone.removed IS NOT NULL LIMIT ?3)"},
+    [STATEMENT_PURGE_CUSTOMER_REMOVALS] = {"purge_customer_removals", STATEMENT_TENANT,
+        "DELETE FROM removal WHERE id IN (SELECT earlier.id FROM any_customer"
+        "     JOIN removal AS earlier ON earlier.customer = any_customer.id"
+        "     WHERE any_customer.id = ?1 AND any_customer.removed = ?2"
+        "         AND earlier.id <> ?2 LIMIT ?3)"},
+    [STATEMENT_REMOVAL_PURGE] = {"removal_purge", STATEMENT_TENANT,
+        "UPDATE removal SET purge = 0 WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_REMOVAL_END] = {"removal_end", STATEMENT_TENANT,
         "DELETE FROM removal WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_REMOVAL_NEXT] = {"removal_next", STATEMENT_TENANT,
         "SELECT " REMOVAL_COLUMNS
-        " WHERE removal.customer = ?1 AND removal.id > ?2 ORDER BY removal.id LIMIT 1"},
+        " WHERE removal.customer = ?1 AND removal.id > ?2 AND " REMOVAL_WAITS
+        " ORDER BY removal.id LIMIT 1"},
     [STATEMENT_PERSON_NAME] = {"person_name", STATEMENT_TENANT,
         "SELECT address.local || '@' || domain.name FROM address"
         " JOIN domain ON domain.id = address.domain"
@@ -903,6 +947,9 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_OUTBOX_NEXT] = {"outbox_next", STATEMENT_TENANT,
         "SELECT " OUTBOX_COLUMNS
         " WHERE outbox.customer = ?1 AND outbox.id > ?2 ORDER BY outbox.id LIMIT 1"},
+    [STATEMENT_OUTBOX_WAITING] = {"outbox_waiting", STATEMENT_TENANT,
+        "SELECT count(*), min(id) FROM (SELECT id FROM outbox WHERE customer = ?1 AND id > ?2"
+        "     ORDER BY id LIMIT ?3) HAVING count(*) > 0"},
     [STATEMENT_EVENT_ADD] = {"event_add", STATEMENT_NOTES,
         "INSERT INTO event (customer, id, mailbox, kind, time, count, refused, address, remote,"
         "                   protocol, mechanism, credential, reason)"

@@ -18,7 +18,7 @@ class Hotels:
 
     def key(self, *options):
         name = "key " + " ".join(options)
-        return Api(self.instance, made_key(self.instance, name, *options), self.api.document)
+        return Api(self.instance, made_key(self.instance, name, *options))
 
     def reply(self, address):
         (reply,) = self.instance.deliver([address], b"Subject: a\r\n\r\nb\r\n")

@@ -163,4 +163,44 @@ def test_the_service_purges_what_is_due(stopped):
     wait_until(lambda: stopped.log.count(" dropped\n") == 3, 30, "the drops")
     assert [row["name"] for row in listing(stopped, "removed", "list")] == [theirs.accounts[0].address]
     actions = [row["action"] for row in listing(stopped, "audit", "list")]
-    assert actions[:2] == ["customer.purge", "removal.purge"]
+    assert actions[0] == "customer.purge"
+
+
+def copy_row(database, table, row, **values):
+    """Another one of the same, but for these; returns its id."""
+    columns = [column[1] for column in database.execute(f"PRAGMA table_info({table})")][1:]
+    taken = ", ".join(f":{name}" if name in values else name for name in columns)
+    return database.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {taken} FROM {table}"
+                            f" WHERE id = {row}", values).lastrowid
+
+
+def test_a_large_purge_goes_on_where_it_was(stopped):
+    """What a customer had removed before goes with it, some at once and the rest later."""
+    ours, theirs = stopped.customers
+    earlier = 500
+    with closing(sqlite3.connect(stopped.dir / "accounts.db")) as database, database:
+        (address, mailbox), = database.execute(
+            "SELECT id, mailbox FROM any_address WHERE customer = 1 AND mailbox IS NOT NULL LIMIT 1")
+        for i in range(earlier):
+            removal = database.execute("INSERT INTO removal (customer, kind, name, time, purge) VALUES"
+                                       " (1, 'address', 'x', unixepoch(), unixepoch() + 86400)").lastrowid
+            made = copy_row(database, "any_mailbox", mailbox, removed=removal)
+            copy_row(database, "any_address", address, removed=removal, mailbox=made, local=f"x{i}")
+
+    def left():
+        with closing(sqlite3.connect(stopped.dir / "accounts.db")) as database:
+            return database.execute("SELECT count(*) FROM any_address WHERE customer = 1").fetchone()[0]
+
+    before = left()
+    stopped.cli("customer", "remove", ours.name)
+    (removal,) = (row for row in listing(stopped, "removed", "list") if row["kind"] == "customer")
+    stopped.cli("removed", "purge", removal["id"])
+    assert listing(stopped, "removed", "list") == []
+    assert stopped.cli("customer", "restore", ours.name, check=False).returncode == 1
+    assert left() == before - 200
+    stopped.start()
+    wait_until(lambda: "customer purged customer=1" in stopped.log, 30, "the purge")
+    assert left() == 0 and listing(stopped, "removed", "list") == []
+    actions = [row["action"] for row in listing(stopped, "audit", "list")]
+    assert actions[:2] == ["removal.purge", "removal.purge"] and actions.count("customer.purge") == 1
+    assert stopped.messages(theirs.accounts[0]) == {}

@@ -265,6 +265,24 @@ static void purges_for_good(void **state)
     assert_int_equal(dropped, other);
 }
 
+/* Of a domain that is gone, and with it what had been removed there before. */
+static void purges_what_is_left_of_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    struct db_removal domain, address;
+    assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", NULL), DB_OK);
+    assert_int_equal(drop(fixture, "a@ours.example", KEEP), DB_OK);
+    assert_int_equal(db_domain_remove(db, fixture->ours, "ours.example", KEEP), DB_OK);
+    assert_int_equal(db_removal_find(db, 0, DB_REMOVAL_DOMAIN, "ours.example", &domain), DB_OK);
+    assert_int_equal(db_removal_purge(db, &domain), DB_OK);
+    assert_int_equal(count_removals(fixture), 1);
+    assert_int_equal(db_removal_find(db, 0, DB_REMOVAL_ADDRESS, "a@ours.example", &address), DB_OK);
+    assert_int_equal(db_removal_purge(db, &address), DB_OK);
+    assert_int_equal(count_removals(fixture), 0);
+    assert_int_equal(db_removal_due(db, &address), DB_NONE);
+}
+
 static void tells_what_is_due(void **state)
 {
     struct fixture *fixture = *state;
@@ -290,6 +308,7 @@ static void purges_in_parts(void **state)
     struct db *db = fixture->db;
     struct db_removal removal, due;
     uint64_t mailboxes[3], dropped = 0;
+    bool last;
     assert_int_equal(fixture_add(db, fixture->ours, "a@ours.example", &mailboxes[0]), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "b@ours.example", &mailboxes[1]), DB_OK);
     assert_int_equal(fixture_add(db, fixture->ours, "c@ours.example", &mailboxes[2]), DB_OK);
@@ -300,12 +319,15 @@ static void purges_in_parts(void **state)
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
     assert_int_equal(db_removal_restore(db, &removal), DB_NONE);
-    assert_int_equal(db_removal_purge_some(db, &removal, 2), DB_OK);
-    assert_int_equal(count_removals(fixture), 1);
-    assert_int_equal(db_removal_purge_some(db, &removal, 2), DB_OK);
-    assert_int_equal(db_removal_purge_some(db, &removal, 2), DB_NONE);
-    assert_int_equal(db_removal_purge(db, &removal), DB_OK);
-    assert_int_equal(count_removals(fixture), 0);
+    assert_int_equal(count_removals(fixture), 0); /* to be restored */
+    assert_int_equal(db_removal_purge_part(db, &due, 2, &last), DB_OK);
+    assert_false(last);
+    assert_int_equal(db_removal_due(db, &due), DB_OK);
+    assert_true(due.id == removal.id && due.purge == 0);
+    assert_int_equal(db_removal_purge_part(db, &due, 2, &last), DB_OK);
+    assert_true(last);
+    assert_int_equal(db_removal_due(db, &due), DB_NONE);
+    assert_int_equal(db_removal_purge_part(db, &due, 2, &last), DB_NONE);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(db_drop_next(db, dropped, &dropped), DB_OK);
         assert_int_equal(dropped, mailboxes[i]);
@@ -325,6 +347,7 @@ int main(void)
         fixture_test(purges_for_good),
         fixture_test(tells_what_is_due),
         fixture_test(purges_in_parts),
+        fixture_test(purges_what_is_left_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
