@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "db/auditchain.h"
@@ -26,24 +27,37 @@ void db_audit_free(struct db_audit *audit)
     *audit = (struct db_audit){0};
 }
 
-/* Numbers the row and seals it behind the newest ones. */
-static enum db_result seal(struct db *db, struct db_audit *audit)
+/* What a customer's next row stands behind: its own newest row, and that of all. */
+static enum db_result find_newest(struct db *db, uint64_t customer)
 {
-    uint8_t digest[DB_AUDIT_DIGEST_SIZE];
-    uint8_t chain[DB_AUDIT_DIGEST_SIZE];
+    struct newest *newest = &db->newest;
+    if (db->transaction && newest->known && newest->customer == customer) {
+        return DB_OK;
+    }
     struct sqlite3_stmt *find = statement_get(db, STATEMENT_AUDIT_NEWEST);
-    statement_bind_number(find, 1, audit->customer);
+    statement_bind_number(find, 1, customer);
     statement_bind_number(find, 2, INT64_MAX);
     enum db_result result = statement_row(db, find);
     if (result != DB_OK) {
         return result;
     }
-    audit->number = statement_number(find, 0) + 1;
-    statement_blob(find, 1, digest, sizeof(digest));
-    statement_blob(find, 2, chain, sizeof(chain));
+    newest->customer = customer;
+    newest->number = statement_number(find, 0);
+    statement_blob(find, 1, newest->digest, sizeof(newest->digest));
+    statement_blob(find, 2, newest->chain, sizeof(newest->chain));
     statement_reset(find);
-    auditchain_seal(audit, digest, chain);
     return DB_OK;
+}
+
+/* Numbers the row and seals it behind the newest ones. */
+static enum db_result seal(struct db *db, struct db_audit *audit)
+{
+    enum db_result result = find_newest(db, audit->customer);
+    if (result == DB_OK) {
+        audit->number = db->newest.number + 1;
+        auditchain_seal(audit, db->newest.digest, db->newest.chain);
+    }
+    return result;
 }
 
 static enum db_result add(struct db *db, const struct db_audit *audit)
@@ -60,7 +74,13 @@ static enum db_result add(struct db *db, const struct db_audit *audit)
     statement_bind_blob(add, 9, audit->digest, sizeof(audit->digest));
     statement_bind_blob(add, 10, audit->chain, sizeof(audit->chain));
     statement_bind_text(add, 11, audit->changes);
-    return statement_change(db, add);
+    enum db_result result = statement_change(db, add);
+    struct newest *newest = &db->newest;
+    newest->known = result == DB_OK;
+    newest->number = audit->number;
+    memcpy(newest->digest, audit->digest, sizeof(newest->digest));
+    memcpy(newest->chain, audit->chain, sizeof(newest->chain));
+    return result;
 }
 
 enum db_result audit_add(struct db *db, const char *action, uint64_t customer, const char *object,

@@ -3,7 +3,10 @@
 /* Debian's SQLite is built with it. */
 #define SQLITE_ENABLE_PREUPDATE_HOOK
 
+#include <sodium.h>
 #include <sqlite3.h>
+#include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,11 +53,35 @@ struct table {
     unsigned count;
 };
 
+/* What a column holds. */
+struct value {
+    int type;           /* SQLite's */
+    int64_t number;     /* of what is no text and no BLOB */
+    const char *octets; /* with a NUL behind them */
+    size_t length;
+};
+
 /* One row of a table that is written. */
 struct entry {
     const struct table *table;
-    sqlite3_value **before; /* of each column; NULL: there was no row */
-    sqlite3_value **after;
+    const struct value *before; /* of each column; NULL: there was no row */
+    const struct value *after;
+};
+
+/* Memory for what is noted until it is forgotten. The last piece stays for the next change. */
+struct piece {
+    struct piece *next;
+    size_t room;
+    size_t used;
+    alignas(max_align_t) char octets[];
+};
+
+#define PIECE_ROOM 16384
+
+struct text {
+    char *octets;
+    size_t length;
+    size_t room;
 };
 
 struct changes {
@@ -64,7 +91,8 @@ struct changes {
     unsigned count;
     uint64_t more;
     bool counting;
-    char *text;
+    struct piece *pieces; /* the newest first */
+    struct text text;
 };
 
 /* --- the tables */
@@ -144,15 +172,52 @@ static const struct table *find_table(const struct changes *changes, const char 
 
 /* --- what is noted */
 
+static void *take(struct changes *changes, size_t size)
+{
+    struct piece *piece = changes->pieces;
+    size += -size % alignof(max_align_t);
+    if (piece == NULL || piece->room - piece->used < size) {
+        size_t room = size > PIECE_ROOM ? size : PIECE_ROOM;
+        piece = xmalloc(sizeof(*piece) + room);
+        *piece = (struct piece){.next = changes->pieces, .room = room};
+        changes->pieces = piece;
+    }
+    void *taken = piece->octets + piece->used;
+    piece->used += size;
+    return taken;
+}
+
+static void copy_value(struct changes *changes, sqlite3_value *from, struct value *value_r)
+{
+    int type = sqlite3_value_type(from);
+    *value_r = (struct value){.type = type};
+    if (type != SQLITE_TEXT && type != SQLITE_BLOB) {
+        value_r->number = sqlite3_value_int64(from);
+        return;
+    }
+    const void *octets =
+        type == SQLITE_TEXT ? (const void *)sqlite3_value_text(from) : sqlite3_value_blob(from);
+    value_r->length = (size_t)sqlite3_value_bytes(from);
+    char *copy = take(changes, value_r->length + 1);
+    if (value_r->length > 0) {
+        memcpy(copy, octets, value_r->length);
+    }
+    copy[value_r->length] = '\0';
+    value_r->octets = copy;
+}
+
 typedef int (*value_get)(struct sqlite3 *, int, sqlite3_value **);
 
-static sqlite3_value **copy_row(struct sqlite3 *sqlite, value_get get, unsigned count)
+static const struct value *copy_row(struct changes *changes, struct sqlite3 *sqlite, value_get get,
+                                    unsigned count)
 {
-    sqlite3_value **values = xcalloc(count, sizeof(sqlite3_value *));
+    struct value *values = take(changes, count * sizeof(*values));
     for (unsigned i = 0; i < count; i++) {
         sqlite3_value *value;
         if (get(sqlite, (int)i, &value) == SQLITE_OK) {
-            values[i] = sqlite3_value_dup(value);
+            copy_value(changes, value, &values[i]);
+        } else {
+            values[i] = (struct value){.type = SQLITE_NULL};
         }
     }
     return values;
@@ -176,61 +241,82 @@ static void on_row(void *context, struct sqlite3 *sqlite, int operation, const c
     struct entry *entry = &changes->entries[changes->count++];
     *entry = (struct entry){.table = table};
     if (operation != SQLITE_INSERT) {
-        entry->before = copy_row(sqlite, sqlite3_preupdate_old, table->count);
+        entry->before = copy_row(changes, sqlite, sqlite3_preupdate_old, table->count);
     }
     if (operation != SQLITE_DELETE) {
-        entry->after = copy_row(sqlite, sqlite3_preupdate_new, table->count);
+        entry->after = copy_row(changes, sqlite, sqlite3_preupdate_new, table->count);
     }
-}
-
-static void free_row(sqlite3_value **values, unsigned count)
-{
-    for (unsigned i = 0; values != NULL && i < count; i++) {
-        sqlite3_value_free(values[i]);
-    }
-    free(values);
 }
 
 /* --- the text */
 
-static void write_text(sqlite3_str *out, const char *text, size_t length)
+static void append(struct text *text, const char *octets, size_t length)
 {
-    if (!utf8_is_valid(text, length)) {
-        sqlite3_str_appendall(out, "\"not UTF-8\"");
-        return;
+    if (text->room - text->length < length) {
+        text->room = 2 * (text->room + length);
+        text->octets = xrealloc(text->octets, text->room);
     }
-    sqlite3_str_appendchar(out, 1, '"');
-    for (size_t i = 0; i < length; i++) {
-        unsigned char octet = (unsigned char)text[i];
-        if (octet < ' ') {
-            sqlite3_str_appendf(out, "\\u%04x", octet);
-            continue;
-        }
-        if (octet == '"' || octet == '\\') {
-            sqlite3_str_appendchar(out, 1, '\\');
-        }
-        sqlite3_str_appendchar(out, 1, text[i]);
-    }
-    sqlite3_str_appendchar(out, 1, '"');
+    memcpy(text->octets + text->length, octets, length);
+    text->length += length;
 }
 
-static bool is_null(sqlite3_value *value)
+static void append_all(struct text *text, const char *what)
 {
-    return value == NULL || sqlite3_value_type(value) == SQLITE_NULL;
+    append(text, what, strlen(what));
+}
+
+static void append_number(struct text *text, int64_t number)
+{
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    char digits[20];
+    size_t begin = sizeof(digits);
+    do {
+        digits[--begin] = (char)('0' + rest % 10);
+    } while ((rest /= 10) > 0);
+    append(text, "-", number < 0 ? 1 : 0);
+    append(text, digits + begin, sizeof(digits) - begin);
+}
+
+static void write_text(struct text *out, const char *text, size_t length)
+{
+    if (!utf8_is_valid(text, length)) {
+        append_all(out, "\"not UTF-8\"");
+        return;
+    }
+    append(out, "\"", 1);
+    size_t plain = 0; /* where what needs no escape begins */
+    for (size_t i = 0; i < length; i++) {
+        unsigned char octet = (unsigned char)text[i];
+        char escape[8];
+        if (octet >= ' ' && octet != '"' && octet != '\\') {
+            continue;
+        }
+        append(out, text + plain, i - plain);
+        plain = i + 1;
+        snprintf(escape, sizeof(escape), octet < ' ' ? "\\u%04x" : "\\%c", octet);
+        append_all(out, escape);
+    }
+    append(out, text + plain, length - plain);
+    append(out, "\"", 1);
+}
+
+static bool is_null(const struct value *value)
+{
+    return value->type == SQLITE_NULL;
 }
 
 /* What is written while a text is made. */
 struct writer {
-    sqlite3_str *out;
+    struct text *out;
     struct db *db;
     enum db_result result;
 };
 
 /* The name of what the number stands for; false: there is none. */
-static bool write_name(struct writer *writer, enum statement_id id, sqlite3_value *number)
+static bool write_name(struct writer *writer, enum statement_id id, int64_t number)
 {
     struct sqlite3_stmt *find = statement_get(writer->db, id);
-    statement_bind_number(find, 1, (uint64_t)sqlite3_value_int64(number));
+    statement_bind_number(find, 1, (uint64_t)number);
     enum db_result found = statement_row(writer->db, find);
     if (found == DB_OK) {
         const char *name = (const char *)sqlite3_column_text(find, 0);
@@ -242,23 +328,23 @@ static bool write_name(struct writer *writer, enum statement_id id, sqlite3_valu
     return found == DB_OK;
 }
 
-static bool is_hidden(const struct column *column, sqlite3_value *value)
+static bool is_hidden(const struct column *column, const struct value *value)
 {
-    return column->secret || sqlite3_value_type(value) == SQLITE_BLOB;
+    return column->secret || value->type == SQLITE_BLOB;
 }
 
-static void write_value(struct writer *writer, const struct column *column, sqlite3_value *value)
+static void write_value(struct writer *writer, const struct column *column,
+                        const struct value *value)
 {
     if (is_null(value)) {
-        sqlite3_str_appendall(writer->out, "null");
+        append_all(writer->out, "null");
     } else if (is_hidden(column, value)) {
-        sqlite3_str_appendall(writer->out, "\"set\"");
-    } else if (sqlite3_value_type(value) == SQLITE_TEXT) {
-        const char *text = (const char *)sqlite3_value_text(value);
-        write_text(writer->out, text, (size_t)sqlite3_value_bytes(value));
+        append_all(writer->out, "\"set\"");
+    } else if (value->type == SQLITE_TEXT) {
+        write_text(writer->out, value->octets, value->length);
     } else if (column->reference == STATEMENT__MAX ||
-               !write_name(writer, column->reference, value)) {
-        sqlite3_str_appendf(writer->out, "%lld", sqlite3_value_int64(value));
+               !write_name(writer, column->reference, value->number)) {
+        append_number(writer->out, value->number);
     }
 }
 
@@ -266,65 +352,59 @@ static void write_value(struct writer *writer, const struct column *column, sqli
  * SQLite tells NULL for what is not in the row because the column was added to the table later:
  * then it is the column's default.
  */
-static bool is_default(const struct column *column, sqlite3_value *value)
+static bool is_default(const struct column *column, const struct value *value)
 {
     return is_null(value) && column->missing != NULL;
 }
 
-static bool is_literal(const char *literal, sqlite3_value *value)
+static bool is_literal(const char *literal, const struct value *value)
 {
-    char *said = sqlite3_value_type(value) == SQLITE_INTEGER
-                     ? sqlite3_mprintf("%lld", sqlite3_value_int64(value))
-                     : sqlite3_mprintf("%Q", sqlite3_value_text(value));
+    char *said = value->type == SQLITE_INTEGER ? sqlite3_mprintf("%lld", (long long)value->number)
+                                               : sqlite3_mprintf("%Q", value->octets);
     bool same = said != NULL && strcmp(said, literal) == 0;
     sqlite3_free(said);
     return same;
 }
 
 /* Defaults are numbers and short plain texts. */
-static void write_literal(sqlite3_str *out, const char *literal)
+static void write_literal(struct text *out, const char *literal)
 {
     if (literal[0] == '\'') {
         write_text(out, literal + 1, strlen(literal) - 2);
     } else {
-        sqlite3_str_appendall(out, literal);
+        append_all(out, literal);
     }
 }
 
-static bool is_same(const struct column *column, sqlite3_value *before, sqlite3_value *after)
+static bool is_same(const struct column *column, const struct value *before,
+                    const struct value *after)
 {
     if (is_default(column, before) && !is_null(after)) {
         return is_literal(column->missing, after);
     }
-    if (is_null(before) || is_null(after)) {
-        return is_null(before) && is_null(after);
-    }
-    if (sqlite3_value_type(before) == SQLITE_INTEGER) {
-        return sqlite3_value_int64(before) == sqlite3_value_int64(after);
-    }
-    const void *octets = sqlite3_value_blob(before);
-    int length = sqlite3_value_bytes(before);
-    return length == sqlite3_value_bytes(after) &&
-           (length == 0 || memcmp(octets, sqlite3_value_blob(after), (size_t)length) == 0);
+    return before->type == after->type && before->number == after->number &&
+           before->length == after->length &&
+           (before->length == 0 || memcmp(before->octets, after->octets, before->length) == 0);
 }
 
-static void write_member(struct writer *writer, const struct column *column, sqlite3_value *value)
+static void write_name_of(struct writer *writer, const struct column *column)
 {
-    sqlite3_str_appendf(writer->out, "\"%s\":", column->name);
-    write_value(writer, column, value);
+    append(writer->out, "\"", 1);
+    append_all(writer->out, column->name);
+    append(writer->out, "\":", 2);
 }
 
 /* Whether it is written into "before" or "after" of the entry. */
 static bool is_told(const struct entry *entry, unsigned i, bool after)
 {
     const struct column *column = &entry->table->columns[i];
-    if (column->key || column->left_out) {
+    const struct value *row = after ? entry->after : entry->before;
+    const struct value *other = after ? entry->before : entry->after;
+    if (row == NULL || column->key || column->left_out) {
         return false;
     }
-    if (entry->before == NULL || entry->after == NULL) {
-        return !is_null(after ? entry->after[i] : entry->before[i]);
-    }
-    return !is_same(column, entry->before[i], entry->after[i]);
+    return other == NULL ? !is_null(&row[i])
+                         : !is_same(column, &entry->before[i], &entry->after[i]);
 }
 
 static bool differs(const struct entry *entry)
@@ -338,56 +418,64 @@ static bool differs(const struct entry *entry)
 
 static void write_row(struct writer *writer, const struct entry *entry, bool after)
 {
-    sqlite3_value **row = after ? entry->after : entry->before;
+    const struct value *row = after ? entry->after : entry->before;
     const char *separator = "";
     if (row == NULL) {
         return;
     }
-    sqlite3_str_appendf(writer->out, ",\"%s\":{", after ? "after" : "before");
+    append_all(writer->out, after ? ",\"after\":{" : ",\"before\":{");
     for (unsigned i = 0; i < entry->table->count; i++) {
         const struct column *column = &entry->table->columns[i];
         if (!is_told(entry, i, after)) {
             continue;
         }
-        sqlite3_str_appendall(writer->out, separator);
+        append_all(writer->out, separator);
         separator = ",";
-        if (!after && is_default(column, row[i])) {
-            sqlite3_str_appendf(writer->out, "\"%s\":", column->name);
+        write_name_of(writer, column);
+        if (!after && is_default(column, &row[i])) {
             write_literal(writer->out, column->missing);
-        } else if (after && entry->before != NULL && is_hidden(column, row[i])) {
-            sqlite3_str_appendf(writer->out, "\"%s\":\"changed\"", column->name);
+        } else if (after && entry->before != NULL && is_hidden(column, &row[i])) {
+            append_all(writer->out, "\"changed\"");
         } else {
-            write_member(writer, column, row[i]);
+            write_value(writer, column, &row[i]);
         }
     }
-    sqlite3_str_appendchar(writer->out, 1, '}');
+    append(writer->out, "}", 1);
 }
 
 static void write_entry(struct writer *writer, const struct entry *entry)
 {
     const struct table *table = entry->table;
-    sqlite3_value **row = entry->after != NULL ? entry->after : entry->before;
-    sqlite3_str_appendf(writer->out, "%s{\"of\":\"%s\"",
-                        sqlite3_str_length(writer->out) > 1 ? "," : "", table->shown);
+    const struct value *row = entry->after != NULL ? entry->after : entry->before;
+    append_all(writer->out, writer->out->length > 1 ? ",{\"of\":\"" : "{\"of\":\"");
+    append_all(writer->out, table->shown);
+    append(writer->out, "\"", 1);
     for (unsigned i = 0; i < table->count; i++) {
         if (table->columns[i].key && !table->columns[i].left_out) {
-            sqlite3_str_appendchar(writer->out, 1, ',');
-            write_member(writer, &table->columns[i], row[i]);
+            append(writer->out, ",", 1);
+            write_name_of(writer, &table->columns[i]);
+            write_value(writer, &table->columns[i], &row[i]);
         }
     }
     write_row(writer, entry, false);
     write_row(writer, entry, true);
-    sqlite3_str_appendchar(writer->out, 1, '}');
+    append(writer->out, "}", 1);
 }
 
 /* --- the life of it */
 
+/* There may be hashes of passwords among it. */
 static void forget(struct changes *changes)
 {
-    for (unsigned i = 0; i < changes->count; i++) {
-        struct entry *entry = &changes->entries[i];
-        free_row(entry->before, entry->table->count);
-        free_row(entry->after, entry->table->count);
+    struct piece *piece = changes->pieces;
+    for (; piece != NULL && piece->next != NULL; piece = changes->pieces) {
+        changes->pieces = piece->next;
+        sodium_memzero(piece->octets, piece->used);
+        free(piece);
+    }
+    if (piece != NULL) {
+        sodium_memzero(piece->octets, piece->used);
+        piece->used = 0;
     }
     changes->count = 0;
     changes->more = 0;
@@ -426,7 +514,8 @@ void changes_close(struct changes *changes)
         free(table->name);
     }
     free(changes->tables);
-    sqlite3_free(changes->text);
+    free(changes->pieces);
+    free(changes->text.octets);
     free(changes);
 }
 
@@ -445,7 +534,7 @@ static bool is_other(const struct entry *entry)
 {
     bool other = entry->before == NULL || entry->after == NULL;
     for (unsigned i = 0; i < entry->table->count && !other; i++) {
-        other = !is_same(&entry->table->columns[i], entry->before[i], entry->after[i]);
+        other = !is_same(&entry->table->columns[i], &entry->before[i], &entry->after[i]);
     }
     return other;
 }
@@ -461,24 +550,26 @@ bool changes_any(const struct changes *changes)
 
 const char *changes_end(struct db *db, struct changes *changes)
 {
-    struct writer writer = {.out = sqlite3_str_new(NULL), .db = db, .result = DB_OK};
+    struct text *text = &changes->text;
+    struct writer writer = {.out = text, .db = db, .result = DB_OK};
     changes->counting = false;
-    sqlite3_str_appendchar(writer.out, 1, '[');
+    text->length = 0;
+    append(text, "[", 1);
     for (unsigned i = 0; i < changes->count; i++) {
         if (differs(&changes->entries[i])) {
             write_entry(&writer, &changes->entries[i]);
         }
     }
     if (changes->more > 0) {
-        sqlite3_str_appendf(writer.out, ",{\"more\":%llu}", (unsigned long long)changes->more);
+        append_all(text, text->length > 1 ? ",{\"more\":" : "{\"more\":");
+        append_number(text, (int64_t)changes->more);
+        append(text, "}", 1);
     }
-    bool empty = sqlite3_str_length(writer.out) == 1;
-    sqlite3_str_appendchar(writer.out, 1, ']');
+    bool empty = text->length == 1;
+    append(text, "]", 2); /* with its NUL */
     forget(changes);
-    sqlite3_free(changes->text);
-    changes->text = sqlite3_str_finish(writer.out);
-    if (writer.result != DB_OK || changes->text == NULL) {
+    if (writer.result != DB_OK) {
         return NULL;
     }
-    return empty ? "" : changes->text;
+    return empty ? "" : text->octets;
 }

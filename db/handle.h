@@ -22,6 +22,16 @@ struct sqlite3;
 /* How long a change waits for another writer before it is DB_BUSY. */
 #define DB_BUSY_MS 5000
 
+/* What the next row of the audit stands behind: nobody else adds one before the transaction ends.
+ */
+struct newest {
+    bool known;
+    uint64_t customer;
+    uint64_t number;
+    uint8_t digest[DB_AUDIT_DIGEST_SIZE];
+    uint8_t chain[DB_AUDIT_DIGEST_SIZE];
+};
+
 struct db {
     struct sqlite3 *sqlite;
     struct sqlite3_stmt *prepared[STATEMENT__MAX];
@@ -31,6 +41,7 @@ struct db {
     bool whole;                /* ... which is undone as a whole or not at all */
     bool changing;             /* between change_begin() and change_end() */
     bool told;                 /* ... and audit_add() has been called since */
+    struct newest newest;      /* of the audit, in the caller's transaction */
     struct changes *changes;   /* NULL: nothing has been changed through this handle yet */
     struct db_limit limit;
     char actor[DB_AUDIT_ACTOR_MAX + 1];
@@ -96,7 +107,7 @@ enum db_result limit_note(struct db *db, uint64_t customer, const char *plan);
 
 /*
  * Removes a customer, a domain (of which `address` holds the name) or an address, as a change with
- * its audit row, to be kept for so many seconds; 0: it is purged at once. DB_OK or DB_NONE.
+ * its audit row, to be kept for so many seconds; 0: its purge begins at once. DB_OK or DB_NONE.
  */
 enum db_result removal_make(struct db *db, uint64_t customer, enum db_removal_kind kind,
                             const char *name, const struct address *address, uint64_t keep);
@@ -125,9 +136,8 @@ enum db_result mailbox_set_password(struct db *db, uint64_t customer, uint64_t m
 enum db_result admin_user_set_password(struct db *db, uint64_t customer, uint64_t id,
                                        const char *login, const char *hash);
 
-/* Adds an address, an alias where `mailbox` is 0. As db_mailaddress_add(). */
-enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
-                           uint64_t mailbox);
+/* Adds an alias, which leads nowhere yet. As db_mailaddress_add(). */
+enum db_result address_add(struct db *db, uint64_t customer, const struct address *address);
 
 /* As db_secret_find() (db/secret.h); but one that is missing has been lost, which is DB_BROKEN. */
 enum db_result secret_need(struct db *db, const char *name, uint8_t *octets_r);

@@ -41,27 +41,40 @@ enum db_result mailbox_find(struct db *db, uint64_t customer, const struct addre
     return result;
 }
 
-enum db_result address_add(struct db *db, uint64_t customer, const struct address *address,
-                           uint64_t mailbox)
+/* The customer's own domain: DB_OK or DB_NONE. */
+static enum db_result find_place(struct db *db, uint64_t customer, const char *name,
+                                 uint64_t *domain_r)
 {
     struct sqlite3_stmt *place = statement_get(db, STATEMENT_ADDRESS_PLACE);
     statement_bind_number(place, 1, customer);
-    statement_bind_text(place, 2, address->domain);
+    statement_bind_text(place, 2, name);
     enum db_result result = statement_row(db, place);
-    if (result != DB_OK) {
-        return result;
+    if (result == DB_OK) {
+        *domain_r = statement_number(place, 0);
+        statement_reset(place);
     }
-    uint64_t domain = statement_number(place, 0);
-    statement_reset(place);
+    return result;
+}
+
+static enum db_result add_at(struct db *db, uint64_t customer, uint64_t domain, const char *local,
+                             uint64_t mailbox)
+{
     struct sqlite3_stmt *add = statement_get(db, STATEMENT_ADDRESS_ADD);
     statement_bind_number(add, 1, customer);
     statement_bind_number(add, 2, domain);
-    statement_bind_text(add, 3, address->local);
+    statement_bind_text(add, 3, local);
     if (mailbox != 0) {
         statement_bind_number(add, 4, mailbox);
     }
-    result = statement_change(db, add);
+    enum db_result result = statement_change(db, add);
     return result == DB_LIMIT ? limit_note(db, customer, NULL) : result;
+}
+
+enum db_result address_add(struct db *db, uint64_t customer, const struct address *address)
+{
+    uint64_t domain;
+    enum db_result result = find_place(db, customer, address->domain, &domain);
+    return result == DB_OK ? add_at(db, customer, domain, address->local, 0) : result;
 }
 
 static enum db_result mailbox_add(struct db *db, uint64_t customer, const char *name,
@@ -86,10 +99,11 @@ static enum db_result credential_set(struct db *db, uint64_t customer, uint64_t 
     return statement_change(db, set);
 }
 
-static enum db_result invitation_set(struct db *db, uint64_t customer, uint64_t mailbox,
-                                     const uint8_t *digest, uint64_t until)
+/* `id`: to a mailbox that has had none, or in place of another one. */
+static enum db_result invitation_put(struct db *db, enum statement_id id, uint64_t customer,
+                                     uint64_t mailbox, const uint8_t *digest, uint64_t until)
 {
-    struct sqlite3_stmt *set = statement_get(db, STATEMENT_INVITATION_SET);
+    struct sqlite3_stmt *set = statement_get(db, id);
     statement_bind_number(set, 1, customer);
     statement_bind_number(set, 2, mailbox);
     statement_bind_blob(set, 3, digest, DB_DIGEST_SIZE);
@@ -112,15 +126,20 @@ static enum db_result clear(struct db *db, enum statement_id id, uint64_t custom
 static enum db_result add_all(struct db *db, uint64_t customer,
                               const struct db_mailaddress_new *new, uint64_t *mailbox_r)
 {
-    enum db_result result = mailbox_add(db, customer, new->name, mailbox_r);
+    uint64_t domain;
+    enum db_result result = find_place(db, customer, new->address.domain, &domain);
     if (result == DB_OK) {
-        result = address_add(db, customer, &new->address, *mailbox_r);
+        result = mailbox_add(db, customer, new->name, mailbox_r);
+    }
+    if (result == DB_OK) {
+        result = add_at(db, customer, domain, new->address.local, *mailbox_r);
     }
     if (result == DB_OK && new->hash != NULL) {
         result = credential_set(db, customer, *mailbox_r, new->hash, new->scram);
     }
     if (result == DB_OK && new->invitation != NULL) {
-        result = invitation_set(db, customer, *mailbox_r, new->invitation, new->invited_until);
+        result = invitation_put(db, STATEMENT_INVITATION_ADD, customer, *mailbox_r, new->invitation,
+                                new->invited_until);
     }
     return result;
 }
@@ -192,7 +211,8 @@ enum db_result db_mailaddress_invite(struct db *db, uint64_t customer,
     }
     result = mailbox_find(db, customer, address, &mailbox);
     if (result == DB_OK) {
-        result = invitation_set(db, customer, mailbox, digest, invited_until);
+        result =
+            invitation_put(db, STATEMENT_INVITATION_SET, customer, mailbox, digest, invited_until);
     }
     return change_end(db, result, "address.invite", customer, address->text);
 }
@@ -344,14 +364,22 @@ static void place_init(struct place *place, const char *text)
     place->domain = at == NULL ? "" : at + 1;
 }
 
+/* First in the domain where it was, then behind that one. */
 enum db_result db_mailaddress_next(struct db *db, uint64_t customer, struct db_mailaddress *address)
 {
     struct place after;
     place_init(&after, address->text);
+    struct sqlite3_stmt *behind = statement_get(db, STATEMENT_MAILADDRESS_BEHIND);
+    statement_bind_number(behind, 1, customer);
+    statement_bind_text(behind, 2, after.domain);
+    statement_bind_text(behind, 3, after.local);
+    enum db_result result = read_mailaddress(db, behind, address);
+    if (result != DB_NONE) {
+        return result;
+    }
     struct sqlite3_stmt *next = statement_get(db, STATEMENT_MAILADDRESS_NEXT);
     statement_bind_number(next, 1, customer);
     statement_bind_text(next, 2, after.domain);
-    statement_bind_text(next, 3, after.local);
     return read_mailaddress(db, next, address);
 }
 
@@ -359,8 +387,14 @@ enum db_result db_operator_mailaddress_next(struct db *db, struct db_mailaddress
 {
     struct place after;
     place_init(&after, address->text);
+    struct sqlite3_stmt *behind = statement_get(db, STATEMENT_OPERATOR_MAILADDRESS_BEHIND);
+    statement_bind_text(behind, 1, after.domain);
+    statement_bind_text(behind, 2, after.local);
+    enum db_result result = read_mailaddress(db, behind, address);
+    if (result != DB_NONE) {
+        return result;
+    }
     struct sqlite3_stmt *next = statement_get(db, STATEMENT_OPERATOR_MAILADDRESS_NEXT);
     statement_bind_text(next, 1, after.domain);
-    statement_bind_text(next, 2, after.local);
     return read_mailaddress(db, next, address);
 }

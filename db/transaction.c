@@ -11,6 +11,12 @@ static enum db_result control(struct db *db, enum statement_id id)
     return result == DB_NONE ? DB_OK : result;
 }
 
+static enum db_result undo(struct db *db)
+{
+    db->newest.known = false;
+    return control(db, STATEMENT_UNDO);
+}
+
 /* SQLite itself may have rolled back already, after a full disk for example. */
 static void rollback(struct db *db)
 {
@@ -35,7 +41,7 @@ enum db_result db_transaction_begin(struct db *db)
     }
     enum db_result result = control(db, STATEMENT_BEGIN);
     db->transaction = result == DB_OK;
-    db->spoiled = db->whole = false;
+    db->spoiled = db->whole = db->newest.known = false;
     return result;
 }
 
@@ -76,7 +82,7 @@ enum db_result db_part_end(struct db *db, bool keep)
     if (db->spoiled) {
         return DB_BROKEN;
     }
-    enum db_result result = keep ? DB_OK : control(db, STATEMENT_UNDO);
+    enum db_result result = keep ? DB_OK : undo(db);
     if (result == DB_OK) {
         result = control(db, STATEMENT_RELEASE);
     }
@@ -127,7 +133,7 @@ static enum db_result savepoint_end(struct db *db, enum db_result result)
     if (db->whole) {
         return DB_OK;
     }
-    if (result != DB_OK && control(db, STATEMENT_UNDO) != DB_OK) {
+    if (result != DB_OK && undo(db) != DB_OK) {
         db->spoiled = true;
         return DB_BROKEN;
     }
@@ -151,7 +157,10 @@ static enum db_result note(struct db *db, const char *action, uint64_t customer,
     return changed ? audit_add(db, action, customer, object, changes) : DB_OK;
 }
 
-/* What has been written without a change, an event for example, is undone as well. */
+/*
+ * What has been written without a change, an event for example, is undone as well; but in a
+ * transaction without savepoints it stays.
+ */
 enum db_result change_end(struct db *db, enum db_result result, const char *action,
                           uint64_t customer, const char *object)
 {
@@ -162,6 +171,9 @@ enum db_result change_end(struct db *db, enum db_result result, const char *acti
     changes_drop(db->changes);
     db->changing = false;
     bool nothing = result == DB_OK && !kept;
+    if (nothing && db->whole) {
+        return DB_OK;
+    }
     if (db->transaction) {
         result = savepoint_end(db, nothing ? DB_NONE : result);
         return nothing && result == DB_NONE ? DB_OK : result;

@@ -1,5 +1,6 @@
 #include "tests/unit/db_fixture.h"
 
+#include <sqlite3.h>
 #include <time.h>
 
 #include "db/alias.h"
@@ -9,6 +10,7 @@
 #include "db/owner.h"
 #include "db/plan.h"
 #include "db/retention.h"
+#include "db/statement.h"
 
 /* Plans, customers, domains, addresses and aliases: what each function says, and to whom. */
 
@@ -373,6 +375,36 @@ static void lists_addresses(void **state)
     assert_int_equal(db_mailaddress_next(db, fixture->ours, &found), DB_NONE);
 }
 
+/* What SQLite does for the address behind this one. */
+static int cost_behind(struct db *db, uint64_t customer, const char *text)
+{
+    enum statement_id id =
+        customer != 0 ? STATEMENT_MAILADDRESS_BEHIND : STATEMENT_OPERATOR_MAILADDRESS_BEHIND;
+    struct db_mailaddress found = {0};
+    snprintf(found.text, sizeof(found.text), "%s", text);
+    sqlite3_stmt_status(statement_get(db, id), SQLITE_STMTSTATUS_VM_STEP, 1);
+    assert_int_equal(customer != 0 ? db_mailaddress_next(db, customer, &found)
+                                   : db_operator_mailaddress_next(db, &found),
+                     DB_OK);
+    return sqlite3_stmt_status(statement_get(db, id), SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+static void goes_on_in_a_domain_at_no_cost_of_what_was_before(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    for (unsigned i = 10; i < 25; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "%u@ours.example", i);
+        assert_int_equal(fixture_add(db, fixture->ours, text, NULL), DB_OK);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t customer = i == 0 ? 0 : fixture->ours;
+        assert_int_equal(cost_behind(db, customer, "10@ours.example"),
+                         cost_behind(db, customer, "23@ours.example"));
+    }
+}
+
 static void add_three(struct fixture *fixture, uint64_t mailboxes_r[3])
 {
     static const char *const names[] = {"a@ours.example", "b@ours.example", "c@also.example"};
@@ -593,6 +625,7 @@ int main(void)
         fixture_test(keeps_addresses),
         fixture_test(never_reuses_a_mailbox),
         fixture_test(lists_addresses),
+        fixture_test(goes_on_in_a_domain_at_no_cost_of_what_was_before),
         fixture_test(keeps_aliases),
         fixture_test(removes_an_alias_with_its_last_target),
         fixture_test(removes_a_domain_with_all_in_it),

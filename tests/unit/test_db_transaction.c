@@ -66,6 +66,12 @@ static void is_undone_as_a_whole(void **state)
     assert_int_equal(db_customer_add(db, "one", "house", NULL), DB_OK);
     assert_int_equal(db_customer_add(db, "two", "house", NULL), DB_OK);
     assert_int_equal(db_transaction_commit(db), DB_OK);
+    assert_int_equal(db_customer_find(db, "one", &customer), DB_OK);
+    /* What changes nothing spoils nothing. */
+    assert_int_equal(db_transaction_begin(db), DB_OK);
+    db_transaction_is_whole(db);
+    assert_int_equal(db_customer_set_plan(db, customer.id, "house", DB_OVERPLAN_REFUSE), DB_OK);
+    assert_int_equal(db_transaction_commit(db), DB_OK);
     assert_int_equal(db_transaction_begin(db), DB_OK);
     db_transaction_is_whole(db);
     assert_int_equal(db_customer_add(db, "three", "house", NULL), DB_OK);
