@@ -28,10 +28,10 @@
 #define WAITING_MAX 64
 
 /*
- * In ms: from one look for jobs to the next, for a command may have started one, too; after a
- * failure; and from one pruning to the next.
+ * In ms: from one look for jobs to the next, for a command may have begun one, or another process
+ * during a reload; after a failure; and from one pruning to the next.
  */
-#define LOOK_EVERY  250
+#define LOOK_EVERY  2000
 #define PATIENCE    1000
 #define PRUNE_EVERY 60000
 
@@ -39,7 +39,7 @@
 #define ROWS_QUICK 5000
 
 /* Percents that are over when rows are applied, without passwords to hash and with. */
-#define CHECKED_PERCENT 10
+#define CHECKED_PERCENT DB_JOB_CHECKED_PERCENT
 #define HASHED_PERCENT  90
 
 enum phase {
@@ -63,11 +63,17 @@ struct run {
     bool keyless;           /* the secret is gone, and everybody could work out another */
     struct jobcheck *check; /* in PHASE_CHECK */
     struct rowset wrong;
-    bool hashing;    /* a password is drawn for some row, or may be */
-    struct lot *lot; /* NULL: none yet */
-    bool careful;    /* a row of it was refused, and each is tried for itself */
+    bool hashing; /* a password is drawn for some row, or may be */
+    struct lot_reader reader;
+    struct lot *filled;  /* by the thread, or being so; NULL: none yet */
+    struct lot *written; /* the same by the writer */
+    bool careful;        /* a row of that was refused, and each is tried for itself */
     struct bulk_work work;
     struct writing writing;
+    bool working;          /* the thread has the work */
+    bool worked;           /* what comes of it waits to be written */
+    bool busy;             /* the writer has the writing */
+    bool dropped;          /* it goes when nobody has anything of it any more */
     enum db_result result; /* of the work */
     uint64_t begun;        /* in ms: its phase, at this row */
     unsigned begun_rows;
@@ -126,23 +132,21 @@ static enum db_result check(struct run *run, struct db *db)
     return result;
 }
 
-static struct lot *new_lot(const struct run *run, const struct db_job *job)
+static void read_from(struct run *run, unsigned place)
 {
-    struct lot *lot = lot_new();
-
-    lot->job = job;
-    lot->secret = run->secret;
-    lot->cost = &run->bulk->cost;
-    lot->wrong = &run->wrong;
-    return lot;
+    lot_reader_end(&run->reader);
+    run->reader = (struct lot_reader){.job = &run->job,
+                                      .secret = run->secret,
+                                      .cost = &run->bulk->cost,
+                                      .wrong = &run->wrong,
+                                      .from = place};
 }
 
 static enum db_result fill(struct run *run, struct db *db)
 {
-    run->careful = false;
-    if (run->lot == NULL)
-        run->lot = new_lot(run, &run->job);
-    return lot_fill(run->lot, db);
+    if (run->filled == NULL)
+        run->filled = lot_new();
+    return lot_fill(run->filled, &run->reader, db);
 }
 
 /* --- then in the writer's; what is refused here has been ended by somebody else */
@@ -181,12 +185,12 @@ static enum db_result write_hashes(struct run *run, struct db *db)
 {
     enum db_result result = DB_OK;
 
-    for (unsigned i = 0; i < run->lot->count && !is_failure(result); i++) {
-        const struct lot_row *row = &run->lot->rows[i];
+    for (unsigned i = 0; i < run->written->count && (result == DB_OK || result == DB_TAKEN); i++) {
+        const struct lot_row *row = &run->written->rows[i];
         if (row->hashed)
             result = db_job_add_hash(db, run->job.id, row->number, row->kept.hash, row->kept.scram);
     }
-    return is_failure(result) ? result : DB_OK;
+    return result == DB_TAKEN ? DB_OK : result;
 }
 
 static enum db_result advance(struct run *run, struct db *db, unsigned place, unsigned made,
@@ -194,13 +198,14 @@ static enum db_result advance(struct run *run, struct db *db, unsigned place, un
 {
     enum db_result result = db_job_advance(db, &run->job, place, made, wrong);
 
-    return result == DB_OK && place == lot_end(&run->job) ? db_job_end(db, &run->job, DB_JOB_DONE)
-                                                          : result;
+    return result == DB_OK && place == db_job_places(&run->job)
+               ? db_job_end(db, &run->job, DB_JOB_DONE)
+               : result;
 }
 
 static enum db_result write_rows(struct run *run, struct db *db)
 {
-    struct lot *lot = run->lot;
+    struct lot *lot = run->written;
 
     if (!run->careful)
         db_transaction_is_whole(db);
@@ -208,32 +213,37 @@ static enum db_result write_rows(struct run *run, struct db *db)
     return result == DB_OK ? advance(run, db, lot->place, lot->made, lot->refused) : result;
 }
 
-/* They are read as they are written. */
+/*
+ * They are read as they are written. Whoever asks may see the job's end before the commit has
+ * returned, which still moves what it wrote into the file: nobody is refused from then on.
+ */
 static enum db_result write_all(struct run *run, struct db *db)
 {
-    struct db_job job = run->job;
     enum db_result result = DB_OK;
     unsigned made = 0;
 
     db_transaction_is_whole(db);
-    lot_free(run->lot);
-    struct lot *lot = run->lot = new_lot(run, &job);
+    read_from(run, 0);
+    if (run->written == NULL)
+        run->written = lot_new();
+    struct lot *lot = run->written;
     do {
-        result = is_ended(run) ? DB_NONE : lot_fill(lot, db);
+        result = is_ended(run) ? DB_NONE : lot_fill(lot, &run->reader, db);
         if (result == DB_OK)
             result = lot_apply(lot, db, false);
         made += lot->made;
-        job.place = lot->place;
-        atomic_store(&run->rows, job.place);
-    } while (result == DB_OK && job.place < lot_end(&job));
-    lot->job = &run->job;
+        atomic_store(&run->rows, lot->place);
+    } while (result == DB_OK && !run->reader.over);
     run->job.made = made;
-    return result == DB_OK ? advance(run, db, job.place, made, 0) : result;
+    if (result == DB_OK)
+        result = advance(run, db, lot->place, made, 0);
+    writer_release(run->bulk->writer, &run->writing);
+    return result;
 }
 
 static enum db_result write_failure(struct run *run, struct db *db)
 {
-    enum db_result result = db_job_add_error(db, run->job.id, &run->lot->last_error);
+    enum db_result result = db_job_add_error(db, run->job.id, &run->written->last_error);
 
     run->job.wrong = 1;
     return is_failure(result) ? result : db_job_end(db, &run->job, DB_JOB_FAILED);
@@ -243,6 +253,7 @@ static enum db_result write_failure(struct run *run, struct db *db)
 
 static void begin(struct run *run, enum phase phase, unsigned rows)
 {
+    read_from(run, rows);
     run->phase = phase;
     run->begun = clock_milliseconds();
     run->begun_rows = rows;
@@ -295,23 +306,22 @@ static void after_check(struct run *run)
 
 static void after_hashes(struct run *run)
 {
-    run->job.place = run->lot->place;
-    atomic_store(&run->rows, run->job.place);
-    if (run->job.place < lot_end(&run->job))
-        return;
-    run->job.place = 0;
-    begin(run, PHASE_ALL, 0);
+    atomic_store(&run->rows, run->written->place);
+    if (run->written->place == db_job_places(&run->job))
+        begin(run, PHASE_ALL, 0);
 }
 
 static void after_rows(struct run *run)
 {
-    run->job.place = run->lot->place;
-    run->job.made += run->lot->made;
-    run->job.wrong += run->lot->refused;
-    metric_add(METRIC_JOBS_MADE, run->lot->made);
-    metric_add(METRIC_JOBS_WRONG, run->lot->refused);
+    const struct lot *lot = run->written;
+
+    run->job.place = lot->place;
+    run->job.made += lot->made;
+    run->job.wrong += lot->refused;
+    metric_add(METRIC_JOBS_MADE, lot->made);
+    metric_add(METRIC_JOBS_WRONG, lot->refused);
     atomic_store(&run->rows, run->job.place);
-    if (run->job.place == lot_end(&run->job))
+    if (run->job.place == db_job_places(&run->job))
         run->phase = PHASE_OVER;
 }
 
@@ -325,15 +335,16 @@ static void after_all(struct run *run)
 static const struct {
     enum db_result (*work)(struct run *run, struct db *db);
     enum db_result (*write)(struct run *run, struct db *db);
+    bool ahead; /* the next lot is filled while one is written, until the reader is over */
     bool alone; /* what is written has a transaction of its own */
     void (*after)(struct run *run);
 } phases[] = {
-    [PHASE_OPEN] = {read_job, write_opening, false, after_open},
-    [PHASE_CHECK] = {check, write_check, false, after_check},
-    [PHASE_HASH] = {fill, write_hashes, false, after_hashes},
-    [PHASE_ROWS] = {fill, write_rows, true, after_rows},
-    [PHASE_ALL] = {NULL, write_all, true, after_all},
-    [PHASE_FAIL] = {NULL, write_failure, false, after_all},
+    [PHASE_OPEN] = {read_job, write_opening, false, false, after_open},
+    [PHASE_CHECK] = {check, write_check, false, false, after_check},
+    [PHASE_HASH] = {fill, write_hashes, true, false, after_hashes},
+    [PHASE_ROWS] = {fill, write_rows, true, true, after_rows},
+    [PHASE_ALL] = {NULL, write_all, false, true, after_all},
+    [PHASE_FAIL] = {NULL, write_failure, false, false, after_all},
 };
 
 /* --- from one piece to the next */
@@ -350,32 +361,65 @@ static void drop(struct run *run, unsigned ms)
 {
     struct bulk *bulk = run->bulk;
 
+    run->dropped = true;
+    if (run->working || run->busy)
+        return;
+    /* A first that is not the last has a next. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     DL_DELETE(bulk->runs, run);
     bulk->count--;
     metric_add(METRIC_JOBS_RUNNING, -1);
     jobcheck_free(run->check);
-    lot_free(run->lot);
+    lot_reader_end(&run->reader);
+    lot_free(run->filled);
+    lot_free(run->written);
     sodium_memzero(run->secret, sizeof(run->secret));
     free(run);
     if (!atomic_load(&bulk->stopping))
         wait_for(bulk->look, ms);
 }
 
-static void submit_writing(struct run *run)
+static bool submit_writing(struct run *run)
 {
     run->writing.alone = phases[run->phase].alone;
     run->writing.holds = run->phase == PHASE_ALL && run->job.rows > ROWS_QUICK;
-    if (writer_submit(run->bulk->writer, &run->writing) != 0)
-        drop(run, PATIENCE);
+    run->busy = writer_submit(run->bulk->writer, &run->writing) == 0;
+    return run->busy;
+}
+
+/* What has been filled is written, and there is room for the next. */
+static void exchange_lots(struct run *run)
+{
+    struct lot *lot = run->filled;
+
+    run->filled = run->written;
+    run->written = lot;
+    run->careful = run->worked = false;
+}
+
+/* Gives the writer what is ready, and the thread what comes next: false where one took nothing. */
+static bool submit_next(struct run *run)
+{
+    bool works = phases[run->phase].work != NULL;
+    bool ahead = phases[run->phase].ahead;
+
+    if (!run->busy && (run->worked || !works)) {
+        if (run->worked)
+            exchange_lots(run);
+        if (!submit_writing(run))
+            return false;
+    }
+    if (!works || run->working || run->worked || (run->busy && (!ahead || run->reader.over)))
+        return true;
+    run->working = bulk_submit(run->bulk, &run->work) == 0;
+    return run->working;
 }
 
 static void go_on(struct run *run)
 {
-    if (is_ended(run) || run->phase == PHASE_OVER)
-        drop(run, run->phase == PHASE_OVER ? 0 : PATIENCE);
-    else if (phases[run->phase].work == NULL)
-        submit_writing(run);
-    else if (bulk_submit(run->bulk, &run->work) != 0)
+    if (run->phase == PHASE_OVER)
+        drop(run, 0);
+    else if (run->dropped || is_ended(run) || !submit_next(run))
         drop(run, PATIENCE);
 }
 
@@ -395,10 +439,12 @@ static void done_work(struct bulk_work *bulk_work)
 {
     struct run *run = run_of_work(bulk_work);
 
-    if (is_ended(run) || run->result != DB_OK)
-        drop(run, PATIENCE);
+    run->working = false;
+    run->worked = run->result == DB_OK;
+    if (run->worked)
+        go_on(run);
     else
-        submit_writing(run);
+        drop(run, PATIENCE);
 }
 
 static struct run *run_of_writing(struct writing *writing)
@@ -418,17 +464,20 @@ static enum db_result write_run(struct writing *writing, struct db *db)
 static void done_writing(struct writing *writing)
 {
     struct run *run = run_of_writing(writing);
-    bool refused = run->lot != NULL && run->lot->last_error.row != 0;
+    bool refused = run->written != NULL && run->written->last_error.row != 0;
 
+    run->busy = false;
     if (writing->result == DB_OK) {
         phases[run->phase].after(run);
         go_on(run);
     } else if (run->phase == PHASE_ALL && refused && !is_failure(writing->result)) {
         run->phase = PHASE_FAIL;
         go_on(run);
-    } else if (run->phase == PHASE_ROWS && refused && !run->careful && !is_ended(run)) {
+    } else if (run->phase == PHASE_ROWS && refused && !run->careful && !run->dropped &&
+               !is_ended(run)) {
         run->careful = true;
-        submit_writing(run);
+        if (!submit_writing(run))
+            drop(run, PATIENCE);
     } else {
         drop(run, PATIENCE);
     }
@@ -490,6 +539,12 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 
     if (!atomic_load(&bulk->stopping))
         look(bulk);
+}
+
+void bulk_wake(struct bulk *bulk)
+{
+    if (!atomic_load(&bulk->stopping))
+        wait_for(bulk->look, 0);
 }
 
 /* --- what nobody needs any more */
@@ -603,8 +658,7 @@ void bulk_cancel(struct bulk *bulk, uint64_t job)
     if (run == NULL)
         return;
     atomic_store(&run->cancelled, true);
-    if (run->writing.holds)
-        writer_release(bulk->writer);
+    writer_release(bulk->writer, &run->writing);
 }
 
 /* Of so many percent that begin at `from`. */
@@ -615,7 +669,7 @@ static unsigned percent(uint64_t done, uint64_t total, unsigned from, unsigned t
 
 static unsigned run_percent(const struct run *run)
 {
-    unsigned end = lot_end(&run->job);
+    unsigned end = db_job_places(&run->job);
     unsigned rows = atomic_load(&run->rows);
 
     switch (run->phase) {
@@ -635,7 +689,7 @@ static void measure(const struct run *run, struct bulk_progress *progress)
 {
     unsigned rows = atomic_load(&run->rows);
     uint64_t time = clock_milliseconds() - run->begun;
-    unsigned end = lot_end(&run->job);
+    unsigned end = db_job_places(&run->job);
 
     progress->rows = rows;
     if (time < 100 || rows <= run->begun_rows)
@@ -650,13 +704,9 @@ void bulk_progress(const struct bulk *bulk, const struct db_job *job,
 {
     const struct run *run = db_job_is_over(job) ? NULL : find(bulk, job->id);
 
-    *progress_r = (struct bulk_progress){.rows = job->place, .percent = 100};
+    *progress_r = (struct bulk_progress){.rows = job->place, .percent = db_job_percent(job)};
     if (run != NULL) {
         progress_r->percent = run_percent(run);
         measure(run, progress_r);
-    } else if (job->state == DB_JOB_CHECKING) {
-        progress_r->percent = 0;
-    } else if (job->state == DB_JOB_APPLYING) {
-        progress_r->percent = percent(job->place, lot_end(job), CHECKED_PERCENT, 100);
     }
 }

@@ -35,8 +35,11 @@ struct bulk_progress {
 struct bulk *bulk_new(struct event_base *base, struct db *db, struct db *threads,
                       struct writer *writer, const struct password_cost *cost);
 
-/* Begins with what the database has, and looks for more from then on. */
+/* Begins with what the database has, and looks for more now and then. */
 void bulk_serve(struct bulk *bulk);
+
+/* There is another one: looks at once. */
+void bulk_wake(struct bulk *bulk);
 
 /* Begins no piece any more, and ends the one that takes long. */
 void bulk_stop(struct bulk *bulk);

@@ -3,7 +3,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <sodium.h>
 
@@ -12,10 +11,9 @@
 #include "admin/cards.h"
 #include "admin/change.h"
 #include "admin/jobs.h"
-#include "admin/lot.h"
 #include "admin/problem.h"
 #include "db/customer.h"
-#include "db/invitation.h"
+#include "db/handout.h"
 #include "lib/welcomecards.h"
 #include "lib/xalloc.h"
 
@@ -24,9 +22,7 @@ struct prepared {
     struct request *request;
     struct cards_servers servers;
     char hostname[CONF_TEXT_MAX];
-    uint8_t secret[DB_JOB_SECRET_SIZE];
-    struct rowset open; /* rows whose invitation is good */
-    unsigned count;
+    struct handout_cards cards;
     enum db_result result;
     struct bulk_work work;
 };
@@ -36,38 +32,13 @@ struct page_of_job {
     struct db *db;
     struct cards_servers servers;
     char title[CONF_TEXT_MAX > DB_CUSTOMER_NAME_MAX ? CONF_TEXT_MAX : DB_CUSTOMER_NAME_MAX + 1];
-    uint8_t secret[DB_JOB_SECRET_SIZE];
-    struct rowset open;
-    unsigned rows;
+    struct handout_cards found;
     unsigned row; /* the last one that was looked at */
-    struct db_invitation owner;
     struct welcomecards cards;
     bool begun;
 };
 
 /* --- for whom there is one */
-
-/* A token is its row's alone, so what it opens is the mailbox that the row has made. */
-static enum db_result find_open(struct prepared *prepared, struct db *db)
-{
-    const struct db_job *job = &prepared->request->job;
-    struct invitation invitation = {0};
-    struct db_invitation owner;
-
-    enum db_result result = db_job_secret(db, job->id, prepared->secret);
-    for (unsigned row = 1; result == DB_OK && row <= job->rows; row++) {
-        lot_invitation(&invitation, prepared->secret, row);
-        result = db_invitation_find(db, invitation.digest, &owner);
-        if (result == DB_OK) {
-            rowset_add(&prepared->open, row);
-            prepared->count++;
-        }
-        if (result == DB_NONE)
-            result = DB_OK;
-    }
-    sodium_memzero(&invitation, sizeof(invitation));
-    return result;
-}
 
 static struct prepared *prepared_of(struct bulk_work *work)
 {
@@ -78,7 +49,7 @@ static void run(struct bulk_work *work, struct db *db)
 {
     struct prepared *prepared = prepared_of(work);
 
-    prepared->result = find_open(prepared, db);
+    prepared->result = handout_cards_find(db, &prepared->request->job, &prepared->cards);
 }
 
 static void done(struct bulk_work *work)
@@ -114,29 +85,6 @@ void jobcards_prepare(struct admin *admin, struct request *request)
 
 /* --- the page */
 
-static enum db_result draw(struct page_of_job *page)
-{
-    struct invitation invitation;
-    char link[INVITATION_LINK_SIZE];
-
-    lot_invitation(&invitation, page->secret, page->row);
-    enum db_result result = db_invitation_find(page->db, invitation.digest, &page->owner);
-    if (result == DB_OK) {
-        invitation_link(link, page->servers.page_url, &invitation);
-        page->cards.customer = page->owner.customer_name;
-        welcomecards_add(&page->cards, &(struct welcomecard){.address = page->owner.address,
-                                                             .name = page->owner.name,
-                                                             .link = link,
-                                                             .until = page->owner.until,
-                                                             .language = page->owner.language,
-                                                             .sending = page->owner.sending});
-        sodium_memzero(link, sizeof(link));
-    }
-    sodium_memzero(&invitation, sizeof(invitation));
-    /* Somebody has used it meanwhile. */
-    return result == DB_NONE ? DB_OK : result;
-}
-
 static int next(void *context, FILE *file)
 {
     struct page_of_job *page = context;
@@ -147,14 +95,11 @@ static int next(void *context, FILE *file)
         welcomecards_begin(&page->cards);
         return 1;
     }
-    do
-        page->row++;
-    while (page->row <= page->rows && !rowset_has(&page->open, page->row));
-    if (page->row > page->rows) {
+    enum db_result result = handout_cards_draw(page->db, &page->found, &page->row,
+                                               page->servers.page_url, &page->cards);
+    if (result == DB_NONE)
         welcomecards_end(&page->cards);
-        return 0;
-    }
-    return draw(page) == DB_OK ? 1 : -1;
+    return result == DB_OK ? 1 : result == DB_NONE ? 0 : -1;
 }
 
 static void end(void *context)
@@ -176,9 +121,7 @@ static struct page_of_job *page_new(const struct request *request,
     page->servers = prepared->servers;
     snprintf(page->title, sizeof(page->title), "%s",
              request->customer != 0 ? customer->name : prepared->hostname);
-    memcpy(page->secret, prepared->secret, sizeof(page->secret));
-    page->open = prepared->open;
-    page->rows = request->job.rows;
+    page->found = prepared->cards;
     page->cards = (struct welcomecards){.language = customer->language,
                                         .customer = page->title,
                                         .pop3_server = page->servers.pop3,
@@ -209,7 +152,7 @@ enum db_result jobcards_take(struct db *db, struct request *request)
         return job_refuse_result(request);
     if (prepared->result != DB_OK)
         return prepared->result;
-    if (prepared->count == 0)
+    if (prepared->cards.count == 0)
         return refuse(request, "there are no cards: the job has invited nobody, or all invitations "
                                "were used or replaced");
     result = db_job_take_cards(db, request->customer, request->job.id);

@@ -197,7 +197,7 @@ static void begin_listening(struct jobevents *events, struct request *request, c
     listener->end = clock_milliseconds() + LIFE;
     listener->written = clock_milliseconds();
     snprintf(listener->last, sizeof(listener->last), "%s", last == NULL ? "" : last);
-    listener->stream = stream_answer(request, "text/event-stream", on_gone, listener);
+    listener->stream = stream_answer(request, JOBEVENTS_TYPE, on_gone, listener);
     DL_APPEND(events->listeners, listener);
     if (events->count++ == 0)
         wait_for_tick(events);

@@ -4,6 +4,8 @@
 struct admin;
 struct request;
 
+#define JOBEVENTS_TYPE "text/event-stream"
+
 /*
  * Progress of a job as server-sent events: "progress" with the job as GET shows it, whenever that
  * has changed, and "end" with its last state. The id of an event says where it stood, so a client

@@ -4,10 +4,7 @@
 #include "admin/bulk.h"
 #include "db/job.h"
 
-/*
- * The result of a job: a table (CSV) of the addresses that it has made, each with its invitation's
- * link (or token, where pages have no URL) or its password, made once more of the job's secret.
- */
+/* The result of a job (db/handout.h), made outside of the event loop. */
 
 /* Zeroed, then filled in up to `context`. */
 struct jobresult {

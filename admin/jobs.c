@@ -98,15 +98,20 @@ static void done_abandon(struct writing *writing)
     free((struct abandoning *)writing);
 }
 
-/* Nobody waits for it; what is not written now is pruned in time. */
+/*
+ * Nobody waits for it; what is not written now is pruned in time. An upload that is still on its
+ * way when the program ends has no writer any more.
+ */
 static void abandon(struct admin *admin, struct request *request)
 {
+    if (admin->writer == NULL || request->job.id == 0)
+        return;
     struct abandoning *abandoning = xcalloc(1, sizeof(*abandoning));
 
     abandoning->writing.run = run_abandon;
     abandoning->writing.done = done_abandon;
     abandoning->job = request->job.id;
-    if (request->job.id == 0 || writer_submit(admin->writer, &abandoning->writing) != 0)
+    if (writer_submit(admin->writer, &abandoning->writing) != 0)
         free(abandoning);
 }
 
@@ -135,6 +140,12 @@ enum db_result job_start(struct db *db, struct request *request)
         request_set(request, 202, job_object(NULL, &request->job));
     }
     return result;
+}
+
+void job_started(struct admin *admin, struct request *request)
+{
+    (void)request;
+    bulk_wake(admin->bulk);
 }
 
 /* --- cancelling */
@@ -281,7 +292,7 @@ void jobs_list(struct admin *admin, struct request *request)
     if (list_customer(request, &row.customer) < 0 || take_state(request, &row) < 0 ||
         page_begin(&page, request) < 0)
         return;
-    row.job.id = strtoull(page.after, NULL, 10) & INT64_MAX;
+    row.job.id = page_after_number(&page);
     page_fill(&page, &listing, &row);
 }
 

@@ -11,6 +11,7 @@ extern const struct route_upload job_upload;
 
 /* After the upload, which begins to be worked on. */
 enum db_result job_start(struct db *db, struct request *request);
+void job_started(struct admin *admin, struct request *request);
 
 void jobs_list(struct admin *admin, struct request *request);
 enum db_result job_show(struct db *db, struct request *request, struct json_t **object_r);

@@ -19,48 +19,6 @@
 /* Behind the errors that checking has found in the row. */
 #define ERROR_NUMBER 200
 
-void rowset_add(struct rowset *set, unsigned row)
-{
-    set->bits[row / 8] |= (uint8_t)(1U << row % 8);
-}
-
-bool rowset_has(const struct rowset *set, unsigned row)
-{
-    return (set->bits[row / 8] & 1U << row % 8) != 0;
-}
-
-/* --- what is drawn */
-
-/* "kind" tells the two apart, so that a row's password says nothing of a token. */
-static void derive(uint8_t *octets_r, size_t size, const uint8_t *secret, const char *kind,
-                   unsigned row)
-{
-    crypto_generichash_state state;
-
-    crypto_generichash_init(&state, secret, DB_JOB_SECRET_SIZE, size);
-    crypto_generichash_update(&state, (const unsigned char *)kind, strlen(kind) + 1);
-    crypto_generichash_update(&state, (const unsigned char *)&row, sizeof(row));
-    crypto_generichash_final(&state, octets_r, size);
-}
-
-void lot_invitation(struct invitation *invitation_r, const uint8_t *secret, unsigned row)
-{
-    uint8_t octets[INVITATION_TOKEN_OCTETS];
-
-    derive(octets, sizeof(octets), secret, "invitation", row);
-    invitation_make(invitation_r, octets);
-    sodium_memzero(octets, sizeof(octets));
-}
-
-void lot_password(struct password *password_r, const uint8_t *secret, unsigned row)
-{
-    uint8_t octets[PASSWORD_OCTETS];
-
-    derive(octets, sizeof(octets), secret, "password", row);
-    password_make(password_r, octets);
-    sodium_memzero(octets, sizeof(octets));
-}
-
 /* --- the life of it */
 
 struct lot *lot_new(void)
@@ -82,46 +40,46 @@ void lot_free(struct lot *lot)
     if (lot == NULL)
         return;
     lot_clear(lot);
-    jobsource_free(lot->source);
     free(lot);
 }
 
-unsigned lot_end(const struct db_job *job)
+void lot_reader_end(struct lot_reader *reader)
 {
-    return job->aliases > 0 ? 2 * job->rows : job->rows;
+    jobsource_free(reader->source);
+    reader->source = NULL;
 }
 
 /* --- reading */
 
-static enum db_result take_password(struct lot *lot, struct db *db, struct lot_row *taken,
-                                    const struct row *row)
+static enum db_result take_password(const struct lot_reader *reader, struct db *db,
+                                    struct lot_row *taken, const struct row *row)
 {
     struct password_kept *kept = &taken->kept;
     struct password password;
-    enum db_result result = db_job_find_hash(db, lot->job->id, row->number, kept->hash,
+    enum db_result result = db_job_find_hash(db, reader->job->id, row->number, kept->hash,
                                              sizeof(kept->hash), kept->scram, sizeof(kept->scram));
 
     if (result != DB_NONE)
         return result;
-    if (lot->cost == NULL)
+    if (reader->cost == NULL)
         return DB_BROKEN;
-    lot_password(&password, lot->secret, row->number);
+    handout_password(&password, reader->secret, row->number);
     /* Too little memory now may be enough later. */
-    result = password_hash(kept, lot->cost, &password, row->address.text) == 0 ? DB_OK : DB_BUSY;
+    result = password_hash(kept, reader->cost, &password, row->address.text) == 0 ? DB_OK : DB_BUSY;
     taken->hashed = true;
     password_wipe(&password);
     return result;
 }
 
-static enum db_result take_login(struct lot *lot, struct db *db, struct lot_row *taken,
-                                 const struct row *row)
+static enum db_result take_login(const struct lot_reader *reader, struct db *db,
+                                 struct lot_row *taken, const struct row *row)
 {
     switch (row->login) {
     case ROW_LOGIN_INVITE:
         taken->invited = true;
-        lot_invitation(&taken->invitation, lot->secret, row->number);
+        handout_invitation(&taken->invitation, reader->secret, row->number);
         return DB_OK;
-    case ROW_LOGIN_GENERATE: return take_password(lot, db, taken, row);
+    case ROW_LOGIN_GENERATE: return take_password(reader, db, taken, row);
     case ROW_LOGIN_HASH:
         snprintf(taken->kept.hash, sizeof(taken->kept.hash), "%s", row->hash);
         return DB_OK;
@@ -145,13 +103,14 @@ static void take_settings(struct lot_row *taken, const struct row *row)
 }
 
 /* A job over all customers finds whose the domain is: the rows of one often stand together. */
-static enum db_result take_customer(const struct lot *lot, struct db *db, struct lot_row *taken)
+static enum db_result take_customer(const struct lot *lot, uint64_t customer, struct db *db,
+                                    struct lot_row *taken)
 {
     const struct lot_row *before = taken > lot->rows ? taken - 1 : taken;
     struct db_domain domain = {0};
 
-    if (lot->job->customer != 0) {
-        taken->customer = lot->job->customer;
+    if (customer != 0) {
+        taken->customer = customer;
         return DB_OK;
     }
     if (before != taken && strcmp(before->address.domain, taken->address.domain) == 0) {
@@ -164,7 +123,8 @@ static enum db_result take_customer(const struct lot *lot, struct db *db, struct
     return result == DB_NONE ? DB_OK : result;
 }
 
-static enum db_result take(struct lot *lot, struct db *db, const struct row *row)
+static enum db_result take(struct lot *lot, const struct lot_reader *reader, struct db *db,
+                           const struct row *row)
 {
     struct lot_row *taken = &lot->rows[lot->count++];
 
@@ -178,51 +138,53 @@ static enum db_result take(struct lot *lot, struct db *db, const struct row *row
         memcpy(taken->targets, row->targets, row->target_count * sizeof(*taken->targets));
         taken->target_count = row->target_count;
     }
-    enum db_result result = take_customer(lot, db, taken);
-    return result == DB_OK ? take_login(lot, db, taken, row) : result;
+    enum db_result result = take_customer(lot, reader->job->customer, db, taken);
+    return result == DB_OK ? take_login(reader, db, taken, row) : result;
 }
 
 /* The next row of either round: DB_NONE when both are over. */
-static enum db_result next(struct lot *lot, struct db *db, struct row **row_r)
+static enum db_result next(struct lot_reader *reader, struct db *db, struct row **row_r)
 {
-    if (lot->source == NULL)
-        lot->source = jobsource_new(lot->job);
-    enum db_result result = jobsource_next(lot->source, db, row_r);
-    if (result != DB_NONE || lot->aliases || lot->job->aliases == 0)
+    if (reader->source == NULL)
+        reader->source = jobsource_new(reader->job);
+    enum db_result result = jobsource_next(reader->source, db, row_r);
+    if (result != DB_NONE || reader->aliases || reader->job->aliases == 0)
         return result;
-    jobsource_free(lot->source);
-    lot->source = jobsource_new(lot->job);
-    lot->aliases = true;
-    lot->read = lot->job->rows;
-    return jobsource_next(lot->source, db, row_r);
+    jobsource_free(reader->source);
+    reader->source = jobsource_new(reader->job);
+    reader->aliases = true;
+    reader->read = reader->job->rows;
+    return jobsource_next(reader->source, db, row_r);
 }
 
-static bool is_wanted(const struct lot *lot, const struct row *row)
+static bool is_wanted(const struct lot_reader *reader, const struct row *row)
 {
-    return lot->read > lot->job->place && !rowset_has(lot->wrong, row->number) &&
-           (row->target_count > 0) == lot->aliases;
+    return reader->read > reader->from && !rowset_has(reader->wrong, row->number) &&
+           (row->target_count > 0) == reader->aliases;
 }
 
-enum db_result lot_fill(struct lot *lot, struct db *db)
+enum db_result lot_fill(struct lot *lot, struct lot_reader *reader, struct db *db)
 {
     uint64_t end = clock_milliseconds() + FILL_TIME;
     enum db_result result = DB_OK;
     struct row *row;
 
     lot_clear(lot);
+    lot->job = reader->job->id;
     while (lot->count < LOT_ROWS && clock_milliseconds() < end) {
-        result = next(lot, db, &row);
+        result = next(reader, db, &row);
         if (result != DB_OK)
             break;
-        lot->read++;
-        if (is_wanted(lot, row))
-            result = take(lot, db, row);
+        reader->read++;
+        if (is_wanted(reader, row))
+            result = take(lot, reader, db, row);
         if (result != DB_OK)
             return result;
     }
-    lot->place = lot->read > lot->job->place ? lot->read : lot->job->place;
+    lot->place = reader->read > reader->from ? reader->read : reader->from;
     if (result == DB_NONE)
-        lot->place = lot_end(lot->job);
+        lot->place = db_job_places(reader->job);
+    reader->over = lot->place == db_job_places(reader->job);
     return result == DB_NONE ? DB_OK : result;
 }
 
@@ -296,7 +258,7 @@ static enum db_result apply_carefully(struct lot *lot, struct db *db, const stru
     }
     tell_refusal(lot, db, row, applied);
     lot->refused++;
-    return db_job_add_error(db, lot->job->id, &lot->last_error);
+    return db_job_add_error(db, lot->job, &lot->last_error);
 }
 
 enum db_result lot_apply(struct lot *lot, struct db *db, bool careful)

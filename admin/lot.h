@@ -3,26 +3,17 @@
 
 #include <stdbool.h>
 
-#include "admin/jobsource.h"
+#include "db/handout.h"
+#include "db/jobsource.h"
 #include "db/mailaddress.h"
-#include "lib/invitation.h"
-#include "lib/password.h"
+#include "lib/rowset.h"
 
 /*
  * Some rows of a job, made ready to be written: read, with the token or the password that each gets
- * drawn and hashed. What is drawn is made of the job's secret and the row's number, so it comes out
- * alike whenever it is asked for again, and is kept nowhere.
+ * (db/handout.h) drawn and hashed.
  */
 
 #define LOT_ROWS 500
-
-/* Rows by their numbers. */
-struct rowset {
-    uint8_t bits[ROWS_MAX / 8 + 1];
-};
-
-void rowset_add(struct rowset *set, unsigned row);
-bool rowset_has(const struct rowset *set, unsigned row);
 
 /* Holds secrets. */
 struct lot_row {
@@ -40,15 +31,22 @@ struct lot_row {
     struct address *targets;
 };
 
-struct lot {
-    const struct db_job *job;
+/* What goes through the rows of a job, once. */
+struct lot_reader {
+    const struct db_job *job; /* whose place may change meanwhile */
     const uint8_t *secret;
     const struct password_cost *cost; /* NULL: passwords are hashed already (db_job_find_hash()) */
     const struct rowset *wrong;       /* rows that are left out */
+    unsigned from;                    /* a place in the job: so is what comes before it */
+    bool over;                        /* the last lot has come to the end */
     struct jobsource *source;
-    bool aliases;   /* they are read, else mailboxes */
-    unsigned place; /* in the job: what comes before it is left out */
-    unsigned read;  /* rows so far, in the second round behind those of the first */
+    bool aliases;  /* they are read, else mailboxes */
+    unsigned read; /* rows so far, in the second round behind those of the first */
+};
+
+struct lot {
+    uint64_t job;
+    unsigned place; /* in the job, where the next one begins */
     unsigned count;
     struct lot_row rows[LOT_ROWS];
     /* What lot_apply() has done. */
@@ -57,14 +55,11 @@ struct lot {
     struct db_job_error last_error; /* of the last row that was refused; zeroed: none was */
 };
 
-/* The place behind all rows, which are gone through twice where there are aliases. */
-unsigned lot_end(const struct db_job *job);
-
 /*
  * Reads rows until it is full, takes long, or has come to the end; `lot->place` is where applying
- * goes on then. DB_OK; DB_BUSY or DB_BROKEN: try again from where the job was, with a new lot.
+ * goes on then. DB_OK; DB_BUSY or DB_BROKEN: try again from where the job was, with a new reader.
  */
-enum db_result lot_fill(struct lot *lot, struct db *db);
+enum db_result lot_fill(struct lot *lot, struct lot_reader *reader, struct db *db);
 
 /*
  * Makes the addresses, within a transaction. `careful`: what is refused is noted as an error of the
@@ -73,14 +68,13 @@ enum db_result lot_fill(struct lot *lot, struct db *db);
  */
 enum db_result lot_apply(struct lot *lot, struct db *db, bool careful);
 
-/* What the owner of a row's address is given. Wiped by the caller. */
-void lot_invitation(struct invitation *invitation_r, const uint8_t *secret, unsigned row);
-void lot_password(struct password *password_r, const uint8_t *secret, unsigned row);
-
 /* Empties it for the next rows, and wipes. */
 void lot_clear(struct lot *lot);
 
 struct lot *lot_new(void);
-void lot_free(struct lot *lot); /* the source, too */
+void lot_free(struct lot *lot);
+
+/* Frees what it reads from. */
+void lot_reader_end(struct lot_reader *reader);
 
 #endif

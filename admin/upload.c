@@ -12,7 +12,7 @@
 #include "lib/xalloc.h"
 
 struct upload {
-    crypto_generichash_state digest; /* of the path, the query and all that has come */
+    crypto_generichash_state digest; /* of the path, the query, the type and all that has come */
 };
 
 static void add_text(struct upload *upload, const char *text)
@@ -33,6 +33,7 @@ void upload_begin(struct request *request)
     crypto_generichash_init(&upload->digest, NULL, 0, UPLOAD_DIGEST_SIZE);
     add_text(upload, request->path);
     request_each_query(request, add_parameter, upload);
+    add_text(upload, request->route->upload->types[request->type]);
 }
 
 void upload_digest(const struct request *request, uint8_t digest_r[UPLOAD_DIGEST_SIZE])
@@ -71,15 +72,8 @@ static void done(struct writing *writing)
 static void submit(struct request *request)
 {
     request->pieces++;
-    request->writing.run = run;
-    request->writing.done = done;
-    request->away = true;
-    if (writer_submit(request->admin->writer, &request->writing) == 0)
-        return;
-    request->away = false;
-    request->taking = false;
-    problem_set(request, PROBLEM_BUSY, "too many changes wait; try again");
-    request->answer.retry_after = 1;
+    if (change_submit(request, run, done) < 0)
+        request->taking = false;
 }
 
 size_t upload_take(struct request *request, const char *octets, size_t length)

@@ -21,7 +21,7 @@ struct request;
 /* Milliseconds in which all of it must be there. */
 #define UPLOAD_TIME 600000
 
-/* When its route is known. */
+/* When its route and its type are known. */
 void upload_begin(struct request *request);
 
 /*

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,8 +25,8 @@
 struct writer {
     struct db *db;
     struct workers *workers;
-    uint64_t rested; /* when it may begin again, in microseconds */
-    bool held;       /* the event loop's */
+    uint64_t rested;                   /* when it may begin again, in microseconds */
+    _Atomic(struct writing *) holding; /* NULL: nothing is refused */
 };
 
 static struct writing *writing_of(struct work *work)
@@ -123,8 +124,7 @@ static void done(struct work *work)
 {
     struct writing *writing = writing_of(work);
 
-    if (writing->holds)
-        writing->writer->held = false;
+    writer_release(writing->writer, writing);
     writing->done(writing);
 }
 
@@ -139,19 +139,22 @@ struct writer *writer_new(struct event_base *base, struct db *db)
 
 int writer_submit(struct writer *writer, struct writing *writing)
 {
-    if (writer->held)
+    if (atomic_load(&writer->holding) != NULL)
         return -1;
     writing->work.done = done;
     writing->writer = writer;
-    writer->held = writing->holds;
+    if (writing->holds)
+        atomic_store(&writer->holding, writing);
     int result = workers_submit(writer->workers, &writing->work);
-    writer->held = writer->held && result == 0;
+    if (result != 0)
+        writer_release(writer, writing);
     return result;
 }
 
-void writer_release(struct writer *writer)
+/* By now it may be held by another one. */
+void writer_release(struct writer *writer, struct writing *holding)
 {
-    writer->held = false;
+    atomic_compare_exchange_strong(&writer->holding, &holding, NULL);
 }
 
 unsigned writer_waiting(const struct writer *writer)

@@ -18,7 +18,10 @@ struct writer;
 struct writing {
     struct work work; /* the writer's, as the next one */
     struct writer *writer;
-    /* It takes seconds: what comes before it is done is refused at once, and need not wait. */
+    /*
+     * It takes seconds: what comes before it is done, or writer_release(), is refused at once, and
+     * need not wait.
+     */
     bool holds;
     /*
      * It has a transaction of its own, for what is large: a savepoint around many changes costs
@@ -45,8 +48,8 @@ int writer_submit(struct writer *writer, struct writing *writing);
 /* How many changes wait. */
 unsigned writer_waiting(const struct writer *writer);
 
-/* Refuses nothing any more: what holds it up ends at once. */
-void writer_release(struct writer *writer);
+/* From any thread: refuses nothing any more, as what holds it up is about to end. */
+void writer_release(struct writer *writer, struct writing *holding);
 
 /* Writes what waits, calls done() for it, and closes the database. */
 void writer_free(struct writer *writer);

@@ -29,25 +29,63 @@ const char *db_job_format_name(enum db_job_format format)
     return formats[format];
 }
 
+/* The index of a word, or -1. */
+static int find_word(const char *const *words, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(words[i], text) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+int db_job_state_parse(const char *name, enum db_job_state *state_r)
+{
+    int found = find_word(states, COUNT(states), name);
+    if (found >= 0) {
+        *state_r = (enum db_job_state)found;
+    }
+    return found >= 0 ? 0 : -1;
+}
+
+int db_job_format_parse(const char *name, enum db_job_format *format_r)
+{
+    int found = find_word(formats, COUNT(formats), name);
+    if (found >= 0) {
+        *format_r = (enum db_job_format)found;
+    }
+    return found >= 0 ? 0 : -1;
+}
+
 bool db_job_is_over(const struct db_job *job)
 {
     return job->state >= DB_JOB_DONE;
 }
 
-static unsigned word(const char *const *words, size_t count, struct sqlite3_stmt *row, int column)
+unsigned db_job_places(const struct db_job *job)
 {
-    char text[16];
-    unsigned i = 0;
-    statement_text(row, column, text, sizeof(text));
-    while (i + 1 < count && strcmp(words[i], text) != 0) {
-        i++;
+    return job->aliases > 0 ? 2 * job->rows : job->rows;
+}
+
+unsigned db_job_percent(const struct db_job *job)
+{
+    uint64_t places = db_job_places(job);
+    if (db_job_is_over(job)) {
+        return 100;
     }
-    return i;
+    if (job->state != DB_JOB_APPLYING) {
+        return 0;
+    }
+    return DB_JOB_CHECKED_PERCENT +
+           (places > 0 ? (unsigned)(job->place * (100 - DB_JOB_CHECKED_PERCENT) / places) : 0);
 }
 
 static enum db_result read_job(struct db *db, struct sqlite3_stmt *row, struct db_job *job_r)
 {
     char mode[8];
+    char format[16];
+    char state[16];
     enum db_result result = statement_row(db, row);
     if (result != DB_OK) {
         return result;
@@ -57,11 +95,13 @@ static enum db_result read_job(struct db *db, struct sqlite3_stmt *row, struct d
     statement_text(row, 2, job_r->actor, sizeof(job_r->actor));
     statement_text(row, 3, job_r->remote, sizeof(job_r->remote));
     statement_text(row, 4, job_r->request, sizeof(job_r->request));
-    job_r->format = (enum db_job_format)word(formats, COUNT(formats), row, 5);
+    statement_text(row, 5, format, sizeof(format));
+    (void)db_job_format_parse(format, &job_r->format); /* the table has these words alone */
     statement_text(row, 6, mode, sizeof(mode));
     job_r->all = strcmp(mode, "all") == 0;
     job_r->dry_run = statement_bool(row, 7);
-    job_r->state = (enum db_job_state)word(states, COUNT(states), row, 8);
+    statement_text(row, 8, state, sizeof(state));
+    (void)db_job_state_parse(state, &job_r->state);
     job_r->octets = statement_number(row, 9);
     job_r->rows = statement_count(row, 10);
     job_r->aliases = statement_count(row, 11);

@@ -74,8 +74,19 @@ struct db_job_error {
 const char *db_job_state_name(enum db_job_state state);
 const char *db_job_format_name(enum db_job_format format);
 
+/* Return 0, or -1 where there is no such word. */
+int db_job_state_parse(const char *name, enum db_job_state *state_r);
+int db_job_format_parse(const char *name, enum db_job_format *format_r);
+
 /* Whether it has ended. */
 bool db_job_is_over(const struct db_job *job);
+
+/* The place behind all rows, which are gone through twice where there are aliases. */
+unsigned db_job_places(const struct db_job *job);
+
+/* How far it is, as the database knows it; so many percent are over when its rows are checked. */
+#define DB_JOB_CHECKED_PERCENT 10
+unsigned db_job_percent(const struct db_job *job);
 
 /*
  * Begins an upload: members customer, format, all and dry_run; who it is for is what
@@ -120,7 +131,10 @@ enum db_result db_job_add_error(struct db *db, uint64_t job, const struct db_job
 /* Of a job that is checked once more. DB_OK or a failure. */
 enum db_result db_job_forget_errors(struct db *db, uint64_t job);
 
-/* What is made of a row's password, kept until db_job_end(); and found: DB_OK or DB_NONE. */
+/*
+ * What is made of a row's password, kept until db_job_end(), behind which none is added: DB_NONE.
+ * And found: DB_OK or DB_NONE.
+ */
 enum db_result db_job_add_hash(struct db *db, uint64_t job, unsigned row, const char *hash,
                                const char *scram);
 enum db_result db_job_find_hash(struct db *db, uint64_t job, unsigned row, char *hash_r,

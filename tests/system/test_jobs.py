@@ -34,8 +34,7 @@ class Chain:
 
     def key(self, customer, role="admin"):
         name = f"{role} of {customer.name}"
-        return Api(self.instance, made_key(self.instance, name, "--role", role, "--customer", customer.name),
-                   self.api.document)
+        return Api(self.instance, made_key(self.instance, name, "--role", role, "--customer", customer.name))
 
     def addresses(self, customer=None):
         customer = customer or self.mine
@@ -113,6 +112,12 @@ def test_rows_are_made(chain):
                          ("address.settings", f"b@{domain}"), ("alias.add", f"both@{domain}"), ("job.done", number)]
     assert {row["actor"] for row in audit[:6]} == {"api-key operator"}
     assert len({row["request"] for row in audit[:6]}) == 1
+
+
+@pytest.mark.parametrize("mode", ["rows", "all"])
+def test_a_row_may_say_what_a_new_mailbox_has_anyway(chain, mode):
+    number = chain.start([{"address": f"a@{chain.mine.domain}", "pop3": True}], f"?mode={mode}")
+    assert (chain.end(number)["state"], chain.job(number)["made"]) == ("done", 1)
 
 
 def test_the_result_is_fetched_once(chain):
@@ -347,6 +352,10 @@ def test_an_upload_that_comes_twice_is_one_job(chain):
     number = chain.start(rows, Idempotency_Key="k")
     assert chain.start(rows, Idempotency_Key="k") == number
     assert chain.end(number)["made"] == 3
+    # The same octets as something else are another request.
+    body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    other = chain.api.ask("POST", chain.path, body, Content_Type="application/json", Idempotency_Key="k")
+    assert (other.status, other.code) == (422, "idempotency-key-reused")
     assert [job["id"] for job in chain.api.all("/jobs")] == [number]
 
 
@@ -385,7 +394,7 @@ def test_a_large_job_of_all_or_nothing(chain):
     wait_until(refusal, 60, "a refusal")
     job = chain.end(number)
     assert (job["state"], job["made"], job["wrong"]) == ("done", 10000, 0)
-    wait_until(lambda: not refusal(), 60, "the end of what was refused")
+    assert change().status == 200
     assert len(chain.api.all(f"/addresses?domain={domains[-1]}")) == 100
     chain.instance.cli("audit", "verify")
 
@@ -412,9 +421,8 @@ def test_progress_as_events(stopped):
     assert percents == sorted(percents) and any(0 < percent < 100 for percent in percents)
     assert any(json.loads(event["data"])["seconds_left"] is not None for event in before)
     assert last["event"] == "end"
-    schema = {"$ref": "#/components/schemas/Job"}
     for event in [*before, last]:
-        chain.api.document.validate(schema, json.loads(event["data"]))
+        chain.api.document.check_value("Job", json.loads(event["data"]))
     assert json.loads(last["data"])["made"] == 30
     # A client that comes again is told what it has not been told.
     again = subprocess.run([*curl, "-H", f"Last-Event-ID: {before[0]['id']}", url], capture_output=True, text=True,
@@ -471,12 +479,12 @@ def test_many_of_one_customer_hold_up_no_other(stopped):
     slow(stopped)
     stopped.start()
     chain = Chain(stopped)
-    mine = [chain.start([{"address": f"{number}.{row}@{chain.mine.domain}", "generate": True} for row in range(5)])
+    mine = [chain.start([{"address": f"{number}.{row}@{chain.mine.domain}", "generate": True} for row in range(2)])
             for number in range(10)]
     other = chain.start([{"address": f"z@{chain.theirs.domain}"}], path=f"/customers/{chain.other}/jobs")
     assert chain.end(other)["made"] == 1
     assert chain.job(mine[-1])["begun"] is None
-    assert [chain.end(number, 120)["made"] for number in mine] == [5] * 10
+    assert [chain.end(number, 120)["made"] for number in mine] == [2] * 10
 
 
 @pytest.mark.parametrize("mode", ["rows", "all"])
@@ -486,7 +494,7 @@ def test_goes_on_after_a_crash(stopped, mode):
     stopped.start()
     chain = Chain(stopped)
     domain = chain.mine.domain
-    rows = rows_of(domain, 40, generate=True) + [{"address": f"all@{domain}", "targets": [f"guest40@{domain}"]}]
+    rows = rows_of(domain, 20, generate=True) + [{"address": f"all@{domain}", "targets": [f"guest20@{domain}"]}]
     number = chain.start(rows, f"?mode={mode}")
     last = 0
     for _ in range(3):
@@ -494,14 +502,14 @@ def test_goes_on_after_a_crash(stopped, mode):
         last = chain.job(number)["percent"]
         kill_admin(stopped)
     job = chain.end(number, 120)
-    assert (job["state"], job["rows"], job["made"], job["wrong"]) == ("done", 41, 41, 0)
+    assert (job["state"], job["rows"], job["made"], job["wrong"]) == ("done", 21, 21, 0)
     made = [address for address in chain.addresses() if address.startswith("guest")]
-    assert sorted(made) == sorted(row["address"] for row in rows[:40])
+    assert sorted(made) == sorted(row["address"] for row in rows[:20])
     added = [row["object"] for row in chain.api.all(f"/audit?customer={chain.id}") if row["action"] == "address.add"]
     assert sorted(address for address in added if address in made) == sorted(made)
     result = chain.result(number)
-    assert len(result) == 41
-    for address in f"guest1@{domain}", f"guest40@{domain}":
+    assert len(result) == 21
+    for address in f"guest1@{domain}", f"guest20@{domain}":
         stopped.pop3(address, result[address]["password"]).quit()
     stopped.cli("audit", "verify")
 
@@ -544,7 +552,7 @@ def test_without_its_secret_a_job_goes_no_further(stopped, mode):
     stopped.start()
     chain = Chain(stopped)
     before = len(chain.addresses())
-    number = chain.start(rows_of(chain.mine.domain, 40, generate=True), f"?mode={mode}")
+    number = chain.start(rows_of(chain.mine.domain, 20, generate=True), f"?mode={mode}")
     other = chain.start(rows_of(chain.theirs.domain, 10, generate=True), path=f"/customers/{chain.other}/jobs")
     wait_until(lambda: chain.job(number)["percent"] > 10, 60)
     stopped.stop()
@@ -553,7 +561,7 @@ def test_without_its_secret_a_job_goes_no_further(stopped, mode):
     stopped.start()
     job = chain.end(number)
     assert (job["state"], job["result"]) == ("cancelled", False)
-    assert job["made"] == len(chain.addresses()) - before < 40
+    assert job["made"] == len(chain.addresses()) - before < 20
     assert f"job {number}: cancelled" in stopped.log
     assert chain.end(other)["made"] == 10
     assert chain.api.post(f"/jobs/{number}/result", {}).status == 410

@@ -80,6 +80,43 @@ static void advances_from_where_it_is(void **state)
     assert_int_equal(job.state, DB_JOB_DONE);
 }
 
+/* Who hashes for it is told when somebody has ended it, before the next password. */
+static void keeps_no_hash_once_it_has_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    uint64_t id = begin(db, fixture->ours);
+    struct db_job job = {.id = id, .customer = fixture->ours, .rows = 10};
+    char hash[8];
+    char scram[8];
+
+    assert_int_equal(db_job_start(db, fixture->ours, id), DB_OK);
+    assert_int_equal(db_job_add_hash(db, id, 1, "hash", "scram"), DB_NONE);
+    assert_int_equal(db_job_checked(db, &job), DB_OK);
+    assert_int_equal(db_job_add_hash(db, id, 1, "hash", "scram"), DB_OK);
+    assert_int_equal(db_job_add_hash(db, id, 1, "other", "scram"), DB_TAKEN);
+    assert_int_equal(db_job_find_hash(db, id, 1, hash, sizeof(hash), scram, sizeof(scram)), DB_OK);
+    assert_string_equal(hash, "hash");
+    assert_int_equal(db_job_end(db, &job, DB_JOB_CANCELLED), DB_OK);
+    assert_int_equal(db_job_add_hash(db, id, 2, "hash", "scram"), DB_NONE);
+    assert_int_equal(db_job_find_hash(db, id, 1, hash, sizeof(hash), scram, sizeof(scram)),
+                     DB_NONE);
+}
+
+static void tells_how_far_it_is(void **state)
+{
+    struct db_job job = {.state = DB_JOB_CHECKING, .rows = 0};
+    (void)state;
+
+    assert_int_equal(db_job_percent(&job), 0);
+    job = (struct db_job){.state = DB_JOB_APPLYING, .rows = 100000, .place = 50000};
+    assert_int_equal(db_job_percent(&job), 55);
+    job.aliases = 1; /* they are gone through behind the mailboxes */
+    assert_int_equal(db_job_percent(&job), 32);
+    job.state = DB_JOB_FAILED;
+    assert_int_equal(db_job_percent(&job), 100);
+}
+
 static void gives_out_its_secret_until_the_result_is_taken(void **state)
 {
     static const uint8_t zeros[DB_JOB_SECRET_SIZE];
@@ -197,6 +234,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(keeps_an_upload_in_pieces),
         fixture_test(advances_from_where_it_is),
+        fixture_test(keeps_no_hash_once_it_has_ended),
+        fixture_test(tells_how_far_it_is),
         fixture_test(gives_out_its_secret_until_the_result_is_taken),
         fixture_test(has_no_cards_after_its_result),
         fixture_test(has_no_more_than_some_at_once),

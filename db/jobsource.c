@@ -1,4 +1,4 @@
-#include "admin/jobsource.h"
+#include "db/jobsource.h"
 
 #include <stdlib.h>
 

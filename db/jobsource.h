@@ -1,5 +1,5 @@
-#ifndef ADMIN_JOBSOURCE_H
-#define ADMIN_JOBSOURCE_H
+#ifndef DB_JOBSOURCE_H
+#define DB_JOBSOURCE_H
 
 #include <stdbool.h>
 
