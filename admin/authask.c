@@ -13,17 +13,27 @@
 
 #define CONTROL_PATH "run/auth-control.sock"
 
-/* Seconds; what authd cannot answer within 8 it refuses at once. */
-#define PATIENCE 15
+/* Seconds. A password that authd cannot check within 8 it refuses at once; anything else it answers
+ * within milliseconds and, while it is started again, within a second or two. */
+#define CHECK_PATIENCE 15
+#define BLOCK_PATIENCE 5
 
 /* Wrong keys that authd is being told of; more at a time are not worth telling. */
 #define PENDING_MAX 4096
+
+struct question {
+    uint8_t type;
+    uint8_t awaited; /* the type of the answer's end */
+    time_t patience;
+};
 
 struct pending {
     struct pending *prev;
     struct pending *next;
     struct authask *authask;
     uint32_t id;
+    uint8_t awaited;
+    struct authask_answer answer;
     struct authask_caller caller;
     struct event *late;
 };
@@ -36,25 +46,25 @@ struct authask {
     uint32_t last_id;
 };
 
-static void pending_free(struct pending *pending)
+static void pending_end(struct pending *pending)
 {
+    const struct authask_caller caller = pending->caller;
+    struct authask_answer answer = pending->answer;
+
     DL_DELETE(pending->authask->pendings, pending);
     pending->authask->count--;
     event_free(pending->late);
     free(pending);
-}
-
-static void pending_end(struct pending *pending, const struct auth_checked *checked)
-{
-    const struct authask_caller caller = pending->caller;
-
-    pending_free(pending);
-    caller.done(caller.context, checked);
+    caller.done(caller.context, &answer);
+    free(answer.blocks);
 }
 
 static void give_up(struct pending *pending)
 {
-    pending_end(pending, &(struct auth_checked){.answer = AUTH_ANSWER_BUSY});
+    free(pending->answer.blocks);
+    pending->answer =
+        (struct authask_answer){.away = true, .checked = {.answer = AUTH_ANSWER_BUSY}};
+    pending_end(pending);
 }
 
 static void on_late(evutil_socket_t fd, short what, void *context)
@@ -64,20 +74,43 @@ static void on_late(evutil_socket_t fd, short what, void *context)
     give_up(context);
 }
 
+static int add_block(struct authask_answer *answer, const struct channel_message *message)
+{
+    const size_t count = answer->count;
+
+    if (message->length != sizeof(answer->blocks[0]) || count == AUTH_BLOCKS_MAX)
+        return -1;
+    if ((count & (count - 1)) == 0) /* full, at 0 and each power of two */
+        answer->blocks =
+            xrealloc(answer->blocks, (count > 0 ? 2 * count : 1) * sizeof(answer->blocks[0]));
+    memcpy(&answer->blocks[answer->count++], message->payload, message->length);
+    return 0;
+}
+
+static int take_end(struct authask_answer *answer, const struct channel_message *message)
+{
+    const bool checked = message->type == AUTH_CHECKED;
+    void *part = checked ? (void *)&answer->checked : &answer->number;
+
+    if (message->length != (checked ? sizeof(answer->checked) : sizeof(answer->number)))
+        return -1;
+    memcpy(part, message->payload, message->length);
+    return answer->checked.answer < AUTH_ANSWER__MAX ? 0 : -1;
+}
+
 static int on_message(void *context, const struct channel_message *message)
 {
     struct authask *authask = context;
-    struct auth_checked checked;
     struct pending *pending;
 
-    if (message->type != AUTH_CHECKED || message->length != sizeof(checked))
-        return -1;
-    memcpy(&checked, message->payload, sizeof(checked));
-    if (checked.answer >= AUTH_ANSWER__MAX)
-        return -1;
     DL_SEARCH_SCALAR(authask->pendings, pending, id, message->id);
-    if (pending != NULL) /* else it has been given up */
-        pending_end(pending, &checked);
+    if (pending == NULL) /* it has been given up */
+        return 0;
+    if (message->type == AUTH_BLOCK && pending->awaited == AUTH_LISTED)
+        return add_block(&pending->answer, message);
+    if (message->type != pending->awaited || take_end(&pending->answer, message) < 0)
+        return -1;
+    pending_end(pending);
     return 0;
 }
 
@@ -128,57 +161,76 @@ static void connect_anew(struct authask *authask)
 }
 
 /* Without a connection it is given up in the next turn of the event loop. */
-static struct pending *pending_new(struct authask *authask, struct authask_caller caller)
+static void ask(struct authask *authask, const struct question *question, const void *payload,
+                size_t length, struct authask_caller caller)
 {
     struct pending *pending = xcalloc(1, sizeof(*pending));
-    const struct timeval limit = {.tv_sec = authask->channel != NULL ? PATIENCE : 0};
+    struct timeval limit = {.tv_sec = question->patience};
 
+    connect_anew(authask);
     pending->authask = authask;
     pending->id = ++authask->last_id;
+    pending->awaited = question->awaited;
     pending->caller = caller;
+    DL_APPEND(authask->pendings, pending);
+    authask->count++;
+    if (authask->channel != NULL)
+        channel_send(authask->channel, question->type, pending->id, payload, length, NULL, 0);
+    else
+        limit.tv_sec = 0;
     pending->late = evtimer_new(authask->base, on_late, pending);
     if (pending->late == NULL || event_add(pending->late, &limit) < 0)
         log_fatal("cannot set a time limit: out of memory");
-    DL_APPEND(authask->pendings, pending);
-    authask->count++;
-    return pending;
 }
 
 void authask_password(struct authask *authask, const char *remote, const char *login,
                       const char *password, struct authask_caller caller)
 {
-    struct auth_check fixed = {.login_length = (uint16_t)strlen(login),
-                               .password_length = (uint16_t)strlen(password)};
-    char texts[AUTH_LOGIN_MAX + AUTH_PASSWORD_MAX];
+    static const struct question question = {AUTH_CHECK, AUTH_CHECKED, CHECK_PATIENCE};
+    struct {
+        struct auth_check fixed;
+        char texts[AUTH_LOGIN_MAX + AUTH_PASSWORD_MAX];
+    } check = {.fixed = {.login_length = (uint16_t)strlen(login),
+                         .password_length = (uint16_t)strlen(password)}};
+    const size_t login_length = check.fixed.login_length;
+    const size_t password_length = check.fixed.password_length;
 
-    if (fixed.login_length > AUTH_LOGIN_MAX || fixed.password_length > AUTH_PASSWORD_MAX)
+    if (login_length > AUTH_LOGIN_MAX || password_length > AUTH_PASSWORD_MAX)
         log_panic("a password that was not checked by the caller");
-    connect_anew(authask);
-    const struct pending *pending = pending_new(authask, caller);
-    if (authask->channel == NULL)
-        return;
-    snprintf(fixed.remote, sizeof(fixed.remote), "%s", remote);
-    memcpy(texts, login, fixed.login_length);
-    memcpy(texts + fixed.login_length, password, fixed.password_length);
-    channel_send(authask->channel, AUTH_CHECK, pending->id, &fixed, sizeof(fixed), texts,
-                 (size_t)fixed.login_length + fixed.password_length);
-    sodium_memzero(texts, sizeof(texts));
+    snprintf(check.fixed.remote, sizeof(check.fixed.remote), "%s", remote);
+    memcpy(check.texts, login, login_length);
+    memcpy(check.texts + login_length, password, password_length);
+    ask(authask, &question, &check, sizeof(check.fixed) + login_length + password_length, caller);
+    sodium_memzero(&check, sizeof(check));
 }
 
 int authask_key(struct authask *authask, const char *remote, const char *key,
                 struct authask_caller caller)
 {
-    struct auth_key fixed = {0};
+    static const struct question question = {AUTH_KEY, AUTH_CHECKED, CHECK_PATIENCE};
+    struct auth_key told = {0};
 
     if (authask->count >= PENDING_MAX)
         return -1;
-    connect_anew(authask);
-    const struct pending *pending = pending_new(authask, caller);
-    if (authask->channel == NULL)
-        return 0;
-    snprintf(fixed.remote, sizeof(fixed.remote), "%s", remote);
-    crypto_generichash(fixed.digest, sizeof(fixed.digest), (const unsigned char *)key, strlen(key),
+    snprintf(told.remote, sizeof(told.remote), "%s", remote);
+    crypto_generichash(told.digest, sizeof(told.digest), (const unsigned char *)key, strlen(key),
                        NULL, 0);
-    channel_send(authask->channel, AUTH_KEY, pending->id, &fixed, sizeof(fixed), NULL, 0);
+    ask(authask, &question, &told, sizeof(told), caller);
     return 0;
+}
+
+void authask_list(struct authask *authask, uint64_t customer, struct authask_caller caller)
+{
+    static const struct question question = {AUTH_LIST, AUTH_LISTED, BLOCK_PATIENCE};
+    const struct auth_list list = {.customer = customer};
+
+    ask(authask, &question, &list, sizeof(list), caller);
+}
+
+void authask_lift(struct authask *authask, const struct auth_lift *lift,
+                  struct authask_caller caller)
+{
+    static const struct question question = {AUTH_LIFT, AUTH_LIFTED, BLOCK_PATIENCE};
+
+    ask(authask, &question, lift, sizeof(*lift), caller);
 }

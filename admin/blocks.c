@@ -4,27 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
 #include <sodium.h>
-#include <utlist.h>
 
 #include "admin/admin.h"
 #include "admin/blocks.h"
 #include "admin/domains.h"
 #include "admin/page.h"
 #include "admin/problem.h"
-#include "db/owner.h"
+#include "db/person.h"
 #include "db/transaction.h"
 #include "lib/authmsg.h"
-#include "lib/channel.h"
-#include "lib/log.h"
 #include "lib/networks.h"
 #include "lib/xalloc.h"
-
-#define CONTROL_PATH "run/auth-control.sock"
-
-/* Seconds. authd answers within milliseconds; while it is started again, within a second or two. */
-#define PATIENCE 5
 
 /* clang-format off */
 const struct field lift_fields[] = {
@@ -33,52 +24,13 @@ const struct field lift_fields[] = {
     {0}};
 /* clang-format on */
 
-/* One request, while authd is asked. */
+/* A list, while authd is asked. */
 struct asking {
-    struct asking *prev;
-    struct asking *next;
-    struct blocks *blocks;
-    struct request *request;
-    struct page page;  /* of a list */
+    struct page page;
     uint64_t customer; /* whose mailboxes it is about; 0: all */
-    struct channel *channel;
-    struct event *end; /* in time, or because the answer is there */
-    uint8_t awaited;   /* the type of the answer */
-    bool answered;
-    uint64_t number; /* that is in it */
-    size_t count;
-    struct auth_block *found;
 };
-
-struct blocks {
-    struct event_base *base;
-    struct asking *askings;
-};
-
-static void asking_free(struct asking *asking)
-{
-    DL_DELETE(asking->blocks->askings, asking);
-    channel_free(asking->channel);
-    event_free(asking->end);
-    json_decref(asking->page.items);
-    free(asking->found);
-    free(asking);
-}
 
 /* --- the list */
-
-/* Those of names that are no mailbox, and of passwords, may be alike. */
-static int compare(const void *one, const void *other)
-{
-    const struct auth_block *a = one;
-    const struct auth_block *b = other;
-
-    if (a->scope != b->scope)
-        return a->scope < b->scope ? -1 : 1;
-    if (a->mailbox != b->mailbox)
-        return a->mailbox < b->mailbox ? -1 : 1;
-    return memcmp(a->source, b->source, sizeof(a->source));
-}
 
 /* What a cursor says of one, in the same order. `alike`: so many of its kind are before it. */
 static void name_of(const struct auth_block *block, unsigned alike, char name_r[PAGE_NAME_MAX + 1])
@@ -92,11 +44,11 @@ static void name_of(const struct auth_block *block, unsigned alike, char name_r[
 
 static json_t *address_of(struct db *db, const struct auth_block *block)
 {
-    struct db_owner owner;
+    struct db_person_found found;
 
-    if (block->mailbox == 0 || db_owner_find(db, block->mailbox, &owner) != DB_OK)
+    if (db_person_delayed(db, block->customers[0], block->mailbox, &found) != DB_OK)
         return json_null();
-    return json_string(owner.address.text);
+    return json_string(found.login);
 }
 
 static json_t *network_of(const struct auth_block *block)
@@ -136,24 +88,24 @@ static json_t *block_object(struct db *db, const struct auth_block *block, uint6
 }
 
 /* Returns whether there are more behind the page, of which the last one's name is written. */
-static bool fill(struct asking *asking, char last_r[PAGE_NAME_MAX + 1])
+static bool fill(struct asking *asking, struct authask_answer *answer,
+                 char last_r[PAGE_NAME_MAX + 1])
 {
     struct page *page = &asking->page;
-    const struct auth_block *found = asking->found;
+    struct auth_block *found = answer->blocks;
     char name[PAGE_NAME_MAX + 1];
     unsigned alike = 0;
 
-    qsort(asking->found, asking->count, sizeof(asking->found[0]), compare);
-    for (size_t i = 0; i < asking->count; i++) {
-        alike = i > 0 && compare(&found[i], &found[i - 1]) == 0 ? alike + 1 : 0;
+    qsort(found, answer->count, sizeof(found[0]), auth_block_compare);
+    for (size_t i = 0; i < answer->count; i++) {
+        alike = i > 0 && auth_block_compare(&found[i], &found[i - 1]) == 0 ? alike + 1 : 0;
         name_of(&found[i], alike, name);
         if (strcmp(name, page->after) <= 0)
             continue;
         if (json_array_size(page->items) == page->limit)
             return true;
-        json_t *item =
-            page_project(page->request, block_object(page->request->admin->db, &asking->found[i],
-                                                     asking->customer));
+        json_t *item = page_project(
+            page->request, block_object(page->request->admin->db, &found[i], asking->customer));
         if (item == NULL)
             return false;
         json_array_append_new(page->items, item);
@@ -162,16 +114,16 @@ static bool fill(struct asking *asking, char last_r[PAGE_NAME_MAX + 1])
     return false;
 }
 
-static void answer_list(struct asking *asking)
+static void answer_list(struct asking *asking, struct authask_answer *answer)
 {
     struct page *page = &asking->page;
-    struct request *request = asking->request;
+    struct db *db = page->request->admin->db;
     char last[PAGE_NAME_MAX + 1] = "";
 
-    db_read_begin(request->admin->db);
-    bool more = asking->count > 0 && fill(asking, last);
-    db_read_end(request->admin->db);
-    if (request->answer.status != 0)
+    db_read_begin(db);
+    bool more = answer->count > 0 && fill(asking, answer, last);
+    db_read_end(db);
+    if (page->request->answer.status != 0)
         return;
     page_answer(page, more ? last : NULL);
     page->items = NULL;
@@ -179,121 +131,52 @@ static void answer_list(struct asking *asking)
 
 /* --- what authd says */
 
-static void add(struct asking *asking, const void *payload)
+static void give_up(struct request *request)
 {
-    if ((asking->count & (asking->count - 1)) == 0) /* full, at 0 and each power of two */
-        asking->found = xrealloc(asking->found, (asking->count > 0 ? 2 * asking->count : 1) *
-                                                    sizeof(asking->found[0]));
-    memcpy(&asking->found[asking->count++], payload, sizeof(asking->found[0]));
+    problem_set(request, PROBLEM_BUSY, "authd does not answer; try again");
+    request->answer.retry_after = 1;
 }
 
-static int on_message(void *context, const struct channel_message *message)
+static void on_listed(void *context, struct authask_answer *answer)
 {
     struct asking *asking = context;
+    struct request *request = asking->page.request;
 
-    if (asking->answered)
-        return -1;
-    if (message->type == AUTH_BLOCK && asking->awaited == AUTH_LISTED &&
-        message->length == sizeof(struct auth_block) && asking->count < AUTH_BLOCKS_MAX) {
-        add(asking, message->payload);
-        return 0;
-    }
-    if (message->type != asking->awaited || message->length != sizeof(asking->number))
-        return -1;
-    memcpy(&asking->number, message->payload, sizeof(asking->number));
-    asking->answered = true;
-    event_active(asking->end, EV_TIMEOUT, 0);
-    return 0;
-}
-
-static void give_up(struct asking *asking)
-{
-    problem_set(asking->request, PROBLEM_BUSY, "authd does not answer; try again");
-    asking->request->answer.retry_after = 1;
-}
-
-/* The request is gone behind the answer, and so is what was kept for it. */
-static void on_end(evutil_socket_t fd, short what, void *context)
-{
-    struct asking *asking = context;
-    struct request *request = asking->request;
-    (void)fd;
-    (void)what;
-
-    if (!asking->answered)
-        give_up(asking);
-    else if (asking->awaited == AUTH_LISTED)
-        answer_list(asking);
-    else if (request->route->fields != NULL)
-        request_set(request, 200, json_pack("{sI}", "lifted", (json_int_t)asking->number));
+    if (answer->away)
+        give_up(request);
     else
-        request_set(request, 204, NULL);
-    asking_free(asking);
+        answer_list(asking, answer);
+    json_decref(asking->page.items);
+    free(asking);
     request_send(request);
 }
 
-static void on_closed(void *context)
+static void on_lifted(void *context, struct authask_answer *answer)
 {
-    struct asking *asking = context;
+    struct request *request = context;
 
-    event_active(asking->end, EV_TIMEOUT, 0);
-}
-
-static const struct channel_events events = {.message = on_message, .closed = on_closed};
-
-/* Asks, and answers the request later; takes over the page's items. */
-static void ask(struct admin *admin, const struct asking *asked, uint8_t type, const void *payload,
-                size_t length)
-{
-    struct blocks *blocks = admin->blocks;
-    struct asking *asking = xmalloc(sizeof(*asking));
-    struct timeval limit = {.tv_sec = PATIENCE};
-
-    *asking = *asked;
-    asking->blocks = blocks;
-    DL_APPEND(blocks->askings, asking);
-    asking->channel = channel_connect(blocks->base, CONTROL_PATH, &events, asking);
-    if (asking->channel != NULL)
-        channel_send(asking->channel, type, 1, payload, length, NULL, 0);
+    if (answer->away)
+        give_up(request);
     else
-        limit.tv_sec = 0;
-    asking->end = evtimer_new(blocks->base, on_end, asking);
-    if (asking->end == NULL || event_add(asking->end, &limit) < 0)
-        log_fatal("cannot set a time limit: out of memory");
-}
-
-struct blocks *blocks_new(struct event_base *base)
-{
-    struct blocks *blocks = xcalloc(1, sizeof(*blocks));
-
-    blocks->base = base;
-    return blocks;
-}
-
-void blocks_free(struct blocks *blocks)
-{
-    if (blocks == NULL)
-        return;
-    while (blocks->askings != NULL)
-        on_end(-1, 0, blocks->askings);
-    free(blocks);
+        request_set(request, 200, json_pack("{sI}", "lifted", (json_int_t)answer->number));
+    request_send(request);
 }
 
 /* --- requests */
 
 void blocks_list(struct admin *admin, struct request *request)
 {
-    struct asking asking = {.request = request, .awaited = AUTH_LISTED};
+    struct asking asked;
 
-    if (list_customer(request, &asking.customer) < 0 || page_begin(&asking.page, request) < 0)
+    if (list_customer(request, &asked.customer) < 0 || page_begin(&asked.page, request) < 0)
         return;
-    const struct auth_list list = {.customer = asking.customer};
-    ask(admin, &asking, AUTH_LIST, &list, sizeof(list));
+    struct asking *asking = xmalloc(sizeof(*asking));
+    *asking = asked;
+    authask_list(admin->authask, asked.customer, (struct authask_caller){on_listed, asking});
 }
 
 void blocks_lift(struct admin *admin, struct request *request)
 {
-    const struct asking asking = {.request = request, .awaited = AUTH_LIFTED};
     struct auth_lift lift = {0};
     struct networks networks = {0};
 
@@ -307,15 +190,23 @@ void blocks_lift(struct admin *admin, struct request *request)
         return;
     memcpy(lift.network, &networks.list[0].address, sizeof(lift.network));
     lift.bits = networks.list[0].bits;
-    ask(admin, &asking, AUTH_LIFT, &lift, sizeof(lift));
+    authask_lift(admin->authask, &lift, (struct authask_caller){on_lifted, request});
 }
 
 void address_blocks_lift(struct admin *admin, struct request *request)
 {
-    const struct asking asking = {.request = request, .awaited = AUTH_LIFTED};
     struct auth_lift lift = {.customer = request->found.customer,
                              .mailbox = request->found.mailbox};
 
     memcpy(lift.address, request->address.text, sizeof(request->address.text));
-    ask(admin, &asking, AUTH_LIFT, &lift, sizeof(lift));
+    authask_lift(admin->authask, &lift, (struct authask_caller){on_lifted, request});
+}
+
+void admin_user_blocks_lift(struct admin *admin, struct request *request)
+{
+    struct auth_lift lift = {.customer = request->user.customer,
+                             .mailbox = AUTH_ADMIN_USER | request->user.id};
+
+    snprintf(lift.address, sizeof(lift.address), "%s", request->user.login);
+    authask_lift(admin->authask, &lift, (struct authask_caller){on_lifted, request});
 }

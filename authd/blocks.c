@@ -72,13 +72,14 @@ void blocks_list(const struct checker *checker, struct channel *channel,
 static unsigned lift_mailbox(struct checker *checker, struct report *report,
                              const struct auth_lift *lift)
 {
+    bool admin_user = (lift->mailbox & AUTH_ADMIN_USER) != 0;
     const struct report_event event = {.kind = DB_EVENT_LIFTED,
                                        .customer = lift->customer,
-                                       .mailbox = lift->mailbox,
+                                       .mailbox = admin_user ? 0 : lift->mailbox,
                                        .address = lift->address};
     unsigned count = checker_lift_mailbox(checker, lift->mailbox);
 
-    log_info("lifted address=%s mailbox=%" PRIu64 " delays=%u", lift->address, lift->mailbox,
+    log_info("lifted address=%s mailbox=%" PRIu64 " delays=%u", lift->address, event.mailbox,
              count);
     if (count > 0)
         report_event(report, &event);

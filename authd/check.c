@@ -19,6 +19,7 @@
 #include "db/apppassword.h"
 #include "lib/address.h"
 #include "lib/adminlogin.h"
+#include "lib/authmsg.h"
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
@@ -462,10 +463,11 @@ static enum throttle_verdict judge(struct checker *checker, struct check *check,
                                    const uint8_t *digest, const struct typed *typed,
                                    struct throttle_wait *wait_r)
 {
-    struct throttle_login login = {.name = check->address,
-                                   .mailbox = check->mailbox,
-                                   .customer = check->customer,
-                                   .remote = check->remote};
+    struct throttle_login login = {
+        .name = check->address,
+        .mailbox = check->admin_user != 0 ? AUTH_ADMIN_USER | check->admin_user : check->mailbox,
+        .customer = check->customer,
+        .remote = check->remote};
 
     if (typed != NULL) {
         const bool prepared = typed->prepared_length > 0;

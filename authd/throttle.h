@@ -55,7 +55,9 @@ const char *throttle_reason(enum throttle_scope scope);
 struct throttle_login {
     const char *name; /* the mailbox's address in its one form, or what was given in its place;
                          NULL: it is nobody's password, and counts for the network alone */
-    uint64_t mailbox; /* 0: there is none of that name; this and the customer are for lists alone */
+    /* 0: there is none of that name; an admin user's is one that no mailbox has. This and the
+     * customer are for lists and lifting alone. */
+    uint64_t mailbox;
     uint64_t customer;
     const char *remote; /* the client's address; anything else: nobody knows it */
     /* Of all that decides whether the password is right: mailbox, stored hash, password. */

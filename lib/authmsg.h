@@ -129,6 +129,9 @@ enum auth_scope { AUTH_SCOPE_PAIR, AUTH_SCOPE_NETWORK, AUTH_SCOPE_MAILBOX, AUTH_
 /* More are not told of: a botnet makes as many as there are addresses. */
 #define AUTH_BLOCKS_MAX 10000
 
+/* Of an admin user, in place of a mailbox: the user's id with this. */
+#define AUTH_ADMIN_USER (UINT64_C(1) << 63)
+
 struct auth_block {
     uint32_t scope; /* enum auth_scope */
     uint32_t count; /* wrong passwords that are not forgotten yet */
@@ -139,6 +142,12 @@ struct auth_block {
     uint64_t customers[AUTH_BLOCK_CUSTOMERS]; /* whose mailboxes it is about; zeros at the end */
 };
 
+/*
+ * The order in which lists show them, for qsort(): by what is delayed, then by whose it is. Those
+ * of names that are no mailbox, and of passwords, may be alike.
+ */
+int auth_block_compare(const void *one, const void *other);
+
 struct auth_listed {
     uint64_t left_off; /* how many were not told of */
 };
@@ -146,14 +155,14 @@ struct auth_listed {
 /* Room for any address (lib/address.h), a multiple of 8. */
 #define AUTH_ADDRESS_SIZE 320
 
-/* Ends what delays a mailbox, or all that comes from a network. */
+/* Ends what delays a mailbox or an admin user, or all that comes from a network. */
 struct auth_lift {
     uint64_t customer; /* of the mailbox */
     uint64_t mailbox;  /* 0: of a network */
     uint8_t network[16];
     uint32_t bits;
     uint32_t zero;
-    char address[AUTH_ADDRESS_SIZE]; /* of the mailbox, for the event; NUL padded */
+    char address[AUTH_ADDRESS_SIZE]; /* of the mailbox, or a login, for the event; NUL padded */
 };
 
 struct auth_lifted {

@@ -239,8 +239,8 @@ def test_blocks_are_shown_and_lifted(instance):
 
 @pytest.mark.parametrize("arguments, words", [
     (["auth", "lift", "nobody@quayside.example"], ["nobody@quayside.example"]),
-    (["auth", "lift", "192.0.2.1/24"], ["192.0.2.1/24", "neither"]),
-    (["auth", "lift", "frontdesk"], ["frontdesk", "neither"]),
+    (["auth", "lift", "192.0.2.1/24"], ["192.0.2.1/24", "no mail address"]),
+    (["auth", "lift", "frontdesk"], ["frontdesk", "no mail address"]),
     (["auth", "blocks", "--customer", "Nobody"], ["Nobody", "customer list"]),
     (["trusted-network", "add", "192.0.2.1", "--customer", "Nobody"], ["Nobody", "customer list"]),
     (["trusted-network", "add", "192.0.2", "--customer", "Quayside Hotel"], ["192.0.2", "no address"]),
@@ -355,6 +355,7 @@ def test_a_stale_password_slows_nobody_down(stopped, tmp_path):
         answer, seconds = phones.log_in(account.address, account.password)
         assert answer.startswith(b"+OK"), answer
         took[is_calm].append(seconds)
+        time.sleep(0.01)  # else all of a core is theirs
     stopping.set()
     thread.join()
     assert set(answers) == {b"-ERR [AUTH] wrong user name or password"}
