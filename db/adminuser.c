@@ -134,25 +134,34 @@ enum db_result db_operator_admin_user_next(struct db *db, struct db_admin_user *
     return read_user(db, next, user);
 }
 
+/* Begins a change of one and tells its login for the audit. */
+static enum db_result begin_with_login(struct db *db, uint64_t customer, uint64_t id,
+                                       struct db_admin_user *now_r)
+{
+    enum db_result result = change_begin(db);
+    if (result != DB_OK) {
+        return result;
+    }
+    result = db_admin_user_get(db, customer, id, now_r);
+    return result == DB_OK ? DB_OK : change_end(db, result, "", 0, "");
+}
+
 enum db_result db_admin_user_set(struct db *db, const struct db_admin_user *user)
 {
     struct db_admin_user now = {0};
     if (!is_sound(user)) {
         return DB_BROKEN;
     }
-    enum db_result result = change_begin(db);
+    enum db_result result = begin_with_login(db, user->customer, user->id, &now);
     if (result != DB_OK) {
         return result;
     }
-    result = db_admin_user_get(db, user->customer, user->id, &now);
-    if (result == DB_OK) {
-        struct sqlite3_stmt *set = statement_get(db, STATEMENT_ADMIN_USER_SET);
-        bind_owner(set, user->customer, user->id);
-        statement_bind_text(set, 3, user->name);
-        statement_bind_text(set, 4, db_role_name(user->role));
-        statement_bind_number(set, 5, user->suspended);
-        result = statement_change(db, set);
-    }
+    struct sqlite3_stmt *set = statement_get(db, STATEMENT_ADMIN_USER_SET);
+    bind_owner(set, user->customer, user->id);
+    statement_bind_text(set, 3, user->name);
+    statement_bind_text(set, 4, db_role_name(user->role));
+    statement_bind_number(set, 5, user->suspended);
+    result = statement_change(db, set);
     if (result == DB_OK && user->suspended != now.suspended) {
         result = event_note(db, user->suspended ? DB_EVENT_SUSPENDED : DB_EVENT_RESUMED,
                             user->customer, 0, now.login, "");
@@ -186,14 +195,11 @@ enum db_result db_admin_user_set_hash(struct db *db, uint64_t customer, uint64_t
                                       const char *hash)
 {
     struct db_admin_user now = {0};
-    enum db_result result = change_begin(db);
+    enum db_result result = begin_with_login(db, customer, id, &now);
     if (result != DB_OK) {
         return result;
     }
-    result = db_admin_user_get(db, customer, id, &now);
-    if (result == DB_OK) {
-        result = admin_user_set_password(db, customer, id, now.login, hash);
-    }
+    result = admin_user_set_password(db, customer, id, now.login, hash);
     return change_end(db, result, "admin-user.password", customer, now.login);
 }
 
@@ -201,29 +207,22 @@ enum db_result db_admin_user_invite(struct db *db, uint64_t customer, uint64_t i
                                     const uint8_t digest[DB_DIGEST_SIZE], uint64_t invited_until)
 {
     struct db_admin_user now = {0};
-    enum db_result result = change_begin(db);
+    enum db_result result = begin_with_login(db, customer, id, &now);
     if (result != DB_OK) {
         return result;
     }
-    result = db_admin_user_get(db, customer, id, &now);
-    if (result == DB_OK) {
-        result = invite(db, customer, id, digest, invited_until);
-    }
+    result = invite(db, customer, id, digest, invited_until);
     return change_end(db, result, "admin-user.invite", customer, now.login);
 }
 
 enum db_result db_admin_user_remove(struct db *db, uint64_t customer, uint64_t id)
 {
     struct db_admin_user now = {0};
-    enum db_result result = change_begin(db);
+    enum db_result result = begin_with_login(db, customer, id, &now);
     if (result != DB_OK) {
         return result;
     }
-    result = db_admin_user_get(db, customer, id, &now);
-    if (result == DB_OK) {
-        struct sqlite3_stmt *remove = statement_get(db, STATEMENT_ADMIN_USER_REMOVE);
-        bind_owner(remove, customer, id);
-        result = statement_change(db, remove);
-    }
-    return change_end(db, result, "admin-user.remove", customer, now.login);
+    struct sqlite3_stmt *remove = statement_get(db, STATEMENT_ADMIN_USER_REMOVE);
+    bind_owner(remove, customer, id);
+    return change_end(db, statement_change(db, remove), "admin-user.remove", customer, now.login);
 }

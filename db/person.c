@@ -1,6 +1,7 @@
 #include "db/person.h"
 
 #include "db/handle.h"
+#include "lib/authmsg.h"
 #include "lib/log.h"
 
 void person_bind(struct sqlite3_stmt *statement, const struct db_person *person)
@@ -35,6 +36,18 @@ enum db_result db_person_find(struct db *db, const struct db_person *person,
         return DB_BROKEN;
     }
     return DB_OK;
+}
+
+enum db_result db_person_delayed(struct db *db, uint64_t customer, uint64_t who,
+                                 struct db_person_found *found_r)
+{
+    struct db_person person = {.customer = customer};
+    if ((who & AUTH_ADMIN_USER) != 0) {
+        person.admin_user = who & ~AUTH_ADMIN_USER;
+    } else {
+        person.mailbox = who;
+    }
+    return who != 0 ? db_person_find(db, &person, found_r) : DB_NONE;
 }
 
 enum db_result db_person_hash(struct db *db, const struct db_person *person,

@@ -34,6 +34,11 @@ struct db_person_found {
 enum db_result db_person_find(struct db *db, const struct db_person *person,
                               struct db_person_found *found_r);
 
+/* The same of whom authd delays: `who` is the mailbox of lib/authmsg.h, which may be an admin user.
+ */
+enum db_result db_person_delayed(struct db *db, uint64_t customer, uint64_t who,
+                                 struct db_person_found *found_r);
+
 /* What is stored of the person's password; wiped by the caller. DB_OK, or DB_NONE: there is none.
  */
 enum db_result db_person_hash(struct db *db, const struct db_person *person,
