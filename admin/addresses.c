@@ -47,7 +47,7 @@ const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
 #define PASSWORD                                                                                   \
     {                                                                                              \
         .name = "password", .type = FIELD_TEXT, .least = 1, .most = PASSWORD_MOST,                 \
-        .about = "8 octets at least, UTF-8 without control characters"                             \
+        .about = "8 characters at least, UTF-8 without control characters"                         \
     }
 #define HASH                                                                                       \
     {                                                                                              \
@@ -149,7 +149,8 @@ static enum db_result read_object(struct db *db, const struct db_mailaddress *fo
 
 enum db_result address_show(struct db *db, struct request *request, struct json_t **object_r)
 {
-    enum db_result result = db_mailaddress_find(db, &request->address, &request->found);
+    enum db_result result =
+        request->found_now ? DB_OK : db_mailaddress_find(db, &request->address, &request->found);
 
     return result == DB_OK ? read_object(db, &request->found, object_r) : result;
 }
@@ -372,15 +373,18 @@ static enum db_result answer_with_secrets(struct db *db, struct request *request
                                           const struct invitation *invitation)
 {
     struct json_t *object = NULL;
+    char etag[REQUEST_ETAG_SIZE];
     enum db_result result = address_show(db, request, &object);
 
     if (result != DB_OK)
         return result;
+    object_etag(etag, object); /* as GET shows it */
     if (app_password != NULL)
         json_object_set_new(object, "app_password", json_string(app_password));
     if (invitation != NULL)
         add_invitation(object, request, invitation);
     request_set(request, 201, object);
+    memcpy(request->answer.etag, etag, sizeof(etag));
     return DB_OK;
 }
 

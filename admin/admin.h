@@ -3,7 +3,6 @@
 
 #include "admin/authask.h"
 #include "admin/authlink.h"
-#include "admin/blocks.h"
 #include "admin/bulk.h"
 #include "admin/crossings.h"
 #include "admin/dropper.h"
@@ -23,16 +22,15 @@
 /* What the handlers and the loop of this program work with. */
 struct admin {
     struct child child;
-    struct db *db;     /* to read: changes are the writer's */
-    struct db *notes;  /* the same database, for what happens at logins (DB_NOTES) */
-    struct db *outbox; /* and for webhooks (DB_NOTES) */
-    struct writer *writer;
+    struct db *db;         /* to read: changes are the writer's */
+    struct db *notes;      /* the same database, for what happens at logins (DB_NOTES) */
+    struct db *outbox;     /* and for webhooks (DB_NOTES) */
+    struct writer *writer; /* NULL: ended */
     struct hasher *hasher;
     struct bulk *bulk;
     struct jobevents *jobevents;
     struct api *api;
     struct store *store;
-    struct blocks *blocks;
     struct http *http; /* NULL: stopped */
     bool serving;      /* between the words to serve and to retire */
     bool retired;

@@ -15,6 +15,8 @@
 #include "db/pagesession.h"
 #include "db/secondfactor.h"
 #include "lib/invitation.h"
+#include "lib/passwordrule.h"
+#include "lib/xalloc.h"
 
 static const char *const roles[] = {"operator", "operator-read", "admin",
                                     "helpdesk", "customer-read", NULL};
@@ -52,15 +54,30 @@ const struct field admin_user_fields[] = {
     {.name = "suspended", .type = FIELD_BOOL, .about = "whether this person may not log in"},
     {0}};
 
+const struct field admin_user_password_fields[] = {
+    {.name = "password",
+     .type = FIELD_TEXT,
+     .required = true,
+     .least = 1,
+     .most = PASSWORD_MOST,
+     .about = "8 characters at least, and none that a stranger tries first"},
+    {0}};
+
+/* What is kept of a request until it is written. */
+struct given {
+    struct hashing hashing;
+    char page_url[CONF_TEXT_MAX];
+};
+
 static json_t *user_object(const struct db_admin_user *user)
 {
-    return json_pack("{sI ss ss ss so sb sb sb so so}", "id", (json_int_t)user->id, "login",
-                     user->login, "name", user->name, "role", db_role_name(user->role), "customer",
-                     user->customer != 0 ? json_integer((json_int_t)user->customer) : json_null(),
-                     "suspended", (int)user->suspended, "password", (int)user->password,
-                     "second_factor", (int)user->second_factor, "invited_until",
-                     field_format_time(user->invited_until), "created",
-                     field_format_time(user->created));
+    return json_pack(
+        "{sI ss ss ss so so sb sb sb so so}", "id", (json_int_t)user->id, "login", user->login,
+        "name", user->name, "role", db_role_name(user->role), "customer",
+        user->customer != 0 ? json_integer((json_int_t)user->customer) : json_null(),
+        "customer_name", field_format_text(user->customer_name), "suspended", (int)user->suspended,
+        "password", (int)user->password, "second_factor", (int)user->second_factor, "invited_until",
+        field_format_time(user->invited_until), "created", field_format_time(user->created));
 }
 
 enum db_result admin_user_show(struct db *db, struct request *request, struct json_t **object_r)
@@ -99,6 +116,16 @@ static void take_role(struct request *request, enum db_role role, uint64_t custo
     request->user.role = role;
 }
 
+/* Before an invitation: texts of the configuration, which only the event loop reads. */
+static struct given *given_new(const struct admin *admin, struct request *request)
+{
+    request->own_size = sizeof(struct given);
+    struct given *given = request->own = xcalloc(1, sizeof(*given));
+
+    snprintf(given->page_url, sizeof(given->page_url), "%s", admin->child.conf.page_url);
+    return given;
+}
+
 void admin_user_check_new(struct admin *admin, struct request *request)
 {
     const struct db_api_key *own = &request->key;
@@ -106,8 +133,8 @@ void admin_user_check_new(struct admin *admin, struct request *request)
     const char *login = field_text(request->json, "login", NULL);
     const char *error;
     enum db_role role;
-    (void)admin;
 
+    (void)given_new(admin, request);
     if (login != NULL && adminlogin_parse_name(user->login, login, &error) < 0)
         problem_member(request, "/login", "login", "%s", error);
     take_name(request);
@@ -152,15 +179,18 @@ void admin_user_check(struct admin *admin, struct request *request)
 static enum db_result answer_invited(struct db *db, struct request *request,
                                      const struct invitation *invitation)
 {
+    const struct given *given = request->own;
+    char link[INVITATION_LINK_SIZE] = "";
     struct json_t *object = NULL;
-    char id[24];
     enum db_result result = admin_user_show(db, request, &object);
 
     if (result != DB_OK)
         return result;
+    if (given->page_url[0] != '\0')
+        invitation_link(link, given->page_url, invitation);
     json_object_set_new(object, "invitation", json_string(invitation->token));
-    snprintf(id, sizeof(id), "%" PRIu64, request->user.id);
-    request_set_location(request, "/api/v1/admin-users/", id);
+    json_object_set_new(object, "invitation_link", field_format_text(link));
+    sodium_memzero(link, sizeof(link));
     request_set(request, 201, object);
     return DB_OK;
 }
@@ -169,6 +199,7 @@ enum db_result admin_user_add(struct db *db, struct request *request)
 {
     char name[ADMINLOGIN_NAME_MAX + 1];
     struct invitation invitation;
+    char id[24];
 
     /* Where this is tried once more, the login is that of the first try. */
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(request->user.login, "@"),
@@ -180,8 +211,11 @@ enum db_result admin_user_add(struct db *db, struct request *request)
         problem_member(request, "/customer", "no-customer", "there is no such customer");
         (void)problem_wrong(request);
     }
-    if (result == DB_OK)
+    if (result == DB_OK) {
+        snprintf(id, sizeof(id), "%" PRIu64, request->user.id);
+        request_set_location(request, "/api/v1/admin-users/", id);
         result = answer_invited(db, request, &invitation);
+    }
     sodium_memzero(&invitation, sizeof(invitation));
     return result;
 }
@@ -212,6 +246,11 @@ enum db_result admin_user_remove(struct db *db, struct request *request)
     return db_admin_user_remove(db, request->user.customer, request->user.id);
 }
 
+void admin_user_prepare_invitation(struct admin *admin, struct request *request)
+{
+    (void)given_new(admin, request);
+}
+
 /* A password that is there stays good until another one has been chosen. */
 enum db_result admin_user_invite(struct db *db, struct request *request)
 {
@@ -228,6 +267,43 @@ enum db_result admin_user_invite(struct db *db, struct request *request)
         result = answer_invited(db, request, &invitation);
     sodium_memzero(&invitation, sizeof(invitation));
     return result;
+}
+
+/* --- passwords of others */
+
+/* The operator's alone, as who is at the machine: a customer's admin invites, and chooses for
+ * nobody. */
+void admin_user_check_password(struct admin *admin, struct request *request)
+{
+    const struct db_admin_user *user = &request->user;
+    const struct passwordrule_owner owner = {.address = user->login,
+                                             .customer = user->customer_name,
+                                             .hostname = admin->child.conf.hostname};
+    const char *password = field_text(request->json, "password", NULL);
+    const char *error;
+
+    if (is_self(request))
+        refuse_self(request);
+    if (password == NULL || request->answer.status != 0)
+        return;
+    error = passwordrule_check(password, strlen(password), &owner);
+    if (error != NULL) {
+        problem_member(request, "/password", "password", "%s", error);
+        return;
+    }
+    struct given *given = given_new(admin, request);
+    given->hashing.password.length = strlen(password);
+    memcpy(given->hashing.password.text, password, given->hashing.password.length + 1);
+    given->hashing.address = user->login;
+    request->hashing = &given->hashing;
+}
+
+enum db_result admin_user_choose_password(struct db *db, struct request *request)
+{
+    const struct given *given = request->own;
+
+    return db_admin_user_set_hash(db, request->user.customer, request->user.id,
+                                  given->hashing.kept.hash);
 }
 
 /* --- second factors of others */
@@ -271,16 +347,33 @@ enum db_result address_end_second_factor(struct db *db, struct request *request)
 
 /* --- the list */
 
+const char *const admin_user_parameters[] = {"customer", "login", NULL};
+
 struct row {
     uint64_t customer;
+    char *login; /* NULL: all */
     struct db_admin_user user;
 };
+
+/* The one of that login, for whom it is there. */
+static enum db_result find(struct db *db, struct row *row)
+{
+    char login[ADMINLOGIN_MAX + 1];
+
+    if (row->user.id != 0 || adminlogin_parse(login, row->login) < 0)
+        return DB_NONE;
+    enum db_result result = db_admin_user_find(db, login, &row->user);
+    return result == DB_OK && row->customer != 0 && row->user.customer != row->customer ? DB_NONE
+                                                                                        : result;
+}
 
 static enum db_result next(struct page *page, void *context)
 {
     struct db *db = page->request->admin->db;
     struct row *row = context;
 
+    if (row->login != NULL)
+        return find(db, row);
     return row->customer != 0 ? db_admin_user_next(db, row->customer, &row->user)
                               : db_operator_admin_user_next(db, &row->user);
 }
@@ -299,12 +392,14 @@ static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
 void admin_users_list(struct admin *admin, struct request *request)
 {
     static const struct listing listing = {next, item, name};
-    struct row row = {0};
+    struct row row = {.login = page_parameter(request, "login")};
     struct page page;
     (void)admin;
 
-    if (list_customer(request, &row.customer) < 0 || page_begin(&page, request) < 0)
-        return;
-    row.user.id = strtoull(page.after, NULL, 10) & INT64_MAX;
-    page_fill(&page, &listing, &row);
+    if (request->answer.status == 0 && list_customer(request, &row.customer) == 0 &&
+        page_begin(&page, request) == 0) {
+        row.user.id = page_after_number(&page);
+        page_fill(&page, &listing, &row);
+    }
+    free(row.login);
 }

@@ -8,6 +8,8 @@
 
 extern const struct field admin_user_new_fields[];
 extern const struct field admin_user_fields[];
+extern const struct field admin_user_password_fields[];
+extern const char *const admin_user_parameters[];
 
 void admin_users_list(struct admin *admin, struct request *request);
 void admin_user_check_new(struct admin *admin, struct request *request);
@@ -16,7 +18,11 @@ enum db_result admin_user_show(struct db *db, struct request *request, struct js
 enum db_result admin_user_add(struct db *db, struct request *request);
 enum db_result admin_user_change(struct db *db, struct request *request);
 enum db_result admin_user_remove(struct db *db, struct request *request);
+void admin_user_prepare_invitation(struct admin *admin, struct request *request);
 enum db_result admin_user_invite(struct db *db, struct request *request);
+
+void admin_user_check_password(struct admin *admin, struct request *request);
+enum db_result admin_user_choose_password(struct db *db, struct request *request);
 
 /* Takes away somebody else's second factor: of an admin user below, and of a mailbox's owner. */
 enum db_result admin_user_end_second_factor(struct db *db, struct request *request);

@@ -37,6 +37,9 @@
 /* How exact the last use of a key is, in seconds. */
 #define USED_EVERY 300
 
+/* Of the id of a request that has brought none. */
+#define REQUEST_ID_OCTETS 12
+
 /* Of what a client names a request by. */
 #define IDEMPOTENCY_HEADER "Idempotency-Key"
 
@@ -45,6 +48,8 @@ struct api {
     struct buckets *wrong;          /* by address */
     struct buckets *rates;          /* by key, as below, and by token */
     struct buckets *uses;
+    uint8_t drawn[64][REQUEST_ID_OCTETS]; /* for ids: the kernel is asked for many at once */
+    unsigned drawn_left;
 };
 
 struct api *api_new(struct admin *admin)
@@ -97,7 +102,7 @@ static void set_remote(struct request *request, const struct sockaddr *remote)
 void api_identify(struct request *request, const struct sockaddr *remote)
 {
     const char *given = request_header(request, "X-Request-Id");
-    uint8_t drawn[12];
+    struct api *api = request->admin->api;
 
     if (remote != NULL)
         set_remote(request, remote);
@@ -105,8 +110,12 @@ void api_identify(struct request *request, const struct sockaddr *remote)
         snprintf(request->id, sizeof(request->id), "%s", given);
         return;
     }
-    randombytes_buf(drawn, sizeof(drawn));
-    sodium_bin2hex(request->id, sizeof(request->id), drawn, sizeof(drawn));
+    if (api->drawn_left == 0) {
+        randombytes_buf(api->drawn, sizeof(api->drawn));
+        api->drawn_left = sizeof(api->drawn) / sizeof(api->drawn[0]);
+    }
+    sodium_bin2hex(request->id, sizeof(request->id), api->drawn[--api->drawn_left],
+                   REQUEST_ID_OCTETS);
 }
 
 static unsigned seconds_of(uint64_t milliseconds)
@@ -126,8 +135,9 @@ struct wrong_key {
 };
 
 /* From now on nothing wrong that comes from there is looked at for a while, here either. */
-static void on_key_told(void *context, const struct auth_checked *checked)
+static void on_key_told(void *context, struct authask_answer *answer)
 {
+    const struct auth_checked *checked = &answer->checked;
     struct wrong_key *wrong = context;
 
     if (checked->answer == AUTH_ANSWER_DELAYED)
@@ -171,16 +181,27 @@ static void refuse_key(struct request *request, const char *token, enum problem 
         tell_authd(request, token);
 }
 
-/* The token of "Bearer TOKEN" (RFC 6750), or NULL. */
-static const char *bearer(const struct request *request)
+/* One more than a key has, so that what is longer than that is none. */
+#define BEARER_SIZE (APIKEY_TEXT_SIZE + 1)
+
+/*
+ * Whether there is "Bearer TOKEN" (RFC 6750), and the token. Spaces may stand behind a field's
+ * value (RFC 9110 section 5.5).
+ */
+static bool take_bearer(const struct request *request, char token_r[BEARER_SIZE])
 {
     static const char scheme[] = "Bearer ";
     const char *value = request_header(request, "Authorization");
 
     if (value == NULL || strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
-        return NULL;
+        return false;
     value += sizeof(scheme) - 1;
-    return value + strspn(value, " ");
+    value += strspn(value, " ");
+    size_t length = strlen(value);
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--;
+    snprintf(token_r, BEARER_SIZE, "%.*s", (int)length, value);
+    return true;
 }
 
 static enum db_result find_key(struct request *request, const char *token)
@@ -259,15 +280,17 @@ static void authenticate_key(struct request *request, const char *token)
 /* 401, 403 and 429. A key comes before a cookie, which a browser adds by itself. */
 static void authenticate(struct request *request)
 {
-    const char *token = bearer(request);
+    char token[BEARER_SIZE];
 
-    if (token != NULL)
+    if (take_bearer(request, token)) {
         authenticate_key(request, token);
-    else if (people_has_cookie(request))
+        sodium_memzero(token, sizeof(token));
+    } else if (people_has_cookie(request)) {
         people_authenticate(request);
-    else
+    } else {
         problem_set(request, PROBLEM_NO_KEY,
                     "send \"Authorization: Bearer KEY\", or the cookie of a login");
+    }
 }
 
 /* --- what is asked */
@@ -328,6 +351,13 @@ static void take_type(struct request *request)
     problem_set(request, PROBLEM_TYPE, "the body is %s; say in Content-Type which", names);
 }
 
+/* RFC 9110 section 13.1.1: what has none fits none. */
+static bool asks_for_no_etag(const struct request *request)
+{
+    return request->if_match != NULL && request->route->show == NULL &&
+           strcmp(request->method, "POST") != 0;
+}
+
 static void check_headers(struct request *request, bool body)
 {
     const char *accept = request_header(request, "Accept");
@@ -337,6 +367,8 @@ static void check_headers(struct request *request, bool body)
 
     if (accept != NULL && !takes(accept, type))
         problem_set(request, PROBLEM_NOT_ACCEPTABLE, "the answer is %s", type);
+    else if (asks_for_no_etag(request))
+        problem_set(request, PROBLEM_CHANGED, "what is here has no ETag; send no If-Match");
     else if (coding != NULL && strcasecmp(coding, "identity") != 0)
         problem_set(request, PROBLEM_TYPE, "send the body as it is, without Content-Encoding");
     else if (request->route->fields != NULL && body &&
@@ -380,14 +412,18 @@ static bool is_refused(const struct request *request)
     return request->answer.status != 0;
 }
 
-/* The first one of a POST that comes again may have taken away what its path names. */
+/*
+ * A POST that comes again is answered before it is checked: since the first one, what its path
+ * names may be gone, and a time in it may have passed.
+ */
 static void find_object(struct request *request)
 {
     const struct route *route = request->route;
 
     object_find(request);
-    if (request->answer.status != problem_status(PROBLEM_NOT_FOUND) || route->upload != NULL ||
-        (route->roles & 1U << request->key.role) == 0 || !change_is_known(request))
+    if ((is_refused(request) && request->answer.status != problem_status(PROBLEM_NOT_FOUND)) ||
+        route->upload != NULL || (route->roles & 1U << request->key.role) == 0 ||
+        !change_is_known(request))
         return;
     request_clear(request);
     request->again = true;
@@ -412,6 +448,38 @@ static void begin(struct request *request, bool body)
         problem_set(request, PROBLEM_MALFORMED, "the body is missing");
 }
 
+/* Whether nothing but the object is asked for. */
+static bool is_shown(const struct request *request, bool body)
+{
+    const struct route *route = request->route;
+
+    return !is_refused(request) && !body && route->show != NULL && route->handle == NULL &&
+           route->apply == NULL;
+}
+
+/* Of one object, with its ETag; or that the client has it already. */
+static void show(struct request *request)
+{
+    const char *wanted = request_header(request, "If-None-Match");
+    struct json_t *object = NULL;
+    char etag[REQUEST_ETAG_SIZE];
+
+    enum db_result result = request->route->show(request->admin->db, request, &object);
+    if (result != DB_OK) {
+        change_problem(request, request->admin->db, result);
+        return;
+    }
+    object_answer(request, 200, json_incref(object));
+    memcpy(etag, request->answer.etag, sizeof(etag));
+    if (wanted != NULL && object_matches(wanted, etag))
+        request_set(request, 304, NULL);
+    else if (request_query(request, "fields") != NULL)
+        page_show(request, json_incref(object));
+    json_decref(object);
+    if (!request->answer.problem)
+        memcpy(request->answer.etag, etag, sizeof(etag));
+}
+
 void api_begin(struct request *request, bool body)
 {
     if (body && request->route->fields == NULL && request->route->upload == NULL)
@@ -421,6 +489,10 @@ void api_begin(struct request *request, bool body)
     else if (request->route->scope != SCOPE_OPEN) {
         db_read_begin(request->admin->db);
         begin(request, body);
+        request->found_now = true;
+        if (is_shown(request, body))
+            show(request);
+        request->found_now = false;
         db_read_end(request->admin->db);
     }
 }
@@ -438,31 +510,6 @@ static void read_body(struct request *request)
 }
 
 /* --- the answer */
-
-/* Of one object, with its ETag; or that the client has it already. */
-static void show(struct request *request)
-{
-    const char *wanted = request_header(request, "If-None-Match");
-    struct json_t *object = NULL;
-    char etag[REQUEST_ETAG_SIZE];
-
-    enum db_result result = request->route->show(request->admin->db, request, &object);
-    if (result != DB_OK) {
-        change_problem(request, request->admin->db, result);
-        return;
-    }
-    object_etag(etag, object);
-    if (wanted != NULL && object_matches(wanted, etag)) {
-        json_decref(object);
-        request_set(request, 304, NULL);
-    } else {
-        object = page_project(request, object);
-        if (object == NULL)
-            return;
-        request_set(request, 200, object);
-    }
-    memcpy(request->answer.etag, etag, sizeof(etag));
-}
 
 static void read_and_answer(struct request *request)
 {
@@ -492,7 +539,7 @@ void api_run(struct request *request)
         read_body(request);
         if (is_refused(request))
             return;
-        field_check(request, route->fields, request->json);
+        field_check(request, route->fields, request->json, strcmp(request->method, "PATCH") == 0);
     }
     if (route->apply == NULL) {
         read_and_answer(request);

@@ -27,7 +27,8 @@ void api_free(struct api *api);
 /* From where a request comes and what it is called: X-Request-Id where it is clean, else drawn. */
 void api_identify(struct request *request, const struct sockaddr *remote);
 
-/* All that can be told without the body; a refusal is set as the answer. */
+/* All that can be told without the body: a refusal is set as the answer, or the object if that is
+ * all that is asked for. */
 void api_begin(struct request *request, bool body);
 
 /* The body is there: sets the answer, or sends it later. */

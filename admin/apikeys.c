@@ -12,6 +12,7 @@
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "db/apikey.h"
+#include "lib/jsontexts.h"
 #include "lib/networks.h"
 #include "lib/xalloc.h"
 
@@ -30,7 +31,8 @@ static const char *const roles[] = {"operator",      "operator-read", "admin", "
      .about = "from where it is taken; none: from everywhere"},                                    \
     {.name = "rate", .type = FIELD_NUMBER, .most = DB_API_KEY_RATE_MAX,                            \
      .about = "requests a second; 0: as many as come"},                                            \
-    {.name = "expires", .type = FIELD_TIME, .nullable = true, .about = "null: never"}
+    {.name = "expires", .type = FIELD_TIME, .nullable = true, .ahead = true,        \
+     .about = "null: never"}
 
 const struct field api_key_fields[] = {NAME(false), ROLE_WORD(false), NETWORKS_RATE_AND_EXPIRY, {0}};
 const struct field api_key_new_fields[] = {
@@ -44,18 +46,6 @@ const struct field api_key_new_fields[] = {
     {0}};
 /* clang-format on */
 
-static json_t *networks_object(const char *networks)
-{
-    json_t *list = json_array();
-
-    while (*networks != '\0') {
-        size_t length = strcspn(networks, " ");
-        json_array_append_new(list, json_stringn(networks, length));
-        networks += length + strspn(networks + length, " ");
-    }
-    return list;
-}
-
 static json_t *key_object(const struct db_api_key *key)
 {
     return json_pack("{sI ss ss so so so so so si so so so so}", "id", (json_int_t)key->id, "name",
@@ -63,10 +53,10 @@ static json_t *key_object(const struct db_api_key *key)
                      key->customer != 0 ? json_integer((json_int_t)key->customer) : json_null(),
                      "customer_name", field_format_text(key->customer_name), "domain",
                      field_format_text(key->domain), "address", field_format_text(key->address),
-                     "networks", networks_object(key->networks), "rate", (int)key->rate, "expires",
-                     field_format_time(key->expires), "created", field_format_time(key->created),
-                     "used", field_format_time(key->used), "used_address",
-                     field_format_text(key->used_address));
+                     "networks", jsontexts_split(key->networks, ' '), "rate", (int)key->rate,
+                     "expires", field_format_time(key->expires), "created",
+                     field_format_time(key->created), "used", field_format_time(key->used),
+                     "used_address", field_format_text(key->used_address));
 }
 
 enum db_result api_key_show(struct db *db, struct request *request, struct json_t **object_r)
@@ -353,6 +343,6 @@ void api_keys_list(struct admin *admin, struct request *request)
 
     if (list_customer(request, &row.customer) < 0 || page_begin(&page, request) < 0)
         return;
-    row.key.id = strtoull(page.after, NULL, 10) & INT64_MAX;
+    row.key.id = page_after_number(&page);
     page_fill(&page, &listing, &row);
 }

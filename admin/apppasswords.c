@@ -16,7 +16,8 @@ const struct field app_password_new_fields[] = {
      .most = DB_APP_PASSWORD_NAME_MAX, .about = "which program it is for"},
     {.name = "pop3", .type = FIELD_BOOL, .about = "whether it opens POP3; it does if nothing is said"},
     {.name = "smtp", .type = FIELD_BOOL, .about = "whether it opens SMTP; it does if nothing is said"},
-    {.name = "expires", .type = FIELD_TIME, .nullable = true, .about = "null: never"},
+    {.name = "expires", .type = FIELD_TIME, .nullable = true, .ahead = true,
+     .about = "null: never"},
     {0}};
 /* clang-format on */
 

@@ -27,6 +27,17 @@ static void look_at(struct shape *shape, char c)
     }
 }
 
+static const char *what_is_wrong(const json_error_t *error)
+{
+    switch (json_error_code(error)) {
+    case json_error_duplicate_key: return "a member is there twice in the body";
+    case json_error_numeric_overflow: return "the body has a number that is too large";
+    case json_error_null_character: return "the body has \\u0000, which nothing can hold";
+    case json_error_invalid_utf8: return "the body is not UTF-8";
+    default: return "the body is no JSON";
+    }
+}
+
 /* What stands within strings does not count; what is no JSON is the parser's to refuse. */
 static struct shape shape_of(const char *text, size_t length)
 {
@@ -61,10 +72,7 @@ struct json_t *body_parse(const char *text, size_t length, char error_r[BODY_ERR
     if (body == NULL && length == 0)
         snprintf(error_r, BODY_ERROR_SIZE, "the body is missing");
     else if (body == NULL)
-        snprintf(error_r, BODY_ERROR_SIZE, "%s: line %d, column %d",
-                 json_error_code(&error) == json_error_duplicate_key
-                     ? "a member is there twice in the body"
-                     : "the body is no JSON",
+        snprintf(error_r, BODY_ERROR_SIZE, "%s: line %d, column %d", what_is_wrong(&error),
                  error.line, error.column);
     return body;
 }

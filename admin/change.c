@@ -108,6 +108,20 @@ void change_problem(struct request *request, const struct db *db, enum db_result
     }
 }
 
+int change_submit(struct request *request,
+                  enum db_result (*run)(struct writing *writing, struct db *db),
+                  void (*done)(struct writing *writing))
+{
+    request->writing.run = run;
+    request->writing.done = done;
+    request->away = true;
+    if (writer_submit(request->admin->writer, &request->writing) == 0)
+        return 0;
+    request->away = false;
+    busy(request, "too many changes wait; try again");
+    return -1;
+}
+
 /* --- once and no more (db/idempotency.h) */
 
 static void digest_request(uint8_t digest_r[32], const struct request *request)
@@ -193,7 +207,8 @@ static void replay(struct request *request, const struct db_idempotency *kept)
     digest_request(digest, request);
     if (memcmp(digest, kept->request, sizeof(digest)) != 0) {
         problem_set(request, PROBLEM_KEY_REUSED,
-                    "this idempotency key was sent with another path or body; take a new one");
+                    "this idempotency key was sent with another path, type or body; take a new "
+                    "one");
         return;
     }
     json_t *object = unseal(request, kept);
@@ -261,7 +276,12 @@ static enum db_result check_match(struct db *db, struct request *request)
     json_decref(object);
     if (object_matches(request->if_match, etag))
         return DB_OK;
-    problem_set(request, PROBLEM_CHANGED, "it is not what If-Match says any more; get it again");
+    if (strchr(request->if_match, '"') == NULL)
+        problem_set(request, PROBLEM_CHANGED,
+                    "If-Match is none that ETag gave out; send it with its quotes");
+    else
+        problem_set(request, PROBLEM_CHANGED,
+                    "it is not what If-Match says any more; get it again");
     return DB_NONE;
 }
 
@@ -276,13 +296,9 @@ static enum db_result answer_with_object(struct db *db, struct request *request)
         return DB_OK;
     }
     enum db_result result = request->route->show(db, request, &object);
-    if (result != DB_OK)
-        return result;
-    char etag[REQUEST_ETAG_SIZE];
-    object_etag(etag, object);
-    request_set(request, post ? 201 : 200, object);
-    memcpy(request->answer.etag, etag, sizeof(etag));
-    return DB_OK;
+    if (result == DB_OK)
+        object_answer(request, post ? 201 : 200, object);
+    return result;
 }
 
 static enum db_result apply(struct db *db, struct request *request)
@@ -360,20 +376,16 @@ static void done(struct writing *writing)
     request->away = false;
     if (writing->result == DB_BUSY || writing->result == DB_BROKEN)
         change_problem(request, NULL, writing->result);
+    if (writing->result == DB_OK && request->route->applied != NULL)
+        request->route->applied(request->admin, request);
     log_change(request);
     request_send(request);
 }
 
 static void submit(struct request *request)
 {
-    request->writing.run = run;
-    request->writing.done = done;
-    request->away = true;
-    if (writer_submit(request->admin->writer, &request->writing) == 0)
-        return;
-    request->away = false;
-    busy(request, "too many changes wait; try again");
-    request_send(request);
+    if (change_submit(request, run, done) < 0)
+        request_send(request);
 }
 
 static void on_hashed(struct hashing *hashing)

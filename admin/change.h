@@ -8,6 +8,14 @@
 /* Hashes the password that it brings, if any, has the writer apply it, and sends the answer. */
 void change_begin_request(struct request *request);
 
+/*
+ * Has the writer run this, and then the loop `done`, with the request. Returns 0, or -1 when too
+ * many changes wait: the answer says so, and is the caller's to send.
+ */
+int change_submit(struct request *request,
+                  enum db_result (*run)(struct writing *writing, struct db *db),
+                  void (*done)(struct writing *writing));
+
 /* What has set request->preparing is done: the request goes on, or is answered with a problem. */
 void change_go_on(struct request *request);
 

@@ -5,6 +5,7 @@
 
 #include "admin/document.h"
 #include "admin/field.h"
+#include "admin/jobevents.h"
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "admin/request.h"
@@ -21,17 +22,33 @@ __asm__(".pushsection .rodata\n"
         ".popsection\n");
 extern const char admin_schemas[] __attribute__((visibility("hidden")));
 
-static json_t *reference(const char *schema)
+struct table {
+    const struct route *routes;
+    size_t count;
+};
+
+static json_t *reference(const char *kind, const char *name)
 {
     char path[80];
 
-    snprintf(path, sizeof(path), "#/components/schemas/%s", schema);
+    snprintf(path, sizeof(path), "#/components/%s/%s", kind, name);
     return json_pack("{ss}", "$ref", path);
 }
 
 static json_t *content(const char *type, json_t *schema)
 {
     return json_pack("{s{so}}", type, "schema", schema);
+}
+
+/* RFC 7396 has a type of its own, which not every client knows to send. */
+static json_t *body_content(json_t *schema, bool merge)
+{
+    json_t *types = content("application/json", schema);
+
+    if (merge)
+        json_object_set_new(types, "application/merge-patch+json",
+                            json_deep_copy(json_object_get(types, "application/json")));
+    return types;
 }
 
 static void add_needed(json_t *parameters, const char *name, const char *in, bool needed,
@@ -69,6 +86,17 @@ static void add_path_parameters(json_t *parameters, const char *path)
     }
 }
 
+static bool is_stream(const struct route *route)
+{
+    return route->type != NULL && strcmp(route->type, JOBEVENTS_TYPE) == 0;
+}
+
+static bool takes_idempotency_key(const struct route *route)
+{
+    return strcmp(route->method, "POST") == 0 && route->apply != NULL &&
+           route->scope != SCOPE_OPEN && (route->type == NULL || (route->flags & ROUTE_KEPT) != 0);
+}
+
 static json_t *parameters_of(const struct route *route)
 {
     json_t *parameters = json_array();
@@ -90,8 +118,9 @@ static json_t *parameters_of(const struct route *route)
         add_parameter(parameters, "If-None-Match", "header", text_schema());
     if (!get && strcmp(route->method, "POST") != 0 && route->show != NULL)
         add_parameter(parameters, "If-Match", "header", text_schema());
-    if (strcmp(route->method, "POST") == 0 && route->apply != NULL && route->scope != SCOPE_OPEN &&
-        (route->type == NULL || (route->flags & ROUTE_KEPT) != 0))
+    if (is_stream(route))
+        add_parameter(parameters, "Last-Event-ID", "header", text_schema());
+    if (takes_idempotency_key(route))
         add_parameter(parameters, "Idempotency-Key", "header", text_schema());
     return parameters;
 }
@@ -100,10 +129,10 @@ static json_t *parameters_of(const struct route *route)
 static json_t *answer_of(const struct route *route)
 {
     if ((route->flags & ROUTE_LIST) == 0)
-        return reference(route->schema);
+        return reference("schemas", route->schema);
     return json_pack("{ss s[ss] s{s{ss so} s{s[ss]}}}", "type", "object", "required", "items",
                      "next", "properties", "items", "type", "array", "items",
-                     reference(route->schema), "next", "type", "string", "null");
+                     reference("schemas", route->schema), "next", "type", "string", "null");
 }
 
 static const char *status_of(const struct route *route)
@@ -112,34 +141,97 @@ static const char *status_of(const struct route *route)
 
     if (route->upload != NULL)
         return "202";
+    if (route->type != NULL)
+        return "200";
     if (route->schema == NULL)
         return "204";
     return post && strcmp(route->schema, "Password") != 0 ? "201" : "200";
 }
 
-static json_t *responses_of(const struct route *route)
+/* Whether what it makes has a path of its own. */
+static bool makes_object(const struct table *table, const struct route *route)
+{
+    size_t length = strlen(route->path);
+
+    if (route->upload != NULL)
+        return true;
+    if (strcmp(route->method, "POST") != 0)
+        return false;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct route *other = &table->routes[i];
+        if (strcmp(other->method, "GET") == 0 && strncmp(other->path, route->path, length) == 0 &&
+            strncmp(other->path + length, "/{", 2) == 0 &&
+            strchr(other->path + length + 1, '/') == NULL)
+            return true;
+    }
+    return false;
+}
+
+static void add_header(json_t *headers, const char *name, const char *component)
+{
+    json_object_set_new(headers, name, reference("headers", component));
+}
+
+/* Of an answer that is no problem. */
+static json_t *headers_of(const struct table *table, const struct route *route)
+{
+    json_t *headers = json_object();
+
+    add_header(headers, "X-Request-Id", "RequestId");
+    if (route->show != NULL && strcmp(route->method, "DELETE") != 0)
+        add_header(headers, "ETag", "ETag");
+    if (makes_object(table, route))
+        add_header(headers, "Location", "Location");
+    if (takes_idempotency_key(route))
+        add_header(headers, "Idempotency-Replayed", "IdempotencyReplayed");
+    return headers;
+}
+
+static void add_response(json_t *responses, const char *status, const char *about, json_t *headers,
+                         json_t *body)
+{
+    json_object_set_new(
+        responses, status,
+        json_pack("{ss sO so*}", "description", about, "headers", headers, "content", body));
+}
+
+/* What a client has already, or has been told. */
+static void add_bodiless(json_t *responses, const struct route *route, json_t *headers)
+{
+    if (strcmp(route->method, "GET") == 0 && route->show != NULL)
+        add_response(responses, "304", "it is what If-None-Match says", headers, NULL);
+    if (is_stream(route))
+        add_response(responses, "204", "there is nothing behind Last-Event-ID", headers, NULL);
+}
+
+static void add_problems(json_t *responses, const struct route *route)
+{
+    if (route->scope != SCOPE_OPEN || route->apply != NULL)
+        json_object_set_new(responses, "401", reference("responses", "Unauthorized"));
+    json_object_set_new(responses, "429", reference("responses", "TryLater"));
+    if ((route->flags & ROUTE_HEALTH) == 0)
+        json_object_set_new(responses, "503", reference("responses", "TryLater"));
+    json_object_set_new(responses, "default", reference("responses", "Problem"));
+}
+
+static json_t *body_of(const struct route *route)
+{
+    if (route->type != NULL)
+        return content(route->type, text_schema());
+    return route->schema == NULL ? NULL : content("application/json", answer_of(route));
+}
+
+static json_t *responses_of(const struct table *table, const struct route *route)
 {
     json_t *responses = json_object();
-    bool open = route->scope == SCOPE_OPEN;
-    bool opaque = open && route->schema == NULL && strcmp(route->method, "GET") == 0;
-    const char *status = opaque ? "200" : status_of(route);
+    json_t *headers = headers_of(table, route);
 
-    if (route->type != NULL)
-        json_object_set_new(responses, "200",
-                            json_pack("{ss so}", "description", route->about, "content",
-                                      content(route->type, text_schema())));
-    else if (route->schema != NULL)
-        json_object_set_new(responses, status,
-                            json_pack("{ss so}", "description", route->about, "content",
-                                      content("application/json", answer_of(route))));
-    else
-        json_object_set_new(responses, status, json_pack("{ss}", "description", route->about));
-    if (strcmp(route->method, "GET") == 0 && route->show != NULL)
-        json_object_set_new(responses, "304",
-                            json_pack("{ss}", "description", "it is what If-None-Match says"));
-    if (!opaque)
-        json_object_set_new(responses, "default",
-                            json_pack("{ss}", "$ref", "#/components/responses/Problem"));
+    add_response(responses, status_of(route), route->about, headers, body_of(route));
+    if ((route->flags & ROUTE_HEALTH) != 0)
+        add_response(responses, "503", "something does not work", headers, body_of(route));
+    add_bodiless(responses, route, headers);
+    add_problems(responses, route);
+    json_decref(headers);
     return responses;
 }
 
@@ -182,7 +274,7 @@ static json_t *upload_content(const struct route_upload *upload)
     return types;
 }
 
-static json_t *operation_of(const struct route *route)
+static json_t *operation_of(const struct table *table, const struct route *route)
 {
     bool merge = strcmp(route->method, "PATCH") == 0;
     char name[80];
@@ -190,13 +282,11 @@ static json_t *operation_of(const struct route *route)
     name_operation(route, name, sizeof(name));
     json_t *operation = json_pack("{ss ss so so so}", "operationId", name, "summary", route->about,
                                   "parameters", parameters_of(route), "responses",
-                                  responses_of(route), "x-roles", roles_of(route));
+                                  responses_of(table, route), "x-roles", roles_of(route));
     if (route->fields != NULL)
-        json_object_set_new(
-            operation, "requestBody",
-            json_pack("{sb so}", "required", 1, "content",
-                      content(merge ? "application/merge-patch+json" : "application/json",
-                              field_schema(route->fields, merge))));
+        json_object_set_new(operation, "requestBody",
+                            json_pack("{sb so}", "required", 1, "content",
+                                      body_content(field_schema(route->fields, merge), merge)));
     if (route->upload != NULL)
         json_object_set_new(
             operation, "requestBody",
@@ -206,22 +296,23 @@ static json_t *operation_of(const struct route *route)
     return operation;
 }
 
-static json_t *paths_of(const struct route *table, size_t count)
+static json_t *paths_of(const struct table *table)
 {
     json_t *paths = json_object();
     char method[16];
 
-    for (size_t i = 0; i < count; i++) {
-        json_t *path = json_object_get(paths, table[i].path);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct route *route = &table->routes[i];
+        json_t *path = json_object_get(paths, route->path);
         size_t length = 0;
         if (path == NULL) {
             path = json_object();
-            json_object_set_new(paths, table[i].path, path);
+            json_object_set_new(paths, route->path, path);
         }
-        for (const char *c = table[i].method; *c != '\0' && length + 1 < sizeof(method); c++)
+        for (const char *c = route->method; *c != '\0' && length + 1 < sizeof(method); c++)
             method[length++] = (char)tolower((unsigned char)*c);
         method[length] = '\0';
-        json_object_set_new(path, method, operation_of(&table[i]));
+        json_object_set_new(path, method, operation_of(table, route));
     }
     return paths;
 }
@@ -236,6 +327,24 @@ static json_t *codes(void)
     return list;
 }
 
+/* They stand in the order of their statuses. */
+static json_t *statuses(void)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < PROBLEM__MAX; i++)
+        if (i == 0 || problem_status((enum problem)i) != problem_status((enum problem)(i - 1)))
+            json_array_append_new(list, json_integer(problem_status((enum problem)i)));
+    return list;
+}
+
+static void set_enum(json_t *schema, const char *member, json_t *values)
+{
+    json_t *members = json_object_get(schema, "properties");
+
+    json_object_set_new(json_object_get(members, member), "enum", values);
+}
+
 json_t *document_make(const struct route *table, size_t count)
 {
     json_t *document = json_loads(admin_schemas, JSON_REJECT_DUPLICATES, NULL);
@@ -244,9 +353,9 @@ json_t *document_make(const struct route *table, size_t count)
         log_panic("admin/schemas.json is no JSON");
     json_t *problem = json_object_get(
         json_object_get(json_object_get(document, "components"), "schemas"), "Problem");
-    json_object_set_new(json_object_get(json_object_get(problem, "properties"), "code"), "enum",
-                        codes());
-    json_object_set_new(document, "paths", paths_of(table, count));
+    set_enum(problem, "code", codes());
+    set_enum(problem, "status", statuses());
+    json_object_set_new(document, "paths", paths_of(&(struct table){table, count}));
     return document;
 }
 

@@ -79,7 +79,8 @@ enum db_result domain_add(struct db *db, struct request *request)
         problem_member(request, "/customer", "no-customer", "there is no such customer");
         (void)problem_wrong(request);
     }
-    request_set_location(request, "/api/v1/domains/", request->domain);
+    if (result == DB_OK)
+        request_set_location(request, "/api/v1/domains/", request->domain);
     return result;
 }
 

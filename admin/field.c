@@ -101,13 +101,16 @@ static void check_list(struct request *request, const struct field *field, const
     }
 }
 
-static void check_time(struct request *request, const char *pointer, const json_t *value)
+static void check_time(struct request *request, const struct field *field, const char *pointer,
+                       const json_t *value)
 {
-    uint64_t time;
+    uint64_t then;
 
-    if (field_parse_time(json_string_value(value), &time) < 0)
+    if (field_parse_time(json_string_value(value), &then) < 0)
         problem_member(request, pointer, "time",
                        "it is a time of RFC 3339 like 2026-11-22T19:40:00Z");
+    else if (field->ahead && then <= (uint64_t)time(NULL))
+        problem_member(request, pointer, "past", "this time has passed; give one that is to come");
 }
 
 static void check_value(struct request *request, const struct field *field, const json_t *value)
@@ -132,33 +135,43 @@ static void check_value(struct request *request, const struct field *field, cons
     switch (field->type) {
     case FIELD_TEXT: check_text(request, field, pointer, value); break;
     case FIELD_NUMBER: check_number(request, field, pointer, value); break;
-    case FIELD_TIME: check_time(request, pointer, value); break;
+    case FIELD_TIME: check_time(request, field, pointer, value); break;
     case FIELD_TEXTS:
     case FIELD_OBJECTS: check_list(request, field, pointer, value); break;
     case FIELD_BOOL: break;
     }
 }
 
-int field_check(struct request *request, const struct field *fields, const json_t *body)
+/* Whether null says of it as much as if it were not there. */
+static bool may_be_null(const struct field *field, bool merge)
+{
+    return field->nullable || (!field->required && !merge);
+}
+
+int field_check(struct request *request, const struct field *fields, json_t *body, bool merge)
 {
     char pointer[POINTER_SIZE];
     bool good = true;
     const char *name;
     json_t *value;
+    void *next;
 
     if (!json_is_object(body)) {
         problem_member(request, "", "type", "the body is an object");
         return -1;
     }
-    json_object_foreach((json_t *)body, name, value)
+    json_object_foreach_safe(body, next, name, value)
     {
         const struct field *field = find(fields, name);
-        if (field != NULL) {
+        if (field == NULL) {
+            good = false;
+            problem_member(request, pointer_to(pointer, name), "unknown",
+                           "there is no such member");
+        } else if (json_is_null(value) && !field->nullable && may_be_null(field, merge)) {
+            json_object_del(body, name);
+        } else {
             check_value(request, field, value);
-            continue;
         }
-        good = false;
-        problem_member(request, pointer_to(pointer, name), "unknown", "there is no such member");
     }
     for (const struct field *field = fields; field->name != NULL; field++)
         if (field->required && json_object_get(body, field->name) == NULL) {
@@ -252,14 +265,36 @@ json_t *field_format_text(const char *text)
     return text[0] != '\0' ? json_string(text) : json_null();
 }
 
-static json_t *one_schema(const struct field *field)
+static void add_words(json_t *schema, const char *const *words, bool null)
 {
+    json_t *list = json_array();
+
+    while (*words != NULL)
+        json_array_append_new(list, json_string(*words++));
+    if (null)
+        json_array_append_new(list, json_null());
+    json_object_set_new(schema, "enum", list);
+}
+
+static json_t *items_schema(const struct field *field)
+{
+    if (field->type == FIELD_OBJECTS)
+        return field_schema(field->members, false);
+    json_t *schema = json_pack("{ss}", "type", "string");
+    if (field->words != NULL)
+        add_words(schema, field->words, false);
+    return schema;
+}
+
+static json_t *one_schema(const struct field *field, bool merge)
+{
+    bool null = may_be_null(field, merge);
     static const char *const types[] = {
         [FIELD_TEXT] = "string", [FIELD_NUMBER] = "integer", [FIELD_BOOL] = "boolean",
         [FIELD_TIME] = "string", [FIELD_TEXTS] = "array",    [FIELD_OBJECTS] = "array"};
     json_t *schema = json_pack("{ss ss}", "type", types[field->type], "description", field->about);
 
-    if (field->nullable)
+    if (null)
         json_object_set_new(schema, "type", json_pack("[ss]", types[field->type], "null"));
     if (field->type == FIELD_NUMBER)
         json_object_update_new(schema, json_pack("{sI sI}", "minimum", (json_int_t)field->least,
@@ -267,20 +302,14 @@ static json_t *one_schema(const struct field *field)
     if (field->type == FIELD_TIME)
         json_object_set_new(schema, "format", json_string("date-time"));
     if (field->type >= FIELD_TEXTS)
-        json_object_update_new(schema, json_pack("{so sI sI}", "items",
-                                                 field->type == FIELD_TEXTS
-                                                     ? json_pack("{ss}", "type", "string")
-                                                     : field_schema(field->members, false),
+        json_object_update_new(schema, json_pack("{so sI sI}", "items", items_schema(field),
                                                  "minItems", (json_int_t)field->least, "maxItems",
                                                  (json_int_t)field->most));
-    if (field->words != NULL) {
-        json_t *words = json_array();
-        for (const char *const *word = field->words; *word != NULL; word++)
-            json_array_append_new(words, json_string(*word));
-        if (field->nullable)
-            json_array_append_new(words, json_null());
-        json_object_set_new(schema, "enum", words);
-    }
+    else if (field->words != NULL)
+        add_words(schema, field->words, null);
+    else if (field->type == FIELD_TEXT)
+        json_object_update_new(schema, json_pack("{sI sI}", "minLength", (json_int_t)field->least,
+                                                 "maxLength", (json_int_t)field->most));
     return schema;
 }
 
@@ -290,7 +319,7 @@ json_t *field_schema(const struct field *fields, bool merge)
     json_t *required = json_array();
 
     for (; fields->name != NULL; fields++) {
-        json_object_set_new(properties, fields->name, one_schema(fields));
+        json_object_set_new(properties, fields->name, one_schema(fields, merge));
         if (fields->required && !merge)
             json_array_append_new(required, json_string(fields->name));
     }

@@ -15,8 +15,8 @@ enum field_type {
     FIELD_NUMBER, /* least and most are its bounds */
     FIELD_BOOL,
     FIELD_TIME,   /* RFC 3339 */
-    FIELD_TEXTS,  /* a list of texts; least and most are how many */
-    FIELD_OBJECTS /* the same of objects, whose members the handler checks */
+    FIELD_TEXTS,  /* a list of texts, which the handler checks; least and most are how many */
+    FIELD_OBJECTS /* the same of objects */
 };
 
 struct field {
@@ -26,16 +26,21 @@ struct field {
     bool nullable; /* null takes it away */
     int64_t least;
     int64_t most;
-    const char *const *words; /* FIELD_TEXT: one of these, NULL at the end; NULL: any */
+    bool ahead; /* FIELD_TIME: not one that has passed */
+    /* NULL at the end; NULL: any. FIELD_TEXT: it is one of these; FIELD_TEXTS: each is, for the
+     * document. */
+    const char *const *words;
     const char *about;
     const struct field *members; /* FIELD_OBJECTS: of each, for the document */
 };
 
 /*
  * Checks a body: that it is an object, that it has what is required and nothing unknown, types and
- * bounds. Notes each fault by problem_member(). Returns 0, or -1 when there is one.
+ * bounds. Notes each fault by problem_member(). Returns 0, or -1 when there is one. null where
+ * there is nothing to take away says nothing, and is removed from the body; not so with `merge`,
+ * where the body is a JSON merge patch (RFC 7396).
  */
-int field_check(struct request *request, const struct field *fields, const json_t *body);
+int field_check(struct request *request, const struct field *fields, json_t *body, bool merge);
 
 /* Whether the body names it, also as null. */
 bool field_given(const json_t *body, const char *name);
@@ -55,7 +60,7 @@ json_t *field_format_time(uint64_t time);
 /* null for an empty text. */
 json_t *field_format_text(const char *text);
 
-/* The JSON Schema of a body with these members. `merge`: a JSON merge patch (RFC 7396). */
+/* The JSON Schema of a body with these members; `merge` as above. */
 json_t *field_schema(const struct field *fields, bool merge);
 
 #endif

@@ -11,7 +11,8 @@ struct tally {
     unsigned hosts;
     unsigned lengths;
     unsigned codings;
-    bool chunked; /* the last of the codings is that and nothing else */
+    unsigned keys; /* Authorization: a proxy may have looked at another one than we */
+    bool chunked;  /* the last of the codings is that and nothing else */
     bool names_are_tokens;
 };
 
@@ -41,6 +42,8 @@ static enum MHD_Result on_field(void *context, enum MHD_ValueKind kind, const ch
         tally->hosts++;
     else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
         tally->lengths++;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
+        tally->keys++;
     else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         tally->codings++;
         tally->chunked = length == strlen("chunked") && strcasecmp(value, "chunked") == 0;
@@ -58,6 +61,8 @@ static const char *fault_of(const struct tally *tally, bool old)
         return "the header names no host, or more than one";
     if (tally->lengths > 1)
         return "the header has Content-Length more than once";
+    if (tally->keys > 1)
+        return "the header has Authorization more than once";
     if (tally->codings > 0 && (tally->codings > 1 || !tally->chunked || old))
         return "of transfer codings only \"chunked\" is known, and from HTTP/1.1 on";
     if (tally->codings > 0 && tally->lengths > 0)

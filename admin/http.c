@@ -351,6 +351,17 @@ static bool has_body(const struct request *request)
            request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 }
 
+/* A target may also be "http://host/path" (RFC 9112 section 3.2.2); whose it is says Host. */
+static const char *path_of(const char *target)
+{
+    size_t scheme = strncasecmp(target, "http://", 7) == 0    ? 7
+                    : strncasecmp(target, "https://", 8) == 0 ? 8
+                                                              : 0;
+    const char *path = scheme == 0 ? target : strchr(target + scheme, '/');
+
+    return path != NULL ? path : "/";
+}
+
 static struct request *request_new(struct service *service, struct MHD_Connection *connection,
                                    const char *path, const char *method)
 {
@@ -361,7 +372,7 @@ static struct request *request_new(struct service *service, struct MHD_Connectio
     request->connection = connection;
     request->admin = service->http->admin;
     request->method = method;
-    request->path = path;
+    request->path = path_of(path);
     request->secure = service->tls;
     api_identify(
         request,

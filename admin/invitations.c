@@ -56,11 +56,6 @@ static int find(struct admin *admin, struct request *request,
     return -1;
 }
 
-static json_t *server_object(const char *server)
-{
-    return server[0] != '\0' ? json_string(server) : json_null();
-}
-
 void invitation_show(struct admin *admin, struct request *request)
 {
     const struct conf *conf = &admin->child.conf;
@@ -70,14 +65,17 @@ void invitation_show(struct admin *admin, struct request *request)
 
     if (find(admin, request, digest, &invitation) < 0)
         return;
+    bool mailbox = invitation.mailbox != 0;
     conf_pop3_server(conf, pop3);
     request_set(request, 200,
-                json_pack("{ss ss ss ss sb so so so si si}", "address", invitation.address, "name",
-                          invitation.name, "customer", invitation.customer_name, "language",
-                          language_code(invitation.language), "reset", (int)invitation.password,
-                          "invited_until", field_format_time(invitation.until), "pop3_server",
-                          server_object(pop3), "smtp_server",
-                          server_object(invitation.sending ? conf->smtp_server : ""),
+                json_pack("{ss so ss so ss sb so so so si si}", "login", invitation.address,
+                          "address", field_format_text(mailbox ? invitation.address : ""), "name",
+                          invitation.name, "customer", field_format_text(invitation.customer_name),
+                          "language", language_code(invitation.language), "reset",
+                          (int)invitation.password, "invited_until",
+                          field_format_time(invitation.until), "pop3_server",
+                          field_format_text(mailbox ? pop3 : ""), "smtp_server",
+                          field_format_text(mailbox && invitation.sending ? conf->smtp_server : ""),
                           "password_least_characters", PASSWORD_LEAST, "password_most_bytes",
                           PASSWORD_MOST));
 }

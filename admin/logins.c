@@ -40,7 +40,7 @@ const struct field login_fields[] = {
     {0}};
 const struct field own_password_fields[] = {
     TEXT("old_password", AUTH_PASSWORD_MAX, "the present one"),
-    TEXT("password", PASSWORD_MOST, "8 octets at least, UTF-8 without control characters"),
+    TEXT("password", PASSWORD_MOST, "8 characters at least, UTF-8 without control characters"),
     {0}};
 const struct field reauthentication_fields[] = {
     TEXT("password", AUTH_PASSWORD_MAX, "the present one"), {0}};
@@ -192,7 +192,7 @@ void own_sessions_list(struct admin *admin, struct request *request)
         return;
     const char *dot = strchr(page.after, '.');
     if (dot != NULL && take_id(row.digest, dot + 1) == 0)
-        row.created = strtoull(page.after, NULL, 10) & INT64_MAX;
+        row.created = page_after_number(&page);
     page_fill(&page, &listing, &row);
 }
 

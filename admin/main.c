@@ -57,7 +57,6 @@ static void close_all(struct admin *admin)
 {
     stop_sweeping(admin);
     store_free(admin->store);
-    blocks_free(admin->blocks);
     if (admin->authlink != NULL)
         authlink_settle(admin->authlink);
     event_free(admin->look);
@@ -65,6 +64,7 @@ static void close_all(struct admin *admin)
     hasher_free(admin->hasher);
     bulk_join(admin->bulk);
     writer_free(admin->writer);
+    admin->writer = NULL;
     bulk_free(admin->bulk);
     http_free(admin->http);
     jobevents_free(admin->jobevents);
@@ -110,7 +110,7 @@ static void serve(void *context)
     admin->fetcher = fetcher_new(admin->child.base);
     admin->issuers = issuers_new(admin->child.base, admin->notes, admin->fetcher);
     purger_init(&admin->purger, admin->child.base, admin->db, admin->writer);
-    crossings_init(&admin->crossings, admin->child.base, admin->writer, admin->store);
+    crossings_init(&admin->crossings, admin->child.base, admin->writer);
     admin->webhooks = webhooks_new(admin->child.base, admin->outbox, admin->fetcher);
     bulk_serve(admin->bulk);
 }
@@ -199,7 +199,6 @@ int main(void)
     admin.notes = open_database(DB_NOTES);
     admin.outbox = open_database(DB_NOTES);
     admin.store = store_new(admin.child.base);
-    admin.blocks = blocks_new(admin.child.base);
     json_object_seed(0);
     admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
     start_hashers(&admin);

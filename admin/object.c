@@ -233,19 +233,31 @@ void object_find(struct request *request)
 }
 
 /* The same members in the same order come to the same text. */
-void object_etag(char etag_r[REQUEST_ETAG_SIZE], const struct json_t *object)
+static void etag_of(char etag_r[REQUEST_ETAG_SIZE], const char *text)
 {
     uint8_t digest[16];
-    char *text = json_dumps(object, JSON_COMPACT);
 
     _Static_assert(REQUEST_ETAG_SIZE >= 2 * sizeof(digest) + 3, "an ETag fits");
-    if (text == NULL)
-        log_panic("out of memory, or no JSON");
     crypto_generichash(digest, sizeof(digest), (const unsigned char *)text, strlen(text), NULL, 0);
-    free(text);
     etag_r[0] = '"';
     sodium_bin2hex(etag_r + 1, REQUEST_ETAG_SIZE - 1, digest, sizeof(digest));
     memcpy(etag_r + 1 + 2 * sizeof(digest), "\"", 2);
+}
+
+void object_etag(char etag_r[REQUEST_ETAG_SIZE], const struct json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    if (text == NULL)
+        log_panic("out of memory, or no JSON");
+    etag_of(etag_r, text);
+    free(text);
+}
+
+void object_answer(struct request *request, unsigned status, struct json_t *object)
+{
+    request_set(request, status, object);
+    etag_of(request->answer.etag, request->answer.text);
 }
 
 /* Ours hold no comma; a weak one, W/"...", is none of ours. */

@@ -20,6 +20,9 @@ bool object_reaches(const struct db_api_key *key, uint64_t customer, const char 
 /* A strong validator of what the object shows. */
 void object_etag(char etag_r[REQUEST_ETAG_SIZE], const struct json_t *object);
 
+/* Answers with all of it and its ETag; the reference is taken over. */
+void object_answer(struct request *request, unsigned status, struct json_t *object);
+
 /* Whether a list of If-Match or If-None-Match has it (RFC 9110 section 13.1). */
 bool object_matches(const char *list, const char *etag);
 

@@ -217,6 +217,11 @@ void page_after(const struct page *page, char *name_r, size_t size)
     name_r[length] = '\0';
 }
 
+uint64_t page_after_number(const struct page *page)
+{
+    return strtoull(page->after, NULL, 10) & INT64_MAX;
+}
+
 static void add(struct page *page, json_t *item)
 {
     page->looked++;

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -49,6 +50,9 @@ int page_begin(struct page *page, struct request *request);
 
 /* Where it begins, cut to fit: a name that is longer than any is behind none. */
 void page_after(const struct page *page, char *name_r, size_t size);
+
+/* The same of a list whose names are numbers; 0: at the beginning. */
+uint64_t page_after_number(const struct page *page);
 
 /* How one kind of rows is gone through; `row` is the handler's, zeroed at the beginning. */
 struct listing {

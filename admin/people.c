@@ -206,8 +206,9 @@ static void refuse(struct request *request, const struct auth_checked *checked)
     }
 }
 
-static void on_checked(void *context, const struct auth_checked *checked)
+static void on_checked(void *context, struct authask_answer *answer)
 {
+    const struct auth_checked *checked = &answer->checked;
     struct asking *asking = context;
     struct request *request = asking->request;
     void (*found)(struct request * request, const struct auth_checked *checked) = asking->found;

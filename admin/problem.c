@@ -100,6 +100,8 @@ static void set(struct request *request, enum problem problem, char *detail)
     if (problem == PROBLEM_LIMIT && request->limit != NULL)
         json_object_set(body, "limit", request->limit);
     free(detail);
+    free(request->answer.location); /* what was not made is nowhere */
+    request->answer.location = NULL;
     request_set(request, problems[problem].status, body);
     request->answer.type = "application/problem+json";
     request->answer.problem = true;

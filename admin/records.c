@@ -30,7 +30,11 @@ static int take_time(struct request *request, const char *name, uint64_t *time_r
 
     if (text != NULL && field_parse_time(text, time_r) < 0)
         problem_set(request, PROBLEM_QUERY,
-                    "\"%s\" is a time of RFC 3339 like 2026-11-22T19:40:00Z", name);
+                    "\"%s\" is a time of RFC 3339 like 2026-11-22T19:40:00Z%s", name,
+                    strchr(text, ' ') == NULL
+                        ? ""
+                        : "; in a query \"+\" is a space, so write an offset as %2B02:00, or the "
+                          "time in UTC with Z");
     free(text);
     return request->answer.status != 0 ? -1 : 0;
 }
@@ -155,7 +159,7 @@ static void list_events(struct request *request, struct events *row)
     if (take_span(request, &row->span) < 0 || take_kind(request, &row->kind) < 0 ||
         page_begin(&page, request) < 0)
         return;
-    row->event.id = strtoull(page.after, NULL, 10) & INT64_MAX;
+    row->event.id = page_after_number(&page);
     until = row->span.until < INT64_MAX / 1000000 ? row->span.until * 1000000 : 0;
     if (until != 0 && (row->event.id == 0 || row->event.id > until))
         row->event.id = until;
@@ -282,7 +286,7 @@ static void list_audit(struct request *request, struct audits *row)
     if (request->answer.status != 0 || take_span(request, &row->span) < 0 ||
         page_begin(&page, request) < 0)
         return;
-    row->audit.id = row->audit.number = strtoull(page.after, NULL, 10) & INT64_MAX;
+    row->audit.id = row->audit.number = page_after_number(&page);
     if (row->span.until != 0)
         result = go_before(request->admin->db, row, row->span.until);
     if (result == DB_OK) {

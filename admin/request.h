@@ -87,9 +87,10 @@ struct request {
     char login[ADDRESS_MAX + 1];
     const char *idempotency_key; /* NULL: none */
     const char *if_match;
-    bool again;    /* what its path names is gone, but it was answered before under this key */
-    uint64_t keep; /* seconds for which what it removes can be restored */
-    char *name;    /* what stood in the path */
+    bool found_now; /* what the path names was found by the read that shows it */
+    bool again;     /* it was answered before under this idempotency key */
+    uint64_t keep;  /* seconds for which what it removes can be restored */
+    char *name;     /* what stood in the path */
     uint64_t customer;
     struct db_plan plan;
     struct db_customer owner;

@@ -47,6 +47,7 @@ enum route_flag {
     ROUTE_LIST = 2,    /* takes limit and cursor, and answers with a page (admin/page.h) */
     ROUTE_SESSION = 4, /* only for people (admin/people.h), not for keys */
     ROUTE_KEPT = 8,    /* its answer is kept by an idempotency key although it is no JSON */
+    ROUTE_HEALTH = 16, /* its answer may come with 503 */
     ROUTE_ASKS = 64    /* its own parameters of the query must be there */
 };
 
@@ -86,6 +87,8 @@ struct route {
      * happened.
      */
     enum db_result (*apply)(struct db *db, struct request *request);
+    /* In the event loop, once what `apply` has done is durable; or NULL. */
+    void (*applied)(struct admin *admin, struct request *request);
     /*
      * The object that the request names, as the API shows it: what a GET answers with, and a change
      * after it, with an ETag that If-Match is compared with. DB_OK or as db/ has it.

@@ -137,7 +137,7 @@ void sessions_list(struct admin *admin, struct request *request)
         free(asking);
         return;
     }
-    uint64_t after = strtoull(asking->page.after, NULL, 10) & INT64_MAX;
+    uint64_t after = page_after_number(&asking->page);
     enum db_result result = db_mailbox_list(admin->db, customer, after, asking->mailboxes,
                                             STORE_MAILBOXES_MAX, &asking->count);
     if (result == DB_OK || result == DB_NONE) {

@@ -96,8 +96,10 @@ static void add(struct asking *asking, uint64_t mailbox, const char *text)
 static void ask(struct admin *admin, struct asking *asking)
 {
     asking->waiting = asking->count;
-    if (asking->count == 0)
+    if (asking->count == 0) {
         answer(asking);
+        return;
+    }
     for (size_t i = 0, count = asking->waiting; i < count; i++)
         store_usage(admin->store, asking->asked[i].mailbox, &asking->asked[i].usage,
                     (struct store_caller){on_usage, &asking->asked[i]});
