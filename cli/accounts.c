@@ -5,6 +5,8 @@
 #include <sodium.h>
 
 #include "cli/eventflush.h"
+#include "db/pagesession.h"
+#include "db/secondfactor.h"
 
 _Static_assert(DB_WEBHOOK_SECRET_SIZE == SIGNATURE_SECRET_SIZE, "one secret, two names");
 
@@ -40,6 +42,56 @@ static enum db_result mailbox_invite(struct db *db, const struct conf *conf, uin
     password_draw_invitation(drawn_r, conf);
     return db_mailaddress_invite(db, customer, address, drawn_r->invitation.digest,
                                  drawn_r->invitation.until);
+}
+
+static enum db_result admin_user_draw(struct db *db, const struct conf *conf,
+                                      struct db_admin_user *user, const char *name,
+                                      struct drawn_invitation *drawn_r)
+{
+    password_draw_invitation(drawn_r, conf);
+    return db_admin_user_add(db, user, name, drawn_r->invitation.digest, drawn_r->invitation.until);
+}
+
+static enum db_result admin_user_invite(struct db *db, const struct conf *conf,
+                                        const struct db_admin_user *user,
+                                        struct drawn_invitation *drawn_r)
+{
+    password_draw_invitation(drawn_r, conf);
+    return db_admin_user_invite(db, user->customer, user->id, drawn_r->invitation.digest,
+                                drawn_r->invitation.until);
+}
+
+/* That there was none is as good. */
+static enum db_result end_second_factor(struct db *db, const struct db_admin_user *user)
+{
+    const struct db_person person = {.customer = user->customer, .admin_user = user->id};
+    enum db_result result = db_second_factor_remove(db, &person);
+
+    if (result == DB_OK)
+        result = db_page_sessions_end(db, &person, NULL);
+    return result == DB_NONE ? DB_OK : result;
+}
+
+static enum db_result admin_user_change(struct db *db, const struct db_admin_user *user,
+                                        bool no_second_factor)
+{
+    enum db_result result = db_transaction_begin(db);
+
+    if (result != DB_OK)
+        return result;
+    result = db_admin_user_set(db, user);
+    if (result == DB_OK && no_second_factor)
+        result = end_second_factor(db, user);
+    if (result == DB_OK)
+        return db_transaction_commit(db);
+    db_transaction_rollback(db);
+    return result;
+}
+
+static enum db_result admin_user_set_login(struct db *db, const struct db_admin_user *user,
+                                           const struct login *login)
+{
+    return db_admin_user_set_hash(db, user->customer, user->id, login->kept.hash);
 }
 
 static enum db_result webhook_draw(struct db *db, uint64_t customer, const char *url,
@@ -82,11 +134,25 @@ const struct accounts accounts_local = {
     .mailbox_add = mailbox_add,
     .mailbox_set_login = mailbox_set_login,
     .mailbox_invite = mailbox_invite,
+    .admin_user_draw = admin_user_draw,
+    .admin_user_invite = admin_user_invite,
+    .admin_user_change = admin_user_change,
+    .admin_user_set_login = admin_user_set_login,
     .webhook_draw = webhook_draw,
     .webhook_redraw = webhook_redraw,
     .usage_ask = ask_usage,
     .session_find = session_find,
     .session_end = session_end,
+    .blocks_find = blocks_find,
+    .blocks_lift = blocks_lift,
+    .cards_print = cards_print,
+    .import_add = import_add,
+    .import_keep = password_keep,
+    .job_upload = job_upload,
+    .job_percent = job_percent,
+    .job_warn = job_warn,
+    .job_take_table = job_take_table,
+    .job_take_cards = job_take_cards,
     .audit_export = audit_export,
     .events_flush = eventflush,
     .broken = "the account database failed, as the line above says",

@@ -2,9 +2,14 @@
 #define CLI_ACCOUNTS_H
 
 #include "cli/auditexport.h"
+#include "cli/blocks.h"
+#include "cli/cards.h"
+#include "cli/import.h"
+#include "cli/job.h"
 #include "cli/password.h"
 #include "cli/session.h"
 #include "cli/usage.h"
+#include "db/adminuser.h"
 #include "db/alias.h"
 #include "db/apikey.h"
 #include "db/apppassword.h"
@@ -78,9 +83,18 @@
     CALL(api_key_remove)                                                                           \
     CALL(api_key_set)                                                                              \
     CALL(operator_api_key_next)                                                                    \
+    CALL(admin_user_find)                                                                          \
+    CALL(admin_user_next)                                                                          \
+    CALL(admin_user_remove)                                                                        \
+    CALL(operator_admin_user_next)                                                                 \
     CALL(issuer_add)                                                                               \
     CALL(issuer_next)                                                                              \
     CALL(issuer_remove)                                                                            \
+    CALL(job_end)                                                                                  \
+    CALL(job_error_next)                                                                           \
+    CALL(job_next)                                                                                 \
+    CALL(operator_job_find)                                                                        \
+    CALL(operator_job_next)                                                                        \
     CALL(removal_find)                                                                             \
     CALL(removal_next)                                                                             \
     CALL(removal_purge)                                                                            \
@@ -124,6 +138,20 @@ struct accounts {
     enum db_result (*mailbox_invite)(struct db *db, const struct conf *conf, uint64_t customer,
                                      const struct address *address,
                                      struct drawn_invitation *drawn_r);
+    /* Adds an admin user with an invitation; as db_admin_user_add(). */
+    enum db_result (*admin_user_draw)(struct db *db, const struct conf *conf,
+                                      struct db_admin_user *user, const char *name,
+                                      struct drawn_invitation *drawn_r);
+    /* Invites anew, as db_admin_user_invite(). */
+    enum db_result (*admin_user_invite)(struct db *db, const struct conf *conf,
+                                        const struct db_admin_user *user,
+                                        struct drawn_invitation *drawn_r);
+    /* As db_admin_user_set(), and takes away the second factor, which there need not be. */
+    enum db_result (*admin_user_change)(struct db *db, const struct db_admin_user *user,
+                                        bool no_second_factor);
+    /* As db_admin_user_set_hash(). */
+    enum db_result (*admin_user_set_login)(struct db *db, const struct db_admin_user *user,
+                                           const struct login *login);
     /*
      * As db_webhook_add() and db_webhook_renew(); the secret is drawn, and wiped by its owner. The
      * secret of before is good for `overlap` seconds more.
@@ -138,6 +166,19 @@ struct accounts {
     /* As in cli/session.h. */
     __typeof__(session_find) *session_find;
     __typeof__(session_end) *session_end;
+    /* As in cli/blocks.h and cli/cards.h. */
+    __typeof__(blocks_find) *blocks_find;
+    __typeof__(blocks_lift) *blocks_lift;
+    __typeof__(cards_print) *cards_print;
+    /* As in cli/import.h; and password_keep() for what it makes. */
+    __typeof__(import_add) *import_add;
+    __typeof__(password_keep) *import_keep;
+    /* As in cli/job.h. */
+    __typeof__(job_upload) *job_upload;
+    __typeof__(job_percent) *job_percent;
+    __typeof__(job_warn) *job_warn;
+    __typeof__(job_take_table) *job_take_table;
+    __typeof__(job_take_cards) *job_take_cards;
     /* As in cli/auditexport.h. */
     __typeof__(audit_export) *audit_export;
     /* Has the events written that have been counted; says so where that is not possible. */

@@ -5,14 +5,12 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
 #include "cli/password.h"
 #include "db/adminuser.h"
-#include "db/pagesession.h"
-#include "db/secondfactor.h"
-#include "db/transaction.h"
 
 static const struct listing_column columns[] = {{"login", "LOGIN", LISTING_TEXT},
                                                 {"name", "NAME", LISTING_TEXT},
@@ -53,12 +51,12 @@ static struct db *open_user(struct instance *instance, const char *text,
     struct db *db = instance_open_database(instance);
     if (db == NULL)
         return NULL;
-    enum db_result result = database_result(db, db_admin_user_find(db, login, user_r));
+    enum db_result result = database_result(db, accounts->admin_user_find(db, login, user_r));
     if (result == DB_OK)
         return db;
     if (result == DB_NONE)
         no_user(login);
-    db_close(db);
+    accounts->close(db);
     return NULL;
 }
 
@@ -124,7 +122,7 @@ static int parse_add(struct addition *addition, int argc, char **argv)
 static int add(struct instance *instance, struct db *db, struct addition *addition)
 {
     struct db_admin_user *user = &addition->user;
-    struct drawn_invitation drawn;
+    struct drawn_invitation drawn = {0};
     struct db_customer customer;
     int done = EXIT_REFUSED;
 
@@ -133,16 +131,15 @@ static int add(struct instance *instance, struct db *db, struct addition *additi
             return EXIT_REFUSED;
         user->customer = customer.id;
     }
-    password_draw_invitation(&drawn, &instance->conf);
-    enum db_result result = db_admin_user_add(db, user, addition->login, drawn.invitation.digest,
-                                              drawn.invitation.until);
+    enum db_result result =
+        accounts->admin_user_draw(db, &instance->conf, user, addition->login, &drawn);
     switch (database_result(db, result)) {
     case DB_OK:
         printf("login: %s\n", user->login);
         done = fflush(stdout) == 0 ? password_show_invitation(&drawn) : EXIT_REFUSED;
         break;
     case DB_TAKEN:
-        refuse("there is an admin user %s already; take another name", user->login);
+        refuse("there is an admin user %s already; take another name", addition->login);
         break;
     case DB_NONE: refuse("the customer \"%s\" was removed just now", addition->customer); break;
     default: break;
@@ -161,7 +158,7 @@ int admin_user_add_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = add(instance, db, &addition);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -175,8 +172,8 @@ static int list_users(struct instance *instance, struct db *db, const struct db_
     (void)instance;
 
     json_t *rows = json_array();
-    while ((result = customer != NULL ? db_admin_user_next(db, customer->id, &user)
-                                      : db_operator_admin_user_next(db, &user)) == DB_OK)
+    while ((result = customer != NULL ? accounts->admin_user_next(db, customer->id, &user)
+                                      : accounts->operator_admin_user_next(db, &user)) == DB_OK)
         json_array_append_new(rows, user_row(&user));
     return database_list_end(db, result, rows, columns, json);
 }
@@ -230,17 +227,6 @@ static int parse_set(struct changes *changes, int argc, char **argv)
     return 0;
 }
 
-/* DB_NONE: there was none. */
-static enum db_result end_second_factor(struct db *db, const struct db_admin_user *user)
-{
-    const struct db_person person = {.customer = user->customer, .admin_user = user->id};
-    enum db_result result = db_second_factor_remove(db, &person);
-
-    if (result == DB_OK)
-        result = db_page_sessions_end(db, &person, NULL);
-    return result == DB_NONE ? DB_OK : result;
-}
-
 static enum db_result set(struct db *db, struct db_admin_user *user, const struct changes *changes)
 {
     if (changes->name != NULL)
@@ -248,16 +234,7 @@ static enum db_result set(struct db *db, struct db_admin_user *user, const struc
     if (changes->role_text != NULL)
         user->role = changes->role;
     user->suspended = changes->suspend || (user->suspended && !changes->resume);
-    enum db_result result = db_transaction_begin(db);
-    if (result != DB_OK)
-        return result;
-    result = db_admin_user_set(db, user);
-    if (result == DB_OK && changes->no_second_factor)
-        result = end_second_factor(db, user);
-    if (result == DB_OK)
-        return db_transaction_commit(db);
-    db_transaction_rollback(db);
-    return result;
+    return accounts->admin_user_change(db, user, changes->no_second_factor);
 }
 
 static int result_of(struct db *db, const struct db_admin_user *user, enum db_result result)
@@ -283,7 +260,7 @@ int admin_user_set_main(struct instance *instance, int argc, char **argv)
                       user.customer != 0 ? "of a customer" : "an operator", changes.role_text);
     else
         done = result_of(db, &user, set(db, &user, &changes));
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -295,17 +272,16 @@ static int set_password(struct instance *instance, struct db *db, const struct d
     const struct passwordrule_owner owner = {.address = user->login,
                                              .customer = user->customer_name,
                                              .hostname = instance->conf.hostname};
-    struct password password;
-    struct password_kept kept;
-    const struct password_job job = {&password, user->login, &kept};
+    struct login login = {0};
+    const struct password_job job = {&login.password, user->login, &login.kept};
 
-    int done = from_stdin ? password_read(&password, &owner) : password_ask(&password, &owner);
+    int done =
+        from_stdin ? password_read(&login.password, &owner) : password_ask(&login.password, &owner);
     if (done == EXIT_DONE)
-        done = password_keep(&instance->conf, db, &job, 1);
+        done = accounts->password_keep(&instance->conf, db, &job, 1);
     if (done == EXIT_DONE)
-        done = result_of(db, user, db_admin_user_set_hash(db, user->customer, user->id, kept.hash));
-    password_wipe(&password);
-    sodium_memzero(&kept, sizeof(kept));
+        done = result_of(db, user, accounts->admin_user_set_login(db, user, &login));
+    login_wipe(&login);
     return done;
 }
 
@@ -329,7 +305,7 @@ int admin_user_passwd_main(struct instance *instance, int argc, char **argv)
     if (db == NULL)
         return EXIT_REFUSED;
     int done = set_password(instance, db, &user, from_stdin);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -337,21 +313,19 @@ int admin_user_invite_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option none[] = {{0}};
     struct db_admin_user user = {0};
-    struct drawn_invitation drawn;
+    struct drawn_invitation drawn = {0};
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
     struct db *db = open_user(instance, argv[optind], &user);
     if (db == NULL)
         return EXIT_REFUSED;
-    password_draw_invitation(&drawn, &instance->conf);
-    int done = result_of(db, &user,
-                         db_admin_user_invite(db, user.customer, user.id, drawn.invitation.digest,
-                                              drawn.invitation.until));
+    int done =
+        result_of(db, &user, accounts->admin_user_invite(db, &instance->conf, &user, &drawn));
     if (done == EXIT_DONE)
         done = password_show_invitation(&drawn);
     sodium_memzero(&drawn, sizeof(drawn));
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 
@@ -365,7 +339,7 @@ int admin_user_remove_main(struct instance *instance, int argc, char **argv)
     struct db *db = open_user(instance, argv[optind], &user);
     if (db == NULL)
         return EXIT_REFUSED;
-    int done = result_of(db, &user, db_admin_user_remove(db, user.customer, user.id));
-    db_close(db);
+    int done = result_of(db, &user, accounts->admin_user_remove(db, user.customer, user.id));
+    accounts->close(db);
     return done;
 }

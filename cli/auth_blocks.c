@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
+#include "cli/blocks.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
 #include "cli/database.h"
 #include "cli/listing.h"
-#include "db/owner.h"
+#include "db/person.h"
+#include "lib/adminlogin.h"
 #include "lib/authmsg.h"
 #include "lib/networks.h"
 #include "lib/xalloc.h"
@@ -86,11 +89,13 @@ static const char *scope_name(uint32_t scope)
 }
 
 /* What has been removed meanwhile has no name. */
-static void name_mailbox(struct db *db, uint64_t mailbox, struct db_owner *owner_r)
+static json_t *name_of(struct db *db, const struct auth_block *block)
 {
-    *owner_r = (struct db_owner){0};
-    if (mailbox != 0 && db_owner_find(db, mailbox, owner_r) != DB_OK)
-        *owner_r = (struct db_owner){0};
+    struct db_person_found found;
+
+    if (db_person_delayed(db, block->customers[0], block->mailbox, &found) != DB_OK)
+        return json_null();
+    return json_string(found.login);
 }
 
 static json_t *customer_names(struct db *db, const struct auth_block *block, uint64_t only)
@@ -111,36 +116,43 @@ static json_t *block_row(struct db *db, const struct auth_block *block, uint64_t
 {
     char network[NETWORKS_TEXT_SIZE] = "";
     struct in6_addr source;
-    struct db_owner owner;
 
     memcpy(&source, block->source, sizeof(source));
     if (!IN6_IS_ADDR_UNSPECIFIED(&source))
         networks_format(network, &source, block->bits <= 128 ? block->bits : 128);
-    name_mailbox(db, block->mailbox, &owner);
     return json_pack("{ss so so so si si}", "delayed", scope_name(block->scope), "address",
-                     listing_text(owner.address.text), "network", listing_text(network), "customer",
+                     name_of(db, block), "network", listing_text(network), "customer",
                      customer_names(db, block, only), "wrong", (int)block->count, "seconds",
                      (int)block->seconds);
+}
+
+int blocks_find(struct db *db, uint64_t customer, json_t *rows)
+{
+    const struct auth_list list = {.customer = customer};
+    struct answer answer;
+
+    int done = ask(&answer, AUTH_LIST, &list, sizeof(list));
+    if (answer.count > 0)
+        qsort(answer.blocks, answer.count, sizeof(*answer.blocks), auth_block_compare);
+    for (size_t i = 0; done == EXIT_DONE && i < answer.count; i++)
+        json_array_append_new(rows, block_row(db, &answer.blocks[i], customer));
+    if (done == EXIT_DONE && answer.number > 0)
+        fprintf(stderr, "bellhop: and %llu more\n", (unsigned long long)answer.number);
+    free(answer.blocks);
+    return done;
 }
 
 static int list_blocks(struct instance *instance, struct db *db, const struct db_customer *customer,
                        bool json)
 {
-    uint64_t id = customer != NULL ? customer->id : 0;
-    struct answer answer;
+    json_t *rows = json_array();
     (void)instance;
 
-    const struct auth_list list = {.customer = id};
-    int done = ask(&answer, AUTH_LIST, &list, sizeof(list));
-    if (done == EXIT_DONE) {
-        json_t *rows = json_array();
-        for (size_t i = 0; i < answer.count; i++)
-            json_array_append_new(rows, block_row(db, &answer.blocks[i], id));
+    int done = accounts->blocks_find(db, customer != NULL ? customer->id : 0, rows);
+    if (done == EXIT_DONE)
         listing_print(rows, columns, json);
-        if (answer.number > 0)
-            fprintf(stderr, "bellhop: and %llu more\n", (unsigned long long)answer.number);
-    }
-    free(answer.blocks);
+    else
+        json_decref(rows);
     return done;
 }
 
@@ -151,51 +163,86 @@ int auth_blocks_main(struct instance *instance, int argc, char **argv)
 
 /* --- lift */
 
-static int find_mailbox(struct instance *instance, const char *text, struct auth_lift *lift_r)
+int blocks_lift(struct db *db, const struct blocks_place *place, uint64_t *count_r)
 {
-    struct db_mailaddress found;
-    struct address address;
+    struct auth_lift lift = {0};
+    struct answer answer;
+    (void)db;
 
-    struct db *db = address_open(instance, text, &address);
-    if (db == NULL)
-        return EXIT_REFUSED;
-    int done = address_lookup_mailbox(db, &address, &found);
-    db_close(db);
-    if (done != EXIT_DONE)
-        return EXIT_REFUSED;
-    lift_r->customer = found.customer;
-    lift_r->mailbox = found.mailbox;
-    memcpy(lift_r->address, address.text, sizeof(address.text));
-    return EXIT_DONE;
+    if (place->found.mailbox != 0) {
+        lift.customer = place->found.customer;
+        lift.mailbox = place->found.mailbox;
+        memcpy(lift.address, place->address.text, sizeof(place->address.text));
+    } else if (place->user.id != 0) {
+        lift.customer = place->user.customer;
+        lift.mailbox = AUTH_ADMIN_USER | place->user.id;
+        memcpy(lift.address, place->user.login, sizeof(place->user.login));
+    } else {
+        memcpy(lift.network, &place->network.list[0].address, sizeof(lift.network));
+        lift.bits = place->network.list[0].bits;
+    }
+    int done = ask(&answer, AUTH_LIFT, &lift, sizeof(lift));
+    *count_r = answer.number;
+    return done;
 }
 
-static int find_network(struct instance *instance, const char *text, struct auth_lift *lift_r)
+static int unknown(const char *text)
 {
-    struct networks networks;
+    return refuse("\"%s\" is no mail address, no admin user's login and no network, as 192.0.2.1, "
+                  "192.0.2.0/24 or 2001:db8::/48 is",
+                  text);
+}
 
-    if (networks_parse(&networks, text) < 0 || networks.count != 1)
-        return refuse("\"%s\" is neither a mail address nor a network, as 192.0.2.1, 192.0.2.0/24 "
-                      "or 2001:db8::/48 is",
-                      text);
-    memcpy(lift_r->network, &networks.list[0].address, sizeof(lift_r->network));
-    lift_r->bits = networks.list[0].bits;
-    return instance_enter(instance) < 0 ? EXIT_REFUSED : EXIT_DONE;
+static int find_admin_user(struct db *db, const char *login, struct blocks_place *place)
+{
+    enum db_result result = database_result(db, accounts->admin_user_find(db, login, &place->user));
+
+    if (result == DB_NONE)
+        return unknown(login);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+/* NULL after refuse(). No admin user's login is an address; an operator's may look like one of a
+ * network. */
+static struct db *open_place(struct instance *instance, struct blocks_place *place)
+{
+    char login[ADMINLOGIN_MAX + 1];
+    int done = EXIT_DONE;
+    struct db *db = NULL;
+
+    if (networks_parse(&place->network, place->text) == 0 && place->network.count == 1)
+        return instance_open_database(instance);
+    if (adminlogin_parse(login, place->text) == 0) {
+        db = instance_open_database(instance);
+        done = db != NULL ? find_admin_user(db, login, place) : EXIT_REFUSED;
+    } else if (strchr(place->text, '@') != NULL) {
+        db = address_open(instance, place->text, &place->address);
+        done =
+            db != NULL ? address_lookup_mailbox(db, &place->address, &place->found) : EXIT_REFUSED;
+    } else {
+        unknown(place->text);
+    }
+    if (done == EXIT_DONE || db == NULL)
+        return db;
+    accounts->close(db);
+    return NULL;
 }
 
 int auth_lift_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option none[] = {{0}};
-    struct auth_lift lift = {0};
-    struct answer answer;
+    struct blocks_place place = {0};
+    uint64_t count = 0;
 
     if (command_option(argc, argv, none) != -1 || command_arguments(argc, argv, 1, 1) != 0)
         return EXIT_USAGE;
-    const char *what = argv[optind];
-    int done = strchr(what, '@') != NULL ? find_mailbox(instance, what, &lift)
-                                         : find_network(instance, what, &lift);
-    if (done == EXIT_DONE)
-        done = ask(&answer, AUTH_LIFT, &lift, sizeof(lift));
-    if (done == EXIT_DONE && answer.number == 0)
+    place.text = argv[optind];
+    struct db *db = open_place(instance, &place);
+    if (db == NULL)
+        return EXIT_REFUSED;
+    int done = accounts->blocks_lift(db, &place, &count);
+    accounts->close(db);
+    if (done == EXIT_DONE && count == 0)
         return refuse("nothing is delayed there; \"bellhop auth blocks\" shows what is");
     return done;
 }

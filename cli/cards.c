@@ -3,43 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/address.h"
+#include "cli/cards.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "db/domain.h"
 #include "db/sheet.h"
 #include "db/transaction.h"
+#include "lib/xalloc.h"
 
-/* The mailboxes without a password. */
-static int collect_new(struct db_sheet *sheet, struct db *db)
+/* --- here */
+
+static enum db_result collect(struct db_sheet *sheet, struct db *db,
+                              const struct cards_wanted *wanted)
 {
-    if (database_result(db, db_sheet_add_new(db, sheet, SIZE_MAX)) != DB_OK)
-        return EXIT_REFUSED;
-    if (sheet->count == 0)
-        return refuse("each mailbox of \"%s\"%s%s has a password; name the addresses that are to "
-                      "choose another one",
-                      sheet->customer.name, sheet->domain[0] != '\0' ? " in " : "", sheet->domain);
-    return EXIT_DONE;
-}
+    enum db_result result = db_sheet_begin(db, wanted->customer.id, sheet);
 
-static int collect_named(struct db_sheet *sheet, struct db *db, char **names, size_t count)
-{
-    struct db_mailaddress owner;
-    struct address address;
-
-    for (size_t i = 0; i < count; i++) {
-        if (address_argument(&address, names[i]) != EXIT_DONE ||
-            address_lookup_mailbox(db, &address, &owner) != EXIT_DONE)
-            return EXIT_REFUSED;
-        enum db_result result = database_result(db, db_sheet_add(db, sheet, &address));
-        if (result == DB_NONE)
-            return refuse("%s is not among the addresses of \"%s\"%s%s", address.text,
-                          sheet->customer.name, sheet->domain[0] != '\0' ? " in " : "",
-                          sheet->domain);
-        if (result != DB_OK)
-            return EXIT_REFUSED;
-    }
-    return EXIT_DONE;
+    memcpy(sheet->domain, wanted->domain, sizeof(sheet->domain));
+    if (result == DB_OK && wanted->count == 0)
+        return db_sheet_add_new(db, sheet, SIZE_MAX);
+    for (size_t i = 0; result == DB_OK && i < wanted->count; i++)
+        result = db_sheet_add(db, sheet, &wanted->addresses[i]);
+    return result;
 }
 
 /* All invitations of before stay good unless all of these are. */
@@ -74,67 +60,101 @@ static enum db_result write_cards(const struct db_sheet *sheet, struct db *db,
     return result;
 }
 
-static int print_sheet(struct db_sheet *sheet, struct db *db, const struct conf *conf)
+enum db_result cards_print(struct db *db, const struct conf *conf,
+                           const struct cards_wanted *wanted, FILE *file)
 {
-    enum db_result result = database_result(db, invite_all(sheet, db));
+    struct db_sheet sheet = {0};
 
-    if (result == DB_NONE)
+    enum db_result result = collect(&sheet, db, wanted);
+    if (result == DB_OK && sheet.count == 0)
+        result = DB_NONE;
+    if (result == DB_OK)
+        result = invite_all(&sheet, db);
+    if (result == DB_OK)
+        result = write_cards(&sheet, db, conf, file);
+    db_sheet_free(&sheet);
+    return result;
+}
+
+/* --- the command */
+
+/* Each is a mailbox of the customer and of the domain. */
+static int find_named(struct cards_wanted *wanted, struct db *db, char **names)
+{
+    const char *domain = wanted->domain;
+    struct db_mailaddress owner;
+
+    for (size_t i = 0; i < wanted->count; i++) {
+        struct address *address = &wanted->addresses[i];
+        if (address_argument(address, names[i]) != EXIT_DONE ||
+            address_lookup_mailbox(db, address, &owner) != EXIT_DONE)
+            return EXIT_REFUSED;
+        if (owner.customer != wanted->customer.id ||
+            (domain[0] != '\0' && strcmp(address->domain, domain) != 0))
+            return refuse("%s is not among the addresses of \"%s\"%s%s", address->text,
+                          wanted->customer.name, domain[0] != '\0' ? " in " : "", domain);
+    }
+    return EXIT_DONE;
+}
+
+static int find_domain(const struct cards_wanted *wanted, struct db *db)
+{
+    struct db_domain domain;
+
+    if (wanted->domain[0] == '\0')
+        return EXIT_DONE;
+    enum db_result result = database_result(db, accounts->domain_find(db, wanted->domain, &domain));
+    if (result == DB_NONE || (result == DB_OK && domain.customer != wanted->customer.id))
+        return refuse("\"%s\" has no domain %s", wanted->customer.name, wanted->domain);
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static int print_wanted(struct db *db, const struct conf *conf, const struct cards_wanted *wanted)
+{
+    enum db_result result = database_result(db, accounts->cards_print(db, conf, wanted, stdout));
+
+    if (result == DB_NONE && wanted->count > 0)
         return refuse("one of the addresses was removed just now; nothing was changed");
+    if (result == DB_NONE)
+        return refuse("each mailbox of \"%s\"%s%s has a password; name the addresses that are to "
+                      "choose another one",
+                      wanted->customer.name, wanted->domain[0] != '\0' ? " in " : "",
+                      wanted->domain);
     if (result != DB_OK)
         return EXIT_REFUSED;
-    result = database_result(db, write_cards(sheet, db, conf, stdout));
-    if (fflush(stdout) != 0 || ferror(stdout) || result != DB_OK)
+    if (fflush(stdout) != 0 || ferror(stdout))
         return refuse("cannot write the cards; make them anew, for the invitations of before hold "
                       "no longer");
     return EXIT_DONE;
 }
 
-/* Keeps the domain that was given. */
-static int find_customer(struct db_sheet *sheet, struct db *db, const char *name)
-{
-    char domain_name[ADDRESS_DOMAIN_MAX + 1];
-    struct db_customer customer;
-    struct db_domain domain;
-
-    if (database_customer(db, name, &customer) != EXIT_DONE)
-        return EXIT_REFUSED;
-    memcpy(domain_name, sheet->domain, sizeof(domain_name));
-    if (database_result(db, db_sheet_begin(db, customer.id, sheet)) != DB_OK)
-        return EXIT_REFUSED;
-    memcpy(sheet->domain, domain_name, sizeof(domain_name));
-    if (sheet->domain[0] == '\0')
-        return EXIT_DONE;
-    enum db_result result = database_result(db, db_domain_find(db, sheet->domain, &domain));
-    if (result == DB_NONE || (result == DB_OK && domain.customer != customer.id))
-        return refuse("\"%s\" has no domain %s", customer.name, sheet->domain);
-    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
-}
-
-static int make_sheet(struct db_sheet *sheet, struct instance *instance, const char *customer,
-                      char **names, size_t count)
+static int make_cards(struct cards_wanted *wanted, struct instance *instance, const char *customer,
+                      char **names)
 {
     struct db *db = instance_open_database(instance);
 
     if (db == NULL)
         return EXIT_REFUSED;
     int done = EXIT_DONE;
-    if (instance->conf.page_url[0] == '\0')
+    if (!accounts->remote && instance->conf.page_url[0] == '\0')
         done = refuse("links need the address of the pages; set page_url in %s", INSTANCE_CONF);
     if (done == EXIT_DONE)
-        done = find_customer(sheet, db, customer);
+        done = database_customer(db, customer, &wanted->customer);
     if (done == EXIT_DONE)
-        done = count > 0 ? collect_named(sheet, db, names, count) : collect_new(sheet, db);
+        done = find_domain(wanted, db);
     if (done == EXIT_DONE)
-        done = print_sheet(sheet, db, &instance->conf);
-    db_close(db);
+        done = find_named(wanted, db, names);
+    if (done == EXIT_DONE)
+        done = print_wanted(db, &instance->conf, wanted);
+    accounts->close(db);
     return done;
 }
 
-static int parse_domain(struct db_sheet *sheet, const char *text)
+static int parse_domain(struct cards_wanted *wanted, const char *text)
 {
     const char *error;
 
-    if (text == NULL || address_parse_domain(sheet->domain, text, strlen(text), &error) == 0)
+    if (text == NULL || address_parse_domain(wanted->domain, text, strlen(text), &error) == 0)
         return EXIT_DONE;
     return refuse("\"%s\" is no domain: %s", text, error);
 }
@@ -143,7 +163,7 @@ int address_cards_main(struct instance *instance, int argc, char **argv)
 {
     static const struct option options[] = {
         {"customer", required_argument, NULL, 'c'}, {"domain", required_argument, NULL, 'd'}, {0}};
-    struct db_sheet sheet = {0};
+    struct cards_wanted wanted = {0};
     const char *customer = NULL;
     const char *domain = NULL;
     int option;
@@ -158,9 +178,11 @@ int address_cards_main(struct instance *instance, int argc, char **argv)
         return EXIT_USAGE;
     if (customer == NULL)
         return wrong_usage("say whose addresses they are with --customer");
-    if (parse_domain(&sheet, domain) != EXIT_DONE)
+    if (parse_domain(&wanted, domain) != EXIT_DONE)
         return EXIT_REFUSED;
-    int done = make_sheet(&sheet, instance, customer, argv + optind, (size_t)(argc - optind));
-    db_sheet_free(&sheet);
+    wanted.count = (size_t)(argc - optind);
+    wanted.addresses = xcalloc(wanted.count + 1, sizeof(*wanted.addresses));
+    int done = make_cards(&wanted, instance, customer, argv + optind);
+    free(wanted.addresses);
     return done;
 }

@@ -4,29 +4,43 @@
 #include "db/adminuser.h"
 #include "db/apikey.h"
 #include "db/apppassword.h"
+#include "db/issuer.h"
+#include "db/job.h"
 #include "db/limit.h"
+#include "db/trusted.h"
+#include "db/webhook.h"
+
+/* What has the same limit for every customer. */
+static const struct {
+    const char *whose;
+    unsigned most;
+    const char *things;
+    const char *how; /* it becomes less */
+} fixed[DB_LIMIT__MAX] = {
+    [DB_LIMIT_TRUSTED_NETWORKS] = {"a customer", DB_TRUSTED_MAX, "trusted networks",
+                                   "remove one with \"bellhop trusted-network remove\""},
+    [DB_LIMIT_APP_PASSWORDS] = {"a mailbox", DB_APP_PASSWORDS_MAX, "app passwords",
+                                "remove one with \"bellhop app-password remove\""},
+    [DB_LIMIT_WEBHOOKS] = {"a customer, like the operator,", DB_WEBHOOKS_MAX, "webhooks",
+                           "remove one with \"bellhop webhook remove\""},
+    [DB_LIMIT_API_KEYS] = {"a customer, like the operator,", DB_API_KEYS_MAX, "API keys",
+                           "remove one with \"bellhop api-key remove\""},
+    [DB_LIMIT_TOKEN_ISSUERS] = {"a customer", DB_ISSUERS_MAX, "issuers of tokens",
+                                "remove one with \"bellhop token-issuer remove\""},
+    [DB_LIMIT_JOBS] = {"a customer, like the operator,", DB_JOBS_MAX, "uploads under way",
+                       "see \"bellhop job list\" for them, and wait or cancel one"},
+    [DB_LIMIT_ADMIN_USERS] = {"a customer, like the operator,", DB_ADMIN_USERS_MAX, "admin users",
+                              "remove one with \"bellhop admin-user remove\""},
+};
 
 static void refuse_limit(const struct db *db)
 {
     struct db_limit limit;
 
     accounts->limit_get(db, &limit);
-    if (limit.kind == DB_LIMIT_APP_PASSWORDS) {
-        refuse("the mailbox has %d app passwords, and can have no more; remove one with \"bellhop "
-               "app-password remove\"",
-               DB_APP_PASSWORDS_MAX);
-        return;
-    }
-    if (limit.kind == DB_LIMIT_API_KEYS) {
-        refuse("there can be no more than %d API keys of one customer, and of the operator; remove "
-               "one with \"bellhop api-key remove\"",
-               DB_API_KEYS_MAX);
-        return;
-    }
-    if (limit.kind == DB_LIMIT_ADMIN_USERS) {
-        refuse("there can be no more than %d admin users of one customer, and of the operator; "
-               "remove one with \"bellhop admin-user remove\"",
-               DB_ADMIN_USERS_MAX);
+    if (fixed[limit.kind].whose != NULL) {
+        refuse("%s can have %u %s and has as many; %s", fixed[limit.kind].whose,
+               fixed[limit.kind].most, fixed[limit.kind].things, fixed[limit.kind].how);
         return;
     }
     if (limit.kind == DB_LIMIT_MAILBOX_OCTETS) {

@@ -18,9 +18,18 @@ struct hashing {
     const struct password_job *jobs;
     size_t count;
     struct password_cost cost;
+    bool foreign; /* as another server would have them */
     atomic_size_t next;
     atomic_bool failed;
 };
+
+/* Of the octets as they are typed: what comes to an instance as a hash is compared with those. */
+static int hash_typed(const struct password_job *job, const struct password_cost *cost)
+{
+    *job->kept = (struct password_kept){0};
+    return crypto_pwhash_str(job->kept->hash, job->password->text, job->password->length,
+                             cost->operations, cost->memory);
+}
 
 static void *hash_some(void *context)
 {
@@ -29,7 +38,10 @@ static void *hash_some(void *context)
 
     while (!work->failed && (i = work->next++) < work->count) {
         const struct password_job *job = &work->jobs[i];
-        if (password_hash(job->kept, &work->cost, job->password, job->address) != 0)
+        int done = work->foreign
+                       ? hash_typed(job, &work->cost)
+                       : password_hash(job->kept, &work->cost, job->password, job->address);
+        if (done != 0)
             work->failed = true;
     }
     return NULL;
@@ -74,4 +86,18 @@ int password_keep(const struct conf *conf, struct db *db, const struct password_
     int done = found == DB_OK ? hash_all(&work, conf->hash_threads) : EXIT_REFUSED;
     sodium_memzero(work.cost.salt_secret, sizeof(work.cost.salt_secret));
     return done;
+}
+
+int password_keep_elsewhere(const struct conf *conf, struct db *db, const struct password_job *jobs,
+                            size_t count)
+{
+    struct hashing work = {.jobs = jobs, .count = count, .foreign = true};
+    struct conf usual;
+    (void)conf;
+    (void)db;
+
+    conf_default(&usual);
+    work.cost.operations = usual.hash_operations;
+    work.cost.memory = usual.hash_memory;
+    return hash_all(&work, usual.hash_threads);
 }

@@ -1,7 +1,7 @@
 /*
  * bellhop address import: a table of addresses, all or nothing. Every row is tried first, in a
  * transaction that is rolled back; then the passwords are hashed, while nobody has to wait; then
- * the rows are added in one transaction.
+ * the rows are added in one transaction. On a server elsewhere the first and the last are jobs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,10 @@
 
 #include <sodium.h>
 
+#include "cli/accounts.h"
 #include "cli/command.h"
 #include "cli/database.h"
+#include "cli/import.h"
 #include "cli/password.h"
 #include "db/limit.h"
 #include "db/mailaddress.h"
@@ -29,15 +31,6 @@
 /* What is read of the file at once. */
 #define PIECE (16 * 1024)
 
-struct import_row {
-    unsigned line;
-    struct address address; /* an empty text: what is wrong with it has been told */
-    char name[DB_MAILBOX_NAME_MAX + 1];
-    bool generated;
-    struct password password;
-    struct password_kept kept;
-};
-
 struct import {
     const char *file;
     struct row_reader *reader;
@@ -45,6 +38,7 @@ struct import {
     struct import_row *rows;
     size_t count;
     unsigned errors;
+    bool full; /* a row was one too many, and so is each behind it */
     char piece[PIECE];
 };
 
@@ -152,8 +146,9 @@ static int read_table(struct import *import)
     return done;
 }
 
-static enum db_result add_row(struct db *db, const struct import *import,
-                              const struct import_row *row)
+/* --- here */
+
+static enum db_result add_row(struct db *db, uint64_t customer, const struct import_row *row)
 {
     const struct db_mailaddress_new new = {.address = row->address,
                                            .name = row->name,
@@ -161,17 +156,56 @@ static enum db_result add_row(struct db *db, const struct import *import,
                                                row->kept.hash[0] != '\0' ? row->kept.hash : NULL,
                                            .scram = row->kept.scram};
 
-    return db_mailaddress_add(db, import->customer.id, &new, NULL);
+    return db_mailaddress_add(db, customer, &new, NULL);
 }
 
-static void add_error(struct import *import, const struct db *db, const struct import_row *row,
-                      enum db_result result)
+/* Within a transaction that has begun. Returns how many are refused, or -1. */
+static int add_rows(struct db *db, const struct import_rows *wanted)
 {
+    int refused = 0;
+
+    for (size_t i = 0; i < wanted->count; i++) {
+        const struct import_row *row = &wanted->rows[i];
+        if (row->address.text[0] == '\0')
+            continue;
+        enum db_result result = add_row(db, wanted->customer, row);
+        if (result == DB_BUSY || result == DB_BROKEN) {
+            database_result(db, result);
+            return -1;
+        }
+        if (result != DB_OK) {
+            wanted->refused(wanted->context, db, row, result);
+            refused++;
+        }
+    }
+    return refused;
+}
+
+int import_add(struct db *db, const struct import_rows *wanted, bool for_good)
+{
+    if (database_result(db, db_transaction_begin(db)) != DB_OK)
+        return EXIT_REFUSED;
+    int refused = add_rows(db, wanted);
+    if (refused == 0 && for_good)
+        return database_result(db, db_transaction_commit(db)) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+    db_transaction_rollback(db);
+    return refused < 0 ? EXIT_REFUSED : EXIT_DONE;
+}
+
+/* --- what is told of them */
+
+static void tell_refused(void *context, struct db *db, const struct import_row *row,
+                         enum db_result result)
+{
+    struct import *import = context;
     struct db_limit limit;
     char *sentence;
 
+    if (result == DB_LIMIT && import->full)
+        return;
     if (result == DB_LIMIT) {
-        db_limit_get(db, &limit);
+        import->full = true;
+        accounts->limit_get(db, &limit);
         sentence = xasprintf("there is no room for this row and what follows, for the plan \"%s\" "
                              "allows %u in all and \"%s\" has %u",
                              limit.plan, limit.allowed, limit.customer, import->customer.addresses);
@@ -184,40 +218,14 @@ static void add_error(struct import *import, const struct db *db, const struct i
     free(sentence);
 }
 
-/*
- * Adds all rows within a transaction that has begun, noting what is refused. Returns EXIT_DONE, or
- * EXIT_REFUSED when the database does not work.
- */
-static int add_rows(struct import *import, struct db *db)
-{
-    bool full = false;
-
-    for (size_t i = 0; i < import->count; i++) {
-        const struct import_row *row = &import->rows[i];
-        if (row->address.text[0] == '\0')
-            continue; /* what is wrong with it has been told */
-        enum db_result result = add_row(db, import, row);
-        if (result == DB_BUSY || result == DB_BROKEN) {
-            database_result(db, result);
-            return EXIT_REFUSED;
-        }
-        if (result != DB_OK && !(result == DB_LIMIT && full))
-            add_error(import, db, row, result);
-        full = full || result == DB_LIMIT;
-    }
-    return EXIT_DONE;
-}
-
-/* Adds all rows for good, or none of them. */
+/* Adds all rows for good where there is no mistake, or only tries. */
 static int add_all(struct import *import, struct db *db, bool for_good)
 {
-    if (database_result(db, db_transaction_begin(db)) != DB_OK)
-        return EXIT_REFUSED;
-    int done = add_rows(import, db);
-    if (done == EXIT_DONE && import->errors == 0 && for_good)
-        return database_result(db, db_transaction_commit(db)) == DB_OK ? EXIT_DONE : EXIT_REFUSED;
-    db_transaction_rollback(db);
-    return done;
+    const struct import_rows wanted = {import->customer.id, import->rows, import->count,
+                                       tell_refused, import};
+
+    import->full = false;
+    return accounts->import_add(db, &wanted, for_good);
 }
 
 static int hash_rows(struct import *import, struct db *db, const struct conf *conf)
@@ -234,7 +242,7 @@ static int hash_rows(struct import *import, struct db *db, const struct conf *co
             password_generate(&row->password);
         jobs[count++] = (struct password_job){&row->password, row->address.text, &row->kept};
     }
-    int done = password_keep(conf, db, jobs, count);
+    int done = accounts->import_keep(conf, db, jobs, count);
     free(jobs);
     return done;
 }
@@ -307,7 +315,7 @@ static int import_table(struct import *import, struct instance *instance, const 
     int done = database_customer(db, customer, &import->customer);
     if (done == EXIT_DONE)
         done = import_rows(import, db, &instance->conf, dry_run);
-    db_close(db);
+    accounts->close(db);
     return done;
 }
 

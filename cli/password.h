@@ -72,6 +72,13 @@ int password_keep(const struct conf *conf, struct db *db, const struct password_
                   size_t count);
 
 /*
+ * The same for an instance elsewhere that is to take hashes, at the usual cost and without keys: it
+ * makes them anew at the first good login.
+ */
+int password_keep_elsewhere(const struct conf *conf, struct db *db, const struct password_job *jobs,
+                            size_t count);
+
+/*
  * Reads what another server has kept of a password (lib/storedhash.h) from standard input, as
  * password_read() reads a password.
  */

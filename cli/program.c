@@ -13,15 +13,25 @@
 #define POP3_PROCESSES 64
 
 const struct program programs[PROGRAMS] = {
-    [PROGRAM_STORED] = {"stored", STAGE_BACK, {"key", "deliver", "front", "control"}},
+    [PROGRAM_STORED] = {"stored",
+                        STAGE_BACK,
+                        METRIC_RESTARTS_STORE,
+                        {"key", "deliver", "front", "control"}},
     [PROGRAM_AUTHD] = {"authd",
                        STAGE_BACK,
+                       METRIC_RESTARTS_AUTH,
                        {"key", "auth", "auth-front", "auth-control", "nginx"},
                        true},
-    [PROGRAM_FETCHD] = {"fetchd", STAGE_FRONT, {"fetch", "authorities"}},
-    [PROGRAM_LMTPD] = {"lmtpd", STAGE_FRONT, {"lmtp", "lmtp-unix", "policy", "map", "text"}},
-    [PROGRAM_POP3D] = {"pop3d", STAGE_FRONT, {"tls", "tickets", "pop3", "pop3s"}},
-    [PROGRAM_ADMIN] = {"admin", STAGE_WRITER, {"http", "https", "https-tls"}},
+    [PROGRAM_FETCHD] = {"fetchd", STAGE_FRONT, METRIC_RESTARTS_FETCH, {"fetch", "authorities"}},
+    [PROGRAM_LMTPD] = {"lmtpd",
+                       STAGE_FRONT,
+                       METRIC_RESTARTS_LMTP,
+                       {"lmtp", "lmtp-unix", "policy", "map", "text"}},
+    [PROGRAM_POP3D] = {"pop3d",
+                       STAGE_FRONT,
+                       METRIC_RESTARTS_POP3,
+                       {"tls", "tickets", "pop3", "pop3s"}},
+    [PROGRAM_ADMIN] = {"admin", STAGE_WRITER, METRIC_RESTARTS_HTTP, {"http", "https", "https-tls"}},
 };
 
 unsigned program_count(const struct program *program, const struct conf *conf)

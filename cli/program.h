@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "lib/conf.h"
+#include "lib/metrics.h"
 
 /* The programs of an instance, which the supervisor starts. */
 
@@ -17,6 +18,7 @@ enum program_stage { STAGE_FRONT, STAGE_BACK, STAGE_WRITER };
 struct program {
     const char *name;
     enum program_stage stage;
+    enum metric restarts;
     const char *descriptors[6]; /* besides conf, metrics and lock, which all get; NULL ends them */
     bool remembers;             /* gets memory for who comes after it, and that of the one before */
 };

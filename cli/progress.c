@@ -78,6 +78,10 @@ void progress_format(const char *title, enum progress_unit unit, uint64_t done, 
     /* A message may have come since the total was asked for. */
     unsigned percent = done < total ? (unsigned)((double)done / (double)total * 100) : 100;
     format_bar(percent, bar);
+    if (unit == PROGRESS_PERCENT) {
+        snprintf(text_r, PROGRESS_TEXT, "%s [%s] %u%%", title, bar, percent);
+        return;
+    }
     snprintf(text_r, PROGRESS_TEXT, "%s [%s] %u%% %s%s%s%s%s%s", title, bar, percent, amount, noun,
              comma, rate, slash, left);
 }

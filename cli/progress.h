@@ -12,7 +12,8 @@
 
 struct progress;
 
-enum progress_unit { PROGRESS_OCTETS, PROGRESS_MESSAGES };
+/* Percents are shown alone: they say nothing of how fast it goes. */
+enum progress_unit { PROGRESS_OCTETS, PROGRESS_MESSAGES, PROGRESS_PERCENT };
 
 /* `title` ("backup") is not copied. `total` 0: not known, and no time left is shown. */
 struct progress *progress_begin(const char *title, enum progress_unit unit, uint64_t total,

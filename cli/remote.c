@@ -31,8 +31,8 @@
 #define WAIT_LEAST 1
 #define WAIT_MOST  5
 
-/* The largest answer; the server's pages are below 1 MiB. */
-#define ANSWER_MAX (16U << 20)
+/* The largest answer: the server's pages are below 1 MiB, and a job's result is 100,000 lines. */
+#define ANSWER_MAX (64U << 20)
 
 /* Of what a request is named by: 128 random bits in hexadecimal digits. */
 #define NAME_OCTETS 16
@@ -55,10 +55,13 @@ struct exchange {
     CURL *curl;
     const char *method;
     const char *path;
-    char *body;           /* NULL: none */
+    const char *body; /* NULL: none */
+    size_t body_length;
+    const char *type;     /* of the body; NULL: JSON */
     char name[NAME_SIZE]; /* for Idempotency-Key; empty: none */
     bool lost;            /* a connection was, so it may have been made already */
     FILE *file;           /* that a good answer is copied to; NULL: it is JSON, and kept */
+    bool whole;           /* it is copied when all of it is there */
     char *text;
     size_t length;
     long status;
@@ -189,7 +192,7 @@ static size_t on_octets(char *octets, size_t size, size_t count, void *context)
     size_t length = size * count;
 
     curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
-    if (exchange->file != NULL && is_good(exchange->status))
+    if (exchange->file != NULL && !exchange->whole && is_good(exchange->status))
         return fwrite(octets, 1, length, exchange->file);
 
     if (length > ANSWER_MAX - exchange->length)
@@ -226,7 +229,8 @@ static struct curl_slist *make_headers(const struct exchange *exchange)
     struct curl_slist *headers = add_header(NULL, "Accept", accept);
 
     if (exchange->body != NULL)
-        headers = add_header(headers, "Content-Type", "application/json");
+        headers = add_header(headers, "Content-Type",
+                             exchange->type != NULL ? exchange->type : "application/json");
     if (exchange->name[0] != '\0')
         headers = add_header(headers, "Idempotency-Key", exchange->name);
     return headers;
@@ -250,6 +254,7 @@ static CURLcode attempt(struct remote *remote, struct exchange *exchange)
     CURL *curl = remote->curl;
     char *url = xasprintf("%s%s", remote->base, exchange->path);
     struct curl_slist *headers = make_headers(exchange);
+    bool is_long = exchange->file != NULL || exchange->type != NULL;
 
     forget_answer(exchange);
     exchange->error[0] = '\0';
@@ -259,14 +264,14 @@ static CURLcode attempt(struct remote *remote, struct exchange *exchange)
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->error);
     curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L); /* and no body of before */
     if (exchange->body != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(exchange->body));
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->body_length);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->body);
     }
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, exchange->method);
-    /* A copy takes as long as it takes, while something comes. */
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, exchange->file != NULL ? 0L : (long)ANSWER_TIME);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, exchange->file != NULL ? 1L : 0L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, exchange->file != NULL ? (long)ANSWER_TIME : 0L);
+    /* A copy and an upload take as long as they take, while something moves. */
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, is_long ? 0L : (long)ANSWER_TIME);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, is_long ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, is_long ? (long)ANSWER_TIME : 0L);
     /* On an old connection libcurl would send it twice by itself, and 404 tell of the second. */
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT,
                      strcmp(exchange->method, "DELETE") == 0 ? 1L : 0L);
@@ -290,7 +295,7 @@ static bool may_try_again(struct exchange *exchange, CURLcode code)
 {
     if (is_lost(code))
         exchange->lost = true;
-    if (exchange->file != NULL)
+    if (exchange->file != NULL && !exchange->whole)
         return false;
     if (code == CURLE_COULDNT_CONNECT)
         return exchange->lost;
@@ -320,6 +325,12 @@ static CURLcode perform(struct remote *remote, struct exchange *exchange)
 
 /* --- what the answer means */
 
+static enum db_result say_unwritten(void)
+{
+    refuse("the answer of the server cannot be written");
+    return DB_BROKEN;
+}
+
 static enum db_result say_failure(const struct remote *remote, const struct exchange *exchange,
                                   CURLcode code)
 {
@@ -333,7 +344,7 @@ static enum db_result say_failure(const struct remote *remote, const struct exch
     else if (code == CURLE_SSL_CACERT_BADFILE)
         refuse("the file that --ca names holds no certificates that can be read: %s", reason);
     else if (code == CURLE_WRITE_ERROR && exchange->file != NULL)
-        refuse("the answer of the server cannot be written");
+        say_unwritten();
     else if (code == CURLE_WRITE_ERROR)
         refuse("the server %s answers with more than it should", remote->base);
     else if (code != CURLE_OPERATION_TIMEDOUT && !exchange->lost)
@@ -365,7 +376,7 @@ static bool is_one_of(const char *text, const char *const *words)
 static bool is_missing(const json_t *errors)
 {
     static const char *const codes[] = {"no-plan",    "no-customer", "no-domain", "no-mailbox",
-                                        "no-address", "none",        NULL};
+                                        "no-address", "none",        "nobody",    NULL};
     const json_t *error;
     size_t i;
 
@@ -423,6 +434,7 @@ static enum db_result judge_problem(struct remote *remote, const struct exchange
     static const char *const none[] = {"not-found", "removed", NULL};
     static const char *const other_version[] = {"no-path", "method", "query", "no-such-method",
                                                 NULL};
+    static const char *const as_here[] = {"no-pages", "gone", "ended", "not-ended", NULL};
     const char *code = member(problem, "code");
     const char *detail = member(problem, "detail");
     const json_t *errors = json_object_get(problem, "errors");
@@ -435,7 +447,9 @@ static enum db_result judge_problem(struct remote *remote, const struct exchange
         return take_limit(remote, problem);
     if (strcmp(code, "invalid") == 0)
         return is_missing(errors) ? DB_NONE : say_errors(errors, detail);
-    if (is_one_of(code, keys))
+    if (is_one_of(code, as_here))
+        refuse("%s", detail);
+    else if (is_one_of(code, keys))
         refuse("the server does not let the key in %s do this: %s", remote->key_file, detail);
     else if (is_one_of(code, other_version))
         refuse("the server does not know %s %s as this program means it (%s); one of the two is "
@@ -449,6 +463,10 @@ static enum db_result judge_problem(struct remote *remote, const struct exchange
 static enum db_result judge(struct remote *remote, const struct exchange *exchange,
                             const json_t *answer)
 {
+    if (is_good(exchange->status) && exchange->whole)
+        return fwrite(exchange->text, 1, exchange->length, exchange->file) == exchange->length
+                   ? DB_OK
+                   : say_unwritten();
     if (is_good(exchange->status))
         return exchange->length == 0 || answer != NULL ? DB_OK : remote_strange(remote);
     if (exchange->lost && exchange->status == 404 && strcmp(exchange->method, "DELETE") == 0)
@@ -469,7 +487,7 @@ static enum db_result exchange_and_judge(struct remote *remote, struct exchange 
         forget_answer(exchange);
         return say_failure(remote, exchange, code);
     }
-    if (exchange->length > 0)
+    if (exchange->length > 0 && !(exchange->whole && is_good(exchange->status)))
         answer = json_loadb(exchange->text, exchange->length, JSON_REJECT_DUPLICATES, NULL);
     enum db_result result = judge(remote, exchange, answer);
     forget_answer(exchange);
@@ -567,27 +585,51 @@ enum db_result remote_get(struct remote *remote, char *path, json_t **answer_r)
     return result;
 }
 
-static void free_body(char *body)
+/* Names a POST, so that it is made once however often it is sent. */
+static void draw_name(struct exchange *exchange)
 {
-    if (body != NULL)
-        sodium_memzero(body, strlen(body));
-    free(body);
+    uint8_t drawn[NAME_OCTETS];
+
+    randombytes_buf(drawn, sizeof(drawn));
+    sodium_bin2hex(exchange->name, sizeof(exchange->name), drawn, sizeof(drawn));
+}
+
+/* With a body of JSON, or NULL. */
+static enum db_result send_json(struct remote *remote, struct exchange *exchange,
+                                const json_t *body, json_t **answer_r)
+{
+    char *text = NULL;
+
+    if (body != NULL && (text = json_dumps(body, JSON_COMPACT)) == NULL)
+        log_panic("out of memory, or no JSON");
+    exchange->body = text;
+    exchange->body_length = text != NULL ? strlen(text) : 0;
+    enum db_result result = exchange_and_judge(remote, exchange, answer_r);
+    if (text != NULL)
+        sodium_memzero(text, exchange->body_length);
+    free(text);
+    return result;
 }
 
 static enum db_result send_change(struct remote *remote, const char *method, const char *path,
                                   const json_t *body, json_t **answer_r)
 {
     struct exchange exchange = {.method = method, .path = path};
-    uint8_t drawn[NAME_OCTETS];
 
-    if (body != NULL && (exchange.body = json_dumps(body, JSON_COMPACT)) == NULL)
-        log_panic("out of memory, or no JSON");
-    if (strcmp(method, "POST") == 0) {
-        randombytes_buf(drawn, sizeof(drawn));
-        sodium_bin2hex(exchange.name, sizeof(exchange.name), drawn, sizeof(drawn));
-    }
+    if (strcmp(method, "POST") == 0)
+        draw_name(&exchange);
+    return send_json(remote, &exchange, body, answer_r);
+}
+
+enum db_result remote_upload(struct remote *remote, char *path, const char *type,
+                             const char *octets, size_t length, json_t **answer_r)
+{
+    struct exchange exchange = {
+        .method = "POST", .path = path, .type = type, .body = octets, .body_length = length};
+
+    draw_name(&exchange);
     enum db_result result = exchange_and_judge(remote, &exchange, answer_r);
-    free_body(exchange.body);
+    free(path);
     return result;
 }
 
@@ -595,11 +637,20 @@ enum db_result remote_copy(struct remote *remote, const char *method, char *path
                            FILE *file)
 {
     struct exchange exchange = {.method = method, .path = path, .file = file};
+    enum db_result result = send_json(remote, &exchange, body, NULL);
 
-    if (body != NULL && (exchange.body = json_dumps(body, JSON_COMPACT)) == NULL)
-        log_panic("out of memory, or no JSON");
-    enum db_result result = exchange_and_judge(remote, &exchange, NULL);
-    free_body(exchange.body);
+    json_decref(body);
+    free(path);
+    return result;
+}
+
+enum db_result remote_take(struct remote *remote, char *path, FILE *file)
+{
+    struct exchange exchange = {.method = "POST", .path = path, .file = file, .whole = true};
+    json_t *body = json_object();
+
+    draw_name(&exchange);
+    enum db_result result = send_json(remote, &exchange, body, NULL);
     json_decref(body);
     free(path);
     return result;
@@ -660,6 +711,11 @@ void remote_rollback(struct remote *remote)
 const struct db_limit *remote_limit(const struct remote *remote)
 {
     return &remote->limit;
+}
+
+void remote_note_limit(struct remote *remote, const struct db_limit *limit)
+{
+    remote->limit = *limit;
 }
 
 enum db_result remote_strange(const struct remote *remote)

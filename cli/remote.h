@@ -49,9 +49,22 @@ enum db_result remote_get(struct remote *remote, char *path, json_t **answer_r);
 enum db_result remote_change(struct remote *remote, const char *method, char *path, json_t *body,
                              json_t **answer_r);
 
+/*
+ * A POST of octets of a media type, however long the way takes, while some of them leave; tried
+ * again as above. The octets stay the caller's.
+ */
+enum db_result remote_upload(struct remote *remote, char *path, const char *type,
+                             const char *octets, size_t length, json_t **answer_r);
+
 /* Writes an answer that is no JSON to `file` as it comes, however long it is. Tried once. */
 enum db_result remote_copy(struct remote *remote, const char *method, char *path, json_t *body,
                            FILE *file);
+
+/*
+ * The same for a POST with an answer that is given once: it is tried again as above, kept, and
+ * written when it is whole.
+ */
+enum db_result remote_take(struct remote *remote, char *path, FILE *file);
 
 /*
  * Between begin and commit, changes are kept and made by one request: the first one's, with what
@@ -61,8 +74,9 @@ void remote_begin(struct remote *remote);
 enum db_result remote_commit(struct remote *remote);
 void remote_rollback(struct remote *remote);
 
-/* What the last DB_LIMIT was about. */
+/* What the last DB_LIMIT was about; and notes it where the answer said it otherwise. */
 const struct db_limit *remote_limit(const struct remote *remote);
+void remote_note_limit(struct remote *remote, const struct db_limit *limit);
 
 /* Says that an answer is none that this program knows; DB_BROKEN. */
 enum db_result remote_strange(const struct remote *remote);

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/listing.h"
+#include "lib/jsontexts.h"
 #include "lib/xalloc.h"
 
 /* --- the handle */
@@ -271,25 +272,13 @@ enum db_result server_domain_set_catch_all(struct db *db, uint64_t customer, con
 
 /* --- API keys */
 
-static json_t *network_list(const char *networks)
-{
-    json_t *list = json_array();
-
-    while (*networks != '\0') {
-        size_t length = strcspn(networks, " ");
-        json_array_append_new(list, json_stringn(networks, length));
-        networks += length + strspn(networks + length, " ");
-    }
-    return list;
-}
-
 /* An owner's is named by the address alone. */
 enum db_result server_api_key_draw(struct db *db, const struct db_api_key *key,
                                    char text_r[APIKEY_TEXT_SIZE], uint64_t *id_r)
 {
     json_t *body = json_pack("{ss ss so si so}", "name", key->name, "role", db_role_name(key->role),
-                             "networks", network_list(key->networks), "rate", (int)key->rate,
-                             "expires", listing_time(key->expires));
+                             "networks", jsontexts_split(key->networks, ' '), "rate",
+                             (int)key->rate, "expires", listing_time(key->expires));
     json_t *answer;
 
     if (key->mailbox != 0)
@@ -336,7 +325,7 @@ enum db_result server_api_key_set(struct db *db, const struct db_api_key *key)
     if (key->role != before->role)
         json_object_set_new(body, "role", json_string(db_role_name(key->role)));
     if (strcmp(key->networks, before->networks) != 0)
-        json_object_set_new(body, "networks", network_list(key->networks));
+        json_object_set_new(body, "networks", jsontexts_split(key->networks, ' '));
     if (key->rate != before->rate)
         json_object_set_new(body, "rate", json_integer(key->rate));
     if (key->expires != before->expires)
@@ -541,18 +530,6 @@ enum db_result server_webhook_replay(struct db *db, uint64_t customer, uint64_t 
                          json_pack("{sI}", "cursor", (json_int_t)cursor + 1));
 }
 
-static json_t *event_list(const char *events)
-{
-    json_t *list = json_array();
-
-    while (*events != '\0') {
-        size_t length = strcspn(events, ",");
-        json_array_append_new(list, json_stringn(events, length));
-        events += length + strspn(events + length, ",");
-    }
-    return list;
-}
-
 enum db_result server_webhook_set(struct db *db, uint64_t customer, uint64_t id, const char *url,
                                   const char *events, const bool *enabled)
 {
@@ -562,7 +539,7 @@ enum db_result server_webhook_set(struct db *db, uint64_t customer, uint64_t id,
     if (url != NULL)
         json_object_set_new(body, "url", json_string(url));
     if (events != NULL)
-        json_object_set_new(body, "events", event_list(events));
+        json_object_set_new(body, "events", jsontexts_split(events, ','));
     if (enabled != NULL)
         json_object_set_new(body, "enabled", json_boolean(*enabled));
     return server_change(db, "PATCH", webhook_path(id, ""), body);
@@ -586,7 +563,7 @@ enum db_result server_webhook_draw(struct db *db, uint64_t customer, const char 
                                    const char *events, uint64_t *id_r,
                                    char secret_r[SIGNATURE_TEXT_SIZE])
 {
-    json_t *body = json_pack("{ss so}", "url", url, "events", event_list(events));
+    json_t *body = json_pack("{ss so}", "url", url, "events", jsontexts_split(events, ','));
 
     if (customer != 0)
         json_object_set_new(body, "customer", json_integer((json_int_t)customer));
@@ -601,6 +578,92 @@ enum db_result server_webhook_redraw(struct db *db, uint64_t customer, uint64_t 
                        json_pack("{sI}", "overlap_seconds", (json_int_t)overlap), &id, secret_r);
 }
 
+/* --- what is delayed because of wrong passwords */
+
+/* "mailbox-from-network" is words here. */
+static json_t *delayed_words(const json_t *item)
+{
+    char words[40];
+
+    snprintf(words, sizeof(words), "%s",
+             json_is_string(json_object_get(item, "delayed"))
+                 ? json_string_value(json_object_get(item, "delayed"))
+                 : "");
+    for (char *c = words; *c != '\0'; c++)
+        if (*c == '-')
+            *c = ' ';
+    return json_string(words);
+}
+
+static json_t *customer_names(struct db *db, const json_t *customers)
+{
+    struct db_customer customer;
+    json_t *names = NULL;
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(customers, i, id)
+    {
+        if (server_customer_get(db, (uint64_t)json_integer_value(id), &customer) != DB_OK)
+            continue;
+        json_t *longer = names == NULL
+                             ? json_string(customer.name)
+                             : json_sprintf("%s, %s", json_string_value(names), customer.name);
+        json_decref(names);
+        names = longer;
+    }
+    return names != NULL ? names : json_null();
+}
+
+int server_blocks_find(struct db *db, uint64_t customer, json_t *rows)
+{
+    static const char *const members[] = {"address", "network"};
+    char *path = server_list_path("/blocks", customer);
+    const json_t *item;
+    enum db_result result;
+
+    while ((result = server_next(db, LIST_BLOCKS, path, &item)) == DB_OK) {
+        json_t *row = json_pack("{so}", "delayed", delayed_words(item));
+        path = NULL;
+        for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+            json_object_set(row, members[i], json_object_get(item, members[i]));
+        json_object_set_new(row, "customer",
+                            customer_names(db, json_object_get(item, "customers")));
+        json_object_set(row, "wrong", json_object_get(item, "wrong"));
+        json_object_set(row, "seconds", json_object_get(item, "seconds"));
+        json_array_append_new(rows, row);
+    }
+    return result == DB_NONE ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static enum db_result lift(struct db *db, const struct blocks_place *place, json_t **answer_r)
+{
+    struct remote *remote = server_remote(db);
+
+    if (place->found.mailbox != 0)
+        return remote_change(remote, "DELETE",
+                             remote_path("/addresses/", place->address.text, "/blocks"), NULL,
+                             answer_r);
+    if (place->user.id != 0)
+        return remote_change(remote, "DELETE",
+                             remote_path_id("/admin-users/", place->user.id, "/blocks"), NULL,
+                             answer_r);
+    return remote_change(remote, "POST", remote_path("/blocks/lift", "", ""),
+                         json_pack("{ss}", "network", place->text), answer_r);
+}
+
+int server_blocks_lift(struct db *db, const struct blocks_place *place, uint64_t *count_r)
+{
+    json_t *answer = NULL;
+    enum db_result result = lift(db, place, &answer);
+
+    *count_r = (uint64_t)json_integer_value(json_object_get(answer, "lifted"));
+    json_decref(answer);
+    if (result == DB_NONE)
+        return refuse("who it is about was removed just now");
+    return result == DB_OK ? EXIT_DONE : EXIT_REFUSED;
+}
+
 /* --- the table */
 
 const struct accounts accounts_remote = {
@@ -611,11 +674,25 @@ const struct accounts accounts_remote = {
     .mailbox_add = server_mailbox_add,
     .mailbox_set_login = server_mailbox_set_login,
     .mailbox_invite = server_mailbox_invite,
+    .admin_user_draw = server_admin_user_draw,
+    .admin_user_invite = server_admin_user_invite,
+    .admin_user_change = server_admin_user_change,
+    .admin_user_set_login = server_admin_user_set_login,
     .webhook_draw = server_webhook_draw,
     .webhook_redraw = server_webhook_redraw,
     .usage_ask = server_usage_ask,
     .session_find = server_session_find,
     .session_end = server_session_end,
+    .blocks_find = server_blocks_find,
+    .blocks_lift = server_blocks_lift,
+    .cards_print = server_cards_print,
+    .import_add = server_import_add,
+    .import_keep = password_keep_elsewhere,
+    .job_upload = server_job_upload,
+    .job_percent = server_job_percent,
+    .job_warn = server_job_warn,
+    .job_take_table = server_job_take_table,
+    .job_take_cards = server_job_take_cards,
     .audit_export = server_audit_export,
     .events_flush = server_events_flush,
     .remote = true,

@@ -384,3 +384,56 @@ int remoteanswer_preview(const json_t *object, struct db_overplan_preview *previ
                                      .mailbox_messages = take_number(&reading, "quota_messages")};
     return end(&reading);
 }
+
+int remoteanswer_job(const json_t *object, struct db_job *job_r, unsigned *percent_r)
+{
+    struct reading reading = {.object = object};
+    char mode[8];
+
+    *job_r = (struct db_job){.id = take_number(&reading, "id"),
+                             .customer = take_number(&reading, "customer"),
+                             .dry_run = take_bool(&reading, "dry_run"),
+                             .rows = take_count(&reading, "rows"),
+                             .wrong = take_count(&reading, "wrong"),
+                             .made = take_count(&reading, "made"),
+                             .result = take_bool(&reading, "result"),
+                             .created = take_time(&reading, "created"),
+                             .begun = take_time(&reading, "begun"),
+                             .ended = take_time(&reading, "ended")};
+    *percent_r = take_count(&reading, "percent");
+    TAKE_TEXT(&reading, "mode", mode);
+    job_r->all = strcmp(mode, "all") == 0;
+    TAKE_WORD(&reading, "format", db_job_format_parse, &job_r->format);
+    TAKE_WORD(&reading, "state", db_job_state_parse, &job_r->state);
+    return end(&reading);
+}
+
+int remoteanswer_job_error(const json_t *object, struct db_job_error *error_r)
+{
+    struct reading reading = {.object = object};
+
+    *error_r = (struct db_job_error){.row = take_count(&reading, "row"),
+                                     .line = take_count(&reading, "line")};
+    TAKE_TEXT(&reading, "column", error_r->name);
+    TAKE_TEXT(&reading, "code", error_r->code);
+    TAKE_TEXT(&reading, "reason", error_r->reason);
+    return end(&reading);
+}
+
+int remoteanswer_admin_user(const json_t *object, struct db_admin_user *user_r)
+{
+    struct reading reading = {.object = object};
+
+    *user_r = (struct db_admin_user){.id = take_number(&reading, "id"),
+                                     .customer = take_number(&reading, "customer"),
+                                     .suspended = take_bool(&reading, "suspended"),
+                                     .password = take_bool(&reading, "password"),
+                                     .second_factor = take_bool(&reading, "second_factor"),
+                                     .invited_until = take_time(&reading, "invited_until"),
+                                     .created = take_time(&reading, "created")};
+    TAKE_TEXT(&reading, "customer_name", user_r->customer_name);
+    TAKE_TEXT(&reading, "login", user_r->login);
+    TAKE_TEXT(&reading, "name", user_r->name);
+    TAKE_WORD(&reading, "role", db_role_parse, &user_r->role);
+    return end(&reading);
+}

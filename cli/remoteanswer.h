@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "db/adminuser.h"
 #include "db/apikey.h"
 #include "db/apppassword.h"
 #include "db/audit.h"
@@ -14,6 +15,7 @@
 #include "db/domain.h"
 #include "db/event.h"
 #include "db/issuer.h"
+#include "db/job.h"
 #include "db/mailaddress.h"
 #include "db/overplan.h"
 #include "db/plan.h"
@@ -29,14 +31,19 @@
 int remoteanswer_plan(const json_t *object, struct db_plan *plan_r);
 int remoteanswer_customer(const json_t *object, struct db_customer *customer_r);
 int remoteanswer_domain(const json_t *object, struct db_domain *domain_r);
+int remoteanswer_admin_user(const json_t *object, struct db_admin_user *user_r);
 int remoteanswer_app_password(const json_t *object, struct db_app_password *password_r);
 int remoteanswer_issuer(const json_t *object, struct db_issuer *issuer_r);
+int remoteanswer_job_error(const json_t *object, struct db_job_error *error_r);
 int remoteanswer_removal(const json_t *object, struct db_removal *removal_r);
 int remoteanswer_event(const json_t *object, struct db_event *event_r);
 int remoteanswer_audit(const json_t *object, struct db_audit *audit_r);
 int remoteanswer_trusted(const json_t *object, struct db_trusted *trusted_r);
 int remoteanswer_webhook(const json_t *object, struct db_webhook *webhook_r);
 int remoteanswer_preview(const json_t *object, struct db_overplan_preview *preview_r);
+
+/* Without its place, which the API tells as percents. */
+int remoteanswer_job(const json_t *object, struct db_job *job_r, unsigned *percent_r);
 
 /* Without ids of mailboxes, which the API does not tell: 1 is one, 0 is none. */
 int remoteanswer_address(const json_t *object, struct db_mailaddress *address_r);

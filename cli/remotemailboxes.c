@@ -109,7 +109,7 @@ enum db_result server_mailaddress_set_settings(struct db *db, uint64_t customer,
     return patch_address(db, address, body);
 }
 
-static json_t *target_list(const struct address *targets, unsigned count)
+static json_t *address_texts(const struct address *targets, unsigned count)
 {
     json_t *list = json_array();
 
@@ -124,14 +124,14 @@ enum db_result server_alias_add(struct db *db, uint64_t customer, const struct a
     (void)customer;
     return server_change(
         db, "POST", remote_path("/addresses", "", ""),
-        json_pack("{ss so}", "address", alias->text, "targets", target_list(targets, count)));
+        json_pack("{ss so}", "address", alias->text, "targets", address_texts(targets, count)));
 }
 
 enum db_result server_alias_set(struct db *db, uint64_t customer, const struct address *alias,
                                 const struct address *targets, unsigned count)
 {
     (void)customer;
-    return patch_address(db, alias, json_pack("{so}", "targets", target_list(targets, count)));
+    return patch_address(db, alias, json_pack("{so}", "targets", address_texts(targets, count)));
 }
 
 /* --- logins */
@@ -157,7 +157,7 @@ static void add_login(json_t *body, const struct login *login)
 }
 
 /* A link only where the server has pages. */
-static int read_invitation(const json_t *answer, struct drawn_invitation *drawn_r)
+int server_read_invitation(const json_t *answer, struct drawn_invitation *drawn_r)
 {
     *drawn_r = (struct drawn_invitation){0};
     if (json_is_string(json_object_get(answer, "invitation_link")) &&
@@ -186,7 +186,7 @@ enum db_result server_mailbox_add(struct db *db, const struct conf *conf, uint64
     enum db_result result =
         remote_change(server_remote(db), "POST", remote_path("/addresses", "", ""), body, &answer);
     if (result == DB_OK && login == NULL)
-        result = server_understood(db, read_invitation(answer, drawn_r));
+        result = server_understood(db, server_read_invitation(answer, drawn_r));
     json_decref(answer);
     return result;
 }
@@ -212,9 +212,26 @@ enum db_result server_mailbox_invite(struct db *db, const struct conf *conf, uin
     enum db_result result = remote_change(
         server_remote(db), "POST", address_path(address, "/invitation"), json_object(), &answer);
     if (result == DB_OK)
-        result = server_understood(db, read_invitation(answer, drawn_r));
+        result = server_understood(db, server_read_invitation(answer, drawn_r));
     json_decref(answer);
     return result;
+}
+
+/* --- welcome cards */
+
+enum db_result server_cards_print(struct db *db, const struct conf *conf,
+                                  const struct cards_wanted *wanted, FILE *file)
+{
+    json_t *body = json_object();
+    (void)conf;
+
+    if (wanted->count > 0)
+        json_object_set_new(body, "addresses",
+                            address_texts(wanted->addresses, (unsigned)wanted->count));
+    if (wanted->domain[0] != '\0')
+        json_object_set_new(body, "domain", json_string(wanted->domain));
+    return remote_copy(server_remote(db), "POST",
+                       server_customer_path(wanted->customer.id, "/cards"), body, file);
 }
 
 /* --- app passwords */

@@ -27,6 +27,10 @@ enum list {
     LIST_WEBHOOKS,
     LIST_SESSIONS,
     LIST_USAGE,
+    LIST_JOBS,
+    LIST_ADMIN_USERS,
+    LIST_BLOCKS,
+    LIST_JOB_ERRORS,
     LIST__MAX
 };
 
@@ -52,6 +56,8 @@ struct server {
     struct db_plan plan;
     struct db_mailbox_settings settings;
     struct db_api_key key;
+    struct db_admin_user user;
+    unsigned job_percent;
 };
 
 struct server *server_of(const struct db *db);
@@ -103,6 +109,9 @@ json_t *server_suspension(bool suspended, enum db_suspended_mail mail);
         return result == DB_OK ? server_understood(db, read(item, row_r)) : result;                \
     } while (0)
 
+/* What an answer says of an invitation that it holds; as in cli/remoteanswer.h. */
+int server_read_invitation(const json_t *answer, struct drawn_invitation *drawn_r);
+
 /* The functions of the table, as it has them. */
 #define SERVER_CALL(name) __typeof__(db_##name) server_##name;
 ACCOUNTS_CALLS(SERVER_CALL)
@@ -111,11 +120,24 @@ __typeof__(*accounts_local.password_keep) server_password_keep;
 __typeof__(*accounts_local.mailbox_add) server_mailbox_add;
 __typeof__(*accounts_local.mailbox_set_login) server_mailbox_set_login;
 __typeof__(*accounts_local.mailbox_invite) server_mailbox_invite;
+__typeof__(*accounts_local.admin_user_draw) server_admin_user_draw;
+__typeof__(*accounts_local.admin_user_invite) server_admin_user_invite;
+__typeof__(*accounts_local.admin_user_change) server_admin_user_change;
+__typeof__(*accounts_local.admin_user_set_login) server_admin_user_set_login;
 __typeof__(*accounts_local.webhook_draw) server_webhook_draw;
 __typeof__(*accounts_local.webhook_redraw) server_webhook_redraw;
 __typeof__(*accounts_local.usage_ask) server_usage_ask;
 __typeof__(*accounts_local.session_find) server_session_find;
 __typeof__(*accounts_local.session_end) server_session_end;
+__typeof__(*accounts_local.blocks_find) server_blocks_find;
+__typeof__(*accounts_local.blocks_lift) server_blocks_lift;
+__typeof__(*accounts_local.cards_print) server_cards_print;
+__typeof__(*accounts_local.import_add) server_import_add;
+__typeof__(*accounts_local.job_upload) server_job_upload;
+__typeof__(*accounts_local.job_percent) server_job_percent;
+__typeof__(*accounts_local.job_warn) server_job_warn;
+__typeof__(*accounts_local.job_take_table) server_job_take_table;
+__typeof__(*accounts_local.job_take_cards) server_job_take_cards;
 __typeof__(*accounts_local.audit_export) server_audit_export;
 __typeof__(*accounts_local.events_flush) server_events_flush;
 

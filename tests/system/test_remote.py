@@ -17,6 +17,7 @@ from api import UNKNOWN, made_key
 from authority import Authority
 from bellhop import BIN, Instance, run, wait_until
 from https import Https
+from test_throttle import guess
 
 ONE, TWO = "Quayside Hotel", "Lighthouse Hostels"
 GONE = "bh_LJrsh-yrmNSKsfxkdQszEerOfRbihBzm0RCEUuqaroIZJm01"  # of an instance that is no more
@@ -118,6 +119,18 @@ COMMANDS = [
     (["api-key", "set", "dom", "--customer", ONE, "--name", "desk"],), (["api-key", "set", "look", "--role", "admin"],),
     (["api-key", "set", "desk", "--rate", "1"],), (["api-key", "list", "--customer", ONE],),
     (["api-key", "remove", "desk", "--customer", ONE],), (["api-key", "remove", "desk", "--customer", ONE],),
+    # people
+    (["admin-user", "add", "berta", "--name", "Berta B."],), (["admin-user", "add", "Berta"],),
+    (["admin-user", "add", "desk", "--customer", ONE, "--role", "helpdesk"],), (["admin-user", "add", "desk", "--customer", ONE],),
+    (["admin-user", "add", "desk", "--customer", "nobody"],), (["admin-user", "list"],),
+    (["admin-user", "list", "--customer", ONE, "--json"],), (["admin-user", "list", "--customer", TWO],),
+    (["admin-user", "set", "berta", "--name", "Berta", "--role", "operator-read", "--no-second-factor"],),
+    (["admin-user", "set", "berta", "--role", "admin"],), (["admin-user", "set", "desk@1", "--suspend"],),
+    (["admin-user", "set", "desk@1", "--suspend"],), (["admin-user", "set", "nobody", "--resume"],),
+    (["admin-user", "passwd", "berta", "--password-stdin"], PASSWORD + "\n"), (["admin-user", "passwd", "berta", "--password-stdin"], "berta\n"),
+    (["admin-user", "passwd", "desk@1", "--password-stdin"], "Quayside1!\n"), (["admin-user", "passwd", "desk@1", "--password-stdin"], PASSWORD),
+    (["admin-user", "invite", "berta"],), (["admin-user", "invite", "no body"],), (["admin-user", "list", "--json"],),
+    (["admin-user", "remove", "desk@1"],), (["admin-user", "remove", "desk@1"],), (["admin-user", "remove", "berta"],),
     # issuers of tokens
     (["token-issuer", "add", "https://login.example/a b", "--customer", ONE, "--audience", "mail"],),
     (["token-issuer", "add", "https://login.example/a", "--customer", ONE, "--audience", "mail"],),
@@ -132,6 +145,7 @@ COMMANDS = [
     # webhooks, told of what does not happen here
     (["webhook", "add", "http://192.0.2.1/a", "--customer", ONE, "--events", "plan.remove,login.blocked"],),
     (["webhook", "add", "http://192.0.2.1/a", "--customer", ONE],), (["webhook", "add", "https://192.0.2.1/b", "--json", "--events", "login.*"],),
+    (["webhook", "add", "https://192.0.2.1/c", "--events", "login.*,alias.ad"],), (["webhook", "set", "1", "--events", "a"],),
     (["webhook", "add", "ftp://192.0.2.1"],), (["webhook", "add", "http://192.0.2.1/c", "--customer", "nobody"],),
     (["webhook", "disable", "1"],), (["webhook", "disable", "2"],), (["webhook", "list"],), (["webhook", "list", "--customer", ONE, "--json"],),
     (["webhook", "set", "1", "--url", "http://192.0.2.1/d", "--events", "login.blocked"],), (["webhook", "set", "9", "--events", "*"],),
@@ -141,6 +155,26 @@ COMMANDS = [
     # sessions
     (["session", "list"],), (["session", "list", ANNA, "--json"],), (["session", "end", ANNA],),
     (["session", "end", "--customer", ONE],), (["session", "list", "info@löwen.example"],),
+    # welcome cards
+    (["address", "add", "card@quayside.example"],), (["address", "cards", "--customer", ONE],),
+    (["address", "cards", "--customer", ONE, "card@quayside.example"],), (["address", "cards", "--customer", "nobody"],),
+    (["address", "cards", "--customer", ONE, "--domain", "lighthouse.example"],), (["address", "cards", "--customer", ONE, "--domain", "x y"],),
+    (["address", "cards", "--customer", ONE, "--domain", "löwen.example", "card@quayside.example"],),
+    (["address", "cards", "--customer", ONE, "wirt@löwen.example"],), (["address", "cards", "--customer", ONE, "nobody@quayside.example"],),
+    (["address", "cards", "--customer", "Zum Löwen", "info@löwen.example"],), (["address", "invite", "card@quayside.example"],),
+    (["address", "add", "new@quayside.example", "--invite"],), (["address", "cards", "--customer", ONE, "--domain", "quayside.example"],),
+    # what is delayed
+    (["auth", "blocks"],), (["auth", "blocks", "--customer", ONE, "--json"],), (["auth", "lift", "192.0.2.0/33"],),
+    (["auth", "lift", "198.51.100.1"],), (["auth", "lift", ANNA],), (["auth", "lift", "info@löwen.example"],),
+    (["auth", "lift", "nobody@löwen.example"],), (["auth", "lift", "nobody"],), (["auth", "lift", "anna@1"],),
+    (["auth", "lift", "no body"],),
+    # bulk uploads
+    (["job", "add", "GUESTS", "--customer", ONE, "--dry-run", "--follow"],), (["job", "add", "GUESTS", "--follow", "--all-or-nothing"],),
+    (["job", "add", "GUESTS", "--customer", "nobody"],), (["job", "add", "none.csv"],), (["job", "list"],), (["job", "list", "--json"],),
+    (["job", "list", "--customer", ONE],), (["job", "show", "1"],), (["job", "show", "2", "--json"],), (["job", "show", "3"],),
+    (["job", "errors", "1"],), (["job", "errors", "2", "--json"],), (["job", "follow", "1"],), (["job", "cancel", "1"],),
+    (["job", "add", "GUESTS", "--customer", ONE, "--follow"],), (["job", "cards", "3"],), (["job", "result", "3"],),
+    (["job", "result", "3"],), (["job", "cards", "3"],), (["job", "result", "1"],), (["job", "result", "9"],),
     # removed, and back
     (["address", "remove", "drawn@löwen.example"],), (["address", "remove", "drawn@löwen.example"],),
     (["address", "remove", "gast@löwen.example"],), (["removed", "list"],), (["removed", "list", "--json"],),
@@ -168,40 +202,87 @@ def masked(text):
     text = re.sub(r"bhw_[0-9a-f]{64}", "SECRET", text)
     text = re.sub(r'"cursor": \d+|(?<= )\d{16}(?= )', "CURSOR", text)
     text = re.sub(r"([a-z0-9]{4}-){6}[a-z0-9]{4}", "APP", text)
-    text = re.sub(r"(?m)^(password|invitation): \S+$", r"\1: SECRET", text)
+    text = re.sub(r"(?m)^(password|invitation|link): \S+$", r"\1: SECRET", text)
+    text = re.sub(r"https://mail.example.net/pages/\S+?(?=[<\s])", "LINK", text)
+    text = re.sub(r"M\d+ \d+h\d+v1H\d+z", "", text)  # of a code
     text = re.sub(r"bellhop uid=\d+|api-key remote", "WHO", text)
     text = re.sub(r'"(remote|request)": ("[^"]*"|null)', r'"\1": FROM', text)
     text = re.sub(r"(WHO +)(127\.0\.0\.1|-)", r"\1FROM", text)
-    text = re.sub(r'"(expires|changed|created|disabled|old_until)": \d+', r'"\1": SECONDS', text)
+    text = re.sub(r'"(expires|changed|created|disabled|old_until|begun|ended)": \d+', r'"\1": SECONDS', text)
     lines = [re.sub(" +", " ", line) for line in text.splitlines() if "operator-own" not in line]
     return "\n".join(lines)
 
 
 def masked_json(args, text):
-    """What is changed by itself meanwhile, an issuer whose keys are fetched, is left out."""
+    """What is changed by itself meanwhile, an issuer whose keys are fetched, is left out, and times that the same second has."""
     if args[:2] != ["audit", "list"] or not text.startswith("["):
         return text
     rows = json.loads(text)
-    for change in (change for row in rows for change in row["changes"] if change["of"] == "token_issuer"):
-        for name in "due", "tried", "failures", "failure":
-            change["before" if "before" in change else "after"].pop(name, None)
+    by_itself = {"token_issuer": ("due", "tried", "failures", "failure"), "invitation": ("expires", "created")}
+    for change in (change for row in rows for change in row["changes"]):
+        for name in by_itself.get(change["of"], ()):
+            for side in "before", "after":
+                change.get(side, {}).pop(name, None)
     return json.dumps(rows, indent=1)
 
 
 def test_commands_are_the_same_here_and_there(template, tmp_path):
     here, there = Instance(tmp_path / "here", template), Instance(tmp_path / "there", template)
     try:
-        here.start()
-        there.start()
+        for side in here, there:
+            side.configure(page_url="https://mail.example.net/pages/", hostname="mail.example.net", pop3_server="pop.example.net:995")
+            side.start()
         made_key(here, "remote")
         remote = Remote(there, tmp_path)
+        guests = tmp_path / "guests.csv"
+        guests.write_text("address,name,generate\njob@quayside.example,Job,\nno address,,\nx@lighthouse.example,,\n")
         for args, *input in COMMANDS:
+            args = [str(guests) if arg == "GUESTS" else arg for arg in args]
             local, distant = (side.cli(*args, input=input[0] if input else None, check=False)
                               for side in (here, remote))
             sides = [f"{done.returncode}\n{masked(masked_json(args, done.stdout))}\n{masked(done.stderr)}"
                      for done in (local, distant)]
             differs = "\n".join(difflib.unified_diff(*(side.splitlines() for side in sides), "here", "there", lineterm=""))
             assert not differs, f"bellhop {' '.join(args)}\n{differs}"
+    finally:
+        here.finish()
+        there.finish()
+
+
+SHA = "{SHA512-CRYPT}$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
+TABLES = [
+    "address,password,name\na@quayside.example,pass word,Anna\nb@quayside.example,,\nc@quayside.example,Welcome2024!,\n",
+    f"address;hash;name\nd@quayside.example;{SHA};Dora\n", "address\n",
+    "address,password\nnew@quayside.example,\na@quayside.example,\nx@lighthouse.example,\ny@nobody.example,\n",
+    "address,password\nnew@quayside.example,short\nno address,\nnew@quayside.example,\n\na@quayside.example,12345678\n",
+    "address,age\na@quayside.example,7\n", "",
+    "address\n" + "".join(f"guest{number}@quayside.example\n" for number in range(30)),
+]
+
+
+def test_a_table_is_imported_the_same_here_and_there(template, tmp_path):
+    here, there = Instance(tmp_path / "here", template), Instance(tmp_path / "there", template)
+    table = tmp_path / "guests.csv"
+    try:
+        for side in here, there:
+            side.start()
+        remote = Remote(there, tmp_path)
+        for content in TABLES:
+            table.write_text(content)
+            for options in ["--customer", ONE, "--dry-run"], ["--customer", ONE], ["--customer", "nobody"]:
+                told = [side.cli("address", "import", table, *options, check=False) for side in (here, remote)]
+                shown = [(done.returncode, re.sub(r"(?m)^(\S+@\S+): \S+$", r"\1: SECRET", done.stdout), done.stderr)
+                         for done in told]
+                assert shown[0] == shown[1], (content, options)
+                if "b@quayside.example: " in told[1].stdout:
+                    drawn = told[1].stdout.split("b@quayside.example: ")[1].split()[0]
+        rows = [[(row["address"], row["name"]) for row in json.loads(side.cli("address", "list", "--json").stdout)]
+                for side in (here, remote)]
+        assert rows[0] == rows[1] and ("d@quayside.example", "Dora") in rows[1]
+        for name, password in ("a", "pass word"), ("b", drawn), ("c", "Welcome2024!"):
+            there.pop3(f"{name}@quayside.example", password).quit()
+        for secret in "pass word", drawn, "Welcome2024!":
+            assert not any(secret.encode() in path.read_bytes() for path in there.dir.glob("accounts.db*"))
     finally:
         here.finish()
         there.finish()
@@ -264,6 +345,28 @@ def test_sessions_are_listed_and_ended(instance, tmp_path):
         assert remote.cli("session", "end", ours.address).stdout == "1 session ended\n"
         wait_until(lambda: len(json.loads(remote.cli("session", "list", "--json").stdout)) == 1, 10, "one session")
         assert remote.cli("session", "end", "--customer", instance.customers[1].name).stdout == "1 session ended\n"
+
+
+def test_delays_are_shown_and_lifted(instance, tmp_path):
+    remote = Remote(instance, tmp_path)
+    ours, theirs = (customer.accounts[0] for customer in instance.customers)
+    for account, network in (ours, "198.51.100.1"), (theirs, "203.0.113.1"):
+        for number in range(6):
+            guess(instance, account, f"wrong {number}", network)
+    admin = Remote(instance, tmp_path, "admin", "--customer", instance.customers[0].name)
+
+    def shown(side, *options):
+        rows = json.loads(side.cli("auth", "blocks", "--json", *options).stdout)
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+    assert len(shown(instance)) == 2 and shown(remote) == shown(instance)
+    mine = ["--customer", instance.customers[0].name]
+    assert shown(admin) == shown(remote, *mine) == shown(instance, *mine) and len(shown(admin)) == 1
+    assert [list(row) for row in shown(remote)] == [list(row) for row in shown(instance)]
+    refused(admin.cli("auth", "lift", theirs.address, check=False), "there is no address")
+    refused(admin.cli("auth", "lift", "203.0.113.1", check=False), "does not let the key")
+    assert admin.cli("auth", "lift", ours.address).stdout == ""
+    assert shown(admin) == [] and len(shown(remote)) == 1
+    refused(remote.cli("auth", "lift", ours.address, check=False), "nothing is delayed there")
 
 
 # --- whose key it is
@@ -356,8 +459,8 @@ def test_places_in_the_environment(shared, tmp_path):
 
 @pytest.mark.parametrize("command", [
     ["init", "x"], ["serve"], ["reload"], ["backup", "x"], ["restore", "x"], ["store", "verify"], ["certificate", "list"],
-    ["mailbox", "export", "a@b.example", "--mbox", "x"], ["audit", "verify"], ["auth", "blocks"], ["smtpd-filter"],
-    ["address", "import", "x.csv", "--customer", "x"]])
+    ["mailbox", "export", "a@b.example", "--mbox", "x"], ["audit", "verify"], ["audit", "head"], ["smtpd-filter"],
+    ["auth", "audit"]])
 def test_commands_of_the_machine(tmp_path, command):
     done = run("--server", "https://192.0.2.1", "--key", key_file(tmp_path, GONE), *command, check=False)
     refused(done, f"\"bellhop {' '.join(command[:1 if command[0] in ('init', 'serve', 'reload', 'backup', 'restore', 'smtpd-filter') else 2])}\"",

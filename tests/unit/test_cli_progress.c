@@ -27,6 +27,8 @@ static const struct {
     {PROGRESS_MESSAGES, 60, 50, 10, "backup [====================] 100% 60 messages, 6/s"},
     {PROGRESS_MESSAGES, 1, 1000000, 10,
      "backup [....................] 0% 1 messages, 99:59:59 left"},
+    {PROGRESS_PERCENT, 0, 100, 0, "backup [....................] 0%"},
+    {PROGRESS_PERCENT, 45, 100, 10, "backup [=========...........] 45%"},
 };
 
 static void test_what_the_line_says(void **state)
