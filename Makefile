@@ -11,8 +11,11 @@ DESTDIR ?=
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 
-# System tests at once: they mostly wait.
-JOBS    ?= $(shell expr $$(nproc) + 1)
+# For a make that builds, unless who calls has said how much at once.
+SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# Tests at once: they mostly wait.
+JOBS    ?= $(shell expr $$(nproc) + 2)
 
 # Debian's own Python, whose pytest is the package python3-pytest.
 PYTHON  := /usr/bin/python3
@@ -21,8 +24,10 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libargon2-dev libcrypt-dev libcurl4-o
 	libidn2-dev libjansson-dev libmicrohttpd-dev liboath-dev libqrencode-dev libseccomp-dev libsodium-dev \
 	libsqlite3-dev libssl-dev libsystemd-dev libxxhash-dev uthash-dev
 RUN_PACKAGES   := python3 ca-certificates curl openssl
-CHECK_PACKAGES := libcmocka-dev python3-cryptography python3-jsonschema python3-jwt python3-pytest \
+CHECK_PACKAGES := libcmocka-dev python3-cryptography python3-jwt python3-pytest \
 	python3-pytest-xdist fetchmail hydra mpop sqlite3 procps testssl.sh zbar-tools
+# Node.js may be there from elsewhere, which Debian's packages would exclude.
+NODE_PACKAGES   = $(if $(shell command -v node 2>&1),,nodejs) $(if $(shell command -v npm 2>&1),,npm)
 PROXY_PACKAGES := haproxy nginx libnginx-mod-mail
 # Mail servers are unpacked, because they exclude each other; what they need is installed.
 MTA_PACKAGES   := swaks libnet-ssleay-perl util-linux libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 \
@@ -78,7 +83,7 @@ BELLHOP_LIBS    := jansson libcrypto libcurl libqrencode
 PROGRAMS := pop3d authd stored lmtpd fetchd admin bellhop
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 
-.PHONY: all faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture grade system load storm bench bench-built bench-deps bench-http compare compare-built measure-scale lint install clean
+.PHONY: all built-to-check faults help deps lint-deps fuzz-deps run check check-built unit fuzz fuzz-built fuzz-replay crash torture grade system load storm bench bench-built bench-deps bench-http compare compare-built measure-scale lint install clean
 .DELETE_ON_ERROR:
 
 all: $(BINARIES)
@@ -215,11 +220,12 @@ compare-built: all
 # --- tests ---------------------------------------------------------------------------------------
 
 # tests/unit/test_PROGRAM_NOUN.c is linked with that program's archive, any other with the libraries.
-UNIT_TESTS  := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
-UNIT_LIBS   := cmocka $(LIB_LIBS) $(DB_LIBS) jansson libssl libcrypto libqrencode
+UNIT_TESTS    := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
+UNIT_PROGRAMS := $(UNIT_TESTS:%=$(BUILD)/unit/%)
+UNIT_LIBS     := cmocka $(LIB_LIBS) $(DB_LIBS) jansson libssl libcrypto libqrencode
 
 # No test takes longer, in seconds, however loaded the machine is.
-UNIT_TIME   := 300
+UNIT_TIME     := 300
 
 # What several tests stand on; what one needs of it is taken, and the rest of the archive stays.
 $(eval $(call archive,unit,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c))))
@@ -314,10 +320,12 @@ grade: all
 	BELLHOP_GRADE=1 BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) \
 		tests/system/test_testssl.py
 
-unit: $(UNIT_TESTS:%=$(BUILD)/unit/%) fuzz-replay
-	@printf '%s\n' $(UNIT_TESTS:%=$(BUILD)/unit/%) | xargs -P $(JOBS) -n 1 tests/unit/run $(UNIT_TIME)
+unit: $(UNIT_PROGRAMS) fuzz-replay
+	@printf '%s\n' $(UNIT_PROGRAMS) | xargs -P $(JOBS) -n 1 tests/unit/run $(UNIT_TIME)
 
-system: all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so $(BUILD)/tests/inject
+SYSTEM_NEEDS := all faults $(BUILD)/bench/fill $(BUILD)/bench/load $(BUILD)/tests/disk.so $(BUILD)/tests/inject
+
+system: $(SYSTEM_NEEDS)
 	BELLHOP_BIN=$(abspath $(BUILD)/bin) $(PYTHON) -m pytest -q -n $(JOBS) $(PYTEST_FLAGS) tests/system
 
 # Thousands of clients that take much and give nothing; some five minutes.
@@ -335,14 +343,18 @@ storm: all $(BUILD)/bench/fill $(BUILD)/bench/load
 check: deps
 	@$(MAKE) --no-print-directory check-built
 
-check-built: unit crash system
+check-built:
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) built-to-check
+	@$(MAKE) --no-print-directory -j1 unit crash system
+
+built-to-check: $(SYSTEM_NEEDS) $(UNIT_PROGRAMS) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%) $(BUILD)/crash/power
 
 # --- what people call ----------------------------------------------------------------------------
 
 help:
 	@echo 'make run      install what is missing, build, serve a demo instance until Ctrl-C'
 	@echo 'make check    install what is missing, build, run all tests; SAN=address,undefined'
-	@echo 'make deps     install the missing Debian packages (asks sudo where it is not root)'
+	@echo 'make deps     install the missing Debian packages (asks sudo where it is not root) and npm packages'
 	@echo 'make          build; programs are in build/bin'
 	@echo 'make unit     the unit tests; make system: the system tests'
 	@echo 'make crash    100 power losses; make torture: 2,000 of them, and every call on a failing disk'
@@ -376,7 +388,8 @@ define install_packages
 endef
 
 deps:
-	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES))
+	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES) $(NODE_PACKAGES))
+	@tests/openapi/install
 	$(call install_packages,$(PROXY_PACKAGES),tests/unserved 'haproxy.service nginx.service')
 	$(call install_packages,$(MTA_PACKAGES))
 	@tests/mta/fetch $(BUILD)/mta $(MTA_UNPACKED)
@@ -405,7 +418,7 @@ lint: lint-deps
 	printf '%s\n' $(LINT_C) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE -I. 2>/dev/null' clang-tidy
 
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) all
 	@tests/demo $(BUILD)
 
 install: all
