@@ -48,7 +48,7 @@ class Visit:
     server: float
     clients: float
     crowd: float
-    elsewhere: float  # for what has nothing to do with this
+    elsewhere: float  # for what has nothing to do with this, on other machines of the same host as well
     memory: int  # octets of all programs, afterwards
     kernel: int  # of TCP, this machine's whole
 
@@ -68,10 +68,10 @@ def cpu_of(pid):
 
 
 def busy():
-    """Seconds that all cores together have worked."""
-    user, nice, system, _, _, interrupt, soft = map(
-        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8])
-    return (user + nice + system + interrupt + soft) / TICK
+    """Seconds that all cores together have worked, or were not there for a virtual machine that had work."""
+    user, nice, system, _, _, interrupt, soft, stolen = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+    return (user + nice + system + interrupt + soft + stolen) / TICK
 
 
 def kernel_memory():
