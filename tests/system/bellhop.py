@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import api
 from wire import Lmtp, Reply, Wire
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -355,13 +356,8 @@ class Instance:
 
     def http(self, path):
         """GET: (status, body as text)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=10)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        answer = api.send(self, "GET", path)
+        return answer.status, answer.text
 
 
 def sanitized():

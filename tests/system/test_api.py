@@ -38,6 +38,13 @@ def test_a_key_is_asked_for(shared):
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="bellhop"'
 
 
+def test_spaces_around_a_key(api):
+    for value in f"bearer  {api.key}", f"Bearer {api.key} \t":
+        assert api.get("/self", Authorization=value).json["name"] == api.get("/self").json["name"]
+    for value in f"Bearer {api.key} x", f"Bearer {api.key}x":
+        assert api.get("/self", Authorization=value).code == "wrong-key"
+
+
 def test_keys_expire_and_are_removed(instance):
     key = made_key(instance, "short", "--expires", "1")
     api = Api(instance, key)
@@ -98,7 +105,7 @@ def test_keys_through_the_api(instance):
     made = api.post("/api-keys", {"name": "panel", "role": "admin", "customer": one, "rate": 1000,
                                   "networks": ["127.0.0.1"], "expires": "2099-01-01T00:00:00+01:00"})
     assert made.status == 201 and made.json["expires"] == "2098-12-31T23:00:00Z"
-    panel = Api(instance, made.json["key"], api.document)
+    panel = Api(instance, made.json["key"])
     assert panel.get("/self").json["customer"] == one
     assert api.get(made.headers["Location"].removeprefix("/api/v1")).json["name"] == "panel"
     # It makes some that reach no further.
@@ -144,10 +151,48 @@ def test_all_members_are_told_at_once(api):
         {"pointer": "/name", "code": "too-short", "detail": "it has 1 octet at least"}]
 
 
+def test_null_where_nothing_is_to_be_taken_away(instance):
+    """It says no more than a member that is left out; but a patch takes away what can be."""
+    api = operator(instance)
+    for name, methods in api.get("/meta").json["resources"].items():
+        for method, schema in methods.items():
+            nullable = {member for member, said in schema["properties"].items() if "null" in said["type"]}
+            optional = set(schema["properties"]) - set(schema["required"])
+            assert method == "PATCH" or nullable == optional, (name, method)
+            assert not any(None not in said.get("enum", [None]) for member, said in schema["properties"].items()
+                           if member in nullable), (name, method)
+    one, _ = ids(api)
+    made = api.post("/api-keys", {"name": "panel", "role": "admin", "customer": one, "domain": None, "address": None,
+                                  "networks": None, "rate": None, "expires": None})
+    assert made.status == 201 and made.json["networks"] == [] and made.json["rate"] == 0, made.text
+    panel = Api(instance, made.json["key"])
+    address = f"b@{instance.customers[0].domain}"
+    assert panel.post("/api-keys", {"name": "desk", "role": "helpdesk", "customer": None}).json["customer"] == one
+    assert panel.post("/addresses", {"address": address, "name": None, "targets": None, "pop3": None}).status == 201
+    assert panel.post("/addresses", {"address": None}).errors == {"/address": "type"}
+    assert panel.patch(f"/addresses/{address}", {"name": None, "language": None}).errors == {"/name": "type"}
+    assert panel.patch(f"/addresses/{address}", {"quota_bytes": None}).status == 200
+
+
+def test_what_has_passed_is_no_expiry(instance):
+    api = operator(instance)
+    key = api.post("/api-keys", {"name": "panel", "role": "operator", "expires": "2099-01-01T00:00:00Z"})
+    path = key.headers["Location"].removeprefix("/api/v1")
+    passwords = f"/addresses/{instance.customers[0].accounts[0].address}/app-passwords"
+    for answer in (api.post("/api-keys", {"name": "past", "role": "operator", "expires": "2020-01-01T00:00:00Z"}),
+                   api.patch(path, {"expires": "2020-01-01T00:00:00Z"}),
+                   api.post(passwords, {"name": "past", "expires": "2020-01-01T00:00:00Z"})):
+        assert answer.status == 422 and answer.errors == {"/expires": "past"}, answer.text
+    assert api.get(path).json["expires"] == "2099-01-01T00:00:00Z"
+    assert api.post(passwords, {"name": "phone", "expires": "2099-01-01T00:00:00Z"}).status == 201
+
+
 def test_what_is_wrong_with_a_body_is_told(api):
     refused = api.post("/plans", {"name": "p", "addresses": 1, "domains": 1, "protection": "some"})
     assert refused.errors == {"/protection": "choice"} and ": none, mark" in refused.json["errors"][0]["detail"]
     for body, words in [(b'{"name": "p", "name": "q"}', "is there twice"), (b"{", "no JSON"),
+                        (b'{"name": "p", "addresses": 99999999999999999999}', "too large"),
+                        (b'{"name": "p\\u0000"}', "\\u0000"), (b'{"name": "\xe9"}', "not UTF-8"),
                         (b"", "the body is missing")]:
         answer = api.ask("POST", "/plans", body, Content_Type="application/json")
         assert answer.code == "malformed" and words in answer.json["detail"], answer.text
@@ -158,6 +203,10 @@ def test_media_types(api):
     assert api.ask("POST", "/plans", b"{}", Content_Type="text/plain").status == 415
     assert api.ask("POST", "/plans", b"{}", Content_Type="application/merge-patch+json").status == 415
     assert api.ask("PATCH", "/plans/house", b"{}", Content_Type="application/merge-patch+json").status == 200
+    assert api.ask("PATCH", "/plans/house", b"{}", Content_Type="application/json").status == 200
+    bodies = {method: operation["requestBody"]["content"] for method, operation
+              in api.get("/openapi.json").json["paths"]["/api/v1/plans/{plan}"].items() if "requestBody" in operation}
+    assert set(bodies["patch"]) == {"application/json", "application/merge-patch+json"}
     coded = api.ask("POST", "/plans", b"{}", Content_Type="application/json", Content_Encoding="gzip")
     assert coded.status == 415 and "Content-Encoding" in coded.json["detail"]
     assert api.ask("POST", "/plans", b"{}", Content_Type="application/json", Content_Encoding="identity").status == 422
@@ -231,6 +280,11 @@ def test_etags(instance):
         assert answer.status == 412 and answer.code == "changed"
         assert api.delete(path, If_Match=stale).status == 412
     assert api.get(path).json["name"] == "Anna"
+    bare = api.patch(path, {"name": "Berta"}, If_Match=changed.headers["ETag"].strip('"'))
+    assert bare.status == 412 and "quotes" in bare.json["detail"]
+    # What has no ETag is none that was seen.
+    assert api.ask("PUT", path + "/password", {"password": "a long password"},
+                   If_Match=changed.headers["ETag"]).status == 412
     assert api.delete(path, If_Match=f'"x", {changed.headers["ETag"]}').status == 204
     assert api.get(path).status == 404
 
@@ -258,6 +312,21 @@ def test_a_request_is_done_once(instance):
     instance.stop()
     for file in instance.dir.glob("accounts.db*"):
         assert first.json["app_password"].encode() not in file.read_bytes()
+
+
+def test_a_request_that_would_be_refused_now_is_answered_again(instance):
+    api = operator(instance)
+    customer = instance.customers[0].name
+    maker = Api(instance, made_key(instance, "maker", "--role", "admin", "--customer", customer))
+    number = maker.get("/self").json["id"]
+    body = {"name": "made", "role": "admin", "expires": "2090-01-01T00:00:00Z"}
+    first = maker.post("/api-keys", body, Idempotency_Key="one")
+    assert first.status == 201
+    assert api.patch(f"/api-keys/{number}", {"expires": "2080-01-01T00:00:00Z"}).status == 200
+    again = maker.post("/api-keys", body, Idempotency_Key="one")
+    assert (again.status, again.text) == (201, first.text)
+    assert maker.post("/api-keys", {**body, "name": "other"}).errors == {"/expires": "reach"}
+    assert maker.post("/api-keys", {"name": 1}, Idempotency_Key="one").code == "idempotency-key-reused"
 
 
 def test_a_refused_request_is_tried_again(instance):
@@ -497,14 +566,43 @@ def test_rubbish_does_not_come_back_larger(api):
 def test_meta_says_what_can_be_set(api):
     meta = api.get("/meta").json
     assert meta["limits"]["app_passwords"] == 100
+    assert {"api_keys", "admin_users", "webhooks", "trusted_networks", "token_issuers", "jobs"} <= set(meta["limits"])
+    assert meta["limits"]["password_least_characters"] == 8
+    password = f"/addresses/{api.instance.customers[0].accounts[0].address}/password"
+    assert api.ask("PUT", password, {"password": "zqäöü8!"}).errors == {"/password": "password"}  # 7, of 10 octets
+    # There is one for each route that takes a body, though three have a password.
+    bodies = [("/".join(re.findall(r"(?<=/)[^/{]+", path.removeprefix("/api/v1"))), method)
+              for (method, path), operation in api.document.operations.items()
+              if any(content.get("schema", {}).get("properties")
+                     for content in operation.get("requestBody", {"content": {}})["content"].values())]
+    assert sorted(bodies) == sorted((name, method) for name, methods in meta["resources"].items()
+                                    for method in methods)
+    for name, members in (("addresses", {"password", "hash"}), ("self", {"old_password", "password"}),
+                          ("admin-users", {"password"})):
+        assert set(meta["resources"][name + "/password"]["PUT"]["properties"]) == members
     made = meta["resources"]["plans"]["POST"]
-    assert made["required"] == ["name"] and made["properties"]["protection"]["enum"] == ["none", "mark", "refuse"]
-    assert {"plans", "customers", "domains", "addresses", "password", "app-passwords", "api-keys"} <= set(
+    assert made["required"] == ["name"] and made["properties"]["protection"]["enum"] == [
+        "none", "mark", "refuse", None]
+    assert {"plans", "customers", "domains", "addresses", "addresses/app-passwords", "api-keys"} <= set(
         meta["resources"])
     for resource, methods in meta["resources"].items():
         for method, schema in methods.items():
-            api.document.validate({"type": "object"}, schema)
             assert all(member.get("description") for member in schema["properties"].values()), resource
+
+
+def test_meta_says_how_long_texts_are(api):
+    for resource, path in ("plans", "/plans"), ("customers", "/customers"), ("api-keys", "/api-keys"), \
+            ("webhooks", "/webhooks"), ("admin-users", "/admin-users"):
+        for member, said in api.get("/meta").json["resources"][resource]["POST"]["properties"].items():
+            if "string" not in said["type"] or "enum" in said or "format" in said:
+                continue
+            for length, code in (said["maxLength"], "too-long"), (said["maxLength"] + 1, "too-long"), \
+                    (said["minLength"], "too-short"), (said["minLength"] - 1, "too-short"):
+                if length < 0:
+                    continue
+                errors = api.post(path, {member: "x" * length, "no": 1}).errors
+                within = said["minLength"] <= length <= said["maxLength"]
+                assert (errors.get("/" + member) == code) != within, (resource, member, length, errors)
 
 
 def test_sessions(instance):

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from api import Api, Document, made_key, operator
+from api import Api, document_of, made_key, operator
 from test_pop3 import logged_in
 from test_sessions import assert_ended, assert_goes_on
 
@@ -68,7 +68,7 @@ def test_who_has_the_token_chooses_the_password(hotel, nobody):
     token = invite(hotel, "new@quay.example")
     shown = nobody.get(f"/invitations/{token}").json
     assert shown.pop("invited_until") > "2026"
-    assert shown == {"address": "new@quay.example", "name": "Nele Neu", "customer": "quay", "language": "en",
+    assert shown == {"login": "new@quay.example", "address": "new@quay.example", "name": "Nele Neu", "customer": "quay", "language": "en",
                      "reset": False, "pop3_server": f"mail.inselpost.example:{hotel.ports.pop3s}",
                      "smtp_server": "smtp.inselpost.example:587", "password_least_characters": 8,
                      "password_most_bytes": 248}
@@ -126,7 +126,7 @@ def test_of_many_at_once_one_counts(hotel, nobody):
     answers = {}
 
     def take(number):
-        answers[number] = Api(hotel, document=nobody.document).post(f"/invitations/{token}",
+        answers[number] = Api(hotel).post(f"/invitations/{token}",
                                                                     {"password": f"{GOOD} {number}"}).status
 
     threads = [threading.Thread(target=take, args=[number]) for number in range(8)]
@@ -155,4 +155,4 @@ def test_without_pages_there_is_no_link(instance):
     assert api.post(f"/addresses/{address}/invitation", {}).json["invitation_link"] is None
     made = api.post("/addresses", {"address": f"new@{instance.customers[0].domain}", "invite": True})
     assert made.json["invitation"] and made.json["invitation_link"] is None
-    assert Document(instance).text["paths"]["/api/v1/invitations/{token}"]["get"]["security"] == []
+    assert document_of(instance).text["paths"]["/api/v1/invitations/{token}"]["get"]["security"] == []

@@ -48,7 +48,7 @@ class World:
     def counter(self, name):
         status, metrics = self.instance.http("/metrics")
         assert status == 200
-        return int(re.search(rf"(?m)^{name} (\d+)$", metrics).group(1))
+        return sum(int(value) for value in re.findall(rf"(?m)^{name}(?:{{.*}})? (\d+)$", metrics))
 
     def fired(self, crashes=1):
         """The points were passed, and all that crashed is there again."""

@@ -106,6 +106,7 @@ CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
     pytest.param(["Transfer-Encoding: chunked"], b"f" * 18 + b"\r\n{}\r\n0\r\n\r\n", id="chunk-too-large"),
     pytest.param(["Transfer-Encoding: chunked"], b"2\r\n{}0\r\n\r\n", id="chunk-longer-than-it-says"),
     pytest.param(["Host: b", "Content-Length: 2"], b"{}", id="two-hosts"),
+    pytest.param(["Authorization: Bearer b", "Content-Length: 2"], b"{}", id="two-keys"),
 ])
 def test_what_may_end_elsewhere_ends_the_connection(api, fields, body):
     """What stands behind it is no request of this client's, for a proxy may have seen it otherwise."""
@@ -129,6 +130,9 @@ def test_chunks_are_of_http_1_1(api):
     (b"GET /livez HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     (b"GET /livez HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     (b"GET /livez HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400),
+    (b"GET http://a/livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
+    (b"GET HTTPS://a:1/livez?x=y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
+    (b"GET http://livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
     (b"\r\nGET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
 ])
 def test_hosts_and_versions(shared, header, expected):

@@ -10,10 +10,11 @@ import struct
 import subprocess
 import time
 from contextlib import closing
+from email import message_from_string
 
 import pytest
 
-from api import Api, Document, made_key, operator
+from api import Api, document_of, made_key, operator
 from bellhop import wait_until
 
 PASSWORD = "a very long password"
@@ -23,11 +24,11 @@ OTHER = "another long password"
 class Person:
     """Somebody with a cookie jar, which is curl's."""
 
-    def __init__(self, instance, tmp_path, name, document=None):
+    def __init__(self, instance, tmp_path, name):
         self.instance = instance
         self.jar = tmp_path / f"{name}.jar"
         self.base = f"http://127.0.0.1:{instance.ports.http}"
-        self.document = document or Document(instance)
+        self.document = document_of(instance)
         self.csrf = None
         self.headers = ""
 
@@ -47,10 +48,7 @@ class Person:
                               text=True, input=None if body is None else json.dumps(body))
         self.headers, _, text = done.stdout.partition("\n\n")
         status = int(self.headers.split()[1])
-        if text and status < 400:
-            operation = self.document.find(method, "/api/v1" + path)
-            said = operation["responses"][str(status)]["content"]["application/json"]
-            self.document.validate(said["schema"], json.loads(text))
+        self.document.check(method, "/api/v1" + path, status, message_from_string(self.headers.partition("\n")[2]), text)
         return status, json.loads(text) if text else None
 
     def code(self, method, path, body=None, **headers):
@@ -90,8 +88,7 @@ def admin_user(instance, name, *options, password=PASSWORD):
 
 @pytest.fixture
 def person(instance, tmp_path):
-    document = Document(instance)
-    return lambda name="somebody": Person(instance, tmp_path, name, document)
+    return lambda name="somebody": Person(instance, tmp_path, name)
 
 
 def events(instance, kind):
@@ -279,6 +276,42 @@ def test_guesses_are_delayed_with_those_for_mail(instance, person):
     assert person().login(account.address, account.password)["role"] == "owner"
 
 
+def test_who_is_delayed_is_let_in_again(instance, person):
+    """Admin users by their customer's admin, an operator's by operators, either by the command, too."""
+    hotel, group = instance.customers
+    ours, theirs = (admin_user(instance, "anna", "--customer", customer.name) for customer in (hotel, group))
+    boss = admin_user(instance, "boss", "--role", "operator-read")
+    api = operator_of(instance)
+    admin = Api(instance, made_key(instance, "admin", "--customer", hotel.name))
+    ids = {item["login"]: item["id"] for item in api.all("/admin-users")}
+
+    def delay(login, word="guess"):
+        for guess in range(6):
+            assert person().login(login, f"{word} {guess}")[0] == (401 if guess < 5 else 429)
+
+    for login in ours, theirs, boss:
+        delay(login)
+    assert [item["address"] for item in admin.all("/blocks")] == [ours]
+    assert {item["address"] for item in api.all("/blocks")} == {ours, theirs, boss}
+    for login in theirs, boss:
+        assert admin.delete(f"/admin-users/{ids[login]}/blocks").status == 404
+        assert person().login(login, PASSWORD) == (429, "rate")
+    assert admin.delete(f"/admin-users/{ids[ours]}/blocks").json["lifted"] > 0
+    assert person().login(ours, PASSWORD)["role"] == "admin"
+    assert api.delete(f"/admin-users/{ids[boss]}/blocks").json["lifted"] > 0
+    assert person().login(boss, PASSWORD)["role"] == "operator-read"
+    wait_until(lambda: {event["address"] for event in api.all("/events") if event["kind"] == "lifted"} == {ours, boss}, what="the events")
+    assert theirs in instance.cli("auth", "blocks", "--customer", group.name).stdout
+    instance.cli("auth", "lift", theirs.upper())
+    assert person().login(theirs, PASSWORD)["role"] == "admin"
+    delay(boss, "another")
+    instance.cli("auth", "lift", boss)
+    assert person().login(boss, PASSWORD)["role"] == "operator-read"
+    for wrong in theirs, "nobody", "anna@999", "192.0.2.0/33", "a b":
+        refused = instance.cli("auth", "lift", wrong, check=False)
+        assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+
+
 def test_second_factor(instance, person):
     hotel = instance.customers[0]
     login = admin_user(instance, "anna", "--customer", hotel.name)
@@ -294,14 +327,15 @@ def test_second_factor(instance, person):
     assert person().login(login, PASSWORD)["second_factor"] is False
     wrong = f"{(int(totp(made['secret'])) + 1) % 10**6:06}"
     assert someone.code("POST", "/self/second-factor/confirm", {"code": wrong}) == (401, "wrong-code")
-    status, codes = someone.ask("POST", "/self/second-factor/confirm", {"code": totp(made["secret"])})
+    used = totp(made["secret"])
+    status, codes = someone.ask("POST", "/self/second-factor/confirm", {"code": used})
     assert status == 201 and len(codes["recovery_codes"]) == 10
     assert beside.code("GET", "/self") == (401, "no-session")
     assert someone.ask("GET", "/self/second-factor")[1]["recovery_codes"] == 10
     assert person().login(login, PASSWORD) == (401, "code-needed")
     assert person().login(login, "wrong password", totp(made["secret"])) == (401, "wrong-login")
     # The code that confirmed it is used up; the next one is good once.
-    assert person().login(login, PASSWORD, totp(made["secret"])) == (401, "wrong-code")
+    assert person().login(login, PASSWORD, used) == (401, "wrong-code")
     fresh = totp(made["secret"], time.time() + 30)
     assert person().login(login, PASSWORD, fresh)["second_factor"] is True
     assert person().login(login, PASSWORD, fresh) == (401, "wrong-code")
@@ -453,6 +487,33 @@ def test_who_is_suspended_has_no_session(instance, person):
     assert foreign.ask("GET", "/self")[0] == 200
 
 
+def test_a_bounded_key_adds_people_no_higher_than_itself(instance, person):
+    """They have none of its bounds, and the audit tells whose they are."""
+    hotel = instance.customers[0]
+    api = operator_of(instance)
+    customer = next(item["id"] for item in api.all("/customers") if item["name"] == hotel.name)
+    bounds = {"networks": ["127.0.0.0/8"], "rate": 1000, "expires": "2099-01-01T00:00:00Z"}
+    made = api.post("/api-keys", {"name": "bounded", "role": "admin", "customer": customer, **bounds})
+    bounded = Api(instance, made.json["key"])
+    for role in "operator", "operator-read":
+        assert bounded.post("/admin-users", {"login": "eve", "role": role}).errors == {"/role": "role"}
+    for role in "admin", "helpdesk", "customer-read":
+        added = bounded.post("/admin-users", {"login": role, "role": role})
+        assert added.status == 201 and added.json["customer"] == customer
+        path = added.headers["Location"].removeprefix("/api/v1")
+        assert bounded.patch(path, {"role": "operator"}).errors == {"/role": "role"}
+        assert Api(instance).post(f"/invitations/{added.json['invitation']}", {"password": PASSWORD}).status == 204
+        someone = person(role)
+        assert someone.login(f"{role}@{customer}", PASSWORD)["role"] == role
+        shown = someone.ask("GET", "/self")[1]
+        assert shown["networks"] == [] and shown["rate"] == 0 and shown["expires"] < bounds["expires"]  # the session's
+    told = [row for row in api.all(f"/audit?customer={customer}") if row["action"] == "admin-user.add"]
+    assert {row["actor"] for row in told} == {"api-key bounded"} and len(told) == 3
+    for role, options in ("helpdesk", []), ("customer-read", []), ("admin", ["--domain", hotel.domain]):
+        lesser = Api(instance, made_key(instance, f"lesser {role}", "--role", role, "--customer", hotel.name, *options))
+        assert lesser.post("/admin-users", {"login": "eve", "role": "customer-read"}).status == 403
+
+
 def test_admin_users_over_http(instance, person):
     hotel, group = instance.customers
     api = operator_of(instance)
@@ -465,7 +526,11 @@ def test_admin_users_over_http(instance, person):
     # Whoever has the token chooses the password, by the same rules and with the same route as an owner.
     link = f"/invitations/{made.json['invitation']}"
     nobody = Api(instance)
-    assert nobody.get(link).json["address"] == made.json["login"]
+    shown = nobody.get(link).json
+    assert shown["login"] == made.json["login"] and shown["customer"] == hotel.name
+    assert shown["address"] is None and shown["pop3_server"] is None and shown["smtp_server"] is None
+    other = api.post("/admin-users", {"login": "otto", "role": "operator-read"}).json
+    assert nobody.get(f"/invitations/{other['invitation']}").json["customer"] is None
     assert nobody.post(link, {"password": "12345678"}).status == 422
     assert nobody.post(link, {"password": PASSWORD}).status == 204
     assert nobody.post(link, {"password": OTHER}).status == 404
@@ -488,6 +553,10 @@ def test_admin_users_over_http(instance, person):
     assert none[0] == foreign[0] == 422 and none[1]["errors"] == foreign[1]["errors"]
     assert anna.ask("POST", "/admin-users", {"login": "c", "role": "operator"})[0] == 422
     own = f"/admin-users/{made.json['id']}"
+    assert made.json["customer_name"] == hotel.name and made.json["invitation_link"] is None
+    assert [item["id"] for item in api.all(f"/admin-users?login={made.json['login'].upper()}")] == [made.json["id"]]
+    assert anna.ask("GET", f"/admin-users?login={theirs.json['login']}")[1]["items"] == []
+    assert api.all("/admin-users?login=a%20b") == []
     assert {item["login"] for item in anna.ask("GET", "/admin-users")[1]["items"]} == {
         made.json["login"], berta["login"]}
     # Nobody shuts himself out, or takes his own second factor away without a code.
@@ -562,6 +631,23 @@ def test_wrong_keys_count_for_their_network(instance, person):
     wait_until(lambda: "blocked rip=" in instance.log, what="the network's delay")
     assert address[0] in instance.cli("auth", "blocks").stdout
     assert ask(good) == 200
+
+
+def test_the_operator_sets_a_password(instance, person):
+    hotel = instance.customers[0]
+    api = operator_of(instance)
+    login = admin_user(instance, "carla", "--customer", hotel.name)
+    carla = person()
+    carla.login(login, PASSWORD)
+    path = f"/admin-users/{api.all(f'/admin-users?login={login}')[0]['id']}/password"
+    for body in {}, {"password": "short"}, {"password": "carla"}, {"password": OTHER, "hash": "x"}:
+        assert api.ask("PUT", path, body).status == 422, body
+    assert carla.ask("PUT", path, {"password": OTHER})[0] == 403 and carla.ask("GET", "/self")[0] == 200
+    assert api.ask("PUT", path, {"password": OTHER}).status == 204
+    # The session of before ends with the old password.
+    assert carla.ask("GET", "/self")[0] == 401
+    assert person("old").login(login, PASSWORD) == (401, "wrong-login")
+    assert person("new").login(login, OTHER)["login"] == login
 
 
 def test_logins_while_authd_is_away(instance, person):

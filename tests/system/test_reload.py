@@ -470,7 +470,7 @@ def test_an_old_process_that_crashes_stays_away(instance):
     wait_until(lambda: len(pids_of(instance, ["lmtpd"]) - {victim}) == 1, 5, "a new lmtpd")
     serves(instance)
     assert len(pids_of(instance)) == len(new)
-    assert "bellhop_restarts_total 1\n" in instance.http("/metrics")[1]
+    assert 'bellhop_restarts_total{program="lmtpd"} 1\n' in instance.http("/metrics")[1]
     wait_until(lambda: "bellhop_pop3_sessions 0\n" in instance.http("/metrics")[1], 5, "no session")
 
 

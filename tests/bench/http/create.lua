@@ -16,8 +16,8 @@ end
 function request()
     count = count + 1
     local name = string.format("n%d-%d-%s", number, count, os.getenv("ROUND"))
-    -- A plan has 100 addresses, so each customer's domain takes 100.
-    local domain = tonumber(os.getenv("FIRST")) + number * 5000 + math.floor(count / 90)
+    -- A plan has 100 addresses, and the jobs take 20 of them.
+    local domain = tonumber(os.getenv("FIRST")) + number * 5000 + math.floor(count / 80)
     return wrk.format(nil, "/api/v1/addresses", nil, string.format(
         '{"address":"%s@d%d.example","app_password":"phone"}', name, domain))
 end
