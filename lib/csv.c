@@ -80,7 +80,7 @@ static void end_field(struct csv *csv)
 
 static bool is_separator(struct csv *csv, char octet)
 {
-    if (csv->separator == '\0' && csv->first && (octet == ',' || octet == ';'))
+    if (csv->separator == '\0' && csv->first && (octet == ',' || octet == ';' || octet == '\t'))
         csv->separator = octet;
     return octet == (csv->separator != '\0' ? csv->separator : ',');
 }

@@ -7,15 +7,15 @@
 /*
  * Tables as RFC 4180 has them, as their octets come in: fields separated by commas, a field in
  * quotes may hold commas, newlines and doubled quotes. Lines end in CRLF or LF; empty lines and a
- * byte order mark at the beginning are skipped. Where the first of the two that stands outside of
- * quotes is a semicolon, that is the separator: spreadsheets write it where the comma is for
- * decimals.
+ * byte order mark at the beginning are skipped. Where a semicolon or a tab stands outside of quotes
+ * before any comma, that is the separator: spreadsheets write the one where the comma is for
+ * decimals, and the other as "text".
  */
 
 #define CSV_FIELDS_MAX 32
 
 struct csv_field {
-    const char *text; /* the table's own, until the next row; ends in NUL */
+    char *text; /* the table's own, until the next row, and may be changed; ends in NUL */
     size_t length;
 };
 

@@ -14,6 +14,8 @@
 #include "lib/utf8.h"
 #include "lib/xalloc.h"
 
+#define BLANKS " \t"
+
 enum kind { KIND_TEXT, KIND_NUMBER, KIND_FLAG, KIND_TEXTS };
 
 /* A row that is being read, and where its targets go. */
@@ -561,6 +563,22 @@ static enum rows read_header(struct row_reader *reader, const struct csv_row *cs
     return ROWS_MORE;
 }
 
+/* What people leave in cells without seeing it; a password may have it. */
+static void trim(const struct row_reader *reader, struct csv_row *csv)
+{
+    for (size_t i = 0; i < csv->count; i++) {
+        struct csv_field *field = &csv->fields[i];
+        if (reader->header && i < reader->fields && reader->field_columns[i] == ROW_PASSWORD)
+            continue;
+        size_t blanks = strspn(field->text, BLANKS);
+        field->text += blanks;
+        field->length -= blanks;
+        while (field->length > 0 && strchr(BLANKS, field->text[field->length - 1]) != NULL)
+            field->length--;
+        field->text[field->length] = '\0';
+    }
+}
+
 /* As spreadsheets write a row without anything. */
 static bool is_blank(const struct csv_row *csv)
 {
@@ -585,8 +603,9 @@ static void read_fields(struct row_reader *reader, const struct csv_row *csv)
     finish(&reader->reading);
 }
 
-static enum rows take_row(struct row_reader *reader, const struct csv_row *csv)
+static enum rows take_row(struct row_reader *reader, struct csv_row *csv)
 {
+    trim(reader, csv);
     if (!reader->header)
         return read_header(reader, csv);
     if (is_blank(csv))

@@ -17,10 +17,10 @@ struct json_t;
  * columns are the members that one has that is made alone. What can be told without the accounts is
  * checked here, the rest in db/rowcheck.h.
  *
- * A table (CSV) begins with a line that names its columns, in any order. In it a field that is
- * empty says nothing, as null does in JSON; yes and no are also written as spreadsheets write them
- * in the languages of lib/language.h, and targets stand with spaces, commas or semicolons between
- * them.
+ * A table (CSV) begins with a line that names its columns, in any order. Blanks around a field are
+ * none of it, but for a password's. A field that is empty says nothing, as null does in JSON; yes
+ * and no are also written as spreadsheets write them in the languages of lib/language.h, and
+ * targets stand with spaces, commas or semicolons between them.
  */
 
 #define ROWS_MAX        100000
@@ -32,7 +32,7 @@ struct json_t;
 #define ROW_REASON_SIZE 240
 
 enum row_format {
-    ROW_CSV,   /* RFC 4180, UTF-8; commas or semicolons, as its first line has them */
+    ROW_CSV,   /* RFC 4180, UTF-8; commas, semicolons or tabs, as its first line has them */
     ROW_JSON,  /* one array of objects */
     ROW_NDJSON /* an object a line */
 };

@@ -54,6 +54,7 @@ static const struct table tables[] = {
     {"a;b\nc,d;e\n", "1:a|b;2:c,d|e;"},
     {"a,b;c\nd;e,f\n", "1:a|b;c;2:d;e|f;"},
     {"\"a,b\";c\nd,e;f\n", "1:a,b|c;2:d,e|f;"},
+    {"a\tb\nc,d\te;f\n", "1:a|b;2:c,d|e;f;"},
     {"a\nb;c,d\n", "1:a;2:b;c|d;"},
     /* What only begins like a byte order mark is text, for somebody else to refuse. */
     {"\xef\xbb,b\n", "1:\xef\xbb|b;"},

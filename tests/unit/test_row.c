@@ -49,6 +49,9 @@ static const struct upload uploads[] = {
     /* What spreadsheets add and leave out. */
     {ROW_CSV, "address;name;;\na@x.example;A;;\n;;;\n\nb@x.example\nc@x.example;;;;;\n",
      "1@2 a@x.example name=A\n2@5 b@x.example\n3@6 c@x.example\n"},
+    {ROW_CSV, "address\tname\na@x.example\tA, B; C\n", "1@2 a@x.example name=A, B; C\n"},
+    {ROW_CSV, " address ,\tname, password\n a@x.example , A B\t, 12345678 \n , \n",
+     "1@2 a@x.example name=A B password= 12345678 \n"},
     {ROW_CSV, "address,\na@x.example,A\nb@x.example,,B\n",
      "1@2 a@x.example !:fields\n2@3 b@x.example !:fields\n"},
     /* Mistakes. */
