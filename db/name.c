@@ -5,10 +5,14 @@
 
 /* Names that people gave to things: shown on pages and in listings, so they must stay one line. */
 
-/* C0, DEL and C1; line and paragraph separator. */
+/*
+ * C0, DEL and C1; line and paragraph separator; and what turns the direction of what stands behind
+ * it, for a name could then look like another one. No script needs it: marks of direction are good.
+ */
 static bool is_control(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x2028 && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
 }
 
 bool name_is_clean(const char *name, size_t min, size_t max)
