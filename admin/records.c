@@ -13,6 +13,7 @@
 #include "admin/request.h"
 #include "db/audit.h"
 #include "db/event.h"
+#include "db/eventtype.h"
 
 const char *const event_parameters[] = {"customer", "since", "until", "kind", "address", NULL};
 const char *const address_event_parameters[] = {"since", "until", "kind", NULL};
@@ -213,16 +214,6 @@ static enum db_result audit_next(struct page *page, void *context)
     return result == DB_OK && row->audit.time < row->span.since ? DB_NONE : result;
 }
 
-/* "address.add", or "address.*" for all of an address. */
-static bool is_action(const char *wanted, const char *action)
-{
-    size_t length = strlen(wanted);
-
-    if (length > 2 && strcmp(wanted + length - 2, ".*") == 0)
-        return strncmp(wanted, action, length - 1) == 0;
-    return strcmp(wanted, action) == 0;
-}
-
 static json_t *audit_item(const struct page *page, void *context)
 {
     const struct audits *row = context;
@@ -231,7 +222,7 @@ static json_t *audit_item(const struct page *page, void *context)
     (void)page;
 
     if ((row->span.until != 0 && audit->time >= row->span.until) ||
-        (row->action != NULL && !is_action(row->action, audit->action)) ||
+        (row->action != NULL && !db_eventtype_wants(row->action, audit->action)) ||
         (row->object != NULL && strcmp(row->object, audit->object) != 0))
         return NULL;
     json_t *what = json_loads(changes, 0, NULL);
@@ -277,14 +268,24 @@ static enum db_result go_before(struct db *db, struct audits *row, uint64_t unti
     return result == DB_NONE ? DB_OK : result;
 }
 
+/* One that there is not is more likely mistyped than meant. */
+static int check_action(struct request *request, const char *action)
+{
+    char error[DB_EVENTTYPE_ERROR_SIZE];
+
+    if (action != NULL && db_eventtype_check(action, error) < 0)
+        problem_set(request, PROBLEM_QUERY, "%s", error);
+    return request->answer.status != 0 ? -1 : 0;
+}
+
 static void list_audit(struct request *request, struct audits *row)
 {
     static const struct listing listing = {audit_next, audit_item, audit_name};
     enum db_result result = DB_OK;
     struct page page;
 
-    if (request->answer.status != 0 || take_span(request, &row->span) < 0 ||
-        page_begin(&page, request) < 0)
+    if (request->answer.status != 0 || check_action(request, row->action) < 0 ||
+        take_span(request, &row->span) < 0 || page_begin(&page, request) < 0)
         return;
     row->audit.id = row->audit.number = page_after_number(&page);
     if (row->span.until != 0)

@@ -219,7 +219,7 @@ static void tell(struct webhooks *webhooks, const struct db_webhook *webhook)
 
     for (passed = 0; passed < PASSED_MAX; passed++) {
         result = db_outbox_next(webhooks->db, webhook, cursor, &event);
-        if (result != DB_OK || db_webhook_wants(webhook->events, event.type))
+        if (result != DB_OK || db_eventtype_wants(webhook->events, event.type))
             break;
         cursor = event.cursor;
     }

@@ -91,3 +91,17 @@ int db_eventtype_check(const char *types, char error_r[DB_EVENTTYPE_ERROR_SIZE])
         types += length + 1;
     }
 }
+
+bool db_eventtype_wants(const char *types, const char *type)
+{
+    for (const char *at = types; *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        bool star = length > 0 && at[length - 1] == '*';
+        if (star ? strncmp(type, at, length - 1) == 0
+                 : strlen(type) == length && strncmp(type, at, length) == 0) {
+            return true;
+        }
+        at += length + (at[length] == ',');
+    }
+    return false;
+}

@@ -1,6 +1,8 @@
 #ifndef DB_EVENTTYPE_H
 #define DB_EVENTTYPE_H
 
+#include <stdbool.h>
+
 /*
  * The types of events that webhooks are told of: the actions of the audit, and what db/outbox.h
  * writes besides. What a webhook asks for is one of these, "address.*" for all that begin with
@@ -18,5 +20,8 @@ extern const char *const db_eventtypes[];
  * -1 with one sentence that says what there is in place of the first that is not.
  */
 int db_eventtype_check(const char *types, char error_r[DB_EVENTTYPE_ERROR_SIZE]);
+
+/* Whether `type` is one of `types`, or one of their patterns stands for it. */
+bool db_eventtype_wants(const char *types, const char *type);
 
 #endif

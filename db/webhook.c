@@ -56,20 +56,6 @@ int db_webhook_events_check(const char *events, char error_r[DB_EVENTTYPE_ERROR_
     return -1;
 }
 
-bool db_webhook_wants(const char *events, const char *type)
-{
-    for (const char *at = events; *at != '\0';) {
-        size_t length = strcspn(at, ",");
-        bool star = length > 0 && at[length - 1] == '*';
-        if (star ? strncmp(type, at, length - 1) == 0
-                 : strlen(type) == length && strncmp(type, at, length) == 0) {
-            return true;
-        }
-        at += length + (at[length] == ',');
-    }
-    return false;
-}
-
 static bool is_sound(const char *url, const char *events)
 {
     char events_error[DB_EVENTTYPE_ERROR_SIZE] = "";

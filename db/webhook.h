@@ -29,7 +29,7 @@ struct db_webhook {
     uint64_t customer;                            /* 0: an operator's */
     char customer_name[DB_CUSTOMER_NAME_MAX + 1]; /* empty: an operator's */
     char url[DB_WEBHOOK_URL_MAX + 1];
-    char events[DB_WEBHOOK_EVENTS_MAX + 1]; /* see db_webhook_wants() */
+    char events[DB_WEBHOOK_EVENTS_MAX + 1]; /* see db_eventtype_wants() */
     uint64_t created;                       /* this and all times: seconds since 1970 */
     uint64_t cursor;
     uint64_t failing;  /* since when; 0: it is not */
@@ -45,12 +45,6 @@ struct db_webhook {
 /* Each returns 0, or -1 with one sentence, which is static text in *error_r. */
 int db_webhook_url_check(const char *url, const char **error_r);
 int db_webhook_events_check(const char *events, char error_r[DB_EVENTTYPE_ERROR_SIZE]);
-
-/*
- * Whether a list of types with commas between them has this one; "address.*" stands for all that
- * begins with "address.", "*" for everything.
- */
-bool db_webhook_wants(const char *events, const char *type);
 
 /*
  * A webhook that is told of what happens from now on. The customer is 0 for an operator's. DB_OK,

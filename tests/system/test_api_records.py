@@ -144,7 +144,13 @@ def test_audit_by_action_and_object(instance):
     rows = api.all(f"/audit?object={account.address}")
     assert [row["action"] for row in rows] == ["address.name", "address.add"]
     assert {row["customer_name"] for row in rows} == {instance.customers[0].name}
-    assert api.all("/audit?action=address") == []
+    both = api.all("/audit?action=address.name,customer.suspend")
+    assert {row["action"] for row in both} == {"address.name", "customer.suspend"}
+    assert api.all("/audit?action=*") == api.all("/audit")
+    for wrong in "address", "address.ad", "", "address.name,":
+        answer = api.get(f"/audit?action={wrong}")
+        assert (answer.status, answer.code) == (400, "query"), wrong
+    assert "address.name" in api.get("/audit?action=address.ad").json["detail"]
 
 
 # --- usage, and fields

@@ -113,7 +113,7 @@ static void knows_what_it_wants(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_int_equal(db_webhook_events_check(rows[i].events, error), rows[i].known ? 0 : -1);
-        if (db_webhook_wants(rows[i].events, "address.add") != rows[i].wanted) {
+        if (db_eventtype_wants(rows[i].events, "address.add") != rows[i].wanted) {
             fail_msg("%s", rows[i].events);
         }
     }
