@@ -103,8 +103,7 @@ static void take_networks(struct request *request, struct db_api_key *key)
         int more = snprintf(key->networks + length, room, "%s%s", length > 0 ? " " : "", text);
         if (more < 0 || (size_t)more >= room || networks_parse(&networks, text) < 0 ||
             networks.count != 1) {
-            problem_member(request, pointer, "network",
-                           "each is an address or a network like 192.0.2.0/24");
+            problem_member(request, pointer, "network", "it is no %s", NETWORKS_ONE);
             return;
         }
         length += (size_t)more;

@@ -57,9 +57,8 @@ static int take_network(struct db_api_key *key, const char *text)
                         length > 0 ? " " : "", text);
     if (more < 0 || length + (size_t)more >= sizeof(key->networks) ||
         networks_parse(&networks, key->networks) < 0 || networks.count == 0)
-        return wrong_usage("--network takes an address or a network like 192.0.2.0/24, up to %d "
-                           "times, not \"%s\"",
-                           NETWORKS_MAX, text);
+        return wrong_usage("--network takes up to %d, and \"%s\" is no " NETWORKS_ONE, NETWORKS_MAX,
+                           text);
     return 0;
 }
 

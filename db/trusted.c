@@ -12,7 +12,7 @@ int db_trusted_parse(char network_r[NETWORKS_TEXT_SIZE], const char *text, const
 {
     struct networks networks;
 
-    *error_r = "is no address or network, as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/48 is";
+    *error_r = "is no " NETWORKS_ONE;
     if (networks_parse(&networks, text) < 0 || networks.count != 1) {
         return -1;
     }

@@ -19,6 +19,11 @@ struct networks {
     } list[NETWORKS_MAX];
 };
 
+/* What one of them is, in a sentence that refuses what is none. */
+#define NETWORKS_ONE                                                                               \
+    "address or network, as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/48 is, whose bits behind the "   \
+    "length are 0"
+
 /* Returns 0, or -1 for what is no such list or has bits set behind a network's length. */
 int networks_parse(struct networks *networks_r, const char *text);
 
