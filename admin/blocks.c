@@ -8,6 +8,7 @@
 
 #include "admin/admin.h"
 #include "admin/blocks.h"
+#include "admin/change.h"
 #include "admin/domains.h"
 #include "admin/page.h"
 #include "admin/problem.h"
@@ -159,7 +160,7 @@ static void on_lifted(void *context, struct authask_answer *answer)
         give_up(request);
     else
         request_set(request, 200, json_pack("{sI}", "lifted", (json_int_t)answer->number));
-    request_send(request);
+    change_keep_and_send(request);
 }
 
 /* --- requests */
@@ -183,9 +184,7 @@ void blocks_lift(struct admin *admin, struct request *request)
     if (request->errors == NULL &&
         (networks_parse(&networks, field_text(request->json, "network", "")) < 0 ||
          networks.count != 1))
-        problem_member(
-            request, "/network", "network",
-            "it is no address or network, as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/48 is");
+        problem_member(request, "/network", "network", "it is no %s", NETWORKS_ONE);
     if (problem_wrong(request) != 0)
         return;
     memcpy(lift.network, &networks.list[0].address, sizeof(lift.network));

@@ -428,6 +428,50 @@ void change_begin_request(struct request *request)
     busy(request, "too many passwords wait to be hashed; try again");
 }
 
+/* --- what another program has done */
+
+/* Of two at once the second gets the first one's answer. */
+static enum db_result run_keep(struct writing *writing, struct db *db)
+{
+    struct request *request = request_of(writing);
+    struct db_idempotency kept;
+
+    enum db_result result = find_kept(db, request, &kept);
+    if (result == DB_NONE)
+        return keep_answer(db, request);
+    if (result == DB_OK) {
+        replay(request, &kept);
+        free(kept.answer);
+        return DB_NONE;
+    }
+    return result;
+}
+
+/* It is done, so that is what is answered, although a retry would do it again. */
+static void done_keep(struct writing *writing)
+{
+    struct request *request = request_of(writing);
+
+    if (writing->result == DB_BUSY || writing->result == DB_BROKEN)
+        log_warning("request=%s: its answer is not kept for a retry", request->id);
+    request->away = false;
+    request_send(request);
+}
+
+void change_keep_and_send(struct request *request)
+{
+    if (request->idempotency_key == NULL || request->answer.problem) {
+        request_send(request);
+        return;
+    }
+    request->writing.run = run_keep;
+    request->writing.done = done_keep;
+    if (writer_submit(request->admin->writer, &request->writing) == 0)
+        return;
+    log_warning("request=%s: too many changes wait to keep its answer for a retry", request->id);
+    request_send(request);
+}
+
 /* --- the last use of a key */
 
 struct use {

@@ -28,6 +28,12 @@ bool change_is_known(struct request *request);
 /* Gives that answer again. In the event loop. */
 void change_replay(struct request *request);
 
+/*
+ * Sends the answer that was set to a request that has no `apply`, and keeps it before where there
+ * is an idempotency key: what was asked for is done already.
+ */
+void change_keep_and_send(struct request *request);
+
 /* Answers with what a result of db/ means; `db` tells of limits, and is NULL where there is none.
  */
 void change_problem(struct request *request, const struct db *db, enum db_result result);

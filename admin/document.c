@@ -93,8 +93,8 @@ static bool is_stream(const struct route *route)
 
 static bool takes_idempotency_key(const struct route *route)
 {
-    return strcmp(route->method, "POST") == 0 && route->apply != NULL &&
-           route->scope != SCOPE_OPEN && (route->type == NULL || (route->flags & ROUTE_KEPT) != 0);
+    return strcmp(route->method, "POST") == 0 && route->scope != SCOPE_OPEN &&
+           (route->type == NULL || (route->flags & ROUTE_KEPT) != 0);
 }
 
 static json_t *parameters_of(const struct route *route)

@@ -323,7 +323,7 @@ static json_t *delivery_item(const struct page *page, void *context)
     const struct db_outbox *event = &row->event;
     (void)page;
 
-    if (!db_webhook_wants(row->webhook.events, event->type))
+    if (!db_eventtype_wants(row->webhook.events, event->type))
         return NULL;
     return json_pack("{sI ss so so ss}", "cursor", (json_int_t)event->cursor, "type", event->type,
                      "time", field_format_time(event->time), "customer",
@@ -364,10 +364,10 @@ static void on_tested(void *context, const struct webhooks_tested *tested)
     log_info("request=%s from=%s key=%" PRIu64 ": webhook=%" PRIu64 " tested: %s", request->id,
              request->remote_text, request->key.id, request->webhook,
              tested->failure[0] != '\0' ? tested->failure : "it has it");
-    request_answer_json(request, 200,
-                        json_pack("{sb si so}", "delivered", (int)(tested->failure[0] == '\0'),
-                                  "status", (int)tested->status, "failure",
-                                  field_format_text(tested->failure)));
+    request_set(request, 200,
+                json_pack("{sb si so}", "delivered", (int)(tested->failure[0] == '\0'), "status",
+                          (int)tested->status, "failure", field_format_text(tested->failure)));
+    change_keep_and_send(request);
 }
 
 void webhook_test(struct admin *admin, struct request *request)

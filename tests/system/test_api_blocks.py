@@ -67,7 +67,10 @@ def test_blocks(instance):
     assert guess(instance, ours, ours.password, "192.0.2.1")[0] == "OK"
     assert guess(instance, other, other.password, "192.0.2.1")[0] == "FAIL"
     assert api.post("/blocks/lift", {"network": "192.0.2"}).errors == {"/network": "network"}
-    assert api.post("/blocks/lift", {"network": "192.0.2.0/24"}).json == {"lifted": 1}
+    assert "behind the length" in api.post("/blocks/lift", {"network": "192.0.2.1/24"}).text
+    for replayed in None, "true":
+        answer = api.post("/blocks/lift", {"network": "192.0.2.0/24"}, Idempotency_Key="lift")
+        assert answer.json == {"lifted": 1} and answer.headers.get("Idempotency-Replayed") == replayed
     assert api.post("/blocks/lift", {"network": "192.0.2.0/24"}).json == {"lifted": 0}
     assert guess(instance, other, other.password, "192.0.2.1")[0] == "OK"
 

@@ -178,8 +178,11 @@ def test_a_test_is_told_now(panels, receiver):  # noqa: F811
     made = panels.add(panels.one, "/one", events=["address.remove"])
     path = f"/webhooks/{made['id']}"
     assert panels.one.patch(path, {"enabled": False}).status == 200
-    answer = panels.one.post(f"{path}/test", {})
-    assert answer.json == {"delivered": True, "status": 204, "failure": None}
+    for replayed in None, "true":
+        answer = panels.one.post(f"{path}/test", {}, Idempotency_Key="test")
+        assert answer.json == {"delivered": True, "status": 204, "failure": None}
+        assert answer.headers.get("Idempotency-Replayed") == replayed
+    assert len(told(receiver, "/one")) == 1
     event = told(receiver, "/one")[0]
     assert event["type"] == "webhook.test" and event["cursor"] == 0 and event["object"] == made["url"]
     assert event["customer"] == "one"
