@@ -30,7 +30,7 @@ static const struct upload {
      "1:address:no-domain "},
     {"", true, "address,customer\na@ours.example,1\nb@ours.example,2\na@theirs.example,2\n",
      "2:customer:customer "},
-    {"", false, "address,name\na@ours.example,\" x\"\nb,A\n", "1:name:text 2:address:address "},
+    {"", false, "address,name\na@ours.example,x\x7fy\nb,A\n", "1:name:text 2:address:address "},
     {"", false, "address,quota_bytes\na@ours.example,5368709120\nb@ours.example,5368709121\n",
      "2:quota_bytes:limit "},
     /* Targets are there, or come in any row of the upload. */
@@ -45,7 +45,7 @@ static const struct upload {
     {"", true, "address,targets\nx@ours.example,new@theirs.example\nnew@theirs.example,\n",
      "1:targets:no-mailbox "},
     {"", false,
-     "address,targets,name\nx@ours.example,bad@ours.example,\nbad@ours.example,,\" bad\"\n",
+     "address,targets,name\nx@ours.example,bad@ours.example,\nbad@ours.example,,b\x7f\n",
      "1:targets:no-mailbox 2:name:text "},
 };
 
