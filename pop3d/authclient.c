@@ -21,6 +21,8 @@
 struct authclient {
     struct event_base *base;
     const char *path;
+    void (*heard)(void *context);
+    void *context;
     int fd; /* -1: no connection */
     struct event *readable;
     struct event *writable; /* pending only while the socket is full */
@@ -76,6 +78,7 @@ static void lose_connection(struct authclient *client, const char *why)
         request->id = 0;
         request->answer(request->context, &unavailable);
     }
+    client->heard(client->context);
 }
 
 /* The former connection's list counts until the new one begins. */
@@ -111,6 +114,7 @@ static int handle_line(struct authclient *client, char *line)
     case AUTH_LINE_ANSWER: hand_on(client, told.id, &told.answer); return 0;
     case AUTH_LINE_MECHANISM: add_mechanism(client, &told.mechanism); return 0;
     case AUTH_LINE_PLANS: client->plans = told.plans; return 0;
+    case AUTH_LINE_DONE: client->heard(client->context); return 0;
     case AUTH_LINE_OTHER: return 0;
     case AUTH_LINE_BAD: break;
     }
@@ -249,12 +253,15 @@ static void on_away(void *context)
 static const struct reconnect_events reconnect_events = {.connect = connect_to_authd,
                                                          .away = on_away};
 
-struct authclient *authclient_new(struct event_base *base, const char *path)
+struct authclient *authclient_new(struct event_base *base, const char *path,
+                                  void (*heard)(void *context), void *context)
 {
     struct authclient *client = xcalloc(1, sizeof(*client));
 
     client->base = base;
     client->path = path;
+    client->heard = heard;
+    client->context = context;
     client->fd = -1;
     client->reconnect = reconnect_new(base, path, &reconnect_events, client);
     return client;

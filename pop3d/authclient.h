@@ -33,8 +33,12 @@ struct auth_origin {
     const char *binding; /* what a mechanism can bind to, in base64; NULL: nothing */
 };
 
-/* `path` is not copied. */
-struct authclient *authclient_new(struct event_base *base, const char *path);
+/*
+ * heard() is called from the event loop when authd has told what it offers, and when it turns out
+ * that nothing may come of that; more than once. `path` is not copied.
+ */
+struct authclient *authclient_new(struct event_base *base, const char *path,
+                                  void (*heard)(void *context), void *context);
 
 /* All exchanges have been cancelled before. NULL is allowed. */
 void authclient_free(struct authclient *client);

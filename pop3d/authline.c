@@ -164,7 +164,7 @@ enum auth_line authline_parse(char *line, struct auth_told *told_r)
         return parse_mechanism(line, &told_r->mechanism);
     if (strcmp(name, "PLANS") == 0)
         return parse_plans(line, &told_r->plans);
-    return AUTH_LINE_OTHER;
+    return strcmp(name, "DONE") == 0 ? AUTH_LINE_DONE : AUTH_LINE_OTHER;
 }
 
 bool authline_is_base64(const char *text)

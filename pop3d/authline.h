@@ -34,6 +34,7 @@ enum auth_line {
     AUTH_LINE_ANSWER,    /* to the request `id` */
     AUTH_LINE_MECHANISM, /* part of the handshake */
     AUTH_LINE_PLANS,     /* what all plans have in common, also later */
+    AUTH_LINE_DONE,      /* the end of the handshake */
     AUTH_LINE_OTHER,     /* part of the handshake that says nothing to us */
     AUTH_LINE_BAD
 };

@@ -194,16 +194,25 @@ static void stop_accepting(struct server *server)
     acceptor_set_open(server->acceptor, false);
 }
 
-static void serve(void *context)
+/* Sooner, there would be no mechanism for who asks for one. */
+static void on_auth_heard(void *context)
 {
     struct server *server = context;
 
     if (server->accepting || server->ending)
         return;
-    server->auth = authclient_new(server->child->base, "run/auth-front.sock");
     server->accepting = true;
     open_or_close(server);
     log_info("ready for mail programs");
+}
+
+static void serve(void *context)
+{
+    struct server *server = context;
+
+    if (server->auth == NULL && !server->ending)
+        server->auth =
+            authclient_new(server->child->base, "run/auth-front.sock", on_auth_heard, server);
 }
 
 /* Sessions go on; most end within moments, and a client that stays for ever is asked to come again.

@@ -49,7 +49,7 @@ struct server {
     struct event *full;   /* pending while the process is full: a look at who still waits */
     bool refusing;        /* that look */
     uint64_t next_id;     /* of a session before its login; begins at random */
-    bool accepting;       /* between the words to serve and to retire */
+    bool accepting;       /* since authd was heard, until the word to retire */
     bool ending;          /* it accepts nothing more and ends with its last session */
     bool closing;         /* and has waited for long enough: only QUIT is still answered */
     bool draining;        /* after SIGTERM: no new command is begun */
@@ -59,9 +59,10 @@ struct server {
 };
 
 /*
- * Connects to stored; to authd, and accepts, when it is told to serve (lib/child.h). Exits with a
- * clear line when it cannot. After SIGTERM it lets sessions finish, releases everything and ends
- * the event loop; after the word to retire it does so when the last session has ended.
+ * Connects to stored; to authd when it is told to serve (lib/child.h), and accepts when that has
+ * been heard. Exits with a clear line when it cannot. After SIGTERM it lets sessions finish,
+ * releases everything and ends the event loop; after the word to retire it does so when the last
+ * session has ended.
  */
 void server_init(struct server *server, struct child *child);
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -255,6 +256,32 @@ def test_crashed_program_is_back(instance, name):
     assert wait_until(lambda: stat(instance, account), 5, "a login").startswith(b"+OK 1 ")
     assert survivors <= set(all_pids(instance))
     assert f"{name}[{victims[0]}] was ended by signal 9" in instance.log
+
+
+def capabilities(instance):
+    with instance.wire("pop3s") as pop3:
+        assert pop3.line().startswith(b"+OK")
+        assert pop3.command("CAPA").startswith(b"+OK")
+        return pop3.lines()
+
+
+def test_a_front_that_starts_knows_what_it_offers_before_it_is_asked(instance):
+    authd, = instance.pids()["authd"]
+    fronts = instance.pids()["pop3d"]
+    os.kill(authd, signal.SIGSTOP)
+    try:
+        for pid in fronts:
+            os.kill(pid, signal.SIGKILL)
+            wait_gone(pid)
+        wait_until(lambda: len(instance.pids().get("pop3d", [])) == len(fronts), 5, "new fronts")
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(capabilities, instance)
+            with pytest.raises(TimeoutError):
+                asked.result(1)
+            os.kill(authd, signal.SIGCONT)
+            assert any(line.startswith(b"SASL PLAIN") for line in asked.result())
+    finally:
+        os.kill(authd, signal.SIGCONT)
 
 
 def test_sessions_outlive_what_they_do_not_need(stopped):

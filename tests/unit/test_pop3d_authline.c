@@ -146,8 +146,7 @@ static void test_bad(void **state)
 
 static void test_handshake(void **state)
 {
-    static const char *const others[] = {"VERSION\t1\t2", "SPID\t1", "CUID\t1",
-                                         "COOKIE\tff",    "DONE",    ""};
+    static const char *const others[] = {"VERSION\t1\t2", "SPID\t1", "CUID\t1", "COOKIE\tff", ""};
     struct auth_mechanism mechanism;
     struct auth_answer answer;
     uint32_t id;
@@ -155,6 +154,7 @@ static void test_handshake(void **state)
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         assert_int_equal(parse(others[i], &id, &answer, &mechanism), AUTH_LINE_OTHER);
+    assert_int_equal(parse("DONE", &id, &answer, &mechanism), AUTH_LINE_DONE);
     assert_int_equal(parse("MECH\tPLAIN\tplaintext", &id, &answer, &mechanism),
                      AUTH_LINE_MECHANISM);
     assert_string_equal(mechanism.name, "PLAIN");
