@@ -24,7 +24,7 @@
 #define EVENTS_MAX 50
 
 #define URL                                                                                        \
-    .name = "url", .type = FIELD_TEXT, .least = 1, .most = DB_WEBHOOK_URL_MAX,                     \
+    .name = "url", .type = FIELD_TEXT, .least = DB_WEBHOOK_URL_LEAST, .most = DB_WEBHOOK_URL_MAX,  \
     .about = "where to; https, unless the operator has listed the network that it leads to"
 #define EVENTS                                                                                     \
     {                                                                                              \

@@ -37,11 +37,13 @@ int db_webhook_url_check(const char *url, const char **error_r)
         good = *at > ' ' && *at <= '~';
     }
     size_t length = strcspn(host, "/?#");
-    if (good && strlen(url) <= DB_WEBHOOK_URL_MAX && memchr(host, '@', length) == NULL &&
-        is_authority(host, length) && strchr(host, '#') == NULL) {
+    size_t size = strlen(url);
+    good = good && size >= DB_WEBHOOK_URL_LEAST && size <= DB_WEBHOOK_URL_MAX;
+    if (good && memchr(host, '@', length) == NULL && is_authority(host, length) &&
+        strchr(host, '#') == NULL) {
         return 0;
     }
-    *error_r = "a webhook's URL is up to 2000 characters of ASCII, https://HOST and what follows, "
+    *error_r = "a webhook's URL is 10 to 2000 characters of ASCII, https://HOST and what follows, "
                "with a port of 1 to 65535 if any, without a user or a fragment";
     return -1;
 }
@@ -192,7 +194,7 @@ enum db_result db_webhook_set(struct db *db, uint64_t customer, uint64_t id, con
                               const char *events, const bool *enabled)
 {
     struct db_webhook now;
-    if (!is_sound(url != NULL ? url : "https://a", events != NULL ? events : "*")) {
+    if (!is_sound(url != NULL ? url : "https://a/", events != NULL ? events : "*")) {
         return DB_BROKEN;
     }
     enum db_result result = begin_with_url(db, customer, id, &now);

@@ -14,6 +14,7 @@
  * cursor: that of the last one.
  */
 
+#define DB_WEBHOOK_URL_LEAST   10
 #define DB_WEBHOOK_URL_MAX     2000
 #define DB_WEBHOOK_EVENTS_MAX  500
 #define DB_WEBHOOK_FAILURE_MAX 200

@@ -67,6 +67,7 @@ def test_what_is_wrong_is_said(panels):
     for body, errors in [
             ({}, {"/url": "missing"}),
             ({"url": "ftp://a.example"}, {"/url": "url"}),
+            ({"url": "https://a"}, {"/url": "too-short"}),
             ({"url": "https://u:p@a.example", "events": ["*", "a"]}, {"/url": "url", "/events/1": "choice"}),
             ({"url": "https://a.example", "events": ["alias.*,alias.set"]}, {"/events/0": "choice"}),
             ({"url": "https://a.example", "events": ["*", 7]}, {"/events": "type"}),

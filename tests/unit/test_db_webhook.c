@@ -59,6 +59,9 @@ static void checks_urls(void **state)
         {"https://a.example/\n", -1},
         {"https://a.example/\xc3\xa4", -1},
         {"https://a.example:1/", 0},
+        {"https://a", -1}, /* what the table takes has two octets more than "https://" */
+        {"http://a", -1},
+        {"https://ab", 0},
         {"https://a.example:65535", 0},
         {"https://a.example:0/", -1},
         {"https://a.example:65536/", -1},
