@@ -53,7 +53,7 @@ const struct field webhook_secret_fields[] = {
     {0}};
 const struct field webhook_replay_fields[] = {
     {.name = "cursor", .type = FIELD_NUMBER, .least = 1, .most = INT64_MAX,
-     .about = "of the first event to be told again"},
+     .about = "of the first event to be told again; one that lies ahead: only of what comes"},
     {.name = "time", .type = FIELD_TIME, .about = "or from when on"},
     {0}};
 /* clang-format on */

@@ -235,7 +235,8 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_WEBHOOK_REMOVE] = {"webhook_remove", STATEMENT_OPERATOR,
         "DELETE FROM webhook WHERE customer IS nullif(?1, 0) AND id = ?2"},
     [STATEMENT_WEBHOOK_REPLAY] = {"webhook_replay", STATEMENT_OPERATOR,
-        "UPDATE webhook SET cursor = ?3, failing = NULL, failures = 0, next = 0, disabled = NULL"
+        "UPDATE webhook SET failing = NULL, failures = 0, next = 0, disabled = NULL, cursor ="
+        "     min(?3, max(coalesce((SELECT max(id) FROM outbox), 0), unixepoch() * 1000000))"
         " WHERE customer IS nullif(?1, 0) AND id = ?2"},
     /* What is NULL stays. What is switched on or off, or leads elsewhere, has not failed yet. */
     [STATEMENT_WEBHOOK_SET] = {"webhook_set", STATEMENT_OPERATOR,

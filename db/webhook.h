@@ -60,7 +60,8 @@ enum db_result db_webhook_remove(struct db *db, uint64_t customer, uint64_t id);
 
 /*
  * Tells it again what was after `cursor` and is still in the outbox, or, with a later one, nothing
- * before it. A webhook that was given up is tried again. As db_webhook_remove().
+ * before it; one that lies ahead is that of now. A webhook that was given up is tried again. As
+ * db_webhook_remove().
  */
 enum db_result db_webhook_replay(struct db *db, uint64_t customer, uint64_t id, uint64_t cursor);
 

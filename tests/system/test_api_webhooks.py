@@ -145,6 +145,17 @@ def test_switched_off_and_on(panels, receiver):  # noqa: F811
     assert panels.one.get(path).status == 404
 
 
+@pytest.mark.parametrize("ahead", [{"cursor": 2**63 - 1}, {"time": "9999-12-31T23:59:59Z"}])
+def test_a_replay_from_ahead_misses_nothing_that_comes(panels, receiver, ahead):  # noqa: F811
+    made = panels.add(panels.one, "/one", events=["address.add"])
+    assert panels.one.patch(f"/webhooks/{made['id']}", {"enabled": False}).status == 200
+    assert panels.one.post("/addresses", {"address": "b@one.example"}).status == 201
+    assert panels.one.post(f"/webhooks/{made['id']}/replay", ahead).status == 204
+    assert panels.one.all(f"/webhooks/{made['id']}/deliveries") == []
+    assert panels.one.post("/addresses", {"address": "c@one.example"}).status == 201
+    wait(lambda: [event["object"] for event in told(receiver, "/one")] == ["c@one.example"])
+
+
 def test_a_new_url_is_tried_at_once(panels, receiver):  # noqa: F811
     receiver.answers["/one"] = (500, b"")
     made = panels.add(panels.one, "/one", events=["webhook.add"])
