@@ -100,10 +100,14 @@ static void take_networks(struct request *request, struct db_api_key *key)
         const char *text = json_is_string(value) ? json_string_value(value) : "";
         size_t room = sizeof(key->networks) - length;
         snprintf(pointer, sizeof(pointer), "/networks/%zu", i);
-        int more = snprintf(key->networks + length, room, "%s%s", length > 0 ? " " : "", text);
-        if (more < 0 || (size_t)more >= room || networks_parse(&networks, text) < 0 ||
-            networks.count != 1) {
+        if (networks_parse(&networks, text) < 0 || networks.count != 1) {
             problem_member(request, pointer, "network", "it is no %s", NETWORKS_ONE);
+            return;
+        }
+        int more = snprintf(key->networks + length, room, "%s%s", length > 0 ? " " : "", text);
+        if (more < 0 || (size_t)more >= room) {
+            problem_member(request, "/networks", "too-long", "they have %d characters at most",
+                           DB_API_KEY_NETWORKS_MAX);
             return;
         }
         length += (size_t)more;

@@ -305,6 +305,13 @@ def test_a_key_makes_none_with_wider_bounds(instance):
     assert all_of_it.patch(own, {"networks": [], "rate": 0, "expires": None}).status == 200
 
 
+def test_networks_have_one_length_together(instance):
+    """Each of them is good, so none is named."""
+    networks = [f"2001:db8:ffff:ffff:ffff:ffff:ffff:{number:04x}/128" for number in range(32)]
+    answer = operator(instance).post("/api-keys", {"name": "a", "role": "operator", "networks": networks})
+    assert answer.status == 422 and answer.errors == {"/networks": "too-long"}, answer.text
+
+
 # --- what changes nothing
 
 
