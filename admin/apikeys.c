@@ -153,6 +153,12 @@ static void take_customer(struct request *request, struct db_api_key *key)
         problem_member(request, "/domain", "role", "say whose domain it is");
 }
 
+/* 0: never. The end of a login is none of a key: a person has no bounds (docs/SECURITY.md). */
+static uint64_t own_end(const struct request *request)
+{
+    return request->by_session ? 0 : request->key.expires;
+}
+
 /*
  * Nor one that outlives it, is taken from elsewhere or is asked with more often: else whoever finds
  * a key that has such bounds would take them away.
@@ -160,12 +166,13 @@ static void take_customer(struct request *request, struct db_api_key *key)
 static void check_bounds(struct request *request, const struct db_api_key *key)
 {
     const struct db_api_key *own = &request->key;
+    uint64_t end = own_end(request);
     struct networks outer;
     struct networks inner;
 
     if (own->rate != 0 && (key->rate == 0 || key->rate > own->rate))
         problem_member(request, "/rate", "reach", "it is 1 to %u, as your own key's is", own->rate);
-    if (own->expires != 0 && (key->expires == 0 || key->expires > own->expires))
+    if (end != 0 && (key->expires == 0 || key->expires > end))
         problem_member(request, "/expires", "reach", "it is not later than your own key's");
     if (own->networks[0] != '\0' && networks_parse(&outer, own->networks) == 0 &&
         networks_parse(&inner, key->networks) == 0 &&
@@ -187,8 +194,7 @@ void api_key_check(struct admin *admin, struct request *request)
         problem_member(request, "/name", "text", "%s", error);
     snprintf(key->name, sizeof(key->name), "%s", name);
     key->rate = (unsigned)field_number(body, "rate", request->key.rate);
-    key->expires =
-        field_given(body, "expires") ? field_time(body, "expires", 0) : request->key.expires;
+    key->expires = field_given(body, "expires") ? field_time(body, "expires", 0) : own_end(request);
     if (field_given(body, "networks"))
         take_networks(request, key);
     else

@@ -1,6 +1,7 @@
 """People with a session: logins, second factors, what a cookie may do, and who may do what to whom."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -512,6 +513,19 @@ def test_a_bounded_key_adds_people_no_higher_than_itself(instance, person):
     for role, options in ("helpdesk", []), ("customer-read", []), ("admin", ["--domain", hotel.domain]):
         lesser = Api(instance, made_key(instance, f"lesser {role}", "--role", role, "--customer", hotel.name, *options))
         assert lesser.post("/admin-users", {"login": "eve", "role": "customer-read"}).status == 403
+
+
+def test_a_key_that_a_person_makes_outlives_the_login(instance, person):
+    """Who is logged in has no bounds that it could inherit."""
+    hotel = instance.customers[0]
+    someone = person()
+    someone.login(admin_user(instance, "boss", "--customer", hotel.name), PASSWORD)
+    status, made = someone.ask("POST", "/api-keys", {"name": "panel", "role": "helpdesk"})
+    assert status == 201 and made["expires"] is None
+    for body in {"expires": "2099-01-01T00:00:00Z"}, {"expires": None}, {"rate": 5}:
+        status, changed = someone.ask("PATCH", f"/api-keys/{made['id']}", body)
+        assert status == 200, changed
+    assert someone.ask("GET", "/self")[1]["expires"] is not None
 
 
 def test_admin_users_over_http(instance, person):
