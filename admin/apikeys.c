@@ -221,6 +221,7 @@ static void merge(struct request *request, struct db_api_key *key)
         (role == DB_ROLE_OWNER) != (key->role == DB_ROLE_OWNER))
         problem_member(request, "/role", "role",
                        "a key stays an operator's, a customer's or an owner's");
+    bool raised = role < key->role;
     key->role = role;
     key->rate = (unsigned)field_number(body, "rate", key->rate);
     if (field_given(body, "expires"))
@@ -229,7 +230,8 @@ static void merge(struct request *request, struct db_api_key *key)
         key->networks[0] = '\0';
         take_networks(request, key);
     }
-    if (field_given(body, "rate") || field_given(body, "expires") || field_given(body, "networks"))
+    if (raised || field_given(body, "rate") || field_given(body, "expires") ||
+        field_given(body, "networks"))
         check_bounds(request, key);
 }
 

@@ -19,7 +19,7 @@
 #define DB_API_KEY_RATE_MAX     100000
 #define DB_API_KEYS_MAX         1000 /* of each customer, and of the operator */
 
-/* What a key may do; the routes say it in detail (admin/routes.c). */
+/* What a key may do, the most first; the routes say it in detail (admin/routes.c). */
 enum db_role {
     DB_ROLE_OPERATOR,
     DB_ROLE_OPERATOR_READ,

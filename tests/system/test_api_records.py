@@ -302,6 +302,14 @@ def test_a_key_makes_none_with_wider_bounds(instance):
     assert bound.patch(own, {"name": "renamed"}).status == 200
     assert bound.patch(own, {"networks": ["127.0.0.1"], "rate": 999, "expires": "2035-01-01T00:00:00Z"}).status == 200
     assert bound.patch(f"/api-keys/{theirs['id']}", {"rate": 1}).status == 404
+    wide = all_of_it.post("/api-keys", {"name": "wide", "role": "customer-read", "customer": customers[one]}).json
+    raised = bound.patch(f"/api-keys/{wide['id']}", {"role": "admin"})
+    assert raised.status == 422 and set(raised.errors) == {"/networks", "/rate", "/expires"}
+    assert bound.patch(f"/api-keys/{wide['id']}", {"role": "admin", **bounds, "networks": ["127.0.0.1"],
+                                                   "rate": 9}).status == 422  # its own ends earlier by now
+    assert bound.patch(f"/api-keys/{wide['id']}", {"role": "admin", "networks": ["127.0.0.1"], "rate": 9,
+                                                   "expires": "2034-01-01T00:00:00Z"}).json["role"] == "admin"
+    assert bound.patch(f"/api-keys/{wide['id']}", {"role": "helpdesk"}).status == 200
     assert all_of_it.patch(own, {"networks": [], "rate": 0, "expires": None}).status == 200
 
 
