@@ -334,10 +334,9 @@ static enum db_result next(struct page *page, void *context)
 
 static json_t *item(const struct page *page, void *context)
 {
-    const char *domain = page->request->key.domain;
     const struct row *row = context;
 
-    return domain[0] == '\0' || strcmp(domain, row->key.domain) == 0 ? key_object(&row->key) : NULL;
+    return object_reaches_key(&page->request->key, &row->key) ? key_object(&row->key) : NULL;
 }
 
 static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])

@@ -101,7 +101,14 @@ static enum db_result find_mailbox(struct db *db, struct request *request)
     return result == DB_OK && request->found.mailbox == 0 ? DB_NONE : result;
 }
 
-/* A key of one domain, or of an owner, sees those that reach no further. */
+/* A key of one domain sees those that reach no further: an owner's too, of a mailbox in it. */
+bool object_reaches_key(const struct db_api_key *key, const struct db_api_key *target)
+{
+    const char *at = strrchr(target->address, '@');
+
+    return object_reaches(key, target->customer, at != NULL ? at + 1 : target->domain, 0);
+}
+
 static enum db_result find_key(struct db *db, struct request *request)
 {
     const struct db_api_key *key = &request->key;
@@ -118,10 +125,8 @@ static enum db_result find_key(struct db *db, struct request *request)
         result = db_api_key_get(db, key->customer, id, target);
     }
     request->customer = target->customer;
-    if (result == DB_OK &&
-        (target->id != id || (key->domain[0] != '\0' && strcmp(key->domain, target->domain) != 0)))
-        return DB_NONE;
-    return result;
+    return result == DB_OK && (target->id != id || !object_reaches_key(key, target)) ? DB_NONE
+                                                                                     : result;
 }
 
 /* An owner has no people. */

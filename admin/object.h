@@ -17,6 +17,9 @@ void object_find(struct request *request);
 bool object_reaches(const struct db_api_key *key, uint64_t customer, const char *domain,
                     uint64_t mailbox);
 
+/* The same of another key: whether that is one of those it may see and change. */
+bool object_reaches_key(const struct db_api_key *key, const struct db_api_key *target);
+
 /* A strong validator of what the object shows. */
 void object_etag(char etag_r[REQUEST_ETAG_SIZE], const struct json_t *object);
 

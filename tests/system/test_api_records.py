@@ -320,6 +320,23 @@ def test_networks_have_one_length_together(instance):
     assert answer.status == 422 and answer.errors == {"/networks": "too-long"}, answer.text
 
 
+def test_a_key_of_one_domain_has_the_owners_keys_there(instance):
+    """What it has made it can take back; those of another domain are not there."""
+    customer = instance.customers[0]
+    instance.cli("domain", "add", "annex.example", "--customer", customer.name)
+    instance.cli("address", "add", "a@annex.example")
+    admin = Api(instance, made_key(instance, "admin", "--customer", customer.name))
+    annex = Api(instance, made_key(instance, "annex", "--customer", customer.name, "--domain", "annex.example"))
+    other = admin.post("/api-keys", {"name": "o", "role": "owner", "address": customer.accounts[0].address}).json
+    made = annex.post("/api-keys", {"name": "a", "role": "owner", "address": "a@annex.example"})
+    assert made.status == 201, made.text
+    assert {item["name"] for item in annex.all("/api-keys")} == {"annex", "a"}
+    path = made.headers["Location"].removeprefix("/api/v1")
+    assert annex.get(f"/api-keys/{other['id']}").status == 404
+    assert annex.patch(path, {"rate": 5}).json["rate"] == 5
+    assert annex.delete(path).status == 204 and admin.get(path).status == 404
+
+
 # --- what changes nothing
 
 
