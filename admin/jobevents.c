@@ -24,9 +24,9 @@
 /* Then the client comes again, and it is looked at whether its key is still good. */
 #define LIFE 600000
 
-/* At once: of all, and of one key. */
+/* At once: of all, and of one key or person. */
 #define LISTENERS_MAX    200
-#define LISTENERS_OF_KEY 10
+#define LISTENERS_OF_ONE 10
 
 struct listener {
     struct listener *prev;
@@ -35,6 +35,7 @@ struct listener {
     struct stream *stream;
     uint64_t job;
     uint64_t key;
+    uint64_t person;  /* an admin user; 0: a key's */
     uint64_t end;     /* of its life */
     uint64_t written; /* the last time */
     char last[64];    /* the id of the last event */
@@ -177,14 +178,15 @@ static void on_gone(void *context)
     free(listener);
 }
 
-static bool has_room(const struct jobevents *events, uint64_t key)
+static bool has_room(const struct jobevents *events, const struct request *request)
 {
     const struct listener *listener;
     unsigned own = 0;
 
     DL_FOREACH (events->listeners, listener)
-        own += listener->key == key;
-    return events->count < LISTENERS_MAX && own < LISTENERS_OF_KEY && !events->stopping;
+        own += listener->key == request->key.id &&
+               listener->person == request->session.person.admin_user;
+    return events->count < LISTENERS_MAX && own < LISTENERS_OF_ONE && !events->stopping;
 }
 
 static void begin_listening(struct jobevents *events, struct request *request, const char *last)
@@ -194,6 +196,7 @@ static void begin_listening(struct jobevents *events, struct request *request, c
     listener->events = events;
     listener->job = request->job.id;
     listener->key = request->key.id;
+    listener->person = request->session.person.admin_user;
     listener->end = clock_milliseconds() + LIFE;
     listener->written = clock_milliseconds();
     snprintf(listener->last, sizeof(listener->last), "%s", last == NULL ? "" : last);
@@ -215,7 +218,7 @@ void job_events_show(struct admin *admin, struct request *request)
     name_state(&request->job, &progress, id);
     if (db_job_is_over(&request->job) && last != NULL && strcmp(last, id) == 0) {
         request_set(request, 204, NULL);
-    } else if (has_room(admin->jobevents, request->key.id)) {
+    } else if (has_room(admin->jobevents, request)) {
         begin_listening(admin->jobevents, request, last);
     } else {
         problem_set(request, PROBLEM_BUSY, "too many listen to jobs; ask with GET /jobs/{job}");

@@ -528,6 +528,30 @@ def test_a_key_that_a_person_makes_outlives_the_login(instance, person):
     assert someone.ask("GET", "/self")[1]["expires"] is not None
 
 
+def test_who_watches_jobs_keeps_no_other_person_from_it(instance, person):
+    instance.configure(hash_operations=3, hash_memory=64 * 1024 * 1024)  # the job is there for a while
+    instance.restart()
+    hotel = instance.customers[0]
+    api = operator_of(instance)
+    customer = next(item["id"] for item in api.all("/customers") if item["name"] == hotel.name)
+    rows = "address,generate\r\n" + "".join(f"g{number}@{hotel.domain},1\r\n" for number in range(20))
+    job = api.ask("POST", f"/customers/{customer}/jobs", rows.encode(), Content_Type="text/csv").json["id"]
+    people = [person(name) for name in ("one", "other")]
+    for name, someone in zip(("one", "other"), people):
+        someone.login(admin_user(instance, name), PASSWORD)
+    with contextlib.ExitStack() as stack:
+        def first_line(someone):
+            curl = subprocess.Popen(["curl", "-sSN", "-b", someone.jar, f"{someone.base}/api/v1/jobs/{job}/events"],
+                                    stdout=subprocess.PIPE, text=True)
+            stack.callback(lambda: (curl.kill(), curl.wait(), curl.stdout.close()))
+            return curl.stdout.readline()
+
+        for _ in range(10):
+            assert first_line(people[0]) == "retry: 2000\n"
+        assert '"code":"busy"' in first_line(people[0])
+        assert first_line(people[1]) == "retry: 2000\n"
+
+
 def test_admin_users_over_http(instance, person):
     hotel, group = instance.customers
     api = operator_of(instance)
