@@ -396,7 +396,7 @@ const struct statement statements[STATEMENT__MAX] = {
         " WHERE job = ?1 AND (row, number) > (?2, ?3) ORDER BY row, number LIMIT 1"},
     [STATEMENT_JOB_ERROR_ADD] = {"job_error_add", STATEMENT_OPERATOR,
         "INSERT INTO job_error (job, row, number, line, name, code, reason)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+        " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM job WHERE id = ?1"},
     [STATEMENT_JOB_ERRORS_FORGET] = {"job_errors_forget", STATEMENT_OPERATOR,
         "DELETE FROM job_error WHERE job = ?1"},
     [STATEMENT_JOB_HASH_ADD] = {"job_hash_add", STATEMENT_OPERATOR,

@@ -475,6 +475,19 @@ def test_cancelled(stopped, mode):
     assert len(chain.addresses()) == before + made + 1
 
 
+def test_whose_customer_is_purged_ends_quietly(chain):
+    """However far it is, and with nothing that an operator would have to look at."""
+    rows = "address\r\n" + "".join(f"{number}@nowhere.example\r\n" for number in range(50000))
+    number = chain.start(rows)
+    assert chain.api.delete(f"/customers/{chain.id}?now=true").status == 204
+    wait_until(lambda: chain.api.get(f"/jobs/{number}").status == 404)
+    done = chain.start([{"address": f"z@{chain.theirs.domain}"}], path=f"/customers/{chain.other}/jobs")
+    assert chain.end(done)["made"] == 1
+    wait_until(lambda: 'bellhop_jobs_running' not in chain.instance.http("/metrics")[1]
+               or "bellhop_jobs_running 0" in chain.instance.http("/metrics")[1])
+    assert "error" not in chain.instance.log
+
+
 def test_many_of_one_customer_hold_up_no_other(stopped):
     slow(stopped)
     stopped.start()
