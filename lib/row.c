@@ -659,6 +659,17 @@ static enum rows next_of_table(struct row_reader *reader)
 
 /* --- objects */
 
+static const char *json_fault(const json_error_t *error)
+{
+    switch (json_error_code(error)) {
+    case json_error_duplicate_key: return "a member is there twice";
+    case json_error_numeric_overflow: return "a number is too large";
+    case json_error_null_character: return "it has \\u0000, which nothing can hold";
+    case json_error_invalid_utf8: return "it is not UTF-8";
+    default: return "it is no object of JSON";
+    }
+}
+
 static enum rows take_item(struct row_reader *reader, const struct jsonlist_item *item,
                            const char *wrong_item)
 {
@@ -674,7 +685,7 @@ static enum rows take_item(struct row_reader *reader, const struct jsonlist_item
     if (json_is_object(object))
         read_object(&reader->reading, object);
     else
-        row_wrong(&reader->row, "", "json", "it is no object of JSON, from its character %d on",
+        row_wrong(&reader->row, "", "json", "%s, from its character %d on", json_fault(&error),
                   error.position);
     json_decref(object);
     return ROWS_ROW;

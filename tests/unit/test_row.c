@@ -292,6 +292,35 @@ static void test_bounds(void **state)
     }
 }
 
+/* Not only where: what is JSON to others need not be to us. */
+static void test_what_is_wrong_with_json(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *reason;
+    } rows[] = {
+        {"{\"name\":\"a\",\"name\":\"b\"}", "a member is there twice, from its character"},
+        {"{\"quota_bytes\":9223372036854775808}", "a number is too large, from its character"},
+        {"{\"name\":\"a\\u0000\"}", "it has \\u0000, which nothing can hold, from its character"},
+        {"{\"name\":\"\xff\"}", "it is not UTF-8, from its character"},
+        {"{\"name\":}", "it is no object of JSON, from its character"},
+        {"[]", "it is no object of JSON, from its character"},
+    };
+    struct row *row;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct row_reader *reader = row_reader_new(ROW_NDJSON, ROW_ALL);
+        row_reader_feed(reader, rows[i].text, strlen(rows[i].text));
+        row_reader_end(reader);
+        assert_int_equal(row_reader_next(reader, &row), ROWS_ROW);
+        assert_int_equal(row->error_count, 1);
+        if (strncmp(row->errors[0].reason, rows[i].reason, strlen(rows[i].reason)) != 0)
+            fail_msg("%s", row->errors[0].reason);
+        row_reader_free(reader);
+    }
+}
+
 static void test_columns_that_may_not_be_named(void **state)
 {
     struct row row = {0};
@@ -337,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uploads),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_what_is_wrong_with_json),
         cmocka_unit_test(test_columns_that_may_not_be_named),
         cmocka_unit_test(test_errors_are_bounded),
     };
