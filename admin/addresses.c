@@ -314,6 +314,15 @@ static enum db_result find_place(struct db *db, struct request *request)
     return result;
 }
 
+/* A key of one domain names no mailbox beyond it: the answer would tell whether there is one. */
+static bool reaches_targets(const struct request *request, const struct given *given)
+{
+    for (unsigned i = 0; i < given->count; i++)
+        if (!object_reaches(&request->key, request->customer, given->targets[i].domain, 0))
+            return false;
+    return true;
+}
+
 static enum db_result no_target(struct request *request, enum db_result result)
 {
     if (result == DB_NONE) {
@@ -433,6 +442,8 @@ enum db_result address_add_new(struct db *db, struct request *request)
     request_set_location(request, "/api/v1/addresses/", request->address.text);
     if (given->count == 0)
         return add_mailbox(db, request);
+    if (!reaches_targets(request, given))
+        return no_target(request, DB_NONE);
     return no_target(request, db_alias_add(db, request->customer, &request->address, given->targets,
                                            given->count));
 }
@@ -455,10 +466,12 @@ enum db_result address_change(struct db *db, struct request *request)
         result = set_suspended(db, request, now);
     if (result == DB_OK && now->mailbox != 0)
         result = set_settings(db, request, &now->settings);
-    if (result == DB_OK && given->count > 0)
-        result = no_target(
-            request, db_alias_set(db, customer, &request->address, given->targets, given->count));
-    return result;
+    if (result != DB_OK || given->count == 0)
+        return result;
+    if (!reaches_targets(request, given))
+        return no_target(request, DB_NONE);
+    return no_target(request,
+                     db_alias_set(db, customer, &request->address, given->targets, given->count));
 }
 
 enum db_result address_remove(struct db *db, struct request *request)

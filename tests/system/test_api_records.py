@@ -337,6 +337,25 @@ def test_a_key_of_one_domain_has_the_owners_keys_there(instance):
     assert annex.delete(path).status == 204 and admin.get(path).status == 404
 
 
+def test_a_key_of_one_domain_leads_mail_nowhere_else(instance):
+    """A mailbox of another domain is refused in the words of one that there is not."""
+    customer = instance.customers[0]
+    there = customer.accounts[0].address
+    instance.cli("domain", "add", "annex.example", "--customer", customer.name)
+    instance.cli("address", "add", "a@annex.example")
+    annex = Api(instance, made_key(instance, "annex", "--customer", customer.name, "--domain", "annex.example"))
+    assert annex.post("/addresses", {"address": "info@annex.example", "targets": ["a@annex.example"]}).status == 201
+    for target in there, f"nobody@{customer.domain}", instance.customers[1].accounts[0].address:
+        answers = [annex.post("/addresses", {"address": "b@annex.example", "targets": ["a@annex.example", target]}),
+                   annex.patch("/addresses/info@annex.example", {"targets": [target]})]
+        for answer in answers:
+            assert answer.status == 422 and answer.errors == {"/targets": "no-mailbox"}, answer.text
+        assert len({answer.json["errors"][0]["detail"] for answer in answers}) == 1
+    admin = Api(instance, made_key(instance, "admin", "--customer", customer.name))
+    assert admin.patch("/addresses/info@annex.example", {"targets": [there]}).json["targets"] == [there]
+    assert annex.delete("/addresses/info@annex.example").status == 204
+
+
 # --- what changes nothing
 
 
