@@ -452,8 +452,8 @@ static bool is_guarded(struct difference *difference)
     if (!asked->apply || asked->remove || domains + addresses == 0)
         return false;
     problem_set(difference->request, PROBLEM_REMOVES,
-                "%u domain%s and %u address%s are not in the document; send remove=true to "
-                "remove them",
+                "%u domain%s and %u address%s would be removed: they are not in the document, or "
+                "are something else there; send remove=true to have that",
                 domains, domains == 1 ? "" : "s", addresses, addresses == 1 ? "" : "es");
     return true;
 }

@@ -130,6 +130,10 @@ def test_nothing_is_removed_unless_that_is_said(hotel):
         refused = hotel.put(document, "?apply=true")
         assert refused.status == 409 and refused.code == "removes"
         assert hotel.get() == before
+    changed = {**before, "addresses": [alias("frontdesk@quayside.example", "invoices@quayside.example"),
+                                       *(item for item in before["addresses"] if "front" not in item["address"])]}
+    refused = hotel.put(changed, "?apply=true")  # a mailbox that becomes an alias is removed with its mail
+    assert refused.code == "removes" and "1 address would be removed" in refused.json["detail"]
     assert "1 domain and 3 addresses" in hotel.put({"domains": [], "addresses": []}, "?apply=true").json["detail"]
 
 
