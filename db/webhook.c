@@ -9,13 +9,19 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* "HOST", or "HOST:PORT" with a port that there is. */
+/*
+ * "HOST", or "HOST:PORT" with a port that there is. A zone ("[fe80::1%25eth0]") names an interface
+ * of this machine, which fetchd may not look for and an address of the Internet has not.
+ */
 static bool is_authority(const char *text, size_t length)
 {
     const char *host_end = memchr(text, ']', length); /* of an IPv6 address */
     const char *from = host_end != NULL ? host_end : text;
     const char *colon = memchr(from, ':', length - (size_t)(from - text));
 
+    if (memchr(text, '%', length) != NULL) {
+        return false;
+    }
     if (colon == NULL) {
         return true;
     }
@@ -44,7 +50,7 @@ int db_webhook_url_check(const char *url, const char **error_r)
         return 0;
     }
     *error_r = "a webhook's URL is 10 to 2000 characters of ASCII, https://HOST and what follows, "
-               "with a port of 1 to 65535 if any, without a user or a fragment";
+               "with a port of 1 to 65535 if any, without a user, a zone or a fragment";
     return -1;
 }
 

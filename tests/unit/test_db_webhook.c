@@ -68,6 +68,8 @@ static void checks_urls(void **state)
         {"https://a.example:/", -1},
         {"https://a.example:8x/", -1},
         {"https://[2001:db8::1]:99999/", -1},
+        {"https://[fe80::1%25eth0]/", -1},
+        {"https://[2001:db8::1]/%25", 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
