@@ -31,7 +31,7 @@
 /* --- what results mean */
 
 /* Of what a plan allows, also which plan, whose, and how much. */
-static void note_limit(struct request *request, const struct db_limit *limit)
+void change_note_limit(struct request *request, const struct db_limit *limit)
 {
     json_decref(request->limit);
     request->limit = json_pack("{ss}", "kind", db_limit_kind_name(limit->kind));
@@ -48,7 +48,7 @@ static void limit_problem(struct request *request, const struct db *db)
     struct db_limit limit;
 
     db_limit_get(db, &limit);
-    note_limit(request, &limit);
+    change_note_limit(request, &limit);
     switch (limit.kind) {
     case DB_LIMIT_ADDRESSES:
     case DB_LIMIT_DOMAINS:

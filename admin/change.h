@@ -3,6 +3,8 @@
 
 #include "admin/request.h"
 
+struct db_limit;
+
 /* How the change that a request asks for is made, once, and answered when it is durable. */
 
 /* Hashes the password that it brings, if any, has the writer apply it, and sends the answer. */
@@ -37,6 +39,9 @@ void change_keep_and_send(struct request *request);
 /* Answers with what a result of db/ means; `db` tells of limits, and is NULL where there is none.
  */
 void change_problem(struct request *request, const struct db *db, enum db_result result);
+
+/* What a problem says of a limit beside its sentence. */
+void change_note_limit(struct request *request, const struct db_limit *limit);
 
 /* Has it written that a key was used now; nobody waits for it. */
 void change_key_used(struct writer *writer, const struct db_api_key *key, const char *remote);

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "admin/admin.h"
+#include "admin/change.h"
 #include "admin/difference.h"
 #include "admin/directory.h"
 #include "admin/object.h"
@@ -13,6 +14,7 @@
 #include "admin/request.h"
 #include "db/alias.h"
 #include "db/domain.h"
+#include "db/limit.h"
 #include "db/mailaddress.h"
 #include "lib/invitation.h"
 #include "lib/xalloc.h"
@@ -458,6 +460,25 @@ static bool is_guarded(struct difference *difference)
     return true;
 }
 
+/* While it is made there is as much as fits: what there was, and is again, is told instead. */
+static void tell_limit(const struct difference *difference)
+{
+    struct request *request = difference->request;
+    struct db_limit limit;
+
+    db_limit_get(difference->db, &limit);
+    if (limit.kind > DB_LIMIT_DOMAINS)
+        return;
+    bool domains = limit.kind == DB_LIMIT_DOMAINS;
+    const struct directory *before = &difference->before, *after = &difference->after;
+    limit.used = (unsigned)json_object_size(domains ? before->domains : before->addresses);
+    change_note_limit(request, &limit);
+    problem_set(request, PROBLEM_LIMIT,
+                "the plan \"%s\" allows %u %s, and there are %zu in the document", limit.plan,
+                limit.allowed, domains ? "domains" : "addresses",
+                json_object_size(domains ? after->domains : after->addresses));
+}
+
 static enum db_result run(struct difference *difference)
 {
     const struct asked *asked = difference->request->own;
@@ -472,6 +493,8 @@ static enum db_result run(struct difference *difference)
     if (is_guarded(difference))
         return DB_NONE;
     result = make(difference);
+    if (result == DB_LIMIT)
+        tell_limit(difference);
     if (!asked->apply) {
         json_array_clear(difference->invitations);
         difference->request->undo = true;

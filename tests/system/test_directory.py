@@ -198,6 +198,13 @@ def test_a_plan_that_is_full_makes_no_difference(hotel):
         for query in "", "?apply=true&remove=true":
             assert hotel.put(document, query).code == "limit"
         assert hotel.get() == other
+    few = {**other, "addresses": other["addresses"][:1]}
+    assert hotel.apply(few).status == 200
+    many = {**few, "addresses": [mailbox(f"{n}@two.example") for n in "abcdefg"]}
+    refused = hotel.put(many, "?apply=true").json
+    assert "allows 3 addresses, and there are 7 in the document" in refused["detail"]
+    assert refused["limit"]["allowed"] == 3 and refused["limit"]["used"] == 1
+    assert hotel.get() == few
 
 
 def test_passwords_of_those_that_are_added(hotel):
