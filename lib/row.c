@@ -659,9 +659,10 @@ static enum rows next_of_table(struct row_reader *reader)
 
 /* --- objects */
 
-static const char *json_fault(const json_error_t *error)
+/* `error` says something only where nothing could be read. */
+static const char *json_fault(const json_t *json, const json_error_t *error)
 {
-    switch (json_error_code(error)) {
+    switch (json == NULL ? json_error_code(error) : json_error_unknown) {
     case json_error_duplicate_key: return "a member is there twice";
     case json_error_numeric_overflow: return "a number is too large";
     case json_error_null_character: return "it has \\u0000, which nothing can hold";
@@ -685,8 +686,8 @@ static enum rows take_item(struct row_reader *reader, const struct jsonlist_item
     if (json_is_object(object))
         read_object(&reader->reading, object);
     else
-        row_wrong(&reader->row, "", "json", "%s, from its character %d on", json_fault(&error),
-                  error.position);
+        row_wrong(&reader->row, "", "json", "%s, from its character %d on",
+                  json_fault(object, &error), error.position);
     json_decref(object);
     return ROWS_ROW;
 }
