@@ -127,9 +127,10 @@ static enum db_result purge_some(struct db *db, uint64_t customer, uint64_t remo
 {
     /* In the order in which they refer to each other. */
     static const enum statement_id steps[] = {
-        STATEMENT_PURGE_ADDRESSES, STATEMENT_PURGE_DOMAIN_ADDRESSES,
+        STATEMENT_PURGE_ADDRESSES,          STATEMENT_PURGE_DOMAIN_ADDRESSES,
         STATEMENT_PURGE_CUSTOMER_ADDRESSES, STATEMENT_PURGE_CUSTOMER_DOMAINS,
-        STATEMENT_PURGE_CUSTOMER_REMOVALS};
+        STATEMENT_PURGE_CUSTOMER_REMOVALS,  STATEMENT_PURGE_CUSTOMER_JOB_PARTS,
+        STATEMENT_PURGE_CUSTOMER_JOB_ERRORS};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && *most > 0; i++) {
         struct sqlite3_stmt *some = bound(db, steps[i], customer, removal);
         statement_bind_number(some, 3, *most);

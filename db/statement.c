@@ -770,6 +770,20 @@ const struct statement statements[STATEMENT__MAX] = {
         "     JOIN removal AS earlier ON earlier.customer = any_customer.id"
         "     WHERE any_customer.id = ?1 AND any_customer.removed = ?2"
         "         AND earlier.id <> ?2 LIMIT ?3)"},
+    /* Of jobs that still run it goes with the customer: what one of them misses would fail it. */
+    [STATEMENT_PURGE_CUSTOMER_JOB_PARTS] = {"purge_customer_job_parts", STATEMENT_TENANT,
+        "DELETE FROM job_part WHERE rowid IN (SELECT old.rowid FROM any_customer"
+        "     JOIN job ON job.customer = any_customer.id"
+        "     CROSS JOIN job_part AS old ON old.job = job.id"
+        "     WHERE any_customer.id = ?1 AND any_customer.removed = ?2"
+        "         AND job.ended IS NOT NULL LIMIT ?3)"},
+    [STATEMENT_PURGE_CUSTOMER_JOB_ERRORS] = {"purge_customer_job_errors", STATEMENT_TENANT,
+        "DELETE FROM job_error WHERE (job, row, number) IN ("
+        "     SELECT old.job, old.row, old.number FROM any_customer"
+        "     JOIN job ON job.customer = any_customer.id"
+        "     CROSS JOIN job_error AS old ON old.job = job.id"
+        "     WHERE any_customer.id = ?1 AND any_customer.removed = ?2"
+        "         AND job.ended IS NOT NULL LIMIT ?3)"},
     [STATEMENT_REMOVAL_PURGE] = {"removal_purge", STATEMENT_TENANT,
         "UPDATE removal SET purge = 0 WHERE customer = ?1 AND id = ?2"},
     [STATEMENT_REMOVAL_END] = {"removal_end", STATEMENT_TENANT,

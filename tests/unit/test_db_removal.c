@@ -6,6 +6,7 @@
 #include "db/apppassword.h"
 #include "db/audit.h"
 #include "db/drop.h"
+#include "db/job.h"
 #include "db/limit.h"
 #include "db/removal.h"
 #include "db/route.h"
@@ -335,6 +336,59 @@ static void purges_in_parts(void **state)
     assert_int_equal(db_drop_next(db, dropped, &dropped), DB_NONE);
 }
 
+/* A customer with a job of 3 parts and 3 errors, which has ended or not. */
+static uint64_t add_job(struct fixture *fixture, bool ended)
+{
+    struct db *db = fixture->db;
+    struct db_job job = {.customer = fixture->ours, .format = DB_JOB_CSV};
+    assert_int_equal(db_job_begin(db, &job), DB_OK);
+    for (unsigned i = 1; i <= 3; i++) {
+        const struct db_job_error error = {
+            .row = i, .number = 1, .line = i, .code = "address", .reason = "it is none"};
+        assert_int_equal(db_job_add_part(db, job.id, i, "rows", 4), DB_OK);
+        assert_int_equal(db_job_add_error(db, job.id, &error), DB_OK);
+    }
+    assert_int_equal(db_job_start(db, fixture->ours, job.id), DB_OK);
+    if (ended) {
+        assert_int_equal(db_job_end(db, &job, DB_JOB_FAILED), DB_OK);
+    }
+    return job.id;
+}
+
+static unsigned count_errors(struct db *db, uint64_t job)
+{
+    struct db_job_error error = {0};
+    unsigned count = 0;
+    while (db_job_error_next(db, job, &error) == DB_OK) {
+        count++;
+    }
+    return count;
+}
+
+/* Of uploads there may be gigabytes. */
+static void purges_ended_jobs_in_parts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct db *db = fixture->db;
+    uint64_t ended = add_job(fixture, true);
+    uint64_t open = add_job(fixture, false);
+    struct db_removal due;
+    unsigned parts = 1;
+    bool last;
+    assert_int_equal(db_customer_remove(db, fixture->ours, 1), DB_OK);
+    while (db_removal_due(db, &due) != DB_OK) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    assert_int_equal(db_removal_purge_part(db, &due, 4, &last), DB_OK);
+    while (!last && parts < 10) {
+        assert_int_equal(count_errors(db, open), 3);
+        assert_int_equal(db_removal_purge_part(db, &due, 4, &last), DB_OK);
+        parts++;
+    }
+    assert_in_range(parts, 2, 5);
+    assert_int_equal(count_errors(db, ended) + count_errors(db, open), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +401,7 @@ int main(void)
         fixture_test(purges_for_good),
         fixture_test(tells_what_is_due),
         fixture_test(purges_in_parts),
+        fixture_test(purges_ended_jobs_in_parts),
         fixture_test(purges_what_is_left_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

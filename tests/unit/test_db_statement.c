@@ -106,6 +106,8 @@ static const struct tenant_case {
     {STATEMENT_PURGE_CUSTOMER_ADDRESSES, true, {N(1), N(9)}},
     {STATEMENT_PURGE_CUSTOMER_DOMAINS, true, {N(1), N(9)}},
     {STATEMENT_PURGE_CUSTOMER_REMOVALS, true, {N(1), N(9)}},
+    {STATEMENT_PURGE_CUSTOMER_JOB_PARTS, true, {N(1), N(9)}},
+    {STATEMENT_PURGE_CUSTOMER_JOB_ERRORS, true, {N(1), N(9)}},
     {STATEMENT_REMOVAL_PURGE, false, {N(1)}},
     {STATEMENT_REMOVAL_END, false, {N(1)}},
     {STATEMENT_REMOVAL_NEXT, false, {N(0)}},
@@ -200,6 +202,12 @@ static const struct {
                                         "UPDATE any_address SET removed = 1 WHERE removed = 2;"
                                         "UPDATE any_mailbox SET removed = 1 WHERE removed = 2;"
                                         "UPDATE any_domain SET removed = 1 WHERE removed = 2"},
+    {STATEMENT_PURGE_CUSTOMER_JOB_PARTS, "UPDATE any_customer SET removed = 1 WHERE name = 'ours';"
+                                         "UPDATE job SET ended = 1;"
+                                         "INSERT INTO job_part SELECT id, 1, x'00' FROM job"},
+    {STATEMENT_PURGE_CUSTOMER_JOB_ERRORS,
+     "UPDATE any_customer SET removed = 1 WHERE name = 'ours'; UPDATE job SET ended = 1;"
+     "INSERT INTO job_error SELECT id, 1, 1, 1, '', 'x', 'x' FROM job"},
     {STATEMENT_REMOVAL_END,
      "UPDATE any_address SET removed = NULL; UPDATE any_mailbox SET removed = NULL"},
 };
