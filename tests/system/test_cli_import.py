@@ -158,7 +158,7 @@ def test_every_mistake_is_told_with_its_line(template, table):
                  "anna,12345678,Anna\n"
                  "\n"
                  'b@quayside.example,"quoted",\n'
-                 "c@quayside.example,12345678,\tC\n"
+                 "c@quayside.example,12345678,A\tC\n"
                  'd@quayside.example,"12345678\n'.replace('"12345678', '12"345678') +
                  "frontdesk@quayside.example,,\n"
                  "e@lighthouse.example,,\n"
