@@ -6,13 +6,25 @@
 
 #include "admin/framing.h"
 
+/* Of these only one is looked at, and a proxy or the client may have meant the other. */
+static const struct {
+    const char *name;
+    const char *fault;
+} single[] = {
+    {MHD_HTTP_HEADER_CONTENT_LENGTH, "the header has Content-Length more than once"},
+    {MHD_HTTP_HEADER_AUTHORIZATION, "the header has Authorization more than once"},
+    {MHD_HTTP_HEADER_CONTENT_TYPE, "the header has Content-Type more than once"},
+    {"Idempotency-Key", "the header has Idempotency-Key more than once"},
+};
+#define SINGLE (sizeof(single) / sizeof(single[0]))
+#define LENGTH 0 /* the first of them */
+
 struct tally {
     unsigned fields;
     unsigned hosts;
-    unsigned lengths;
     unsigned codings;
-    unsigned keys; /* Authorization: a proxy may have looked at another one than we */
-    bool chunked;  /* the last of the codings is that and nothing else */
+    unsigned singles[SINGLE];
+    bool chunked; /* the last of the codings is that and nothing else */
     bool names_are_tokens;
 };
 
@@ -40,14 +52,13 @@ static enum MHD_Result on_field(void *context, enum MHD_ValueKind kind, const ch
         tally->names_are_tokens = false;
     else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
         tally->hosts++;
-    else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
-        tally->lengths++;
-    else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
-        tally->keys++;
     else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         tally->codings++;
         tally->chunked = length == strlen("chunked") && strcasecmp(value, "chunked") == 0;
     }
+    for (size_t i = 0; i < SINGLE; i++)
+        if (strcasecmp(name, single[i].name) == 0)
+            tally->singles[i]++;
     return MHD_YES;
 }
 
@@ -59,13 +70,12 @@ static const char *fault_of(const struct tally *tally, bool old)
         return "a field of the header has a name that is none";
     if (tally->hosts > 1 || (tally->hosts == 0 && !old))
         return "the header names no host, or more than one";
-    if (tally->lengths > 1)
-        return "the header has Content-Length more than once";
-    if (tally->keys > 1)
-        return "the header has Authorization more than once";
+    for (size_t i = 0; i < SINGLE; i++)
+        if (tally->singles[i] > 1)
+            return single[i].fault;
     if (tally->codings > 0 && (tally->codings > 1 || !tally->chunked || old))
         return "of transfer codings only \"chunked\" is known, and from HTTP/1.1 on";
-    if (tally->codings > 0 && tally->lengths > 0)
+    if (tally->codings > 0 && tally->singles[LENGTH] > 0)
         return "the header has Content-Length and Transfer-Encoding";
     return NULL;
 }

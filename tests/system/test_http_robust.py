@@ -107,6 +107,8 @@ CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
     pytest.param(["Transfer-Encoding: chunked"], b"2\r\n{}0\r\n\r\n", id="chunk-longer-than-it-says"),
     pytest.param(["Host: b", "Content-Length: 2"], b"{}", id="two-hosts"),
     pytest.param(["Authorization: Bearer b", "Content-Length: 2"], b"{}", id="two-keys"),
+    pytest.param(["Content-Type: text/csv", "Content-Length: 2"], b"{}", id="two-types"),
+    pytest.param(["Idempotency-Key: a", "Idempotency-Key: b", "Content-Length: 2"], b"{}", id="two-idempotency-keys"),
 ])
 def test_what_may_end_elsewhere_ends_the_connection(api, fields, body):
     """What stands behind it is no request of this client's, for a proxy may have seen it otherwise."""
