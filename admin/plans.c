@@ -11,7 +11,7 @@
 
 static const char *const protections[] = {"none", "mark", "refuse", NULL};
 
-/* db_plan_check() knows more: what does not go together. */
+/* check_sizes() knows what does not go together. */
 #define PLAN_FIELDS                                                                                \
     {.name = "addresses",                                                                          \
      .type = FIELD_NUMBER,                                                                         \
@@ -88,12 +88,9 @@ enum db_result plan_show(struct db *db, struct request *request, struct json_t *
     return result;
 }
 
-/* Sets what the body names, and says what does not go together. */
-static int merge(struct request *request, struct db_plan *plan)
+/* Sets what the body names. */
+static void merge(const json_t *body, struct db_plan *plan)
 {
-    const json_t *body = request->json;
-    const char *error;
-
     plan->addresses = (unsigned)field_number(body, "addresses", plan->addresses);
     plan->domains = (unsigned)field_number(body, "domains", plan->domains);
     plan->mailbox_octets =
@@ -108,23 +105,47 @@ static int merge(struct request *request, struct db_plan *plan)
                               &plan->protection);
     plan->sending = field_bool(body, "sending", plan->sending);
     plan->catch_all = field_bool(body, "catch_all", plan->catch_all);
-    if (db_plan_check(plan, &error) == 0)
-        return 0;
-    problem_set(request, PROBLEM_INVALID, "%s", error);
-    return -1;
+}
+
+/* What each member may be is in the table; this is what does not go together. */
+static void check_sizes(struct request *request, const struct db_plan *plan)
+{
+    if (plan->mailbox_octets < plan->message_octets)
+        problem_member(request,
+                       field_given(request->json, "message_bytes") ? "/message_bytes"
+                                                                   : "/quota_bytes",
+                       "range", "a mailbox must hold at least one message of the largest size");
+}
+
+static void make_plan(const json_t *body, struct db_plan *plan_r)
+{
+    db_plan_default(plan_r);
+    if (!field_given(body, "message_bytes"))
+        plan_r->message_octets =
+            (uint64_t)field_number(body, "quota_bytes", (int64_t)plan_r->message_octets);
+    merge(body, plan_r);
+    snprintf(plan_r->name, sizeof(plan_r->name), "%s", field_text(body, "name", ""));
+}
+
+void plan_check(struct admin *admin, struct request *request)
+{
+    struct db_plan plan;
+    const char *error;
+    (void)admin;
+
+    make_plan(request->json, &plan);
+    check_sizes(request, &plan);
+    db_plan_default(&plan);
+    snprintf(plan.name, sizeof(plan.name), "%s", field_text(request->json, "name", ""));
+    if (db_plan_check(&plan, &error) < 0)
+        problem_member(request, "/name", "name", "%s", error);
 }
 
 enum db_result plan_add(struct db *db, struct request *request)
 {
     struct db_plan plan;
 
-    db_plan_default(&plan);
-    snprintf(plan.name, sizeof(plan.name), "%s", field_text(request->json, "name", ""));
-    if (!field_given(request->json, "message_bytes"))
-        plan.message_octets =
-            (uint64_t)field_number(request->json, "quota_bytes", (int64_t)plan.message_octets);
-    if (merge(request, &plan) < 0)
-        return DB_NONE;
+    make_plan(request->json, &plan);
     enum db_result result = db_plan_add(db, &plan);
     free(request->name);
     request->name = xstrdup(plan.name);
@@ -139,7 +160,9 @@ enum db_result plan_change(struct db *db, struct request *request)
 
     if (result != DB_OK)
         return result;
-    return merge(request, &plan) == 0 ? db_plan_set(db, &plan) : DB_NONE;
+    merge(request->json, &plan);
+    check_sizes(request, &plan);
+    return problem_wrong(request) == 0 ? db_plan_set(db, &plan) : DB_NONE;
 }
 
 enum db_result plan_remove(struct db *db, struct request *request)

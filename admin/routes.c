@@ -90,8 +90,8 @@ const struct route routes[] = {
 
     {"GET", API "/plans", SCOPE_ANY, READERS, ROUTE_LIST, .handle = plans_list,
      .about = "the plans; a customer sees its own", .schema = "Plan"},
-    {"POST", API "/plans", SCOPE_ANY, OPERATORS, 0, plan_new_fields, .apply = plan_add,
-     .show = plan_show, .about = "make a plan", .schema = "Plan"},
+    {"POST", API "/plans", SCOPE_ANY, OPERATORS, 0, plan_new_fields, .handle = plan_check,
+     .apply = plan_add, .show = plan_show, .about = "make a plan", .schema = "Plan"},
     {"GET", API "/plans/{plan}", SCOPE_PLAN, READERS, .show = plan_show,
      .about = "a plan", .schema = "Plan"},
     {"PATCH", API "/plans/{plan}", SCOPE_PLAN, OPERATORS, 0, plan_fields, .apply = plan_change,

@@ -144,6 +144,9 @@ def test_all_members_are_told_at_once(api):
                              "/sending": "type", "/protection": "choice", "/colour": "unknown",
                              "/quota_bytes": "type"}
     assert api.post("/plans", {}).errors == {"/name": "missing"}
+    assert api.post("/plans", {"name": "House", "quota_bytes": 65536, "message_bytes": 65537, "domains": 0}).errors == {
+        "/name": "name", "/message_bytes": "range", "/domains": "range"}
+    assert api.patch("/plans/house", {"quota_bytes": 65536}).errors == {"/quota_bytes": "range"}
     # A pointer of RFC 6901, and of a long name the beginning, in whole characters.
     assert api.post("/plans", {"name": "x", "a/b~c": 1}).errors == {"/a~1b~0c": "unknown"}
     assert api.post("/plans", {"name": "x", "a" + 30 * "ä": 1}).errors == {"/a" + 19 * "ä": "unknown"}
