@@ -22,7 +22,12 @@
 
 static const char *const languages[] = {LANGUAGE_CODES, NULL};
 
-const char *const address_parameters[] = {"customer", "domain", "kind", NULL};
+static const char *const kinds[] = {"mailbox", "alias", NULL};
+const struct parameter address_parameters[] = {
+    CUSTOMER_PARAMETER,
+    {.name = "domain", .about = "those of this one"},
+    {.name = "kind", .words = kinds, .about = "those of this kind"},
+    {0}};
 
 #define NAME                                                                                       \
     {                                                                                              \
@@ -608,12 +613,9 @@ static int take_domain(struct request *request, struct row *row)
 static int take_kind(struct request *request, struct row *row)
 {
     char *text = page_parameter(request, "kind");
-    bool good = text == NULL || strcmp(text, "alias") == 0 || strcmp(text, "mailbox") == 0;
 
     row->kind = text == NULL ? 0 : text[0];
     free(text);
-    if (!good)
-        problem_set(request, PROBLEM_QUERY, "\"kind\" is alias or mailbox");
     return request->answer.status != 0 ? -1 : 0;
 }
 

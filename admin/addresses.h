@@ -9,7 +9,7 @@
 extern const struct field address_directory_fields[];
 extern const struct field address_fields[], address_new_fields[], password_fields[];
 extern const struct field no_fields[];
-extern const char *const address_parameters[];
+extern const struct parameter address_parameters[];
 
 void addresses_list(struct admin *admin, struct request *request);
 void address_check(struct admin *admin, struct request *request);

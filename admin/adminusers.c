@@ -347,7 +347,8 @@ enum db_result address_end_second_factor(struct db *db, struct request *request)
 
 /* --- the list */
 
-const char *const admin_user_parameters[] = {"customer", "login", NULL};
+const struct parameter admin_user_parameters[] = {
+    CUSTOMER_PARAMETER, {.name = "login", .about = "the one with exactly this login"}, {0}};
 
 struct row {
     uint64_t customer;

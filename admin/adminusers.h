@@ -9,7 +9,7 @@
 extern const struct field admin_user_new_fields[];
 extern const struct field admin_user_fields[];
 extern const struct field admin_user_password_fields[];
-extern const char *const admin_user_parameters[];
+extern const struct parameter admin_user_parameters[];
 
 void admin_users_list(struct admin *admin, struct request *request);
 void admin_user_check_new(struct admin *admin, struct request *request);

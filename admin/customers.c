@@ -159,7 +159,8 @@ enum db_result customer_remove(struct db *db, struct request *request)
 
 /* --- the list */
 
-const char *const customers_parameters[] = {"name", NULL};
+const struct parameter customers_parameters[] = {
+    {.name = "name", .about = "the one with exactly this name"}, {0}};
 
 struct row {
     char *name; /* NULL: all */

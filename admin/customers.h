@@ -6,7 +6,7 @@
 
 /* /api/v1/customers */
 
-extern const char *const customers_parameters[];
+extern const struct parameter customers_parameters[];
 extern const struct field customer_fields[], customer_new_fields[];
 
 void customers_list(struct admin *admin, struct request *request);

@@ -19,7 +19,14 @@
 #include "lib/invitation.h"
 #include "lib/xalloc.h"
 
-const char *const difference_parameters[] = {"apply", "remove", NULL};
+const struct parameter difference_parameters[] = {
+    {.name = "apply",
+     .type = FIELD_BOOL,
+     .about = "whether the difference is made, all or nothing"},
+    {.name = "remove",
+     .type = FIELD_BOOL,
+     .about = "whether what the document leaves out is removed; else that is refused"},
+    {0}};
 
 enum action { ACTION_ADD, ACTION_CHANGE, ACTION_REMOVE, ACTION__MAX };
 
@@ -388,25 +395,14 @@ static enum db_result make(struct difference *difference)
 
 /* --- the request */
 
-static bool take_flag(struct request *request, const char *name)
-{
-    char *text = page_parameter(request, name);
-    bool flag = text != NULL && strcmp(text, "true") == 0;
-
-    if (text != NULL && !flag && strcmp(text, "false") != 0)
-        problem_set(request, PROBLEM_QUERY, "\"%s\" is true or false", name);
-    free(text);
-    return flag;
-}
-
 void difference_check(struct admin *admin, struct request *request)
 {
     struct asked *asked = request->own = xcalloc(1, sizeof(*asked));
     struct directory directory;
 
     request->own_size = sizeof(*asked);
-    asked->apply = take_flag(request, "apply");
-    asked->remove = take_flag(request, "remove");
+    asked->apply = page_flag(request, "apply");
+    asked->remove = page_flag(request, "remove");
     snprintf(asked->page_url, sizeof(asked->page_url), "%s", admin->child.conf.page_url);
     if (request->errors != NULL)
         return;

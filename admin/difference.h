@@ -1,6 +1,7 @@
 #ifndef ADMIN_DIFFERENCE_H
 #define ADMIN_DIFFERENCE_H
 
+#include "admin/field.h"
 #include "admin/route.h"
 
 /*
@@ -12,7 +13,7 @@
  * that somebody has cut off, or an empty one, takes nothing away.
  */
 
-extern const char *const difference_parameters[];
+extern const struct parameter difference_parameters[];
 
 void difference_check(struct admin *admin, struct request *request);
 enum db_result difference_make(struct db *db, struct request *request);

@@ -51,28 +51,35 @@ static json_t *body_content(json_t *schema, bool merge)
     return types;
 }
 
-static void add_needed(json_t *parameters, const char *name, const char *in, bool needed,
-                       json_t *schema)
-{
-    json_array_append_new(parameters, json_pack("{ss ss sb so}", "name", name, "in", in, "required",
-                                                (int)needed, "schema", schema));
-}
-
-static void add_parameter(json_t *parameters, const char *name, const char *in, json_t *schema)
-{
-    add_needed(parameters, name, in, strcmp(in, "path") == 0, schema);
-}
-
 static json_t *text_schema(void)
 {
     return json_pack("{ss}", "type", "string");
 }
 
-static json_t *parameter_schema(const char *name)
+static void add_path_parameter(json_t *parameters, const char *name)
 {
-    bool time = strcmp(name, "since") == 0 || strcmp(name, "until") == 0;
+    json_array_append_new(parameters, json_pack("{ss ss sb so}", "name", name, "in", "path",
+                                                "required", 1, "schema", text_schema()));
+}
 
-    return json_pack("{ss ss*}", "type", "string", "format", time ? "date-time" : NULL);
+static void add_parameter(json_t *parameters, const struct parameter *parameter, bool needed)
+{
+    json_array_append_new(parameters,
+                          json_pack("{ss ss ss sb so}", "name", parameter->name, "in", "query",
+                                    "description", parameter->about, "required", (int)needed,
+                                    "schema", field_parameter_schema(parameter)));
+}
+
+static void add_query(json_t *parameters, const char *name, const char *about)
+{
+    add_parameter(parameters, &(struct parameter){.name = name, .about = about}, false);
+}
+
+static void add_header_parameter(json_t *parameters, const char *name, const char *about)
+{
+    json_array_append_new(parameters,
+                          json_pack("{ss ss ss sb so}", "name", name, "in", "header", "description",
+                                    about, "required", 0, "schema", text_schema()));
 }
 
 static void add_path_parameters(json_t *parameters, const char *path)
@@ -82,7 +89,7 @@ static void add_path_parameters(json_t *parameters, const char *path)
     while ((path = strchr(path, '{')) != NULL) {
         size_t length = strcspn(++path, "}");
         snprintf(name, sizeof(name), "%.*s", (int)length, path);
-        add_parameter(parameters, name, "path", text_schema());
+        add_path_parameter(parameters, name);
     }
 }
 
@@ -97,31 +104,38 @@ static bool takes_idempotency_key(const struct route *route)
            (route->type == NULL || (route->flags & ROUTE_KEPT) != 0);
 }
 
+static void add_limit(json_t *parameters)
+{
+    json_array_append_new(parameters,
+                          json_pack("{ss ss ss sb s{ss si si si}}", "name", "limit", "in", "query",
+                                    "description", "how many items a page has at most", "required",
+                                    0, "schema", "type", "integer", "minimum", 1, "maximum",
+                                    PAGE_LIMIT_MAX, "default", PAGE_LIMIT));
+}
+
 static json_t *parameters_of(const struct route *route)
 {
     json_t *parameters = json_array();
     bool get = strcmp(route->method, "GET") == 0;
 
     add_path_parameters(parameters, route->path);
-    for (const char *const *name = route->parameters; name != NULL && *name != NULL; name++)
-        add_needed(parameters, *name, "query", (route->flags & ROUTE_ASKS) != 0,
-                   parameter_schema(*name));
+    for (const struct parameter *own = route->parameters; own != NULL && own->name != NULL; own++)
+        add_parameter(parameters, own, (route->flags & ROUTE_ASKS) != 0);
     if ((route->flags & ROUTE_LIST) != 0) {
-        add_parameter(parameters, "limit", "query",
-                      json_pack("{ss si si si}", "type", "integer", "minimum", 1, "maximum",
-                                PAGE_LIMIT_MAX, "default", PAGE_LIMIT));
-        add_parameter(parameters, "cursor", "query", text_schema());
+        add_limit(parameters);
+        add_query(parameters, "cursor", "as in `next` of the page before");
     }
     if (get && route->schema != NULL && route->scope != SCOPE_OPEN)
-        add_parameter(parameters, "fields", "query", text_schema());
+        add_query(parameters, "fields", "the members that are wanted, with commas between them");
     if (get && route->show != NULL)
-        add_parameter(parameters, "If-None-Match", "header", text_schema());
+        add_header_parameter(parameters, "If-None-Match", "an ETag: 304 while it is that still");
     if (!get && strcmp(route->method, "POST") != 0 && route->show != NULL)
-        add_parameter(parameters, "If-Match", "header", text_schema());
+        add_header_parameter(parameters, "If-Match", "an ETag: 412 when it is another one by now");
     if (is_stream(route))
-        add_parameter(parameters, "Last-Event-ID", "header", text_schema());
+        add_header_parameter(parameters, "Last-Event-ID", "the id of the last event that has come");
     if (takes_idempotency_key(route))
-        add_parameter(parameters, "Idempotency-Key", "header", text_schema());
+        add_header_parameter(parameters, "Idempotency-Key",
+                             "a name for this request, so that it is done once in 24 hours");
     return parameters;
 }
 

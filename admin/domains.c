@@ -9,7 +9,7 @@
 #include "admin/problem.h"
 #include "db/domain.h"
 
-const char *const customer_parameters[] = {"customer", NULL};
+const struct parameter customer_parameters[] = {CUSTOMER_PARAMETER, {0}};
 
 const struct field domain_new_fields[] = {
     {.name = "domain",

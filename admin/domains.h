@@ -7,7 +7,13 @@
 /* /api/v1/domains */
 
 extern const struct field domain_fields[], domain_new_fields[];
-extern const char *const customer_parameters[];
+extern const struct parameter customer_parameters[];
+
+/* For the parameters of a list that list_customer() narrows. */
+#define CUSTOMER_PARAMETER                                                                         \
+    {                                                                                              \
+        .name = "customer", .type = FIELD_NUMBER, .about = "what is this one's, by its id"         \
+    }
 
 void domains_list(struct admin *admin, struct request *request);
 void domain_check(struct admin *admin, struct request *request);

@@ -42,27 +42,32 @@ static const struct field *find(const struct field *fields, const char *name)
     return NULL;
 }
 
-static void refuse_word(struct request *request, const char *pointer, const char *const *words)
+bool field_is_word(const char *const *words, const char *text)
 {
-    char list[200] = "";
+    while (*words != NULL && strcmp(*words, text) != 0)
+        words++;
+    return *words != NULL;
+}
 
-    for (size_t used = 0; *words != NULL && used < sizeof(list); words++)
-        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "",
-                                 *words);
-    problem_member(request, pointer, "choice", "it is one of: %s", list);
+void field_name_words(const char *const *words, char sentence_r[FIELD_WORDS_SIZE])
+{
+    size_t used = (size_t)snprintf(sentence_r, FIELD_WORDS_SIZE, "it is one of: %s", *words);
+
+    while (*++words != NULL && used < FIELD_WORDS_SIZE)
+        used += (size_t)snprintf(sentence_r + used, FIELD_WORDS_SIZE - used, ", %s", *words);
 }
 
 static void check_text(struct request *request, const struct field *field, const char *pointer,
                        const json_t *value)
 {
     int64_t length = (int64_t)json_string_length(value);
-    const char *const *word = field->words;
+    char sentence[FIELD_WORDS_SIZE];
 
-    if (word != NULL) {
-        while (*word != NULL && strcmp(*word, json_string_value(value)) != 0)
-            word++;
-        if (*word == NULL)
-            refuse_word(request, pointer, field->words);
+    if (field->words != NULL) {
+        if (field_is_word(field->words, json_string_value(value)))
+            return;
+        field_name_words(field->words, sentence);
+        problem_member(request, pointer, "choice", "%s", sentence);
     } else if (length < field->least) {
         problem_member(request, pointer, "too-short", "it has %d octet%s at least",
                        (int)field->least, field->least == 1 ? "" : "s");
@@ -274,6 +279,19 @@ static void add_words(json_t *schema, const char *const *words, bool null)
     if (null)
         json_array_append_new(list, json_null());
     json_object_set_new(schema, "enum", list);
+}
+
+json_t *field_parameter_schema(const struct parameter *parameter)
+{
+    static const char *const types[] = {[FIELD_NUMBER] = "integer", [FIELD_BOOL] = "boolean"};
+    bool text = parameter->type != FIELD_NUMBER && parameter->type != FIELD_BOOL;
+    json_t *schema = json_pack("{ss}", "type", text ? "string" : types[parameter->type]);
+
+    if (parameter->type == FIELD_TIME)
+        json_object_set_new(schema, "format", json_string("date-time"));
+    if (parameter->words != NULL)
+        add_words(schema, parameter->words, false);
+    return schema;
 }
 
 static json_t *items_schema(const struct field *field)

@@ -35,6 +35,17 @@ struct field {
 };
 
 /*
+ * A parameter of a query in the same way, as the document tells it. Words, and true or false, are
+ * checked before a handler runs (page_check_query()); the rest by who takes it.
+ */
+struct parameter {
+    const char *name; /* NULL ends a list */
+    enum field_type type;
+    const char *const *words;
+    const char *about;
+};
+
+/*
  * Checks a body: that it is an object, that it has what is required and nothing unknown, types and
  * bounds. Notes each fault by problem_member(). Returns 0, or -1 when there is one. null where
  * there is nothing to take away says nothing, and is removed from the body; not so with `merge`,
@@ -59,6 +70,16 @@ json_t *field_format_time(uint64_t time);
 
 /* null for an empty text. */
 json_t *field_format_text(const char *text);
+
+/* Whether it is one of these; `words` as in struct field. */
+bool field_is_word(const char *const *words, const char *text);
+
+/* The sentence that says which there are: "it is one of: a, b". */
+#define FIELD_WORDS_SIZE 220
+void field_name_words(const char *const *words, char sentence_r[FIELD_WORDS_SIZE]);
+
+/* The JSON Schema of a parameter. */
+json_t *field_parameter_schema(const struct parameter *parameter);
 
 /* The JSON Schema of a body with these members; `merge` as above. */
 json_t *field_schema(const struct field *fields, bool merge);

@@ -14,8 +14,16 @@
 #include "admin/problem.h"
 #include "lib/xalloc.h"
 
-const char *const job_new_parameters[] = {"mode", "dry_run", NULL};
-const char *const job_parameters[] = {"customer", "state", NULL};
+static const char *const modes[] = {"rows", "all", NULL};
+static const char *const states[] = {"checking", "applying", "done", "failed", "cancelled", NULL};
+const struct parameter job_new_parameters[] = {
+    {.name = "mode",
+     .words = modes,
+     .about = "rows: each good row is made, as where it is not given; all: all or nothing"},
+    {.name = "dry_run", .type = FIELD_BOOL, .about = "whether the rows are only checked"},
+    {0}};
+const struct parameter job_parameters[] = {
+    CUSTOMER_PARAMETER, {.name = "state", .words = states, .about = "those in this state"}, {0}};
 
 /* --- as JSON */
 
@@ -48,28 +56,16 @@ enum db_result job_show(struct db *db, struct request *request, struct json_t **
 
 /* --- the upload */
 
-static int take_word(struct request *request, const char *name, const char *no, const char *yes,
-                     bool *value_r)
-{
-    char *text = page_parameter(request, name);
-    bool good = text == NULL || strcmp(text, no) == 0 || strcmp(text, yes) == 0;
-
-    *value_r = text != NULL && strcmp(text, yes) == 0;
-    free(text);
-    if (request->answer.status == 0 && !good)
-        problem_set(request, PROBLEM_QUERY, "\"%s\" is %s or %s", name, no, yes);
-    return request->answer.status != 0 ? -1 : 0;
-}
-
 static void begin(struct admin *admin, struct request *request)
 {
-    struct db_job *job = &request->job;
+    char *mode = page_parameter(request, "mode");
     (void)admin;
 
-    *job =
-        (struct db_job){.customer = request->customer, .format = (enum db_job_format)request->type};
-    if (take_word(request, "mode", "rows", "all", &job->all) == 0)
-        take_word(request, "dry_run", "false", "true", &job->dry_run);
+    request->job = (struct db_job){.customer = request->customer,
+                                   .format = (enum db_job_format)request->type,
+                                   .all = mode != NULL && strcmp(mode, "all") == 0,
+                                   .dry_run = page_flag(request, "dry_run")};
+    free(mode);
 }
 
 /* The first piece brings the job, also when it is written once more after a failure. */
@@ -275,9 +271,6 @@ static int take_state(struct request *request, struct row *row)
     for (int state = DB_JOB_CHECKING; text != NULL && state <= DB_JOB_CANCELLED; state++)
         if (strcmp(text, db_job_state_name((enum db_job_state)state)) == 0)
             row->state = state;
-    if (text != NULL && row->state < 0)
-        problem_set(request, PROBLEM_QUERY,
-                    "\"state\" is checking, applying, done, failed or cancelled");
     free(text);
     return request->answer.status != 0 ? -1 : 0;
 }

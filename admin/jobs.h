@@ -1,12 +1,13 @@
 #ifndef ADMIN_JOBS_H
 #define ADMIN_JOBS_H
 
+#include "admin/field.h"
 #include "admin/request.h"
 
 /* Routes of bulk uploads (db/job.h). */
 
-extern const char *const job_new_parameters[];
-extern const char *const job_parameters[];
+extern const struct parameter job_new_parameters[];
+extern const struct parameter job_parameters[];
 extern const struct route_upload job_upload;
 
 /* After the upload, which begins to be worked on. */

@@ -6,6 +6,7 @@
 
 #include "admin/admin.h"
 #include "admin/change.h"
+#include "admin/field.h"
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "admin/route.h"
@@ -28,19 +29,39 @@ struct checking {
     const char *names[16];
 };
 
+static const struct parameter *find(const struct request *request, const char *name)
+{
+    const struct parameter *known = request->route->parameters;
+
+    while (known != NULL && known->name != NULL && strcmp(known->name, name) != 0)
+        known++;
+    return known != NULL && known->name != NULL ? known : NULL;
+}
+
 static bool is_known(const struct request *request, const char *name)
 {
-    const char *const *known = request->route->parameters;
-
     if (strcmp(name, "fields") == 0)
         return strcmp(request->route->method, "GET") == 0 && request->route->schema != NULL;
     if ((request->route->flags & ROUTE_LIST) != 0 &&
         (strcmp(name, "limit") == 0 || strcmp(name, "cursor") == 0))
         return true;
-    while (known != NULL && *known != NULL)
-        if (strcmp(*known++, name) == 0)
-            return true;
-    return false;
+    return find(request, name) != NULL;
+}
+
+static void check_words(struct request *request, const struct parameter *parameter)
+{
+    static const char *const flags[] = {"true", "false", NULL};
+    const char *const *words = parameter->type == FIELD_BOOL ? flags : parameter->words;
+    char sentence[FIELD_WORDS_SIZE];
+
+    if (words == NULL)
+        return;
+    char *text = page_parameter(request, parameter->name);
+    if (text != NULL && !field_is_word(words, text)) {
+        field_name_words(words, sentence);
+        problem_set(request, PROBLEM_QUERY, "\"%s\": %s", parameter->name, sentence);
+    }
+    free(text);
 }
 
 /* Tells the name only where it is one that somebody has mistyped: a problem is UTF-8, and short. */
@@ -82,19 +103,21 @@ static void check(void *context, const char *name, const char *value)
         }
     if (checking->seen < sizeof(checking->names) / sizeof(checking->names[0]))
         checking->names[checking->seen++] = name;
+    if (find(request, name) != NULL)
+        check_words(request, find(request, name));
 }
 
 void page_check_query(struct request *request)
 {
-    const char *const *needed =
+    const struct parameter *needed =
         (request->route->flags & ROUTE_ASKS) != 0 ? request->route->parameters : NULL;
     struct checking checking = {.request = request};
 
     request_each_query(request, check, &checking);
-    for (; needed != NULL && *needed != NULL && request->answer.status == 0; needed++)
-        if (request_query(request, *needed) == NULL)
+    for (; needed != NULL && needed->name != NULL && request->answer.status == 0; needed++)
+        if (request_query(request, needed->name) == NULL)
             problem_set(request, PROBLEM_QUERY, "the query has no \"%s\", which is needed",
-                        *needed);
+                        needed->name);
 }
 
 char *page_parameter(struct request *request, const char *name)
@@ -107,6 +130,15 @@ char *page_parameter(struct request *request, const char *name)
     if (decoded == NULL)
         problem_set(request, PROBLEM_QUERY, "\"%s\" is no UTF-8 with percent encoding", name);
     return decoded;
+}
+
+bool page_flag(struct request *request, const char *name)
+{
+    char *text = page_parameter(request, name);
+    bool flag = text != NULL && strcmp(text, "true") == 0;
+
+    free(text);
+    return flag;
 }
 
 /* --- fields */

@@ -32,12 +32,15 @@ struct page {
     char after[PAGE_NAME_MAX + 1]; /* where it begins: behind this name; empty: at the beginning */
 };
 
-/* Sets 400 where the query has a parameter twice, one that the route does not take, or not one that
- * it needs. */
+/* Sets 400 where the query has a parameter twice, one that the route does not take, one with
+ * another word than it may have, or not one that it needs. */
 void page_check_query(struct request *request);
 
 /* A parameter of the query, decoded; the caller frees it. NULL: it is not there, or is refused. */
 char *page_parameter(struct request *request, const char *name);
+
+/* Whether one of FIELD_BOOL is there and true. */
+bool page_flag(struct request *request, const char *name);
 
 /* What `fields` leaves of an object, whose reference it takes over. NULL: refused. */
 json_t *page_project(struct request *request, json_t *object);

@@ -9,7 +9,8 @@
 #include "db/overplan.h"
 #include "lib/xalloc.h"
 
-const char *const plan_preview_parameters[] = {"plan", NULL};
+const struct parameter plan_preview_parameters[] = {
+    {.name = "plan", .about = "the name of the plan that it would move to"}, {0}};
 
 /* One mailbox of whose octets stored is asked. */
 struct asked {

@@ -15,9 +15,44 @@
 #include "db/event.h"
 #include "db/eventtype.h"
 
-const char *const event_parameters[] = {"customer", "since", "until", "kind", "address", NULL};
-const char *const address_event_parameters[] = {"since", "until", "kind", NULL};
-const char *const audit_parameters[] = {"customer", "since", "until", "action", "object", NULL};
+static const char *const kinds[] = {"login",
+                                    "refused",
+                                    "delayed",
+                                    "blocked",
+                                    "lifted",
+                                    "password",
+                                    "password-removed",
+                                    "app-password",
+                                    "app-password-removed",
+                                    "suspended",
+                                    "resumed",
+                                    NULL};
+
+_Static_assert(sizeof(kinds) / sizeof(kinds[0]) == DB_EVENT__MAX + 1, "kinds of events");
+
+#define SPAN_PARAMETERS                                                                            \
+    {.name = "since", .type = FIELD_TIME, .about = "what happened then or later"},                 \
+    {                                                                                              \
+        .name = "until", .type = FIELD_TIME, .about = "what happened before"                       \
+    }
+#define KIND_PARAMETER                                                                             \
+    {                                                                                              \
+        .name = "kind", .words = kinds, .about = "those of this kind"                              \
+    }
+
+const struct parameter event_parameters[] = {
+    CUSTOMER_PARAMETER,
+    SPAN_PARAMETERS,
+    KIND_PARAMETER,
+    {.name = "address", .about = "those of this one, also where it is no mailbox"},
+    {0}};
+const struct parameter address_event_parameters[] = {SPAN_PARAMETERS, KIND_PARAMETER, {0}};
+const struct parameter audit_parameters[] = {
+    CUSTOMER_PARAMETER,
+    SPAN_PARAMETERS,
+    {.name = "action", .about = "types as webhooks have them, like address.add or customer.*"},
+    {.name = "object", .about = "what is named exactly so, like an address"},
+    {0}};
 
 /* What happened from `since` on and before `until`, in seconds since 1970; 0: no bound. */
 struct span {
@@ -128,8 +163,6 @@ static int take_kind(struct request *request, enum db_event_kind *kind_r)
         if (strcmp(text, db_event_kind_name((enum db_event_kind)kind)) == 0)
             *kind_r = (enum db_event_kind)kind;
     free(text);
-    if (*kind_r == DB_EVENT__MAX)
-        problem_set(request, PROBLEM_QUERY, "\"kind\" is no kind of an event");
     return request->answer.status != 0 ? -1 : 0;
 }
 

@@ -6,8 +6,7 @@ struct request;
 
 /* What has happened, the newest first: /api/v1/events and /api/v1/audit. */
 
-extern const char *const event_parameters[], *const address_event_parameters[],
-                                                 *const audit_parameters[];
+extern const struct parameter event_parameters[], address_event_parameters[], audit_parameters[];
 
 void events_list(struct admin *admin, struct request *request);
 void address_events_list(struct admin *admin, struct request *request);

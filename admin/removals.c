@@ -10,7 +10,9 @@
 #include "admin/problem.h"
 #include "admin/removals.h"
 
-const char *const removal_parameters[] = {"customer", "kind", NULL};
+static const char *const kinds[] = {"customer", "domain", "address", NULL};
+const struct parameter removal_parameters[] = {
+    CUSTOMER_PARAMETER, {.name = "kind", .words = kinds, .about = "those of this kind"}, {0}};
 
 static json_t *removal_object(const struct db_removal *removal)
 {
@@ -81,23 +83,24 @@ enum db_result removal_purge(struct db *db, struct request *request)
 
 /* --- at once */
 
-const char *const removing_parameters[] = {"now", NULL};
+const struct parameter removing_parameters[] = {
+    {.name = "now",
+     .type = FIELD_BOOL,
+     .about = "whether it is gone for good at once, which only an operator says; else it can be "
+              "restored"},
+    {0}};
 
 void removing_check(struct admin *admin, struct request *request)
 {
-    char *now = page_parameter(request, "now");
-    bool at_once = now != NULL && strcmp(now, "true") == 0;
+    bool at_once = page_flag(request, "now");
     (void)admin;
 
-    if (now != NULL && !at_once && strcmp(now, "false") != 0)
-        problem_set(request, PROBLEM_QUERY, "\"now\" is true or false");
-    else if (at_once && request->key.role != DB_ROLE_OPERATOR)
+    if (at_once && request->key.role != DB_ROLE_OPERATOR)
         problem_set(request, PROBLEM_ROLE,
                     "only an operator purges at once; without now=true it can be restored for a "
                     "time");
     else if (at_once)
         request->keep = 0;
-    free(now);
 }
 
 /* --- the list */
@@ -132,21 +135,11 @@ static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
     snprintf(name_r, PAGE_NAME_MAX + 1, "%" PRIu64, ((const struct row *)row)->removal.id);
 }
 
-static bool is_kind(const char *word)
-{
-    for (unsigned kind = DB_REMOVAL_CUSTOMER; kind <= DB_REMOVAL_ADDRESS; kind++)
-        if (strcmp(word, db_removal_kind_name((enum db_removal_kind)kind)) == 0)
-            return true;
-    return false;
-}
-
 static void list(struct request *request, struct row *row)
 {
     static const struct listing listing = {next, item, name};
     struct page page;
 
-    if (row->kind != NULL && !is_kind(row->kind))
-        problem_set(request, PROBLEM_QUERY, "\"kind\" is customer, domain or address");
     if (request->answer.status != 0 || page_begin(&page, request) < 0)
         return;
     row->removal.id = page_after_number(&page);

@@ -9,6 +9,7 @@
 struct admin;
 struct db;
 struct field;
+struct parameter;
 struct json_t;
 struct request;
 
@@ -73,8 +74,7 @@ struct route {
     unsigned roles; /* none for SCOPE_OPEN */
     unsigned flags;
     const struct field *fields; /* members of the body (admin/field.h); NULL: it takes none */
-    const char *const
-        *parameters; /* of the query besides the flags' own, NULL at the end; or NULL */
+    const struct parameter *parameters; /* of the query besides the flags' own; or NULL */
     /*
      * In the event loop; what it reads is of one moment. Sets an answer (admin/request.h) or a
      * problem, or keeps the request and answers later. With `apply` it only checks what can be

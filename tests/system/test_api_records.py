@@ -223,6 +223,29 @@ def test_a_needed_parameter_is_in_the_document(shared):
                    api.document.operations["GET", "/api/v1/events"]["parameters"])
 
 
+def test_what_parameters_may_be_is_in_the_document(shared):
+    api = operator_of(shared)
+    chosen = set()
+    for (method, path), operation in api.document.operations.items():
+        for parameter in operation["parameters"]:
+            assert parameter["in"] == "path" or parameter["description"], (path, parameter)
+            words = parameter["schema"].get("enum")
+            if words is None or method != "GET" or "{" in path:
+                continue
+            chosen.add((path.removeprefix("/api/v1"), parameter["name"]))
+            asked = f"{path.removeprefix('/api/v1')}?{parameter['name']}="
+            assert all(api.get(asked + word).status == 200 for word in words), path
+            answer = api.get(asked + "nothing")
+            assert (answer.status, answer.code) == (400, "query")
+            assert all(word in answer.json["detail"] for word in words), answer.text
+    assert chosen == {("/addresses", "kind"), ("/events", "kind"), ("/jobs", "state"), ("/removed", "kind")}
+    now, = (parameter for parameter in api.document.operations["DELETE", "/api/v1/customers/{customer}"]["parameters"]
+            if parameter["name"] == "now")
+    assert now["schema"] == {"type": "boolean"}
+    assert api.delete(f"/customers/{list(ids(api).values())[0]}?now=yes").json["detail"] == \
+        '"now": it is one of: true, false'
+
+
 def test_customers_by_name(shared):
     api = operator_of(shared)
     one, other = shared.customers
