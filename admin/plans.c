@@ -120,10 +120,9 @@ static void check_sizes(struct request *request, const struct db_plan *plan)
 static void make_plan(const json_t *body, struct db_plan *plan_r)
 {
     db_plan_default(plan_r);
-    if (!field_given(body, "message_bytes"))
-        plan_r->message_octets =
-            (uint64_t)field_number(body, "quota_bytes", (int64_t)plan_r->message_octets);
     merge(body, plan_r);
+    if (!field_given(body, "message_bytes") && plan_r->message_octets > plan_r->mailbox_octets)
+        plan_r->message_octets = plan_r->mailbox_octets;
     snprintf(plan_r->name, sizeof(plan_r->name), "%s", field_text(body, "name", ""));
 }
 

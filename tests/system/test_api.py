@@ -154,6 +154,15 @@ def test_all_members_are_told_at_once(api):
         {"pointer": "/name", "code": "too-short", "detail": "it has 1 octet at least"}]
 
 
+def test_the_largest_message_of_a_plan(instance):
+    """Where it is not given, it is what the command line has, however large the mailbox is."""
+    api = operator(instance)
+    for name, quota in ("small", 100000), ("large", 5 << 30):
+        made = api.post("/plans", {"name": name, "quota_bytes": quota}).json
+        instance.cli("plan", "add", f"{name}-too", "--quota-bytes", str(quota))
+        assert {**api.get(f"/plans/{name}-too").json, "name": name} == made
+
+
 def test_null_where_nothing_is_to_be_taken_away(instance):
     """It says no more than a member that is left out; but a patch takes away what can be."""
     api = operator(instance)
