@@ -41,7 +41,7 @@ const struct parameter address_parameters[] = {
     }
 #define INVITE                                                                                     \
     {                                                                                              \
-        .name = "invite", .type = FIELD_BOOL,                                                      \
+        .name = "invite", .type = FIELD_BOOL, .preset = "false",                                   \
         .about = "whether to draw a token with which the owner sets the password"                  \
     }
 #define TARGETS                                                                                    \
@@ -73,9 +73,12 @@ const struct parameter address_parameters[] = {
          .nullable = true,                                                                         \
          .words = languages,                                                                       \
          .about = "in which the owner is written to; null: the customer's"},                       \
-        {.name = "pop3", .type = FIELD_BOOL, .about = "whether mail can be fetched"},              \
+        {.name = "pop3",                                                                           \
+         .type = FIELD_BOOL,                                                                       \
+         .preset = "true",                                                                         \
+         .about = "whether mail can be fetched"},                                                  \
     {                                                                                              \
-        .name = "smtp", .type = FIELD_BOOL,                                                        \
+        .name = "smtp", .type = FIELD_BOOL, .preset = "true",                                      \
         .about = "whether mail can be sent, if the plan says so"                                   \
     }
 

@@ -14,8 +14,8 @@
 const struct field app_password_new_fields[] = {
     {.name = "name", .type = FIELD_TEXT, .required = true, .least = 1,
      .most = DB_APP_PASSWORD_NAME_MAX, .about = "which program it is for"},
-    {.name = "pop3", .type = FIELD_BOOL, .about = "whether it opens POP3; it does if nothing is said"},
-    {.name = "smtp", .type = FIELD_BOOL, .about = "whether it opens SMTP; it does if nothing is said"},
+    {.name = "pop3", .type = FIELD_BOOL, .preset = "true", .about = "whether it opens POP3"},
+    {.name = "smtp", .type = FIELD_BOOL, .preset = "true", .about = "whether it opens SMTP"},
     {.name = "expires", .type = FIELD_TIME, .nullable = true, .ahead = true,
      .about = "null: never"},
     {0}};

@@ -312,6 +312,8 @@ static json_t *one_schema(const struct field *field, bool merge)
         [FIELD_TIME] = "string", [FIELD_TEXTS] = "array",    [FIELD_OBJECTS] = "array"};
     json_t *schema = json_pack("{ss ss}", "type", types[field->type], "description", field->about);
 
+    if (field->preset != NULL && !merge)
+        json_object_set_new(schema, "default", json_loads(field->preset, JSON_DECODE_ANY, NULL));
     if (null)
         json_object_set_new(schema, "type", json_pack("[ss]", types[field->type], "null"));
     if (field->type == FIELD_NUMBER)

@@ -32,6 +32,8 @@ struct field {
     const char *const *words;
     const char *about;
     const struct field *members; /* FIELD_OBJECTS: of each, for the document */
+    const char
+        *preset; /* for the document: in JSON, what it is where a new object does not say it */
 };
 
 /*

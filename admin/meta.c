@@ -36,14 +36,16 @@ static void name_resource(const char *path, char name_r[NAME_SIZE])
                                      (int)strcspn(path + 1, "/"), path + 1);
 }
 
-static json_t *resources(void)
+/* Those that the role may set. */
+static json_t *resources(enum db_role role)
 {
     json_t *all = json_object();
     char name[NAME_SIZE];
 
     for (size_t i = 0; i < routes_count; i++) {
         const struct route *route = &routes[i];
-        if (route->fields == NULL || route->fields->name == NULL)
+        if (route->fields == NULL || route->fields->name == NULL ||
+            (route->scope != SCOPE_OPEN && (route->roles & 1U << role) == 0))
             continue;
         name_resource(route->path, name);
         if (json_object_get(all, name) == NULL)
@@ -87,5 +89,6 @@ static json_t *limits(void)
 void meta_show(struct admin *admin, struct request *request)
 {
     (void)admin;
-    page_show(request, json_pack("{so so}", "limits", limits(), "resources", resources()));
+    page_show(request,
+              json_pack("{so so}", "limits", limits(), "resources", resources(request->key.role)));
 }

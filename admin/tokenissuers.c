@@ -15,7 +15,8 @@ const struct field token_issuer_new_fields[] = {
      .most = DB_ISSUER_AUDIENCE_MAX,
      .about = "what must be in their \"aud\": tokens for other services open nothing"},
     {.name = "claim", .type = FIELD_TEXT, .least = 1, .most = DB_ISSUER_CLAIM_MAX,
-     .about = "the claim that has the mailbox's address; \"email\" where it is not given"},
+     .preset = "\"email\"",
+     .about = "the claim that has the mailbox's address"},
     {0}};
 /* clang-format on */
 

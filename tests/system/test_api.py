@@ -602,6 +602,37 @@ def test_meta_says_what_can_be_set(api):
             assert all(member.get("description") for member in schema["properties"].values()), resource
 
 
+def test_meta_says_what_is_where_nothing_is_said(instance):
+    api = operator(instance)
+    resources = api.get("/meta").json["resources"]
+    preset = {name: {member: said["default"] for member, said in methods["POST"]["properties"].items()
+                     if "default" in said} for name, methods in resources.items() if "POST" in methods}
+    plan = api.post("/plans", {"name": "as-it-comes"})
+    assert plan.status == 201 and {"name": "as-it-comes", **preset["plans"]} == plan.json
+    domain = api.instance.customers[0].domain
+    made = api.post("/addresses", {"address": f"plain@{domain}"}).json
+    assert preset["addresses"] == {"pop3": made["pop3"], "smtp": made["smtp"], "invite": "invitation" in made}
+    drawn = api.post(f"/addresses/plain@{domain}/app-passwords", {"name": "telephone"}).json
+    assert preset["addresses/app-passwords"] == {"pop3": drawn["pop3"], "smtp": drawn["smtp"]}
+    # A change leaves what it does not name as it is.
+    assert not any("default" in said for methods in resources.values()
+                   for said in methods.get("PATCH", {"properties": {}})["properties"].values())
+
+
+def test_meta_says_what_the_role_may_set(instance):
+    api = operator(instance)
+    everything = set(api.get("/meta").json["resources"])
+    customer = ids(api)[0]
+    seen = {}
+    for role in "operator-read", "admin", "helpdesk", "customer-read":
+        body = {"name": f"form {role}", "role": role}
+        key = api.post("/api-keys", body if role == "operator-read" else {**body, "customer": customer}).json["key"]
+        seen[role] = set(api.ask("GET", "/meta", Authorization=f"Bearer {key}").json["resources"])
+    assert "plans" in everything and "plans" not in seen["admin"] and "domains" in seen["admin"]
+    assert "addresses/password" in seen["helpdesk"] and "addresses" not in seen["helpdesk"]
+    assert "addresses/password" not in seen["customer-read"] and seen["operator-read"] < everything
+
+
 def test_meta_says_how_long_texts_are(api):
     for resource, path in ("plans", "/plans"), ("customers", "/customers"), ("api-keys", "/api-keys"), \
             ("webhooks", "/webhooks"), ("admin-users", "/admin-users"):
