@@ -93,6 +93,14 @@ const struct field address_new_fields[] = {ADDRESS, NAME, TARGETS, PASSWORD, HAS
     {.name = "app_password", .type = FIELD_TEXT, .least = 1, .most = DB_APP_PASSWORD_NAME_MAX,
      .about = "the name of an app password to draw"},
     {0}};
+/* lib/row.h reads and checks them. */
+const struct field address_row_fields[] = {ADDRESS,
+    {.name = "customer", .type = FIELD_NUMBER, .least = 1, .most = INT64_MAX,
+     .about = "whose it is, by its id; the address's domain says the same"},
+    NAME, TARGETS, HASH, SETTINGS, INVITE,
+    {.name = "generate", .type = FIELD_BOOL, .preset = "false",
+     .about = "whether to draw a password"},
+    {0}};
 const struct field address_directory_fields[] = {ADDRESS, NAME, TARGETS, HASH, SETTINGS, INVITE, {0}};
 /* clang-format on */
 

@@ -6,7 +6,7 @@
 
 /* /api/v1/addresses: mailboxes and aliases, and what opens a mailbox. */
 
-extern const struct field address_directory_fields[];
+extern const struct field address_directory_fields[], address_row_fields[];
 extern const struct field address_fields[], address_new_fields[], password_fields[];
 extern const struct field no_fields[];
 extern const struct parameter address_parameters[];

@@ -11,6 +11,7 @@
 #include "admin/request.h"
 #include "admin/routes.h"
 #include "lib/log.h"
+#include "lib/row.h"
 
 /* As migrations are: a program needs no file of it at run time. */
 __asm__(".pushsection .rodata\n"
@@ -278,13 +279,27 @@ static void name_operation(const struct route *route, char *name_r, size_t size)
     name_r[length] = '\0';
 }
 
-/* What stands in it is read later, so the document tells no more than the types. */
+/* All rows, or of what has one on each line, one. */
+static json_t *rows_schema(const struct route_upload *upload, const char *type)
+{
+    if (strncmp(type, "text/", 5) == 0)
+        return json_pack("{ss ss}", "type", "string", "description",
+                         "a line with names of members, then one for each address; what is true is "
+                         "yes or 1, and targets stand with spaces between them");
+    json_t *row = field_schema(upload->fields, false);
+    return strcmp(type, "application/json") == 0
+               ? json_pack("{ss si so}", "type", "array", "maxItems", ROWS_MAX, "items", row)
+               : row;
+}
+
+/* What stands in it is read later, and a row that is wrong is an error of the job. */
 static json_t *upload_content(const struct route_upload *upload)
 {
     json_t *types = json_object();
 
     for (unsigned i = 0; upload->types[i] != NULL; i++)
-        json_object_set_new(types, upload->types[i], json_pack("{s{}}", "schema"));
+        json_object_set_new(types, upload->types[i],
+                            json_pack("{so}", "schema", rows_schema(upload, upload->types[i])));
     return types;
 }
 

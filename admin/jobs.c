@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/addresses.h"
 #include "admin/admin.h"
 #include "admin/bulk.h"
 #include "admin/change.h"
@@ -116,8 +117,11 @@ static const char *const types[] = {[DB_JOB_CSV] = "text/csv",
                                     [DB_JOB_NDJSON] = "application/x-ndjson",
                                     NULL};
 
-const struct route_upload job_upload = {
-    .types = types, .begin = begin, .piece = piece, .abandon = abandon};
+const struct route_upload job_upload = {.types = types,
+                                        .fields = address_row_fields,
+                                        .begin = begin,
+                                        .piece = piece,
+                                        .abandon = abandon};
 
 enum db_result job_start(struct db *db, struct request *request)
 {

@@ -44,14 +44,15 @@ static json_t *resources(enum db_role role)
 
     for (size_t i = 0; i < routes_count; i++) {
         const struct route *route = &routes[i];
-        if (route->fields == NULL || route->fields->name == NULL ||
+        const struct field *fields = route->upload != NULL ? route->upload->fields : route->fields;
+        if (fields == NULL || fields->name == NULL ||
             (route->scope != SCOPE_OPEN && (route->roles & 1U << role) == 0))
             continue;
         name_resource(route->path, name);
         if (json_object_get(all, name) == NULL)
             json_object_set_new(all, name, json_object());
         json_object_set_new(json_object_get(all, name), route->method,
-                            field_schema(route->fields, strcmp(route->method, "PATCH") == 0));
+                            field_schema(fields, strcmp(route->method, "PATCH") == 0));
     }
     return all;
 }

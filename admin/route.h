@@ -54,7 +54,8 @@ enum route_flag {
 
 /* A body that is taken in pieces (admin/upload.h), in place of one that is members. */
 struct route_upload {
-    const char *const *types; /* media types, NULL at the end: request->type is one's index */
+    const char *const *types;   /* media types, NULL at the end: request->type is one's index */
+    const struct field *fields; /* of one row, for the document */
     /* In the event loop, before any of the body has come: as `handle`, which the route has not. */
     void (*begin)(struct admin *admin, struct request *request);
     /*

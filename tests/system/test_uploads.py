@@ -60,6 +60,19 @@ def test_the_same_in_three_formats(chain):
     assert made == [rows] * 3
 
 
+def test_the_document_says_what_a_row_has(chain):
+    job = upload(chain, b"address,colour\n", CSV)
+    error, = chain.api.all(f"/jobs/{job['id']}/errors")
+    columns = error["reason"].split("there are: ")[1].split(", ")
+    for path in "/jobs", "/customers/{customer}/jobs":
+        content = chain.api.document.operations["POST", "/api/v1" + path]["requestBody"]["content"]
+        row = content["application/x-ndjson"]["schema"]
+        assert set(row["properties"]) == set(columns) and row["required"] == ["address"]
+        assert content["application/json"]["schema"]["items"] == row
+        assert content["text/csv"]["schema"]["type"] == "string"
+        assert chain.api.get("/meta").json["resources"][path.replace("/{customer}", "").strip("/")]["POST"] == row
+
+
 def test_every_mistake_is_told_with_its_row(chain):
     """And a domain of somebody else is one that nobody has."""
     mine, theirs = chain.mine.domain, chain.theirs.domain
