@@ -322,6 +322,8 @@ static json_t *operation_of(const struct table *table, const struct route *route
             json_pack("{sb so}", "required", 1, "content", upload_content(route->upload)));
     if (route->scope == SCOPE_OPEN)
         json_object_set_new(operation, "security", json_array());
+    if ((route->flags & ROUTE_SESSION) != 0)
+        json_object_set_new(operation, "security", json_pack("[{s[]}]", "session"));
     return operation;
 }
 

@@ -406,7 +406,8 @@ static void find_route(struct request *request)
                        &request->route)) {
     case ROUTE_FOUND: break;
     case ROUTE_NO_PATH:
-        problem_set(request, PROBLEM_NO_PATH, "there is nothing at this path");
+        problem_set(request, PROBLEM_NO_PATH,
+                    "there is nothing at this path; /api/v1/openapi.json tells what there is");
         break;
     case ROUTE_NO_METHOD:
         route_allow(http->routes, http->route_count, request->path, allow);

@@ -59,6 +59,7 @@ def test_unknown_path(shared, path):
     assert status == 404
     assert headers["Content-Type"] == "application/problem+json"
     assert json.loads(body)["code"] == "no-path"
+    assert "/api/v1/openapi.json" in json.loads(body)["detail"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])

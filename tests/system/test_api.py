@@ -569,6 +569,21 @@ def test_the_document_says_what_is_served(api):
         assert f'schemas/{name}"' in used, f"{name} is used nowhere"
 
 
+def test_the_document_says_who_is_asked_for_what(api):
+    """A key or a session, for some routes a session alone, and for what is open nothing."""
+    text = api.document.text
+    assert text["security"] == [{"key": []}, {"session": []}]
+    assert set(text["components"]["securitySchemes"]) == {"key", "session"}
+    for (method, path), operation in api.document.operations.items():
+        security = operation.get("security", text["security"])
+        if method != "GET" or "{" in path:
+            continue
+        answer = send(api.instance, method, path, None, {"Authorization": f"Bearer {api.key}"})
+        only = answer.status == 403 and answer.json["code"] == "session-only"
+        assert only == (security == [{"session": []}]), path
+        assert (security == []) == (operation["x-roles"] == []), path
+
+
 def test_rubbish_does_not_come_back_larger(api):
     body = {f"member{number}": number for number in range(20000)}
     answer = api.post("/plans", body)
