@@ -388,7 +388,8 @@ static void take_idempotency(struct request *request)
     if (key == NULL || strcmp(request->method, "POST") != 0)
         return;
     if (request->by_session) {
-        problem_set(request, PROBLEM_MALFORMED, "idempotency keys go with API keys");
+        problem_set(request, PROBLEM_MALFORMED,
+                    "an idempotency key goes with an API key; send none with a session");
         return;
     }
     if (request->route->type != NULL && (request->route->flags & ROUTE_KEPT) == 0) {

@@ -102,6 +102,7 @@ static bool is_stream(const struct route *route)
 static bool takes_idempotency_key(const struct route *route)
 {
     return strcmp(route->method, "POST") == 0 && route->scope != SCOPE_OPEN &&
+           (route->flags & ROUTE_SESSION) == 0 &&
            (route->type == NULL || (route->flags & ROUTE_KEPT) != 0);
 }
 
