@@ -70,7 +70,7 @@ struct json_t *body_parse(const char *text, size_t length, char error_r[BODY_ERR
     }
     json_t *body = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (body == NULL && length == 0)
-        snprintf(error_r, BODY_ERROR_SIZE, "the body is missing");
+        snprintf(error_r, BODY_ERROR_SIZE, "the body is missing; one that says nothing is {}");
     else if (body == NULL)
         snprintf(error_r, BODY_ERROR_SIZE, "%s: line %d, column %d", what_is_wrong(&error),
                  error.line, error.column);

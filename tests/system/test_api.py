@@ -205,7 +205,7 @@ def test_what_is_wrong_with_a_body_is_told(api):
     for body, words in [(b'{"name": "p", "name": "q"}', "is there twice"), (b"{", "no JSON"),
                         (b'{"name": "p", "addresses": 99999999999999999999}', "too large"),
                         (b'{"name": "p\\u0000"}', "\\u0000"), (b'{"name": "\xe9"}', "not UTF-8"),
-                        (b"", "the body is missing")]:
+                        (b"", "the body is missing; one that says nothing is {}")]:
         answer = api.ask("POST", "/plans", body, Content_Type="application/json")
         assert answer.code == "malformed" and words in answer.json["detail"], answer.text
 
