@@ -36,8 +36,14 @@ static void name_resource(const char *path, char name_r[NAME_SIZE])
                                      (int)strcspn(path + 1, "/"), path + 1);
 }
 
-/* Those that the role may set. */
-static json_t *resources(enum db_role role)
+static bool may_set(const struct db_api_key *key, const struct route *route)
+{
+    return route->scope == SCOPE_OPEN ||
+           ((route->roles & 1U << key->role) != 0 &&
+            ((route->flags & ROUTE_WHOLE) == 0 || key->domain[0] == '\0'));
+}
+
+static json_t *resources(const struct db_api_key *key)
 {
     json_t *all = json_object();
     char name[NAME_SIZE];
@@ -45,8 +51,7 @@ static json_t *resources(enum db_role role)
     for (size_t i = 0; i < routes_count; i++) {
         const struct route *route = &routes[i];
         const struct field *fields = route->upload != NULL ? route->upload->fields : route->fields;
-        if (fields == NULL || fields->name == NULL ||
-            (route->scope != SCOPE_OPEN && (route->roles & 1U << role) == 0))
+        if (fields == NULL || fields->name == NULL || !may_set(key, route))
             continue;
         name_resource(route->path, name);
         if (json_object_get(all, name) == NULL)
@@ -91,5 +96,5 @@ void meta_show(struct admin *admin, struct request *request)
 {
     (void)admin;
     page_show(request,
-              json_pack("{so so}", "limits", limits(), "resources", resources(request->key.role)));
+              json_pack("{so so}", "limits", limits(), "resources", resources(&request->key)));
 }

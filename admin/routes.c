@@ -86,7 +86,7 @@ const struct route routes[] = {
      .handle = reauthenticate, .apply = second_factor_end, .about = "give up the second factor"},
 
     {"GET", API "/meta", SCOPE_ANY, EVERYBODY, .handle = meta_show,
-     .about = "limits, and what the role may set", .schema = "Meta"},
+     .about = "limits, and what the key or the person may set", .schema = "Meta"},
 
     {"GET", API "/plans", SCOPE_ANY, READERS, ROUTE_LIST, .handle = plans_list,
      .about = "the plans; a customer sees its own", .schema = "Plan"},
