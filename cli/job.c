@@ -180,7 +180,9 @@ static int say_end(const struct db_job *job)
     if (job->wrong > 0)
         printf("what is wrong: bellhop job errors %" PRIu64 "\n", job->id);
     if (job->result)
-        printf("its result, once: bellhop job result %" PRIu64 "\n", job->id);
+        printf("welcome cards, only before the result: bellhop job cards %" PRIu64 "\n"
+               "its result, once: bellhop job result %" PRIu64 "\n",
+               job->id, job->id);
     return job->state == DB_JOB_DONE ? EXIT_DONE : EXIT_REFUSED;
 }
 

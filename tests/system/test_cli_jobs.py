@@ -66,6 +66,7 @@ def test_rows_are_made_and_given_out_once(side):
     number = side.add(f"address;name;invite;generate\na@{domain};Anna;yes;\nb@{domain};;;yes\nc@{domain};Cem;;\n")
     done = side.follow(number)
     assert done.stdout == (f"job {number} done: 3 rows, 0 wrong, 3 made\n"
+                           f"welcome cards, only before the result: bellhop job cards {number}\n"
                            f"its result, once: bellhop job result {number}\n") and not done.stderr
     shown = side.show(number)
     assert (shown["state"], shown["customer"], shown["mode"], shown["dry_run"], shown["format"], shown["percent"]) == (
