@@ -44,8 +44,7 @@ static const struct upload {
      "1:targets:no-mailbox 2:targets:no-mailbox 3:targets:no-mailbox 4:targets:no-mailbox "},
     {"", true, "address,targets\nx@ours.example,new@theirs.example\nnew@theirs.example,\n",
      "1:targets:no-mailbox "},
-    {"", false,
-     "address,targets,name\nx@ours.example,bad@ours.example,\nbad@ours.example,,b\x7f\n",
+    {"", false, "address,targets,name\nx@ours.example,bad@ours.example,\nbad@ours.example,,b\x7f\n",
      "1:targets:no-mailbox 2:name:text "},
 };
 
