@@ -32,8 +32,8 @@ static void takes_nothing_else(void **state)
 {
     static const char *const wrong[] = {"",
                                         "A",
-                                        ONE "A",
-                                        "!" TWO,
+                                        (ONE "A"),
+                                        ("!" TWO),
                                         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
                                         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh="};
     uint8_t digest[PAGECOOKIE_DIGEST_SIZE];
