@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,29 +7,19 @@
 #include "admin/page.h"
 #include "admin/planpreview.h"
 #include "admin/problem.h"
+#include "admin/usageask.h"
 #include "db/overplan.h"
 #include "lib/xalloc.h"
 
 const struct parameter plan_preview_parameters[] = {
     {.name = "plan", .about = "the name of the plan that it would move to"}, {0}};
 
-/* One mailbox of whose octets stored is asked. */
-struct asked {
-    struct preview *preview;
-    uint64_t mailbox;
-    char text[ADDRESS_MAX + 1];
-    struct store_usage_is usage;
-};
-
 struct preview {
-    struct request *request;
     char *plan;
     struct db_overplan_preview limits;
     json_t *over; /* addresses */
-    bool failed;
-    size_t waiting;
-    size_t count;
-    struct asked asked[DB_PLAN_ADDRESSES_MAX]; /* no customer has more */
+    struct usageask ask;
+    char texts[DB_PLAN_ADDRESSES_MAX][ADDRESS_MAX + 1]; /* of the mailboxes asked about */
 };
 
 static void preview_free(struct preview *preview)
@@ -44,14 +35,13 @@ static json_t *full_mailboxes(const struct preview *preview)
 {
     json_t *full = json_array();
 
-    for (size_t i = 0; i < preview->count; i++) {
-        const struct asked *asked = &preview->asked[i];
-        if (asked->usage.octets > preview->limits.mailbox_octets ||
-            asked->usage.messages > preview->limits.mailbox_messages)
-            json_array_append_new(full,
-                                  json_pack("{ss sI sI}", "address", asked->text, "used_bytes",
-                                            (json_int_t)asked->usage.octets, "used_messages",
-                                            (json_int_t)asked->usage.messages));
+    for (size_t i = 0; i < preview->ask.count; i++) {
+        const struct store_usage_is *usage = &preview->ask.asked[i].usage;
+        if (usage->octets > preview->limits.mailbox_octets ||
+            usage->messages > preview->limits.mailbox_messages)
+            json_array_append_new(full, json_pack("{ss sI sI}", "address", preview->texts[i],
+                                                  "used_bytes", (json_int_t)usage->octets,
+                                                  "used_messages", (json_int_t)usage->messages));
     }
     return full;
 }
@@ -70,30 +60,13 @@ static json_t *preview_object(const struct preview *preview)
         "over", preview->over, "full", full_mailboxes(preview));
 }
 
-static void answer(struct preview *preview)
+static void answer(struct usageask *ask)
 {
-    struct request *request = preview->request;
+    struct preview *preview = (struct preview *)((char *)ask - offsetof(struct preview, ask));
 
-    if (preview->failed) {
-        problem_set(request, PROBLEM_BUSY, "the store does not answer; try again");
-        request->answer.retry_after = 1;
-    } else {
-        page_show(request, preview_object(preview));
-    }
+    if (!ask->failed)
+        page_show(ask->request, preview_object(preview));
     preview_free(preview);
-}
-
-static void on_usage(void *context, enum store_result result)
-{
-    struct preview *preview = ((struct asked *)context)->preview;
-    struct request *request = preview->request;
-
-    if (result != STORE_OK)
-        preview->failed = true;
-    if (--preview->waiting > 0)
-        return;
-    answer(preview);
-    request_send(request);
 }
 
 /* --- what is asked */
@@ -103,27 +76,24 @@ static void on_over(void *context, const char *address)
     json_array_append_new(context, json_string(address));
 }
 
-static enum db_result collect(struct db *db, struct preview *preview)
+static enum db_result collect(struct db *db, uint64_t customer, struct preview *preview)
 {
+    struct usageask *ask = &preview->ask;
     struct db_mailaddress found = {0};
     enum db_result result = DB_OK;
 
-    while (preview->count < DB_PLAN_ADDRESSES_MAX &&
-           (result = db_mailaddress_next(db, preview->request->customer, &found)) == DB_OK) {
-        struct asked *asked = &preview->asked[preview->count];
+    while (ask->count < DB_PLAN_ADDRESSES_MAX &&
+           (result = db_mailaddress_next(db, customer, &found)) == DB_OK) {
         if (found.mailbox == 0)
             continue;
-        asked->preview = preview;
-        asked->mailbox = found.mailbox;
-        snprintf(asked->text, sizeof(asked->text), "%s", found.text);
-        preview->count++;
+        snprintf(preview->texts[ask->count], sizeof(preview->texts[0]), "%s", found.text);
+        usageask_add(ask, found.mailbox);
     }
     return result == DB_NONE ? DB_OK : result;
 }
 
-static int look(struct db *db, struct preview *preview)
+static int look(struct db *db, struct request *request, struct preview *preview)
 {
-    struct request *request = preview->request;
     enum db_result result = db_overplan_preview(db, request->customer, preview->plan,
                                                 &preview->limits, on_over, preview->over);
 
@@ -132,21 +102,11 @@ static int look(struct db *db, struct preview *preview)
         return -1;
     }
     if (result == DB_OK)
-        result = collect(db, preview);
+        result = collect(db, request->customer, preview);
     if (result == DB_OK)
         return 0;
     change_problem(request, db, result);
     return -1;
-}
-
-static void ask(struct admin *admin, struct preview *preview)
-{
-    preview->waiting = preview->count;
-    for (size_t i = 0; i < preview->count; i++) {
-        struct asked *asked = &preview->asked[i];
-        store_usage(admin->store, asked->mailbox, &asked->usage,
-                    (struct store_caller){on_usage, asked});
-    }
 }
 
 void plan_preview_show(struct admin *admin, struct request *request)
@@ -156,13 +116,10 @@ void plan_preview_show(struct admin *admin, struct request *request)
     if (plan == NULL)
         return;
     struct preview *preview = xcalloc(1, sizeof(*preview));
-    preview->request = request;
     preview->plan = plan;
     preview->over = json_array();
-    if (look(admin->db, preview) < 0)
+    if (look(admin->db, request, preview) < 0)
         preview_free(preview);
-    else if (preview->count > 0)
-        ask(admin, preview);
     else
-        answer(preview);
+        usageask_run(&preview->ask, request, answer);
 }
