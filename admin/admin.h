@@ -4,6 +4,7 @@
 #include "admin/authask.h"
 #include "admin/authlink.h"
 #include "admin/bulk.h"
+#include "admin/counter.h"
 #include "admin/crossings.h"
 #include "admin/dropper.h"
 #include "admin/eventpruner.h"
@@ -27,6 +28,7 @@ struct admin {
     struct db *outbox;     /* and for webhooks (DB_NOTES) */
     struct writer *writer; /* NULL: ended */
     struct hasher *hasher;
+    struct counter *counter;
     struct bulk *bulk;
     struct jobevents *jobevents;
     struct api *api;

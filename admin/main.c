@@ -62,6 +62,7 @@ static void close_all(struct admin *admin)
     event_free(admin->look);
     authask_free(admin->authask);
     hasher_free(admin->hasher);
+    counter_free(admin->counter);
     bulk_join(admin->bulk);
     writer_free(admin->writer);
     admin->writer = NULL;
@@ -202,6 +203,7 @@ int main(void)
     json_object_seed(0);
     admin.writer = writer_new(admin.child.base, open_database(DB_WRITE));
     start_hashers(&admin);
+    admin.counter = counter_new(admin.child.base, open_database(DB_READ));
     admin.authask = authask_new(admin.child.base);
     admin.jobevents = jobevents_new(&admin);
     admin.api = api_new(&admin);

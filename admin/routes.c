@@ -24,6 +24,7 @@
 #include "admin/records.h"
 #include "admin/removals.h"
 #include "admin/sessions.h"
+#include "admin/statistics.h"
 #include "admin/tokenissuers.h"
 #include "admin/trustednetworks.h"
 #include "admin/usage.h"
@@ -115,6 +116,14 @@ const struct route routes[] = {
     {"GET", API "/customers/{customer}/plan-preview", SCOPE_CUSTOMER, ALL_OPERATOR,
      ROUTE_ASKS, NULL, plan_preview_parameters, .handle = plan_preview_show,
      .about = "what moving a customer to a plan would mean", .schema = "PlanPreview"},
+    {"GET", API "/customers/{customer}/statistics", SCOPE_CUSTOMER, READERS, ROUTE_WHOLE, NULL,
+     statistics_parameters, .handle = customer_statistics_show,
+     .about = "how much a customer has and uses, and what has happened with its credentials",
+     .schema = "CustomerStatistics"},
+    {"GET", API "/statistics", SCOPE_ANY, ALL_OPERATOR, 0, NULL, statistics_parameters,
+     .handle = host_statistics_show,
+     .about = "how much there is of everything, and what has happened with credentials",
+     .schema = "Statistics"},
 
     {"GET", API "/customers/{customer}/directory", SCOPE_CUSTOMER, READERS, ROUTE_WHOLE,
      .show = directory_show, .about = "all domains and addresses of a customer in one document",

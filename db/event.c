@@ -252,3 +252,46 @@ enum db_result db_operator_event_next(struct db *db, struct db_event *event)
     statement_bind_number(next, 1, before(event));
     return read_event(db, next, event);
 }
+
+/* In what ids are. */
+#define SECOND 1000000
+
+/* `rows` has its parameters. */
+static enum db_result sum(struct db *db, struct sqlite3_stmt *rows, uint64_t since, unsigned most,
+                          struct db_event_counts *counts_r)
+{
+    char kind[DB_EVENT_TEXT_MAX + 1];
+    unsigned seen = 0;
+    uint64_t oldest = 0;
+    enum db_result result;
+    *counts_r = (struct db_event_counts){.since = since};
+    while ((result = statement_row(db, rows)) == DB_OK) {
+        oldest = statement_number(rows, 0);
+        statement_text(rows, 1, kind, sizeof(kind));
+        counts_r->count[kind_find(kind)] += statement_number(rows, 2);
+        seen++;
+    }
+    if (seen == most) {
+        counts_r->since = (oldest + SECOND - 1) / SECOND;
+    }
+    return result == DB_NONE ? DB_OK : result;
+}
+
+enum db_result db_event_sum(struct db *db, uint64_t customer, uint64_t since,
+                            struct db_event_counts *counts_r)
+{
+    struct sqlite3_stmt *rows = statement_get(db, STATEMENT_EVENT_SUM);
+    statement_bind_number(rows, 1, customer);
+    statement_bind_number(rows, 2, since * SECOND);
+    statement_bind_number(rows, 3, DB_EVENT_SUM_MAX);
+    return sum(db, rows, since, DB_EVENT_SUM_MAX, counts_r);
+}
+
+enum db_result db_operator_event_sum(struct db *db, uint64_t since,
+                                     struct db_event_counts *counts_r)
+{
+    struct sqlite3_stmt *rows = statement_get(db, STATEMENT_OPERATOR_EVENT_SUM);
+    statement_bind_number(rows, 1, since * SECOND);
+    statement_bind_number(rows, 2, DB_OPERATOR_EVENT_SUM_MAX);
+    return sum(db, rows, since, DB_OPERATOR_EVENT_SUM_MAX, counts_r);
+}

@@ -95,4 +95,24 @@ enum db_result db_event_mailbox_next(struct db *db, uint64_t customer, uint64_t 
                                      struct db_event *event);
 enum db_result db_operator_event_next(struct db *db, struct db_event *event);
 
+/* Rows that one sum looks at: of a customer's in some milliseconds, of all in less than a second.
+ */
+#define DB_EVENT_SUM_MAX          10000
+#define DB_OPERATOR_EVENT_SUM_MAX 1000000
+
+struct db_event_counts {
+    uint64_t since;                /* seconds since 1970: what began then or later is counted */
+    uint64_t count[DB_EVENT__MAX]; /* by enum db_event_kind */
+};
+
+/*
+ * Sums up the counts of what began at `since` or later: of one customer or, for the operator, of
+ * all. Where that is more rows than these, of the newest ones, and counts_r->since is
+ * later than `since`. DB_OK.
+ */
+enum db_result db_event_sum(struct db *db, uint64_t customer, uint64_t since,
+                            struct db_event_counts *counts_r);
+enum db_result db_operator_event_sum(struct db *db, uint64_t since,
+                                     struct db_event_counts *counts_r);
+
 #endif

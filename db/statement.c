@@ -112,6 +112,11 @@
     " event.reason, (SELECT customer.name FROM customer WHERE customer.id = event.customer)"       \
     " FROM event"
 
+/* How many there are that have not been removed. */
+#define COUNT(table)                                                                               \
+    "(SELECT count(*) FROM " table ") - (SELECT count(*) FROM " table " WHERE removed IS NOT "     \
+                                                                      "NULL)"
+
 #define APP_PASSWORD_COLUMNS                                                                       \
     "id, name, pop3, smtp, expires, created, used, used_address FROM app_password"
 
@@ -340,6 +345,14 @@ const struct statement statements[STATEMENT__MAX] = {
         " ORDER BY event.customer LIMIT 1"},
     [STATEMENT_OPERATOR_EVENT_NEXT] = {"operator_event_next", STATEMENT_OPERATOR,
         "SELECT " EVENT_COLUMNS " WHERE event.id < ?1 ORDER BY event.id DESC LIMIT 1"},
+    [STATEMENT_OPERATOR_EVENT_SUM] = {"operator_event_sum", STATEMENT_OPERATOR,
+        "SELECT event.id, event.kind, event.count FROM event WHERE event.id >= ?1"
+        " ORDER BY event.id DESC LIMIT ?2"},
+    /* Through the views SQLite would look at each row; of a whole table it counts by the page. */
+    [STATEMENT_OPERATOR_COUNT] = {"operator_count", STATEMENT_OPERATOR,
+        "SELECT " COUNT("any_customer") ", (SELECT count(*) FROM customer WHERE suspended),"
+        "       " COUNT("any_domain") ", " COUNT("any_address") ", " COUNT("any_mailbox") ","
+        "       (SELECT count(*) FROM removal WHERE purge > unixepoch())"},
 
     [STATEMENT_OPERATOR_API_KEY_ADD] = {"operator_api_key_add", STATEMENT_OPERATOR,
         "INSERT INTO api_key (name, role, digest, networks, rate, expires, created)"
@@ -990,6 +1003,9 @@ const struct statement statements[STATEMENT__MAX] = {
     [STATEMENT_EVENT_NEXT] = {"event_next", STATEMENT_TENANT,
         "SELECT " EVENT_COLUMNS
         " WHERE event.customer = ?1 AND event.id < ?2 ORDER BY event.id DESC LIMIT 1"},
+    [STATEMENT_EVENT_SUM] = {"event_sum", STATEMENT_TENANT,
+        "SELECT event.id, event.kind, event.count FROM event"
+        " WHERE event.customer = ?1 AND event.id >= ?2 ORDER BY event.id DESC LIMIT ?3"},
     [STATEMENT_EVENT_MAILBOX_NEXT] = {"event_mailbox_next", STATEMENT_TENANT,
         "SELECT " EVENT_COLUMNS " WHERE event.id = max("
         "     coalesce((SELECT done.id FROM event AS done WHERE done.customer = ?1"

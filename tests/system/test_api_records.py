@@ -1,5 +1,6 @@
 """Events, the audit and usage over the HTTP API by time and kind; what changes nothing is no record."""
 
+import calendar
 import json
 import sqlite3
 import time
@@ -8,10 +9,15 @@ from contextlib import closing
 import pytest
 
 from api import Api, made_key, operator
+from bellhop import wait_until
 
 
 def stamp(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def seconds(stamp):
+    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def database(instance):
@@ -172,6 +178,109 @@ def test_usage_of_all(instance):
         sorted(account.address for account in other.accounts)
     owner = made_key(instance, "owner", "--role", "owner", "--address", accounts[0])
     assert [item["address"] for item in Api(instance, owner).all("/usage")] == accounts[:1]
+
+
+# --- statistics
+
+
+def counted(object):
+    """The kinds that there were, but for new passwords: the instance begins with some."""
+    return {kind: count for kind, count in object["events"].items() if count and kind != "password"}
+
+
+def test_statistics_of_a_customer(events):
+    """What one has, uses and saw; nothing of the other's."""
+    api = operator(events)
+    one, other = events.customers
+    path, beside = (f"/customers/{ids(api)[customer.name]}" for customer in (one, other))
+    before, plan = api.get(f"{path}/statistics").json, api.get(f"/plans/{one.plan}").json
+    assert (before["customer"], before["customer_name"], before["plan"]) == (ids(api)[one.name], one.name, plan["name"])
+    assert before["domains"] == {"used": 1, "allowed": plan["domains"]}
+    assert before["addresses"] == {"used": len(one.accounts), "allowed": plan["addresses"]}
+    assert (before["mailboxes"], before["aliases"]) == (len(one.accounts), 0)
+    assert {before[name] for name in ("suspended", "over_plan", "invited", "used_bytes", "used_messages", "full")} == {0}
+    assert counted(before) == {"login": 3, "delayed": 1, "refused": 1}
+    theirs = api.get(f"{beside}/statistics").json
+    assert counted(theirs) == {"login": 1}
+
+    reply, = events.deliver([events.ours], b"Subject: a\r\n\r\n" + b"b" * 70 + b"\r\n")
+    assert reply.code == 250
+    used = api.get(f"/addresses/{events.ours}/usage").json
+    assert api.patch(f"/addresses/{events.ours}", {"quota_bytes": used["used_bytes"]}).status == 200
+    assert api.patch(f"/addresses/{one.accounts[1].address}", {"suspended": True}).status == 200
+    for name in "info", "more":
+        assert api.post("/addresses", {"address": f"{name}@{one.domain}", "targets": [events.ours]}).status == 201
+    assert api.post("/addresses", {"address": f"new@{one.domain}", "invite": True}).status == 201
+    after = api.get(f"{path}/statistics").json
+    assert after["addresses"]["used"] == before["addresses"]["used"] + 3
+    assert (after["mailboxes"], after["aliases"]) == (before["mailboxes"] + 1, 2)
+    assert [after[name] for name in ("suspended", "invited", "full")] == [1, 1, 1]
+    assert (after["used_bytes"], after["used_messages"]) == (used["used_bytes"], 1)
+    assert counted(after) == counted(before) | {"suspended": 1}
+    assert api.get(f"{beside}/statistics").json == {**theirs, "events_since": api.get(f"{beside}/statistics").json["events_since"]}
+    assert api.post("/plans", {"name": "less", "addresses": len(one.accounts)}).status == 201
+    assert api.patch(path, {"plan": "less", "over_plan": "suspend"}).status == 200
+    assert api.get(f"{path}/statistics").json["over_plan"] == 3
+
+    own = Api(events, made_key(events, "own", "--customer", one.name))
+    assert own.get(f"{path}/statistics").json["customer"] == before["customer"]
+    assert own.get(f"{beside}/statistics").status == 404 and own.get("/statistics").status == 403
+
+
+def test_statistics_of_some_days(events):
+    api = operator(events)
+    path = f"/customers/{ids(api)[events.customers[0].name]}/statistics"
+    for days, kinds in (1, {"login": 1, "refused": 1}), (2, {"login": 2, "delayed": 1, "refused": 1}), (30, {"login": 3, "delayed": 1, "refused": 1}):
+        shown = api.get(f"{path}?days={days}").json
+        assert counted(shown) == kinds
+        assert abs(seconds(shown["events_since"]) - (events.now - days * 86400)) < 60
+    for wrong in "0", "31", "-1", "", "7.0", "100", "x":
+        for place in path, "/statistics":
+            answer = api.get(f"{place}?days={wrong}")
+            assert (answer.status, answer.code) == (400, "query") and '"days"' in answer.json["detail"], wrong
+
+
+def test_statistics_of_the_host(events):
+    api = operator(events)
+    one, other = events.customers
+    before = api.get("/statistics").json
+    accounts = len(one.accounts) + len(other.accounts)
+    assert [before[name] for name in ("customers", "suspended", "domains", "addresses", "mailboxes", "aliases",
+                                      "removed", "sessions")] == [2, 0, 2, accounts, accounts, 0, 0, 0]
+    assert counted(before) == {"login": 4, "delayed": 1, "refused": 1}
+    events.cli("address", "add", f"info@{one.domain}", "--to", events.ours)
+    events.cli("address", "remove", one.accounts[1].address)
+    events.cli("customer", "suspend", other.name)
+    pop3 = events.pop3(one.accounts[0])
+    wait_until(lambda: api.get("/statistics").json["sessions"] == 1)
+    pop3.quit()
+    after = api.get("/statistics").json
+    assert [after[name] for name in ("customers", "suspended", "domains", "addresses", "mailboxes", "aliases",
+                                     "removed")] == [2, 1, 2, accounts, accounts - 1, 1, 1]
+    events.cli("customer", "remove", other.name)
+    gone = api.get("/statistics").json
+    assert [gone[name] for name in ("customers", "suspended", "domains", "mailboxes", "removed")] == \
+        [1, 0, 1, len(one.accounts) - 1, 2]
+
+
+def test_statistics_look_at_no_more_events_than_they_say(events):
+    api = operator(events)
+    customer = ids(api)[events.customers[0].name]
+    with database(events) as opened:
+        opened.execute("BEGIN")
+        opened.executemany(
+            "INSERT INTO event (id, customer, mailbox, kind, time, count, refused, address, remote, protocol,"
+            " mechanism, credential, reason) VALUES (?, ?, 0, 'lifted', 1, 2, 0, '', '', '', '', '', '')",
+            [((events.now - 3600 - number) * 1_000_000 + 500_000, customer) for number in range(10_100)])
+        opened.execute("COMMIT")
+    path = f"/customers/{customer}/statistics"
+    shown = api.get(path).json
+    since = seconds(shown["events_since"])
+    assert events.now - 3600 - 10_100 < since < events.now - 3600 - 9_900
+    assert shown["events"]["lifted"] == 2 * (events.now - 3600 - since + 2)  # with the one half a second before it
+    assert api.get(f"{path}?days=30").json["events"] == shown["events"]
+    host = api.get("/statistics").json
+    assert host["events"]["lifted"] == 2 * 10_100 and seconds(host["events_since"]) < since
 
 
 def test_fields_of_everything_that_is_shown(instance):
