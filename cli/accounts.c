@@ -141,6 +141,7 @@ const struct accounts accounts_local = {
     .webhook_draw = webhook_draw,
     .webhook_redraw = webhook_redraw,
     .usage_ask = ask_usage,
+    .statistics_customer = statistics_customer,
     .session_find = session_find,
     .session_end = session_end,
     .blocks_find = blocks_find,

@@ -8,6 +8,7 @@
 #include "cli/job.h"
 #include "cli/password.h"
 #include "cli/session.h"
+#include "cli/statistics.h"
 #include "cli/usage.h"
 #include "db/adminuser.h"
 #include "db/alias.h"
@@ -103,6 +104,7 @@
     CALL(event_mailbox_next)                                                                       \
     CALL(event_next)                                                                               \
     CALL(operator_event_next)                                                                      \
+    CALL(operator_statistics)                                                                      \
     CALL(audit_next)                                                                               \
     CALL(operator_audit_next)                                                                      \
     CALL(trusted_add)                                                                              \
@@ -163,6 +165,8 @@ struct accounts {
                                      uint64_t overlap, char secret_r[SIGNATURE_TEXT_SIZE]);
     /* As in cli/usage.h. */
     const char *(*usage_ask)(struct db *db, struct usage *usages, size_t count);
+    /* As in cli/statistics.h. */
+    __typeof__(statistics_customer) *statistics_customer;
     /* As in cli/session.h. */
     __typeof__(session_find) *session_find;
     __typeof__(session_end) *session_end;

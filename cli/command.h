@@ -139,6 +139,7 @@ int token_issuer_list_main(struct instance *instance, int argc, char **argv);
 int token_issuer_remove_main(struct instance *instance, int argc, char **argv);
 int mailbox_import_main(struct instance *instance, int argc, char **argv);
 int mailbox_export_main(struct instance *instance, int argc, char **argv);
+int statistics_main(struct instance *instance, int argc, char **argv);
 int auth_events_main(struct instance *instance, int argc, char **argv);
 int backup_main(struct instance *instance, int argc, char **argv);
 int restore_main(struct instance *instance, int argc, char **argv);

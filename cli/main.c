@@ -225,6 +225,10 @@ static const struct command commands[] = {
      COMMAND_ACCOUNTS, trusted_network_list_main},
     {"trusted-network remove", "NETWORK --customer NAME", "trust a network no more",
      COMMAND_ACCOUNTS, trusted_network_remove_main},
+    {"statistics", "[--customer NAME] [--json]",
+     "show how much there is of everything, or of a customer's, and what has happened with "
+     "passwords in 7 days",
+     COMMAND_ACCOUNTS, statistics_main},
     {"session list", "[ADDRESS | --customer NAME] [--json]",
      "show who has a mailbox open over POP3, since when and from where", COMMAND_ACCOUNTS,
      session_list_main},

@@ -466,6 +466,35 @@ enum db_result server_event_mailbox_next(struct db *db, uint64_t customer, uint6
     SERVER_NEXT(db, LIST_EVENTS, path, remoteanswer_event, event);
 }
 
+/* --- statistics */
+
+static char *days_path(unsigned days)
+{
+    return xasprintf("/statistics?days=%u", days);
+}
+
+enum db_result server_statistics_customer(struct db *db, uint64_t customer, unsigned days,
+                                          struct db_customer_statistics *statistics_r,
+                                          const char **trouble_r)
+{
+    char *after = days_path(days);
+    char *path = server_customer_path(customer, after);
+
+    free(after);
+    *trouble_r = NULL;
+    SERVER_FIND(db, path, remoteanswer_customer_statistics, statistics_r);
+}
+
+enum db_result server_operator_statistics(struct db *db, unsigned days,
+                                          struct db_host_statistics *statistics_r)
+{
+    char *after = days_path(days);
+    char *path = remote_path("", "", after);
+
+    free(after);
+    SERVER_FIND(db, path, remoteanswer_host_statistics, statistics_r);
+}
+
 /* Nobody waits for what authd has counted: admin writes it within a second. */
 void server_events_flush(void)
 {
@@ -681,6 +710,7 @@ const struct accounts accounts_remote = {
     .webhook_draw = server_webhook_draw,
     .webhook_redraw = server_webhook_redraw,
     .usage_ask = server_usage_ask,
+    .statistics_customer = server_statistics_customer,
     .session_find = server_session_find,
     .session_end = server_session_end,
     .blocks_find = server_blocks_find,

@@ -385,6 +385,66 @@ int remoteanswer_preview(const json_t *object, struct db_overplan_preview *previ
     return end(&reading);
 }
 
+static void take_event_counts(struct reading *reading, struct db_event_counts *events_r)
+{
+    struct reading counts = {.object = take(reading, "events")};
+
+    events_r->since = take_time(reading, "events_since");
+    for (unsigned kind = 0; kind < DB_EVENT__MAX; kind++)
+        events_r->count[kind] = take_number(&counts, db_event_kind_name((enum db_event_kind)kind));
+    reading->wrong |= counts.wrong;
+}
+
+/* What there is of something, and how much the plan allows. */
+static unsigned take_allowance(struct reading *reading, const char *name, unsigned *allowed_r)
+{
+    struct reading allowance = {.object = take(reading, name)};
+    unsigned used = take_count(&allowance, "used");
+
+    *allowed_r = take_count(&allowance, "allowed");
+    reading->wrong |= allowance.wrong;
+    return used;
+}
+
+int remoteanswer_customer_statistics(const json_t *object,
+                                     struct db_customer_statistics *statistics_r)
+{
+    struct reading reading = {.object = object};
+    struct db_customer *customer = &statistics_r->customer;
+
+    *statistics_r =
+        (struct db_customer_statistics){.aliases = take_count(&reading, "aliases"),
+                                        .suspended = take_count(&reading, "suspended"),
+                                        .over_plan = take_count(&reading, "over_plan"),
+                                        .invited = take_count(&reading, "invited"),
+                                        .mailboxes = take_count(&reading, "mailboxes"),
+                                        .used_octets = take_number(&reading, "used_bytes"),
+                                        .used_messages = take_number(&reading, "used_messages"),
+                                        .full = take_count(&reading, "full")};
+    customer->id = take_number(&reading, "customer");
+    TAKE_TEXT(&reading, "customer_name", customer->name);
+    TAKE_TEXT(&reading, "plan", customer->plan);
+    customer->domains = take_allowance(&reading, "domains", &statistics_r->domains_allowed);
+    customer->addresses = take_allowance(&reading, "addresses", &statistics_r->addresses_allowed);
+    take_event_counts(&reading, &statistics_r->events);
+    return end(&reading);
+}
+
+int remoteanswer_host_statistics(const json_t *object, struct db_host_statistics *statistics_r)
+{
+    struct reading reading = {.object = object};
+
+    *statistics_r =
+        (struct db_host_statistics){.customers = take_number(&reading, "customers"),
+                                    .customers_suspended = take_number(&reading, "suspended"),
+                                    .domains = take_number(&reading, "domains"),
+                                    .addresses = take_number(&reading, "addresses"),
+                                    .mailboxes = take_number(&reading, "mailboxes"),
+                                    .removals = take_number(&reading, "removed")};
+    take_event_counts(&reading, &statistics_r->events);
+    return end(&reading);
+}
+
 int remoteanswer_job(const json_t *object, struct db_job *job_r, unsigned *percent_r)
 {
     struct reading reading = {.object = object};

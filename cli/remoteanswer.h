@@ -20,6 +20,7 @@
 #include "db/overplan.h"
 #include "db/plan.h"
 #include "db/removal.h"
+#include "db/statistics.h"
 #include "db/trusted.h"
 #include "db/webhook.h"
 
@@ -41,6 +42,10 @@ int remoteanswer_audit(const json_t *object, struct db_audit *audit_r);
 int remoteanswer_trusted(const json_t *object, struct db_trusted *trusted_r);
 int remoteanswer_webhook(const json_t *object, struct db_webhook *webhook_r);
 int remoteanswer_preview(const json_t *object, struct db_overplan_preview *preview_r);
+
+int remoteanswer_customer_statistics(const json_t *object,
+                                     struct db_customer_statistics *statistics_r);
+int remoteanswer_host_statistics(const json_t *object, struct db_host_statistics *statistics_r);
 
 /* Without its place, which the API tells as percents. */
 int remoteanswer_job(const json_t *object, struct db_job *job_r, unsigned *percent_r);

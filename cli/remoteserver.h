@@ -127,6 +127,7 @@ __typeof__(*accounts_local.admin_user_set_login) server_admin_user_set_login;
 __typeof__(*accounts_local.webhook_draw) server_webhook_draw;
 __typeof__(*accounts_local.webhook_redraw) server_webhook_redraw;
 __typeof__(*accounts_local.usage_ask) server_usage_ask;
+__typeof__(*accounts_local.statistics_customer) server_statistics_customer;
 __typeof__(*accounts_local.session_find) server_session_find;
 __typeof__(*accounts_local.session_end) server_session_end;
 __typeof__(*accounts_local.blocks_find) server_blocks_find;

@@ -283,6 +283,19 @@ def test_statistics_look_at_no_more_events_than_they_say(events):
     assert host["events"]["lifted"] == 2 * 10_100 and seconds(host["events_since"]) < since
 
 
+def test_statistics_on_the_command_line(events):
+    one, other = events.customers
+    shown = json.loads(events.cli("statistics", "--customer", one.name, "--json").stdout)
+    assert (shown["customer"], shown["mailboxes"], shown["used_messages"]) == (one.name, len(one.accounts), 0)
+    assert counted(shown) == {"login": 3, "delayed": 1, "refused": 1}
+    assert json.loads(events.cli("statistics", "--json").stdout)["customers"] == 2
+    table = events.cli("statistics", "--customer", other.name).stdout
+    assert "CUSTOMER" in table and other.name in table and "1 login" in table and one.name not in table
+    events.stop()
+    stopped = events.cli("statistics", "--customer", one.name)
+    assert "USED               -" in stopped.stdout and "is unknown, the service is not running" in stopped.stderr
+
+
 def test_fields_of_everything_that_is_shown(instance):
     """Each GET that the document gives `fields` leaves what they name, and refuses what there is not."""
     api = operator(instance)

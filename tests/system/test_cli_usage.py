@@ -25,7 +25,7 @@ COMMANDS = [
     "admin-user add", "admin-user list", "admin-user set", "admin-user passwd", "admin-user invite",
     "admin-user remove",
     "job add", "job list", "job show", "job follow", "job errors", "job cancel", "job result", "job cards",
-    "api-key add", "api-key list", "api-key set", "api-key remove", "session list", "session end",
+    "api-key add", "api-key list", "api-key set", "api-key remove", "statistics", "session list", "session end",
     "trusted-network add", "trusted-network list", "trusted-network remove",
     "token-issuer add", "token-issuer list", "token-issuer remove", "mailbox import",
     "mailbox export", "certificate list", "backup", "restore", "store verify", "store rebuild",

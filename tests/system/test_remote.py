@@ -102,6 +102,9 @@ COMMANDS = [
     (["domain", "set", "löwen.example", "--catch-all", ANNA],), (["domain", "set", "quayside.example", "--catch-all", ANNA],),
     (["domain", "set", "none.example", "--catch-all", "none"],), (["domain", "list"],),
     (["domain", "set", "löwen.example", "--catch-all", "none"],),
+    # statistics
+    (["statistics"],), (["statistics", "--json"],), (["statistics", "--customer", "Zum Löwen"],),
+    (["statistics", "--customer", ONE, "--json"],), (["statistics", "--customer", "nobody"],), (["statistics", ONE],),
     # app passwords
     (["app-password", "add", ANNA, "--name", "phone & co", "--pop3", "--expires", "7"],),
     (["app-password", "add", ANNA, "--name", "tablet", "--json"],), (["app-password", "add", ANNA, "--name", "tablet"],),
