@@ -2,6 +2,8 @@
 
 import calendar
 import json
+import os
+import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -281,6 +283,23 @@ def test_statistics_look_at_no_more_events_than_they_say(events):
     assert api.get(f"{path}?days=30").json["events"] == shown["events"]
     host = api.get("/statistics").json
     assert host["events"]["lifted"] == 2 * 10_100 and seconds(host["events_since"]) < since
+
+
+def test_statistics_without_the_store(instance):
+    """Who asks for what the store knows is told to come again; both answers of many mailboxes."""
+    api = operator(instance)
+    customer = instance.customers[0]
+    path = f"/customers/{ids(api)[customer.name]}"
+    (stored,) = instance.pids()["stored"]
+    os.kill(stored, signal.SIGSTOP)
+    try:
+        for asked in f"{path}/statistics", f"{path}/plan-preview?plan={customer.plan}":
+            answer = api.get(asked)
+            assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "busy", "1"), asked
+        assert api.get("/statistics").json["customers"] == 2
+    finally:
+        os.kill(stored, signal.SIGCONT)
+    assert api.get(f"{path}/statistics").status == 200
 
 
 def test_statistics_on_the_command_line(events):
