@@ -274,14 +274,16 @@ struct link {
     char separator;
 };
 
-/* As it came, so it needs no encoding again. */
+/* As it came, so it needs no encoding again, but where a plus has become a space. */
 static void add_parameter(void *context, const char *name, const char *value)
 {
     struct link *link = context;
 
     if (strcmp(name, "cursor") == 0)
         return;
-    fprintf(link->file, "%c%s=%s", link->separator, name, value);
+    fprintf(link->file, "%c%s=", link->separator, name);
+    for (; *value != '\0'; value++)
+        fputc(*value == ' ' ? '+' : *value, link->file);
     link->separator = '&';
 }
 

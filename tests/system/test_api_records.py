@@ -101,6 +101,18 @@ def test_a_plus_in_a_query_is_a_space(shared):
         assert "%2B" not in api.get(f"{path}?since=yesterday").json["detail"]
 
 
+def test_a_plus_in_a_query_is_a_space_in_the_next_page(instance):
+    """The link to it has no space, which a URL may not have."""
+    api = operator(instance)
+    for command in ("add", "Zum Löwen", "--plan", "house"), ("suspend", "Zum Löwen"), ("resume", "Zum Löwen"):
+        instance.cli("customer", *command)
+    for space in "+", "%20":
+        path = f"/audit?object=Zum{space}L%C3%B6wen"
+        assert " " not in api.get(path + "&limit=1").json["next"]
+        assert [row["action"] for row in api.all(path, limit=1)] == \
+            ["customer.resume", "customer.suspend", "customer.add"]
+
+
 @pytest.mark.parametrize("query", ["since=yesterday", "until=2026-11-22", "kind=loggin", "address=x", "since="])
 def test_wrong_filters_of_events(shared, query):
     answer = operator_of(shared).get(f"/events?{query}")
