@@ -18,6 +18,7 @@
 #include "lib/invitation.h"
 #include "lib/language.h"
 #include "lib/passwordrule.h"
+#include "lib/search.h"
 #include "lib/xalloc.h"
 
 static const char *const languages[] = {LANGUAGE_CODES, NULL};
@@ -27,6 +28,16 @@ const struct parameter address_parameters[] = {
     CUSTOMER_PARAMETER,
     {.name = "domain", .about = "those of this one"},
     {.name = "kind", .words = kinds, .about = "those of this kind"},
+    {.name = "suspended",
+     .type = FIELD_BOOL,
+     .about = "whether those that are suspended themselves, or those that are not"},
+    {.name = "over_plan",
+     .type = FIELD_BOOL,
+     .about = "whether those that are suspended because the plan allows fewer, or the others"},
+    {.name = "invited",
+     .type = FIELD_BOOL,
+     .about = "whether those with an open invitation, or those without"},
+    MATCH_PARAMETER("part of the address, also as people write it, or of the owner's name"),
     {0}};
 
 #define NAME                                                                                       \
@@ -567,6 +578,8 @@ struct row {
     uint64_t customer;
     char domain[ADDRESS_DOMAIN_MAX + 1]; /* only these; empty: all */
     int kind;                            /* 'a', 'm', 0 */
+    enum page_choice suspended, over_plan, invited;
+    struct search match;
     struct db_mailaddress found;
 };
 
@@ -585,13 +598,24 @@ static enum db_result next(struct page *page, void *context)
     return result;
 }
 
+static bool fits(const struct row *row)
+{
+    const struct db_mailaddress *found = &row->found;
+
+    return (row->kind == 0 || row->kind == (found->mailbox == 0 ? 'a' : 'm')) &&
+           page_fits(row->suspended, found->suspended) &&
+           page_fits(row->over_plan, found->over_plan) &&
+           page_fits(row->invited, found->invited_until != 0) &&
+           (search_fits_address(&row->match, found->text) || search_fits(&row->match, found->name));
+}
+
 static json_t *item(const struct page *page, void *context)
 {
     struct db *db = page->request->admin->db;
     struct row *row = context;
     json_t *object = NULL;
 
-    if (row->kind != 0 && row->kind != (row->found.mailbox == 0 ? 'a' : 'm'))
+    if (!fits(row))
         return NULL;
     if (!object_reaches(&page->request->key, row->found.customer, strrchr(row->found.text, '@') + 1,
                         row->found.mailbox))
@@ -621,12 +645,15 @@ static int take_domain(struct request *request, struct row *row)
     return request->answer.status != 0 ? -1 : result;
 }
 
-static int take_kind(struct request *request, struct row *row)
+static int take_choices(struct request *request, struct row *row)
 {
     char *text = page_parameter(request, "kind");
 
     row->kind = text == NULL ? 0 : text[0];
     free(text);
+    row->suspended = page_choice(request, "suspended");
+    row->over_plan = page_choice(request, "over_plan");
+    row->invited = page_choice(request, "invited");
     return request->answer.status != 0 ? -1 : 0;
 }
 
@@ -638,7 +665,8 @@ void addresses_list(struct admin *admin, struct request *request)
     (void)admin;
 
     if (list_customer(request, &row.customer) < 0 || take_domain(request, &row) < 0 ||
-        take_kind(request, &row) < 0 || page_begin(&page, request) < 0)
+        take_choices(request, &row) < 0 || page_match(request, &row.match) < 0 ||
+        page_begin(&page, request) < 0)
         return;
     /* "@domain" comes before every address of the domain. */
     if (page.after[0] == '\0' && row.domain[0] != '\0')

@@ -10,6 +10,7 @@
 #include "admin/suspension.h"
 #include "db/customer.h"
 #include "lib/language.h"
+#include "lib/search.h"
 #include "lib/xalloc.h"
 
 static const char *const languages[] = {LANGUAGE_CODES, NULL};
@@ -160,10 +161,19 @@ enum db_result customer_remove(struct db *db, struct request *request)
 /* --- the list */
 
 const struct parameter customers_parameters[] = {
-    {.name = "name", .about = "the one with exactly this name"}, {0}};
+    {.name = "name", .about = "the one with exactly this name"},
+    {.name = "plan", .about = "those on the plan of this name"},
+    {.name = "suspended",
+     .type = FIELD_BOOL,
+     .about = "whether those that are suspended, or those that are not"},
+    MATCH_PARAMETER("part of the name"),
+    {0}};
 
 struct row {
     char *name; /* NULL: all */
+    char *plan; /* the same */
+    enum page_choice suspended;
+    struct search match;
     struct db_customer customer;
 };
 
@@ -186,11 +196,15 @@ static enum db_result next(struct page *page, void *context)
 static json_t *item(const struct page *page, void *context)
 {
     const struct row *row = context;
+    const struct db_customer *customer = &row->customer;
     (void)page;
 
-    if (row->name != NULL && strcmp(row->name, row->customer.name) != 0)
+    if ((row->name != NULL && strcmp(row->name, customer->name) != 0) ||
+        (row->plan != NULL && strcmp(row->plan, customer->plan) != 0) ||
+        !page_fits(row->suspended, customer->suspended) ||
+        !search_fits(&row->match, customer->name))
         return NULL;
-    return customer_object(&row->customer);
+    return customer_object(customer);
 }
 
 static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
@@ -201,13 +215,16 @@ static void name(const void *row, char name_r[PAGE_NAME_MAX + 1])
 void customers_list(struct admin *admin, struct request *request)
 {
     static const struct listing listing = {next, item, name};
-    struct row row = {.name = page_parameter(request, "name")};
+    struct row row = {.name = page_parameter(request, "name"),
+                      .plan = page_parameter(request, "plan"),
+                      .suspended = page_choice(request, "suspended")};
     struct page page;
     (void)admin;
 
-    if (request->answer.status == 0 && page_begin(&page, request) == 0) {
+    if (page_match(request, &row.match) == 0 && page_begin(&page, request) == 0) {
         page_after(&page, row.customer.name, sizeof(row.customer.name));
         page_fill(&page, &listing, &row);
     }
     free(row.name);
+    free(row.plan);
 }

@@ -8,8 +8,11 @@
 #include "admin/page.h"
 #include "admin/problem.h"
 #include "db/domain.h"
+#include "lib/search.h"
 
 const struct parameter customer_parameters[] = {CUSTOMER_PARAMETER, {0}};
+const struct parameter domain_parameters[] = {
+    CUSTOMER_PARAMETER, MATCH_PARAMETER("part of the name, also as people write it"), {0}};
 
 const struct field domain_new_fields[] = {
     {.name = "domain",
@@ -157,6 +160,7 @@ int list_customer(struct request *request, uint64_t *customer_r)
 
 struct row {
     uint64_t customer;
+    struct search match;
     struct db_domain domain;
 };
 
@@ -173,7 +177,8 @@ static json_t *item(const struct page *page, void *context)
 {
     const struct row *row = context;
 
-    return object_reaches(&page->request->key, row->domain.customer, row->domain.name, 0)
+    return object_reaches(&page->request->key, row->domain.customer, row->domain.name, 0) &&
+                   search_fits_address(&row->match, row->domain.name)
                ? domain_object(&row->domain)
                : NULL;
 }
@@ -190,7 +195,8 @@ void domains_list(struct admin *admin, struct request *request)
     struct page page;
     (void)admin;
 
-    if (list_customer(request, &row.customer) < 0 || page_begin(&page, request) < 0)
+    if (list_customer(request, &row.customer) < 0 || page_match(request, &row.match) < 0 ||
+        page_begin(&page, request) < 0)
         return;
     page_after(&page, row.domain.name, sizeof(row.domain.name));
     page_fill(&page, &listing, &row);

@@ -7,7 +7,7 @@
 /* /api/v1/domains */
 
 extern const struct field domain_fields[], domain_new_fields[];
-extern const struct parameter customer_parameters[];
+extern const struct parameter customer_parameters[], domain_parameters[];
 
 /* For the parameters of a list that list_customer() narrows. */
 #define CUSTOMER_PARAMETER                                                                         \

@@ -291,6 +291,9 @@ json_t *field_parameter_schema(const struct parameter *parameter)
         json_object_set_new(schema, "format", json_string("date-time"));
     if (parameter->words != NULL)
         add_words(schema, parameter->words, false);
+    if (parameter->most != 0)
+        json_object_update_new(schema, json_pack("{si si}", "minLength", (int)parameter->least,
+                                                 "maxLength", (int)parameter->most));
     return schema;
 }
 

@@ -37,14 +37,16 @@ struct field {
 };
 
 /*
- * A parameter of a query in the same way, as the document tells it. Words, and true or false, are
- * checked before a handler runs (page_check_query()); the rest by who takes it.
+ * A parameter of a query in the same way, as the document tells it. Words, true or false, and how
+ * many characters it has are checked before a handler runs (page_check_query()); the rest by who
+ * takes it.
  */
 struct parameter {
     const char *name; /* NULL ends a list */
     enum field_type type;
     const char *const *words;
     const char *about;
+    unsigned least, most; /* of FIELD_TEXT: characters; 0: any number of them */
 };
 
 /*

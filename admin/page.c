@@ -11,6 +11,7 @@
 #include "admin/problem.h"
 #include "admin/route.h"
 #include "lib/log.h"
+#include "lib/search.h"
 #include "lib/xalloc.h"
 
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
@@ -48,19 +49,34 @@ static bool is_known(const struct request *request, const char *name)
     return find(request, name) != NULL;
 }
 
-static void check_words(struct request *request, const struct parameter *parameter)
+static size_t count_characters(const char *text)
+{
+    size_t count = 0;
+
+    for (; *text != '\0'; text++)
+        count += (unsigned char)*text >> 6 != 2;
+    return count;
+}
+
+static void check_value(struct request *request, const struct parameter *parameter)
 {
     static const char *const flags[] = {"true", "false", NULL};
     const char *const *words = parameter->type == FIELD_BOOL ? flags : parameter->words;
     char sentence[FIELD_WORDS_SIZE];
 
-    if (words == NULL)
+    if (words == NULL && parameter->most == 0)
         return;
     char *text = page_parameter(request, parameter->name);
-    if (text != NULL && !field_is_word(words, text)) {
+    if (text == NULL)
+        return;
+    size_t count = count_characters(text);
+    if (words != NULL && !field_is_word(words, text)) {
         field_name_words(words, sentence);
         problem_set(request, PROBLEM_QUERY, "\"%s\": %s", parameter->name, sentence);
     }
+    if (parameter->most != 0 && (count < parameter->least || count > parameter->most))
+        problem_set(request, PROBLEM_QUERY, "\"%s\" has %u to %u characters", parameter->name,
+                    parameter->least, parameter->most);
     free(text);
 }
 
@@ -104,7 +120,7 @@ static void check(void *context, const char *name, const char *value)
     if (checking->seen < sizeof(checking->names) / sizeof(checking->names[0]))
         checking->names[checking->seen++] = name;
     if (find(request, name) != NULL)
-        check_words(request, find(request, name));
+        check_value(request, find(request, name));
 }
 
 void page_check_query(struct request *request)
@@ -139,6 +155,27 @@ bool page_flag(struct request *request, const char *name)
 
     free(text);
     return flag;
+}
+
+enum page_choice page_choice(struct request *request, const char *name)
+{
+    if (request_query(request, name) == NULL)
+        return PAGE_ANY;
+    return page_flag(request, name) ? PAGE_WITH : PAGE_WITHOUT;
+}
+
+bool page_fits(enum page_choice choice, bool is)
+{
+    return choice == PAGE_ANY || (choice == PAGE_WITH) == is;
+}
+
+int page_match(struct request *request, struct search *match_r)
+{
+    char *text = page_parameter(request, "match");
+
+    search_begin(match_r, text);
+    free(text);
+    return request->answer.status != 0 ? -1 : 0;
 }
 
 /* --- fields */

@@ -24,6 +24,8 @@
 /* The longest name that a cursor stands for, in octets. */
 #define PAGE_NAME_MAX 400
 
+struct search;
+
 struct page {
     struct request *request;
     json_t *items;
@@ -32,8 +34,8 @@ struct page {
     char after[PAGE_NAME_MAX + 1]; /* where it begins: behind this name; empty: at the beginning */
 };
 
-/* Sets 400 where the query has a parameter twice, one that the route does not take, one with
- * another word than it may have, or not one that it needs. */
+/* Sets 400 where the query has a parameter twice, one that the route does not take, one with a
+ * value that it may not have, or not one that it needs. */
 void page_check_query(struct request *request);
 
 /* A parameter of the query, decoded; the caller frees it. NULL: it is not there, or is refused. */
@@ -41,6 +43,23 @@ char *page_parameter(struct request *request, const char *name);
 
 /* Whether one of FIELD_BOOL is there and true. */
 bool page_flag(struct request *request, const char *name);
+
+/* What one of FIELD_BOOL wants of the items of a list. */
+enum page_choice { PAGE_ANY, PAGE_WITHOUT, PAGE_WITH };
+
+enum page_choice page_choice(struct request *request, const char *name);
+
+/* Whether an item fits that is so, or is not. */
+bool page_fits(enum page_choice choice, bool is);
+
+#define MATCH_PARAMETER(what)                                                                      \
+    {                                                                                              \
+        .name = "match", .least = 2, .most = 100,                                                  \
+        .about = "those with this " what ", without regard to case"                                \
+    }
+
+/* Begins with the parameter `match`. Returns 0, or -1 when the request is refused. */
+int page_match(struct request *request, struct search *match_r);
 
 /* What `fields` leaves of an object, whose reference it takes over. NULL: refused. */
 json_t *page_project(struct request *request, json_t *object);

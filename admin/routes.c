@@ -152,7 +152,7 @@ const struct route routes[] = {
     {"DELETE", API "/customers/{customer}/trusted-networks/{name}", SCOPE_CUSTOMER, ADMINS,
      ROUTE_WHOLE, .apply = trusted_network_remove, .about = "trust a network no longer"},
 
-    {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, customer_parameters,
+    {"GET", API "/domains", SCOPE_ANY, READERS, ROUTE_LIST, NULL, domain_parameters,
      .handle = domains_list, .about = "the domains", .schema = "Domain"},
     {"POST", API "/domains", SCOPE_ANY, ADMINS, ROUTE_WHOLE, domain_new_fields,
      .handle = domain_check, .apply = domain_add, .show = domain_show,
