@@ -6,6 +6,7 @@
 
 #include "admin/admin.h"
 #include "admin/change.h"
+#include "admin/document.h"
 #include "admin/field.h"
 #include "admin/page.h"
 #include "admin/problem.h"
@@ -123,6 +124,32 @@ static void check(void *context, const char *name, const char *value)
         check_value(request, find(request, name));
 }
 
+/* `name` is UTF-8 (route_decode()). */
+static void refuse_field(struct request *request, const char *name, unsigned place)
+{
+    if (place >= FIELDS_MAX)
+        problem_set(request, PROBLEM_QUERY, "\"fields\" has %d names at most", FIELDS_MAX);
+    else if (strlen(name) <= NAME_SHOWN_MAX)
+        problem_set(request, PROBLEM_QUERY,
+                    "\"fields\" names \"%s\", which these objects do not have", name);
+    else
+        problem_set(request, PROBLEM_QUERY, "\"fields\" names what these objects do not have");
+}
+
+/* An empty page is no reason to take what a full one refuses. Of an object, page_project() does. */
+static void check_fields(struct request *request)
+{
+    char *fields = page_parameter(request, "fields");
+    char *rest = fields;
+
+    for (unsigned i = 0; rest != NULL && request->answer.status == 0; i++) {
+        const char *name = strsep(&rest, ",");
+        if (i >= FIELDS_MAX || !document_has_member(request->route->schema, name))
+            refuse_field(request, name, i);
+    }
+    free(fields);
+}
+
 void page_check_query(struct request *request)
 {
     const struct parameter *needed =
@@ -130,6 +157,8 @@ void page_check_query(struct request *request)
     struct checking checking = {.request = request};
 
     request_each_query(request, check, &checking);
+    if (request->answer.status == 0 && (request->route->flags & ROUTE_LIST) != 0)
+        check_fields(request);
     for (; needed != NULL && needed->name != NULL && request->answer.status == 0; needed++)
         if (request_query(request, needed->name) == NULL)
             problem_set(request, PROBLEM_QUERY, "the query has no \"%s\", which is needed",
@@ -179,18 +208,6 @@ int page_match(struct request *request, struct search *match_r)
 }
 
 /* --- fields */
-
-/* `name` is UTF-8 (route_decode()). */
-static void refuse_field(struct request *request, const char *name, unsigned place)
-{
-    if (place >= FIELDS_MAX)
-        problem_set(request, PROBLEM_QUERY, "\"fields\" has %d names at most", FIELDS_MAX);
-    else if (strlen(name) <= NAME_SHOWN_MAX)
-        problem_set(request, PROBLEM_QUERY,
-                    "\"fields\" names \"%s\", which these objects do not have", name);
-    else
-        problem_set(request, PROBLEM_QUERY, "\"fields\" names what these objects do not have");
-}
 
 json_t *page_project(struct request *request, json_t *object)
 {

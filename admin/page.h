@@ -35,7 +35,8 @@ struct page {
 };
 
 /* Sets 400 where the query has a parameter twice, one that the route does not take, one with a
- * value that it may not have, or not one that it needs. */
+ * value that it may not have, or not one that it needs; of a list, also where `fields` names what
+ * its items do not have. */
 void page_check_query(struct request *request);
 
 /* A parameter of the query, decoded; the caller frees it. NULL: it is not there, or is refused. */
