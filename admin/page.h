@@ -21,6 +21,9 @@
 /* Items that are looked at for one page: a filter that fits few gives a shorter page. */
 #define PAGE_LOOKED_MAX 2000
 
+/* Characters of `match`; names are hardly longer, and lib/search.h has room for as many. */
+#define PAGE_MATCH_MAX 100
+
 /* The longest name that a cursor stands for, in octets. */
 #define PAGE_NAME_MAX 400
 
@@ -55,7 +58,7 @@ bool page_fits(enum page_choice choice, bool is);
 
 #define MATCH_PARAMETER(what)                                                                      \
     {                                                                                              \
-        .name = "match", .least = 2, .most = 100,                                                  \
+        .name = "match", .least = 2, .most = PAGE_MATCH_MAX,                                       \
         .about = "those with this " what ", without regard to case"                                \
     }
 

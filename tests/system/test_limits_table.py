@@ -48,7 +48,7 @@ CONSTANTS = [*constants("pop3d/limits.h", "LIMIT_"), *constants("stored/session.
              *constants("admin/http.c", "CONNECTION"), *constants("admin/http.c", "[A-Z]+_TIME"),
              *constants("admin/upload.h", "UPLOAD_(?:MAX|PIECE|TIME)"), *constants("admin/body.h", r"BODY_[A-Z]+_MAX"),
              *constants("admin/framing.h", "FRAMING_"), *constants("admin/problem.c", "ERRORS_"),
-             *constants("admin/page.h", "PAGE_LIMIT_MAX|PAGE_LOOKED_MAX"), *constants("admin/page.c", "FIELDS_"),
+             *constants("admin/page.h", "PAGE_(?:LIMIT|LOOKED|MATCH)_MAX"), *constants("admin/page.c", "FIELDS_"),
              *constants("admin/writer.c", r"CHANGES_|TOGETHER_"), *constants("admin/hasher.c", "HASHES_"),
              *constants("admin/api.c", "WRONG_BURST"),
              *constants("admin/tunnel.c", "TUNNEL|HANDSHAKE")]
