@@ -114,8 +114,8 @@
 
 /* How many there are that have not been removed. */
 #define COUNT(table)                                                                               \
-    "(SELECT count(*) FROM " table ") - (SELECT count(*) FROM " table " WHERE removed IS NOT "     \
-                                                                      "NULL)"
+    "(SELECT count(*) FROM " table ")"                                                             \
+    " - (SELECT count(*) FROM " table " WHERE removed IS NOT NULL)"
 
 #define APP_PASSWORD_COLUMNS                                                                       \
     "id, name, pop3, smtp, expires, created, used, used_address FROM app_password"
