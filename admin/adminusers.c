@@ -12,7 +12,6 @@
 #include "admin/problem.h"
 #include "admin/request.h"
 #include "db/adminuser.h"
-#include "db/pagesession.h"
 #include "db/secondfactor.h"
 #include "lib/invitation.h"
 #include "lib/passwordrule.h"
@@ -308,15 +307,6 @@ enum db_result admin_user_choose_password(struct db *db, struct request *request
 
 /* --- second factors of others */
 
-static enum db_result end_second_factor(struct db *db, const struct db_person *person)
-{
-    enum db_result result = db_second_factor_remove(db, person);
-
-    if (result == DB_OK)
-        result = db_page_sessions_end(db, person, NULL);
-    return result == DB_NONE ? DB_OK : result;
-}
-
 /*
  * Who may reset a password and the second factor too may be that person. So one's own goes only
  * with a code of it (/self), and an admin's is taken away by the operator.
@@ -334,7 +324,7 @@ enum db_result admin_user_end_second_factor(struct db *db, struct request *reque
         problem_set(request, PROBLEM_ROLE, "an admin's second factor is the operator's to reset");
         return DB_NONE;
     }
-    return end_second_factor(db, &person);
+    return db_second_factor_take_away(db, &person);
 }
 
 enum db_result address_end_second_factor(struct db *db, struct request *request)
@@ -342,7 +332,7 @@ enum db_result address_end_second_factor(struct db *db, struct request *request)
     const struct db_person person = {.customer = request->customer,
                                      .mailbox = request->found.mailbox};
 
-    return end_second_factor(db, &person);
+    return db_second_factor_take_away(db, &person);
 }
 
 /* --- the list */

@@ -5,7 +5,6 @@
 #include <sodium.h>
 
 #include "cli/eventflush.h"
-#include "db/pagesession.h"
 #include "db/secondfactor.h"
 
 _Static_assert(DB_WEBHOOK_SECRET_SIZE == SIGNATURE_SECRET_SIZE, "one secret, two names");
@@ -61,27 +60,17 @@ static enum db_result admin_user_invite(struct db *db, const struct conf *conf,
                                 drawn_r->invitation.until);
 }
 
-/* That there was none is as good. */
-static enum db_result end_second_factor(struct db *db, const struct db_admin_user *user)
-{
-    const struct db_person person = {.customer = user->customer, .admin_user = user->id};
-    enum db_result result = db_second_factor_remove(db, &person);
-
-    if (result == DB_OK)
-        result = db_page_sessions_end(db, &person, NULL);
-    return result == DB_NONE ? DB_OK : result;
-}
-
 static enum db_result admin_user_change(struct db *db, const struct db_admin_user *user,
                                         bool no_second_factor)
 {
+    const struct db_person person = {.customer = user->customer, .admin_user = user->id};
     enum db_result result = db_transaction_begin(db);
 
     if (result != DB_OK)
         return result;
     result = db_admin_user_set(db, user);
     if (result == DB_OK && no_second_factor)
-        result = end_second_factor(db, user);
+        result = db_second_factor_take_away(db, &person);
     if (result == DB_OK)
         return db_transaction_commit(db);
     db_transaction_rollback(db);

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "db/handle.h"
+#include "db/pagesession.h"
 
 static enum db_result change(struct db *db, enum statement_id id, const struct db_person *person)
 {
@@ -140,4 +141,13 @@ enum db_result db_second_factor_remove(struct db *db, const struct db_person *pe
     }
     return person_change_end(db, change(db, STATEMENT_SECOND_FACTOR_REMOVE, person),
                              "second-factor.remove", person);
+}
+
+enum db_result db_second_factor_take_away(struct db *db, const struct db_person *person)
+{
+    enum db_result result = db_second_factor_remove(db, person);
+    if (result == DB_OK) {
+        result = db_page_sessions_end(db, person, NULL);
+    }
+    return result == DB_NONE ? DB_OK : result;
 }

@@ -58,4 +58,10 @@ enum db_result db_second_factor_recover(struct db *db, const struct db_person *p
 /* DB_NONE: there is none. */
 enum db_result db_second_factor_remove(struct db *db, const struct db_person *person);
 
+/*
+ * Removes somebody else's, and ends the sessions that were begun with it. That there was none is as
+ * good. In a transaction of the caller's.
+ */
+enum db_result db_second_factor_take_away(struct db *db, const struct db_person *person);
+
 #endif
