@@ -377,42 +377,19 @@ static void set_enum(json_t *schema, const char *member, json_t *values)
     json_object_set_new(json_object_get(members, member), "enum", values);
 }
 
-static json_t *load(void)
-{
-    json_t *document = json_loads(admin_schemas, JSON_REJECT_DUPLICATES, NULL);
-
-    if (document == NULL)
-        log_panic("admin/schemas.json is no JSON");
-    return document;
-}
-
 static json_t *schema_of(const json_t *document, const char *name)
 {
     return json_object_get(json_object_get(json_object_get(document, "components"), "schemas"),
                            name);
 }
 
-bool document_has_member(const char *schema, const char *name)
-{
-    static json_t *document;
-    json_t *member;
-    size_t i;
-
-    if (document == NULL)
-        document = load();
-    json_array_foreach(json_object_get(schema_of(document, schema), "required"), i, member)
-    {
-        if (strcmp(json_string_value(member), name) == 0)
-            return true;
-    }
-    return false;
-}
-
 json_t *document_make(const struct route *table, size_t count)
 {
-    json_t *document = load();
-    json_t *problem = schema_of(document, "Problem");
+    json_t *document = json_loads(admin_schemas, JSON_REJECT_DUPLICATES, NULL);
 
+    if (document == NULL)
+        log_panic("admin/schemas.json is no JSON");
+    json_t *problem = schema_of(document, "Problem");
     set_enum(problem, "code", codes());
     set_enum(problem, "status", statuses());
     json_object_set_new(document, "paths", paths_of(&(struct table){table, count}));
@@ -420,12 +397,30 @@ json_t *document_make(const struct route *table, size_t count)
 }
 
 /* The same for as long as the program runs. */
-void document_get(struct admin *admin, struct request *request)
+static json_t *own_document(void)
 {
     static json_t *document;
-    (void)admin;
 
     if (document == NULL)
         document = document_make(routes, routes_count);
-    request_answer_json(request, 200, json_incref(document));
+    return document;
+}
+
+bool document_has_member(const char *schema, const char *name)
+{
+    json_t *member;
+    size_t i;
+
+    json_array_foreach(json_object_get(schema_of(own_document(), schema), "required"), i, member)
+    {
+        if (strcmp(json_string_value(member), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void document_get(struct admin *admin, struct request *request)
+{
+    (void)admin;
+    request_answer_json(request, 200, json_incref(own_document()));
 }
